@@ -1,0 +1,41 @@
+import { basename } from 'node:path'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+
+/**
+ * The one vitest configuration. Every package runs with it: `vitest run --config ../../tools/build/vitest.config.ts`
+ * from its own folder, or from the root with a path.
+ *
+ * CT_SUITE chooses by file suffix: `unit` (the default when run through Nx), `conformance`, `interop`; unset = all of them.
+ */
+const suite = process.env['CT_SUITE'] ?? 'all'
+const service = ['**/*.conformance.test.ts', '**/*.interop.test.ts']
+const include: Record<string, string[]> = {
+  all: ['**/*.test.ts'],
+  unit: ['**/*.test.ts'],
+  conformance: ['**/*.conformance.test.ts'],
+  interop: ['**/*.interop.test.ts'],
+}
+const conditions = ['@ct/source', 'node', 'import', 'module', 'default']
+
+const config: ViteUserConfig = defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    name: `${basename(process.cwd())}:${suite}`,
+    include: include[suite] ?? [],
+    exclude: ['**/node_modules/**', '**/dist/**', ...(suite === 'unit' ? service : [])],
+    environment: 'node',
+    pool: 'forks',
+    maxWorkers: 2,
+    execArgv: ['--conditions=@ct/source'],
+    passWithNoTests: true,
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
+    testTimeout: suite === 'unit' ? 10_000 : 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+  },
+})
+
+export default config
