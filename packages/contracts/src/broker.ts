@@ -1,0 +1,194 @@
+/**
+ * Contract: Broker. Takes messages, keeps them, hands them out, and forgets them when they are settled.
+ *
+ * Shaped against Redis (lists and scripts) and AMQP (channels and confirms); SQS, Pub/Sub, SQL and memory get there
+ * through `@ct/contracts/broker-kit`. See docs/adr/0001-broker-contract.md for what each needs.
+ *
+ *                 connect()                     openConsumer()
+ *   Broker ────────────────► BrokerConnection ────────────────► Consumer ──onDelivery──► Delivery.settle()
+ *   (pure)                    declare, publish                   subscribe, credit
+ *
+ * A connection that is lost stays lost: it reports `connection-lost` once, every later call on it rejects with
+ * `BrokerUnavailableError`, and core makes a new one. Adapters never reconnect, retry, log or emit events.
+ *
+ * Duties (the conformance suite of `@ct/testing` has a test of each number)
+ *  B1  Making a broker opens nothing: no socket, no timer, no file.
+ *  B2  `connect` resolves when a publish could be confirmed, rejects with a retryable `BrokerUnavailableError` when the server is
+ *      not there, with `BrokerError` when it refuses us (credentials), with `AbortedError` when the signal fires.
+ *  B3  `close` on broker, connection or consumer: idempotent, legal at any moment, never rejects, leaves nothing open.
+ *  B4  `publish` resolves only when the broker has taken responsibility (as far as `capabilities.confirms` says), and rejects with
+ *      `PublishError` whose `maybeDelivered` tells what is known. A message to a queue that was never declared is kept where
+ *      the broker allows it (`capabilities.queuesOnPublish`).
+ *  B5  `publishMany` reports per message; one refused message does not stop the others; order within a queue is kept.
+ *  B6  Body bytes, content type and encoding, headers and properties arrive as they were sent, unknown headers included.
+ *  B7  Direct, topic and fanout exchanges route as AMQP routes them, as far as `capabilities.exchanges` says.
+ *  B8  Never more than `credit` deliveries of one consumer are unsettled at a time; `setCredit` works at once, downwards by attrition.
+ *  B9  Each message goes to one consumer of its queue; messages of one priority come in order of publishing (redelivered
+ *      ones may come earlier or later).
+ *  B10 Priorities as `capabilities.priorities` says.
+ *  B11 `settle` happens once per delivery: a second call changes nothing and returns the first call's promise.
+ *  B12 `ack` and `reject` make the message gone for good. `requeue` puts it back for anybody, marked redelivered. `release` puts
+ *      back a message that was never started, before others where the broker can, not marked where the broker can.
+ *  B13 A message held by a consumer that died is given to somebody else, marked redelivered: at once or when its lease ran out.
+ *  B14 There is no moment at which a confirmed message is neither in a queue nor held by somebody the broker knows about.
+ *  B15 With `capabilities.lease`: `extendLeases` keeps held messages ours and returns those that are no longer.
+ *  B16 With `capabilities.settleAcrossConnections`: `adopt` takes over deliveries of an earlier consumer of the same broker
+ *      object, returns those that are not ours any more, and the others can be settled as ever.
+ *  B17 `countStart` adds one to the durable count of starts of this message and returns it; the count dies with the message.
+ *  B18 `park` moves the message to `<queue>.parked` together with its history, in one step where `capabilities.parking` is
+ *      `atomic`; parked messages can be listed, retried (back to their queue, count at zero) and dropped.
+ *  B19 A message that is not even an envelope costs one `malformed` notice, is parked raw where possible, and stops nothing.
+ *  B20 `cancel`, `pause` and `stop` take effect for messages not yet delivered; what was delivered can still be settled.
+ *  B21 An idle consumer does not poll, except as `capabilities.wakeUp` = `poll` admits. A message for any of its queues is delivered
+ *      without waiting for a batch to fill.
+ *  B22 `purge` removes what is ready (not what is held) and tells how many; `queueSize` counts what is ready.
+ *  B23 Fanout consumers (`noAck`) receive what is published after `subscribe` has resolved.
+ *  B24 Driver errors come out as ours, with `cause` and `retryable`.
+ *  B25 With `settlesWith(backend)`: the result writes of a settlement and the ack take effect in one step, and a stored SUCCESS is
+ *      never overwritten.
+ */
+import type { Closable, ConnectOptions, ServerDescription } from './lifecycle.ts'
+import type { DeliveryInfo, ExchangeType, MessageContent, OutgoingMessage } from './message.ts'
+import type { CeleryError } from './errors.ts'
+import type { ParkedMessages } from './parking.ts'
+import type { ResultBackend, ResultWrite } from './result-backend.ts'
+import type { QueueDeclaration } from './topology.ts'
+
+/** Complete, frozen data. Core branches on it, suites read it, the adapter table of the docs is generated from it. */
+export interface BrokerCapabilities {
+  /** Celery's driver type: `redis`, `amqp`, `SQS`, `gcpubsub`, `sql`, `memory`. */
+  readonly driverType: string
+  /** Messages outlive the process that holds the queue. */
+  readonly durable: boolean
+  /** `true`: the broker answers each publish; `false`: a publish may be lost silently. */
+  readonly confirms: boolean
+  /** A publish to the default exchange creates its queue (Redis) or is returned/dropped when the queue is missing (AMQP). */
+  readonly queuesOnPublish: boolean
+  readonly exchanges: { readonly direct: boolean; readonly topic: boolean; readonly fanout: boolean; readonly headers: boolean }
+  /** Exchange type that Celery's events use on this broker. */
+  readonly eventExchangeType: 'topic' | 'fanout'
+  /** Remote control, heartbeats and events are possible (needs fanout). */
+  readonly remoteControl: boolean
+  readonly priorities: { readonly order: 'low-first' | 'high-first'; readonly levels: number } | null
+  /** Held messages come back after a time unless the lease is renewed; null: they come back when the connection dies. */
+  readonly lease: { readonly renewable: boolean } | null
+  readonly settleAcrossConnections: boolean
+  /** The broker can keep a message until `notBefore`; the longest time it can. */
+  readonly nativeDelay: { readonly maxMs: number } | null
+  readonly mandatory: boolean
+  /** The broker drops messages after `expiration` by itself. */
+  readonly messageTtl: boolean
+  /** Largest message in bytes as published, null for no practical limit. */
+  readonly maxMessageBytes: number | null
+  /** Where `requeue` puts a message. */
+  readonly requeuePosition: 'front' | 'back' | 'unspecified'
+  readonly parking: 'atomic' | 'two-step'
+  readonly wakeUp: 'push' | 'poll'
+  /** `queueSize` is exact, approximate (SQS) or not to be had. */
+  readonly queueSize: 'exact' | 'approximate' | 'none'
+}
+
+/** A configured broker; opens nothing by itself. Made by an adapter's factory through `defineBroker()`. */
+export interface Broker extends Closable {
+  readonly kind: 'broker'
+  /** Adapter name for messages, e.g. `redis`. */
+  readonly name: string
+  /** npm package that provides it. */
+  readonly packageName: string
+  readonly contractVersion: string
+  readonly capabilities: BrokerCapabilities
+  describe(): ServerDescription
+  connect(options: ConnectOptions): Promise<BrokerConnection>
+  /** True when result writes for `backend` can go in the same step as an ack (same server, same database). */
+  settlesWith(backend: ResultBackend): boolean
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface BrokerConnection extends Closable {
+  /** How long a held message stays ours without renewal; undefined where there is no lease. */
+  readonly leaseMs: number | undefined
+  /** Creates exchanges, queues and bindings, in that order; repeating it changes nothing. */
+  declare(queues: readonly QueueDeclaration[], options?: CallOptions): Promise<void>
+  /** Cheap to call often: calls of one turn of the event loop go out together. */
+  publish(message: OutgoingMessage, options?: CallOptions): Promise<void>
+  /** One outcome per message, in order: undefined when the broker took it. Rejects only when nothing at all was tried. */
+  publishMany(
+    messages: readonly OutgoingMessage[],
+    options?: CallOptions,
+  ): Promise<readonly (CeleryError | undefined)[]>
+  openConsumer(options: ConsumerOptions): Promise<Consumer>
+  queueSize(queue: string, options?: CallOptions): Promise<number>
+  /** Resolves to the number of messages removed. */
+  purge(queue: string, options?: CallOptions): Promise<number>
+  deleteQueue(queue: string, options?: CallOptions): Promise<void>
+  readonly parked: ParkedMessages
+}
+
+export interface ConsumerOptions extends CallOptions {
+  /** The budget over all queues of this consumer. At least 1. `Infinity` where core wants no limit (control queues). */
+  readonly credit: number
+  /**
+   * Called once per message, synchronously, possibly several times in a row. Must not throw. The adapter keeps no copy of what it
+   * delivered beyond what settling needs.
+   */
+  readonly onDelivery: (delivery: Delivery) => void
+  /** Most messages to take in one step; the adapter may take fewer. Default: the credit. */
+  readonly maxClaim?: number
+}
+
+export interface Subscription {
+  readonly queue: QueueDeclaration
+  /** Nothing to settle: the broker forgets the message when it is delivered (control, replies, events). */
+  readonly noAck?: boolean
+  readonly exchangeType?: ExchangeType
+}
+
+export interface Consumer extends Closable {
+  /** Declares the queues and starts taking from them. Adding queues later works the same. */
+  subscribe(subscriptions: readonly Subscription[], options?: CallOptions): Promise<void>
+  /** Stops taking from these queues for good. Unknown names are ignored. */
+  cancel(queues: readonly string[], options?: CallOptions): Promise<void>
+  /** Stops taking until `resume`; the subscription stays. */
+  pause(queues: readonly string[]): void
+  resume(queues: readonly string[]): void
+  /** New budget; takes effect for the next message taken. */
+  setCredit(credit: number): void
+  /** Most messages to take in one step from now on. */
+  setMaxClaim(maxClaim: number): void
+  /** Resolves when no further message will be delivered; open deliveries can still be settled. */
+  stop(): Promise<void>
+  /** Resolves when every settlement made so far has reached the broker; rejects when one certainly did not. */
+  flush(): Promise<void>
+  /** Renews the lease of these deliveries; resolves to those that are no longer ours. */
+  extendLeases(deliveries: readonly Delivery[]): Promise<readonly Delivery[]>
+  /** See B16. Where the capability is missing, every delivery is returned. */
+  adopt(deliveries: readonly Delivery[]): Promise<readonly Delivery[]>
+  /** Also releases every unsettled delivery, unless told to keep them held (their lease then runs out). */
+  close(options?: { readonly unsettled?: 'release' | 'keep' }): Promise<void>
+}
+
+/** One message, held by us until it is settled. */
+export interface Delivery extends MessageContent {
+  /** Identifies the delivery within its broker; opaque. */
+  readonly tag: string
+  readonly queue: string
+  readonly info: DeliveryInfo
+  readonly settled: boolean
+  /**
+   * Cheap: settlements of one turn of the event loop go out together, and the promise may be shared among them. Rejects with
+   * `BrokerUnavailableError` when the connection died first (the message then comes back, unless adopted).
+   */
+  settle(settlement: Settlement): Promise<void>
+  /** See B17. */
+  countStart(): Promise<number>
+}
+
+export type Settlement =
+  | { readonly action: 'ack'; readonly results?: readonly ResultWrite[] }
+  | { readonly action: 'reject'; readonly results?: readonly ResultWrite[] }
+  | { readonly action: 'requeue' }
+  | { readonly action: 'release' }
+  | { readonly action: 'park'; readonly reason: string; readonly starts?: number }

@@ -1,0 +1,177 @@
+/**
+ * Contract: ResultBackend. Stores what tasks came to, as bytes that core has encoded, and tells who waits.
+ *
+ * Shaped against Redis (documents with expiry, push) and SQL (columns, rows, polling); small stores get there through
+ * `@ct/contracts/backend-kit`. RPC is the odd one: only the caller can read, once.
+ *
+ * Duties
+ *  R1  Making a backend opens nothing.
+ *  R2  `connect` rejects with a retryable `BackendUnavailableError` when the server is not there, `AbortedError` when the signal fires.
+ *  R3  `close`: idempotent, legal at any moment, never rejects, leaves nothing open.
+ *  R4  What was stored is read back byte for byte; ids may be any non-empty string.
+ *  R5  A stored SUCCESS is never overwritten, neither by another state nor by another SUCCESS; such a write is dropped silently
+ *      and nobody is told of it (no notification). Other states overwrite each other.
+ *  R6  `getMany` keeps the order of the ids; a missing one is undefined.
+ *  R7  `forget` removes the record and what belongs to it; forgetting what is not there is no error.
+ *  R8  After `subscription.add(ids)` has resolved no change of these ids is missed: what is stored already is delivered, what is
+ *      stored later is delivered within the poll interval (`poll`) or at once (`push`). One connection serves any number of ids.
+ *  R9  With `expires`: a record is gone after `expiresInMs`; undefined means kept for good.
+ *  R10 Groups: saved, read back byte for byte, deleted.
+ *  R11 `chord` as `capabilities.chord` says (see {@link NativeChord}, {@link ChordCounter}); every step is idempotent per task id
+ *      under redelivery.
+ *  R12 Driver errors come out as ours, with `cause` and `retryable`.
+ *  R13 `cleanup` removes what expired where the store does not do so itself.
+ */
+import type { CallOptions } from './broker.ts'
+import type { Closable, ConnectOptions, ServerDescription } from './lifecycle.ts'
+
+export interface ResultBackendCapabilities {
+  /** `redis`, `memory`, `sql`, `rpc`, … */
+  readonly driverType: string
+  readonly durable: boolean
+  /** The store removes expired records by itself (Celery's `supports_autoexpire`). */
+  readonly autoExpire: boolean
+  /** What core hands down and wants back: one encoded document, or encoded columns. */
+  readonly format: 'document' | 'columns'
+  readonly subscribe: 'push' | 'poll'
+  /** `anyone` with the id can read, any number of times; `caller`: RPC. */
+  readonly readers: 'anyone' | 'caller'
+  readonly groups: boolean
+  /** How the members of a chord are counted: by the store, by a counter of the store, or by the task `celery.chord_unlock`. */
+  readonly chord: 'native' | 'counter' | 'unlock' | 'none'
+  /** `result_compression` applies (D57-25). */
+  readonly compression: boolean
+  /** `result_failure_expires` applies (D57-9). */
+  readonly failureExpires: boolean
+  /** Largest document in bytes, null for no practical limit. */
+  readonly maxDocumentBytes: number | null
+}
+
+/** A configured backend; opens nothing by itself. Made by an adapter's factory through `defineResultBackend()`. */
+export interface ResultBackend extends Closable {
+  readonly kind: 'result-backend'
+  readonly name: string
+  readonly packageName: string
+  readonly contractVersion: string
+  readonly capabilities: ResultBackendCapabilities
+  describe(): ServerDescription
+  connect(options: ConnectOptions): Promise<ResultBackendConnection>
+}
+
+/** One state of one task, encoded by core. */
+export interface ResultWrite {
+  readonly taskId: string
+  readonly state: string
+  /** Celery's ready states: SUCCESS, FAILURE, REVOKED. */
+  readonly ready: boolean
+  /** The whole document, compression marker included. Present when the format is `document`, else empty. */
+  readonly document: Uint8Array
+  /** Present when the format is `columns`. */
+  readonly columns?: ResultColumns
+  /** Undefined: keep for good. */
+  readonly expiresInMs: number | undefined
+  /** The caller's reply queue and the correlation id, for `readers: 'caller'`. */
+  readonly replyTo?: string
+  readonly correlationId?: string
+}
+
+/** Fields of Celery's meta document; what is `Uint8Array` was encoded with the result serializer. */
+export interface ResultColumns {
+  readonly status: string
+  readonly result: Uint8Array
+  readonly traceback: string | null
+  readonly children: Uint8Array | null
+  /** Epoch ms; null unless the state is ready. */
+  readonly dateDone: number | null
+  readonly name?: string | null
+  readonly args?: Uint8Array | null
+  readonly kwargs?: Uint8Array | null
+  readonly worker?: string | null
+  readonly retries?: number | null
+  readonly queue?: string | null
+  readonly stamps?: Uint8Array | null
+}
+
+/** As {@link ResultWrite}: exactly one of `document` and `columns` is present. */
+export interface StoredResult {
+  readonly taskId: string
+  readonly document?: Uint8Array
+  readonly columns?: ResultColumns
+}
+
+export interface ResultSubscription extends Closable {
+  /** See R8. Ids already added are counted: each `add` needs its `remove`. */
+  add(taskIds: readonly string[], options?: CallOptions): Promise<void>
+  remove(taskIds: readonly string[]): Promise<void>
+}
+
+export interface ResultBackendConnection extends Closable {
+  /** Cheap to call often: calls of one turn of the event loop go out together. */
+  store(writes: readonly ResultWrite[], options?: CallOptions): Promise<void>
+  getMany(taskIds: readonly string[], options?: CallOptions): Promise<readonly (StoredResult | undefined)[]>
+  forget(taskIds: readonly string[], options?: CallOptions): Promise<void>
+  /** `onResult` is called for every change of state that the store tells, in order per id; must not throw. */
+  subscribe(onResult: (result: StoredResult) => void): ResultSubscription
+  storeGroup(
+    groupId: string,
+    document: Uint8Array,
+    options?: CallOptions & { readonly expiresInMs?: number | undefined },
+  ): Promise<void>
+  getGroup(groupId: string, options?: CallOptions): Promise<Uint8Array | undefined>
+  forgetGroup(groupId: string, options?: CallOptions): Promise<void>
+  /** Present exactly when `capabilities.chord` is `native`. */
+  readonly chord?: NativeChord
+  /** Present exactly when `capabilities.chord` is `counter`. */
+  readonly chordCounter?: ChordCounter
+  /** Removes records older than `olderThan` (epoch ms) where the store does not expire by itself; resolves to how many. */
+  cleanup(olderThan: number, options?: CallOptions): Promise<number>
+}
+
+/**
+ * A chord counted by the store (Redis). Celery 5.7.0: celery/backends/redis.py, see D57-1…8.
+ *
+ *   open ──record (last part)──► claimed ──finish──► done (late parts ignored)
+ *    │                             │  └──claim ran out──► open for the next (redelivered) part
+ *    └────────── fail ─────────────┴──► failed (size deleted: never completes again)
+ */
+export interface NativeChord {
+  /** Declares how many parts there are; also re-opens a chord that is applied again. */
+  begin(chord: { readonly groupId: string; readonly size: number; readonly expiresInMs: number | undefined }): Promise<void>
+  /** Records the part of a task once, whatever its value. */
+  record(part: ChordPart): Promise<ChordProgress>
+  /** Encoded parts, ordered by group index. */
+  parts(groupId: string): Promise<readonly Uint8Array[]>
+  /** Keeps the claim for `claimMs` more, or takes it again if it ran out; false: somebody else has it. */
+  extendClaim(chord: { readonly groupId: string; readonly token: string; readonly claimMs: number }): Promise<boolean>
+  /** Body published (or given up): removes the parts if the claim is still ours and marks the chord done for `doneMs`. */
+  finish(chord: { readonly groupId: string; readonly token: string; readonly doneMs: number }): Promise<void>
+  /** A part failed: the size goes, so that the chord cannot complete or fail again. */
+  fail(groupId: string): Promise<void>
+  /** One more member (`add_to_chord`). */
+  addMember(groupId: string): Promise<void>
+}
+
+export interface ChordPart {
+  readonly groupId: string
+  readonly taskId: string
+  readonly groupIndex: number | undefined
+  /** `[1, task id, state, value]` encoded with the result serializer, compression marker included. */
+  readonly part: Uint8Array
+  readonly expiresInMs: number | undefined
+  /** How long the claim of the finisher lives. */
+  readonly claimMs: number
+}
+
+/** `complete`: we hold the claim `token` and must join and publish the body. `closed`: done or failed before. */
+export type ChordProgress =
+  | { readonly state: 'open'; readonly count: number; readonly total: number | undefined }
+  | { readonly state: 'complete'; readonly count: number; readonly total: number; readonly token: string }
+  | { readonly state: 'closed' }
+
+/** A chord counted by a plain counter (memcached, DynamoDB); core joins by reading the members' documents. */
+export interface ChordCounter {
+  begin(groupId: string, options: { readonly expiresInMs: number | undefined }): Promise<void>
+  /** Atomically adds one and resolves to the new count. */
+  increment(groupId: string, options: { readonly expiresInMs: number | undefined }): Promise<number>
+  remove(groupId: string): Promise<void>
+}
