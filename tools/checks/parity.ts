@@ -26,22 +26,33 @@ type State = 'works' | 'partial' | 'not yet' | 'not applicable'
 
 const root = join(import.meta.dirname, '../..')
 const page = join(root, 'docs/parity.md')
-const features = JSON.parse(readFileSync(join(import.meta.dirname, 'parity/features.json'), 'utf8')) as readonly Feature[]
-const notes = JSON.parse(readFileSync(join(import.meta.dirname, 'parity/notes.json'), 'utf8')) as Readonly<Record<string, Note>>
+const features = JSON.parse(
+  readFileSync(join(import.meta.dirname, 'parity/features.json'), 'utf8'),
+) as readonly Feature[]
+const notes = JSON.parse(readFileSync(join(import.meta.dirname, 'parity/notes.json'), 'utf8')) as Readonly<
+  Record<string, Note>
+>
 
 const prefixes = [...new Set(features.map((feature) => feature.id.replace(/-\d+$/, '')))]
-const mention = new RegExp(`\\b(${prefixes.join('|')})-(\\d+)(?:(?:…|\\.\\.\\.?|–)(?:[A-Z]+\\d*-)?(\\d+))?`, 'g')
-const title = /\b(?:it|test|describe)(?:\.(?:each|concurrent|sequential|for|runIf|skipIf)(?:\([^\n]*?\))?)?\s*\(\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g
+const mention = new RegExp(
+  `\\b(${prefixes.join('|')})-(\\d+)(?:(?:…|\\.\\.\\.?|–)(?:[A-Z]+\\d*-)?(\\d+))?`,
+  'g',
+)
+const title =
+  /\b(?:it|test|describe)(?:\.(?:each|concurrent|sequential|for|runIf|skipIf)(?:\([^\n]*?\))?)?\s*\(\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g
 
 /** Feature ID → files whose test titles name it. */
 function readTests(): { tests: Map<string, Set<string>>; unknown: string[] } {
   const known = new Set(features.map((feature) => feature.id))
   const tests = new Map<string, Set<string>>()
   const unknown: string[] = []
-  const files = globSync(['packages/*/{src,test}/**/*.test.ts', 'tools/*/**/*.test.ts', 'packages/testing/src/**/*.ts'], {
-    cwd: root,
-    exclude: (name) => name.includes('node_modules') || name.includes('dist'),
-  })
+  const files = globSync(
+    ['packages/*/{src,test}/**/*.test.ts', 'tools/*/**/*.test.ts', 'packages/testing/src/**/*.ts'],
+    {
+      cwd: root,
+      exclude: (name) => name.includes('node_modules') || name.includes('dist'),
+    },
+  )
   for (const file of files.sort()) {
     const source = readFileSync(join(root, file), 'utf8')
     for (const match of source.matchAll(title)) {
@@ -88,11 +99,15 @@ function render(tests: ReadonlyMap<string, ReadonlySet<string>>): string {
     if (files.length > 3) links.push(`and ${files.length - 3} more`)
     const why = notes[feature.id]?.note
     const rows = sections.get(feature.section) ?? []
-    rows.push(`| ${feature.id} | ${cell(feature.name)} | ${mark[state]} | ${[why && cell(why), links.join(', ')].filter(Boolean).join(' — ')} |`)
+    rows.push(
+      `| ${feature.id} | ${cell(feature.name)} | ${mark[state]} | ${[why && cell(why), links.join(', ')].filter(Boolean).join(' — ')} |`,
+    )
     sections.set(feature.section, rows)
   }
   const count = (state: State): number => totals.get(state) ?? 0
-  const share = Math.round((100 * (count('works') + count('partial') / 2)) / (features.length - count('not applicable')))
+  const share = Math.round(
+    (100 * (count('works') + count('partial') / 2)) / (features.length - count('not applicable')),
+  )
   return [
     '# Parity with Celery 5.7',
     '',
@@ -116,7 +131,11 @@ function render(tests: ReadonlyMap<string, ReadonlySet<string>>): string {
 
 const { tests, unknown } = readTests()
 const known = new Set(features.map((feature) => feature.id))
-unknown.push(...Object.keys(notes).filter((id) => !known.has(id)).map((id) => `${id} in parity/notes.json`))
+unknown.push(
+  ...Object.keys(notes)
+    .filter((id) => !known.has(id))
+    .map((id) => `${id} in parity/notes.json`),
+)
 if (unknown.length > 0) {
   console.error(`These IDs are no features:\n  ${unknown.join('\n  ')}`)
   process.exit(1)
