@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 /**
@@ -25,6 +26,7 @@ const config: ViteUserConfig = defineConfig({
     include: include[suite] ?? [],
     exclude: ['**/node_modules/**', '**/dist/**', ...(suite === 'unit' ? service : [])],
     environment: 'node',
+    setupFiles: [fileURLToPath(new URL('leak-guard.ts', import.meta.url))],
     pool: 'forks',
     maxWorkers: 2,
     execArgv: ['--conditions=@ct/source'],
