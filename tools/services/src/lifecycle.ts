@@ -51,6 +51,13 @@ export function isCi(): boolean {
   return !['', '0', 'false'].includes(process.env['CI'] ?? '')
 }
 
+/** Makes sure that a service's programs are installed, for those who start their own. */
+export async function provideService(name: ServiceName): Promise<void> {
+  const service = CATALOGUE[name]
+  if (await service.isInstalled()) return
+  await withLock(`service-${name}`, () => provide(service))
+}
+
 /** Stops ours; what was only used stays as it is. Returns whether anything was stopped. */
 export async function stopService(name: ServiceName): Promise<boolean> {
   return withLock(`service-${name}`, () => stop(CATALOGUE[name]))

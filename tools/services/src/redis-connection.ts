@@ -87,6 +87,11 @@ export class RedisConnection {
     })
   }
 
+  /** Whether it is of no more use. */
+  get isClosed(): boolean {
+    return this.#failure !== undefined
+  }
+
   close(): void {
     this.#socket.destroy()
   }
