@@ -1,6 +1,6 @@
 // Infers the targets of every workspace package from what lies in its folder, so that a package carries no build
 // configuration of its own. Plain JavaScript: Nx loads it with whatever Node it was started by.
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 
 const skipped = new Set(['node_modules', 'dist', '.venv'])
@@ -61,3 +61,11 @@ export const createNodes = [
       return [file, { projects: { [root]: { root, targets: targetsOf(root, workspaceRoot, manifest) } } }]
     }),
 ]
+
+/** Nx prints how its tasks ended; `npm test` wants to know: it names a file in `CT_TASK_RESULTS`. */
+export const postTasksExecution = (_options, { taskResults }) => {
+  const file = process.env.CT_TASK_RESULTS
+  if (file === undefined) return
+  const ended = Object.values(taskResults).map(({ task, status, code }) => ({ id: task.id, status, code }))
+  writeFileSync(file, JSON.stringify(ended))
+}

@@ -1,6 +1,6 @@
 import nx from '@nx/eslint-plugin'
 import parser from '@typescript-eslint/parser'
-import { sourceConstraints, testConstraints } from './boundaries.mjs'
+import { sourceConstraints, testConstraints } from './boundaries.ts'
 
 /** Everything but the boundaries is oxlint's; ESLint is here for the one rule that needs Nx's project graph. */
 const boundaries = (depConstraints) => [
@@ -17,7 +17,7 @@ const boundaries = (depConstraints) => [
 ]
 
 export default [
-  { ignores: ['**/dist/**', '**/node_modules/**', 'tools/checks/canaries/**'] },
+  { ignores: ['**/dist/**', '**/node_modules/**'] },
   {
     files: ['**/*.ts', '**/*.mts', '**/*.mjs'],
     languageOptions: { parser, sourceType: 'module' },

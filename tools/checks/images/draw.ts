@@ -49,11 +49,23 @@ svg(
   [
     '<text class="small" x="110" y="28" text-anchor="middle">send</text><text class="small" x="430" y="28" text-anchor="middle">one wire format</text><text class="small" x="750" y="28" text-anchor="middle">work</text>',
     box({ x: 20, y: 50, w: 180, h: 80 }, 'card ts', ['Node service', '@ct/client', 'add.delay(2, 2)']),
-    box({ x: 20, y: 170, w: 180, h: 80 }, 'card py', ['Django, Flask, …', 'Celery 5.4 – 5.7', 'add.delay(2, 2)']),
+    box({ x: 20, y: 170, w: 180, h: 80 }, 'card py', [
+      'Django, Flask, …',
+      'Celery 5.4 – 5.7',
+      'add.delay(2, 2)',
+    ]),
     box({ x: 330, y: 50, w: 200, h: 80 }, 'mid', ['Broker', 'Redis', 'queues, priorities, events']),
     box({ x: 330, y: 170, w: 200, h: 80 }, 'mid', ['Result store', 'Redis', 'celery-task-meta-…']),
-    box({ x: 660, y: 50, w: 180, h: 80 }, 'card ts', ['ct worker', 'ct worker -A tasks.ts', 'TypeScript tasks']),
-    box({ x: 660, y: 170, w: 180, h: 80 }, 'card py', ['Celery worker', 'celery -A proj worker', 'Python tasks']),
+    box({ x: 660, y: 50, w: 180, h: 80 }, 'card ts', [
+      'ct worker',
+      'ct worker -A tasks.ts',
+      'TypeScript tasks',
+    ]),
+    box({ x: 660, y: 170, w: 180, h: 80 }, 'card py', [
+      'Celery worker',
+      'celery -A proj worker',
+      'Python tasks',
+    ]),
     arrow(202, 80, 328, 80),
     arrow(202, 200, 328, 105),
     arrow(532, 80, 658, 80),
@@ -82,7 +94,21 @@ const rooms: readonly (readonly [string, string])[] = [
   ['backend', 'outcome is stored'],
   ['result', 'value or typed error'],
 ]
-const owner = ['client', 'client', 'client', 'contracts', 'contracts', 'client', 'adapter', 'worker', 'worker', 'worker', 'worker', 'adapter', 'client']
+const owner = [
+  'client',
+  'client',
+  'client',
+  'contracts',
+  'contracts',
+  'client',
+  'adapter',
+  'worker',
+  'worker',
+  'worker',
+  'worker',
+  'adapter',
+  'client',
+]
 const columns = 5
 svg(
   'rooms.svg',
@@ -97,7 +123,11 @@ svg(
       const x = 15 + column * 177
       const y = 20 + row * 105
       const kind = owner[index] === 'client' ? 'card ts' : owner[index] === 'worker' ? 'card py' : 'mid'
-      const here = box({ x, y, w: 160, h: 72 }, kind, [`${index + 1}  ${name}`, does, `@ct/${owner[index]}`.replace('@ct/adapter', '@ct/broker-…')])
+      const here = box({ x, y, w: 160, h: 72 }, kind, [
+        `${index + 1}  ${name}`,
+        does,
+        `@ct/${owner[index]}`.replace('@ct/adapter', '@ct/broker-…'),
+      ])
       if (index === rooms.length - 1) return here
       const turns = (index + 1) % columns === 0
       const link = turns

@@ -2,7 +2,7 @@
 // Read by the ESLint configuration and by its canaries.
 
 /** What a kind's shipped sources may import. An adapter meets the contracts alone; nothing but tests meets `testing`. */
-const sources = {
+const sources: Readonly<Record<string, readonly string[]>> = {
   contracts: [],
   adapter: ['contracts'],
   client: ['contracts'],
@@ -19,16 +19,21 @@ const sources = {
 /** Tests may also bring the suites, a broker to run on, and the tools that start real servers. */
 const inTests = ['contracts', 'client', 'worker', 'adapter', 'testing', 'tool']
 
+export interface Constraint {
+  readonly sourceTag: string
+  readonly onlyDependOnLibsWithTags: readonly string[]
+}
+
 /** One adapter is never part of another, so `adapter` may import itself only within its own folder, which Nx does not count. */
-const constraints = (allowed) =>
+const constraints = (allowed: Readonly<Record<string, readonly string[]>>): Constraint[] =>
   Object.entries(allowed).map(([kind, targets]) => ({
     sourceTag: `kind:${kind}`,
     onlyDependOnLibsWithTags: targets.map((target) => `kind:${target}`),
   }))
 
-export const sourceConstraints = constraints(sources)
+export const sourceConstraints: readonly Constraint[] = constraints(sources)
 
-export const testConstraints = constraints(
+export const testConstraints: readonly Constraint[] = constraints(
   Object.fromEntries(
     Object.entries(sources).map(([kind, targets]) => [kind, [...new Set([...targets, ...inTests])]]),
   ),

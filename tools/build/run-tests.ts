@@ -1,0 +1,144 @@
+/**
+ * `npm test`: everything there is to prove, through Nx, with the services it needs.
+ *
+ *   npm test                      everything
+ *   npm test -- unit types        only these targets
+ *
+ * Ends with one line, `N passed, N failed` (`, N skipped`): the tests of all vitest runs, and one for each lint, types, build, pack and
+ * checks target. With `CI` set, a missing service is a failure; elsewhere its tests are skipped, with a notice.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isCi, tryServices } from '@ct-tools/services'
+import { bold, clock, dim, Display, red, yellow } from './display.ts'
+import { type EndedTask, plannedTasks, runTargets, workspace } from './nx-run.ts'
+import { add, lineOf, type Tally, tallyOfTask } from './tally.ts'
+
+/** Those whose absence makes a suite say less. Each is looked for by itself: one that is missing hides no other. */
+const services = ['redis', 'rabbitmq'] as const
+const withoutServices = ['lint', 'types', 'build', 'unit', 'pack', 'checks']
+const withServices = ['conformance', 'interop']
+const suites = new Set(['unit', 'conformance', 'interop'])
+
+interface Failure {
+  readonly what: string
+  readonly output: string
+}
+
+const progress = mkdtempSync(join(tmpdir(), 'ct-progress-'))
+const display = new Display(progress)
+const total: Tally = { passed: 0, failed: 0, skipped: 0 }
+const byTarget = new Map<string, Tally>()
+const failures: Failure[] = []
+
+function count(target: string, tally: Tally): void {
+  add(total, tally)
+  const sum = byTarget.get(target) ?? { passed: 0, failed: 0, skipped: 0 }
+  add(sum, tally)
+  byTarget.set(target, sum)
+}
+
+/** `@ct/client:unit` → the file in which that suite leaves its summary. */
+function summaryOf(task: string): string | undefined {
+  const [project = '', target = ''] = task.split(':')
+  if (!suites.has(target)) return undefined
+  const slug = project.replace(/^@ct\//, 'packages-').replace(/^@ct-tools\//, 'tools-')
+  return join(workspace, '.test-results', target, `${slug}.json`)
+}
+
+/** Starts what is needed and returns the names of what answers. */
+async function bringServices(): Promise<string[]> {
+  const answering = await Promise.all(
+    services.map(async (name) => {
+      try {
+        return (await tryServices([name])) === undefined ? undefined : name
+      } catch (error) {
+        const output = error instanceof Error ? error.message : String(error)
+        display.print(`${red('✗')} service ${name}: ${output}`)
+        failures.push({ what: `service ${name}`, output })
+        count('services', { passed: 0, failed: 1, skipped: 0 })
+        return undefined
+      }
+    }),
+  )
+  return answering.filter((name) => name !== undefined)
+}
+
+async function phase(
+  targets: readonly string[],
+  env: NodeJS.ProcessEnv,
+  planned: readonly string[],
+): Promise<void> {
+  if (targets.length === 0 || planned.length === 0) return
+  const seen = new Set<string>()
+  const ended: EndedTask[] = await runTargets({
+    targets,
+    parallel: 2,
+    progress,
+    env,
+    onEnded(task, ok, cached, output) {
+      if (seen.has(task)) return
+      seen.add(task)
+      const tests = suites.has(task.split(':')[1] ?? '') ? lineOf(tallyOfTask(ok, summaryOf(task))) : ''
+      display.ended(task, ok, [tests, cached ? 'from cache' : ''].filter((part) => part !== '').join(', '))
+      if (!ok) {
+        display.print(output)
+        failures.push({ what: task, output })
+      }
+    },
+  })
+  for (const task of ended) {
+    const target = task.id.split(':')[1] ?? ''
+    count(target, tallyOfTask(task.ok, summaryOf(task.id)))
+    if (task.notRun) display.ended(task.id, false, 'not run: what it depends on failed')
+    if (!task.ok && !failures.some(({ what }) => what === task.id))
+      failures.push({ what: task.id, output: '' })
+  }
+}
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2)
+  const chosen = (targets: readonly string[]): string[] =>
+    targets.filter((target) => wanted.length === 0 || wanted.includes(target))
+  const unknown = wanted.filter((target) => ![...withoutServices, ...withServices].includes(target))
+  if (unknown.length > 0) throw new Error(`no such target: ${unknown.join(', ')}`)
+
+  const [first, second] = [chosen(withoutServices), chosen(withServices)]
+  const env = { ...process.env }
+  const [firstPlan, secondPlan] = [
+    first.length > 0 ? await plannedTasks(first, env) : [],
+    second.length > 0 ? await plannedTasks(second, env) : [],
+  ]
+  display.expect(firstPlan.length + secondPlan.length)
+  // Servers start (or are installed) while what needs none is running.
+  const answering = secondPlan.length > 0 ? bringServices() : Promise.resolve([])
+  await phase(first, env, firstPlan)
+  await phase(second, { ...env, CT_SERVICES: (await answering).join(',') }, secondPlan)
+}
+
+function report(): void {
+  display.close()
+  console.log()
+  for (const [target, tally] of byTarget) console.log(`  ${target.padEnd(12)} ${lineOf(tally)}`)
+  if (failures.length > 0) {
+    console.log(`\n${bold(red('Failed:'))}`)
+    for (const { what } of failures) console.log(`  ${what}`)
+  }
+  if (total.skipped > 0 && !isCi())
+    console.log(yellow('\nSkipped tests need a service or program that this machine lacks (see above).'))
+  console.log(dim(`\n${clock(display.elapsedMs)} on ${process.platform}, Node ${process.version}`))
+  console.log(lineOf(total))
+}
+
+try {
+  await main()
+} catch (error) {
+  display.print(red(error instanceof Error ? error.message : String(error)))
+  failures.push({ what: 'the run itself', output: '' })
+  count('runner', { passed: 0, failed: 1, skipped: 0 })
+} finally {
+  rmSync(progress, { recursive: true, force: true })
+}
+report()
+process.exitCode = total.failed > 0 ? 1 : 0
