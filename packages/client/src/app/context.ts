@@ -1,0 +1,38 @@
+import type { Broker, CompressorRegistry, ResultBackend, SerializerRegistry } from '@ct/contracts'
+import type { Producer } from '../producer/index.ts'
+import type { ResultStore } from '../result/index.ts'
+import type { Queues, Router } from '../routing/index.ts'
+import type { TaskRegistry } from '../task/index.ts'
+import type { App } from './app.ts'
+import type { LogicalClock } from './logical-clock.ts'
+import type { Logger } from './logger.ts'
+import type { Settings } from './settings/index.ts'
+
+/** What an app is made of; for workers, beat and the command line. `app.context` gives it. */
+export interface AppContext {
+  readonly app: App
+  /** Resolved and frozen. A change of configuration makes a new object. */
+  readonly settings: Settings
+  /** Which set of defaults the app runs with. */
+  readonly defaults: 'ct' | 'celery'
+  readonly tasks: TaskRegistry
+  readonly queues: Queues
+  readonly router: Router
+  readonly producer: Producer
+  readonly results: ResultStore
+  /** The configured broker; `AdapterError` when the URL's scheme belongs to no adapter. */
+  readonly broker: Broker
+  /** undefined: results are disabled. */
+  readonly backend: ResultBackend | undefined
+  readonly serializers: SerializerRegistry
+  readonly compressors: CompressorRegistry
+  readonly clock: LogicalClock
+  readonly logger: Logger
+  readonly hostname: string
+  /** `gen<pid>@<hostname>`, the `origin` header. */
+  readonly origin: string
+  /** Id of this app in this process; name of its reply queue. */
+  readonly oid: string
+  /** Milliseconds since 1970; tests may replace it. */
+  now(): number
+}

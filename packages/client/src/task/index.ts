@@ -1,0 +1,5 @@
+export type { RegisteredTask } from './registered-task.ts'
+export type { TaskRetryOptions, TaskContext } from './task-context.ts'
+export type { ErrorClass, ResolvedTaskOptions, TaskHooks, TaskOptions } from './task-options.ts'
+export type { TaskDeliveryInfo, TaskRequest } from './task-request.ts'
+export type { TaskRegistry } from './task-registry.ts'

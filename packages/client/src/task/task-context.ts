@@ -1,0 +1,46 @@
+import type { Retry } from '@ct/contracts'
+import type { App } from '../app/app.ts'
+import type { Logger } from '../app/logger.ts'
+import type { RegisteredTask } from './registered-task.ts'
+import type { TaskRequest } from './task-request.ts'
+
+/** Options of `task.retry()`; other calling options are those of the running message. */
+export interface TaskRetryOptions {
+  /** New arguments; default: the same. */
+  readonly args?: readonly unknown[]
+  readonly kwargs?: Readonly<Record<string, unknown>>
+  /** Why; becomes the failure when retries are used up. */
+  readonly exc?: unknown
+  /** Seconds from now. Default: the task's `defaultRetryDelay`. */
+  readonly countdown?: number
+  readonly eta?: Date | string
+  /** For this retry only; undefined = the task's. */
+  readonly maxRetries?: number | null
+  readonly queue?: string
+  readonly priority?: number
+  readonly timeLimit?: number | null
+  readonly softTimeLimit?: number | null
+  readonly expires?: number | Date | null
+  readonly headers?: Readonly<Record<string, unknown>>
+}
+
+/** The first argument of a handler with `bind: true`, and what {@link currentTask} gives. */
+export interface TaskContext {
+  readonly app: App
+  readonly task: RegisteredTask
+  readonly name: string
+  readonly request: TaskRequest
+  /** Fires for a revoke, the soft time limit, a lost lease and the worker's shutdown; `signal.reason` says which. */
+  readonly signal: AbortSignal
+  /** Adds task name and id to each record. */
+  readonly log: Logger
+  /**
+   * Prepares a retry: `throw task.retry({ countdown: 10 })`. It is published when the error reaches the worker.
+   * Throws `exc`, or `MaxRetriesExceededError` (`CT_MAX_RETRIES`), when retries are used up.
+   */
+  retry(options?: TaskRetryOptions): Retry
+  /** Stores a state of your own, such as `PROGRESS` with `{ done: 3, total: 10 }`. */
+  updateState(state: string, meta?: unknown): Promise<void>
+  /** Sends an event `task-<type>` with these fields. */
+  sendEvent(type: string, fields?: Readonly<Record<string, unknown>>): Promise<void>
+}
