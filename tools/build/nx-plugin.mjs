@@ -5,12 +5,15 @@ import { dirname, join, relative } from 'node:path'
 
 const skipped = new Set(['node_modules', 'dist', '.venv'])
 
-/** Which kinds of test a folder holds, by file suffix. */
-function suitesIn(folder, found = new Set()) {
+/** What a folder holds, by file suffix: `types` for any TypeScript, and the suites for which there are tests. */
+function contentsOf(folder, found = new Set()) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     if (entry.isDirectory()) {
-      if (!skipped.has(entry.name)) suitesIn(join(folder, entry.name), found)
-    } else if (entry.name.endsWith('.conformance.test.ts')) found.add('conformance')
+      if (!skipped.has(entry.name)) contentsOf(join(folder, entry.name), found)
+      continue
+    }
+    if (entry.name.endsWith('.ts')) found.add('types')
+    if (entry.name.endsWith('.conformance.test.ts')) found.add('conformance')
     else if (entry.name.endsWith('.interop.test.ts')) found.add('interop')
     else if (entry.name.endsWith('.test.ts')) found.add('unit')
   }
@@ -26,8 +29,10 @@ function targetsOf(root, workspaceRoot, manifest) {
     options: { command: ['node', `${tools}/${file}`, ...args].join(' '), cwd: root },
   })
   const targets = { lint: program('lint-package.ts') }
-  if (existsSync(join(folder, 'tsconfig.json'))) targets.types = program('check-types.ts')
-  for (const suite of suitesIn(folder)) {
+  const contents = contentsOf(folder)
+  if (contents.delete('types') && existsSync(join(folder, 'tsconfig.json')))
+    targets.types = program('check-types.ts')
+  for (const suite of contents) {
     targets[suite] = {
       ...program('run-suite.ts', suite),
       outputs: [`{workspaceRoot}/.test-results/${suite}/${slug}.json`],
@@ -53,12 +58,16 @@ function targetsOf(root, workspaceRoot, manifest) {
 export const name = 'ct-targets'
 
 export const createNodes = [
-  '{docs,packages/*,tools/*}/package.json',
+  '{docs/project.json,{packages,tools}/*/package.json}',
   (files, _options, { workspaceRoot }) =>
     files.map((file) => {
       const root = dirname(file)
-      const manifest = JSON.parse(readFileSync(join(workspaceRoot, file), 'utf8'))
-      return [file, { projects: { [root]: { root, targets: targetsOf(root, workspaceRoot, manifest) } } }]
+      const text = JSON.parse(readFileSync(join(workspaceRoot, file), 'utf8'))
+      // The documentation is a project (its examples are checked and run), but no package.
+      const manifest = root === 'docs' ? { ...text, private: true } : text
+      // Everything here may be imported, also what has no `exports`; Nx would guess that such a package is an application.
+      const project = { root, projectType: 'library', targets: targetsOf(root, workspaceRoot, manifest) }
+      return [file, { projects: { [root]: project } }]
     }),
 ]
 

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { announce } from '../build/announce.ts'
+import { announce } from '@ct-tools/build/announce'
 import { findingsIn, type Finding } from './repo-rules.ts'
 
 const root = join(import.meta.dirname, '../..')
