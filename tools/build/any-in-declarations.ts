@@ -8,8 +8,8 @@ const notCode = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"
 export function anyInText(file: string, text: string): string[] {
   const code = text.replace(notCode, (match) => match.replace(/[^\n]/g, ' '))
   return code.split('\n').flatMap((line, index) =>
-    // A member or a parameter may be called `any` (Promise.any's kin); a type stands behind one of these signs.
-    /(?:[:<|&,=(]|=>|\bextends|\bas|\bis)\s*\bany\b(?!\s*[:?(])/.test(line)
+    // A member may be called `any` (Promise.any's kin): a colon, a question mark or a parenthesis follows its name.
+    /(?<![.\w$])any\b(?!\s*[:?(])/.test(line)
       ? [`public type uses any: ${file}:${index + 1}: ${line.trim()}`]
       : [],
   )
