@@ -1,0 +1,6 @@
+import type { Contestant } from '../contestant.ts'
+import { bareLoop } from './bare-loop.ts'
+import { beeQueue } from './bee-queue.ts'
+import { bullmq } from './bullmq.ts'
+
+export const contestants: readonly Contestant[] = [bareLoop, bullmq, beeQueue]

@@ -1,0 +1,74 @@
+import { cpus, totalmem } from 'node:os'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { drawBars } from './chart.ts'
+import type { Contestant } from './contestant.ts'
+import { type Figure, scenarios } from './scenarios.ts'
+import { median, show } from './statistics.ts'
+
+interface Row {
+  readonly contestant: string
+  readonly variant: string
+  readonly value: number
+  readonly spread: string
+}
+
+interface Run {
+  readonly rounds: number
+  readonly tasks: number
+  readonly write: boolean
+  readonly contestants: readonly Contestant[]
+}
+
+/** Median per contestant; where it was tried at several concurrencies, its best one. */
+function rowsOf(figures: readonly Figure[], scenario: string, metric: string): { rows: Row[]; sample: Figure | undefined } {
+  const mine = figures.filter((one) => one.scenario === scenario && one.metric === metric)
+  const sample = mine[0]
+  const best = new Map<string, Row>()
+  for (const [key, group] of Map.groupBy(mine, (one) => `${one.contestant}\n${one.variant}`)) {
+    const [contestant = '', variant = ''] = key.split('\n')
+    const values = group.map((one) => one.value)
+    const row = { contestant, variant, value: median(values), spread: `${show(Math.min(...values))} – ${show(Math.max(...values))}` }
+    const old = best.get(contestant)
+    if (old === undefined || (sample?.more === true ? row.value > old.value : row.value < old.value)) best.set(contestant, row)
+  }
+  return { rows: [...best.values()], sample }
+}
+
+function table(figures: readonly Figure[], scenario: string, metric: string): string[] {
+  const { rows, sample } = rowsOf(figures, scenario, metric)
+  if (sample === undefined) return []
+  const ours = rows.find((row) => row.contestant === 'ct')?.value
+  const lines = rows.map((row) => {
+    const ratio = ours === undefined || row.contestant === 'ct' ? '' : `${show(sample.more ? ours / row.value : row.value / ours)}×`
+    return `| ${row.contestant}${row.variant === '' ? '' : ` (concurrency ${row.variant})`} | ${show(row.value)} | ${row.spread} | ${ratio} |`
+  })
+  return [`| ${metric}, ${sample.unit} | median | range | ct is better by |`, '|---|---:|---:|---:|', ...lines, '']
+}
+
+/** Prints the tables; with `write`, puts them between the markers of docs/benchmarks.md and draws the charts. */
+export async function writeReport(figures: readonly Figure[], run: Run): Promise<void> {
+  const [cpu] = cpus()
+  const machine = `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; client, worker and Redis share the machine. ${run.rounds} interleaved rounds, ${run.tasks.toLocaleString('en-US')} tasks.`
+  const lines = [machine, '', ...run.contestants.map((one) => `- **${one.name}**: ${one.about}`), '']
+  const images = join(import.meta.dirname, '../../../docs/images')
+  for (const scenario of scenarios) {
+    const metrics = [...new Set(figures.filter((one) => one.scenario === scenario.name).map((one) => one.metric))]
+    if (metrics.length === 0) continue
+    lines.push(`### ${scenario.title}`, '')
+    const [first = ''] = metrics
+    if (run.write && scenario.name !== 'import') {
+      const { rows, sample } = rowsOf(figures, scenario.name, first)
+      mkdirSync(images, { recursive: true })
+      writeFileSync(join(images, `bench-${scenario.name}.svg`), drawBars(`${scenario.title}: ${first}, ${sample?.unit ?? ''}`, rows))
+      lines.push(`![${scenario.title}](images/bench-${scenario.name}.svg)`, '')
+    }
+    for (const metric of metrics) lines.push(...table(figures, scenario.name, metric))
+  }
+  console.log(`\n${lines.join('\n')}`)
+  if (!run.write) return
+  const page = join(import.meta.dirname, '../../../docs/benchmarks.md')
+  const [before = '', rest = ''] = readFileSync(page, 'utf8').split('<!-- figures -->\n')
+  const [, after = ''] = rest.split('<!-- /figures -->\n')
+  writeFileSync(page, `${before}<!-- figures -->\n${lines.join('\n')}\n<!-- /figures -->\n${after}`)
+}
