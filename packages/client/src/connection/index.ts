@@ -1,0 +1,16 @@
+export { abortable, abortedError, delay } from './abortable.ts'
+export { backoffMs } from './backoff.ts'
+export type { BackoffOptions } from './backoff.ts'
+export { failoverBroker } from './failover-broker.ts'
+export type { FailoverStrategy } from './failover-broker.ts'
+export { didYouMean, nearestName } from './nearest-name.ts'
+export { ReconnectingConnection } from './reconnecting-connection.ts'
+export type {
+  ConnectionListener,
+  ConnectionState,
+  ReconnectingOptions,
+  WhenReadyOptions,
+} from './reconnecting-connection.ts'
+export { resolveBackend, resolveBroker } from './resolve.ts'
+export type { BackendSource, BrokerSource, DiscoverAdapter, ResolveOptions } from './resolve.ts'
+export { maskedUrl, schemeOf } from './schemes.ts'
