@@ -1,0 +1,182 @@
+import { InvalidMessageError } from '../errors.ts'
+import { decodeJson, decodeUtf8, isRawJson, RawJson, sliceJsonArray, sliceJsonObject } from '../serialization/index.ts'
+import { isPlainObject } from './plain-object.ts'
+import type { MessageCodecs, TaskPayload } from './read-task-message.ts'
+import type { SignatureSource } from './signature-dict.ts'
+import { emptyEmbed, emptyEmbedText } from './task-message.ts'
+import type { TaskEmbed } from './task-message.ts'
+
+/** Second step of reading a task message. */
+export interface TaskBody {
+  readonly args: unknown[]
+  readonly kwargs: Record<string, unknown>
+  readonly embed: TaskEmbed
+  /** The arguments as they stood in the message, for sending them on: source text with JSON, else the decoded value. Cut out on first use. */
+  readonly argsSource: RawJson | readonly unknown[]
+  readonly kwargsSource: RawJson | Readonly<Record<string, unknown>>
+}
+
+/**
+ * Decodes the body under the accept list: arguments decoded, signatures in `embed` as source text (JSON) or decoded. Errors: `CT_INVALID_MESSAGE` with
+ * `details.reason` `body-shape`, `args`, `kwargs` or `embed`; `CT_DECODE`; `CT_CONTENT_DISALLOWED`. Nothing else is thrown.
+ */
+export function readTaskBody(payload: TaskPayload, codecs: MessageCodecs): TaskBody {
+  if (payload.decoded === undefined && isJson(payload, codecs)) return readJsonBody(jsonText(payload, codecs), payload, codecs)
+  return readDecodedBody(payload.decoded === undefined ? decodePayload(payload, codecs) : payload.decoded)
+}
+
+/**
+ * Only the links, without decoding the arguments of a JSON body: what the worker needs of a task that runs in a slot elsewhere. The arguments' text is
+ * not checked. Errors as {@link readTaskBody}.
+ */
+export function readTaskEmbed(payload: TaskPayload, codecs: MessageCodecs): TaskEmbed {
+  if (payload.decoded !== undefined || !isJson(payload, codecs)) return readTaskBody(payload, codecs).embed
+  const text = jsonText(payload, codecs)
+  if (text.endsWith(emptyTail)) return emptyEmbed
+  return readRawEmbed(bodyMembers(text)[2])
+}
+
+/** Decompresses and decodes a body under the accept list. Errors: `CT_CONTENT_DISALLOWED`, `CT_DECODE`. */
+export function decodePayload(payload: TaskPayload, codecs: MessageCodecs): unknown {
+  return codecs.serializers.decode(plainBody(payload, codecs), payload.contentType, payload.contentEncoding, codecs.accept)
+}
+
+function plainBody(payload: TaskPayload, codecs: MessageCodecs): Uint8Array {
+  if (payload.compression === null) return payload.body
+  return codecs.compressors.decompress(payload.body, payload.compression, codecs.maxBytes)
+}
+
+function isJson(payload: TaskPayload, codecs: MessageCodecs): boolean {
+  return payload.contentType === 'application/json' && codecs.accept.has('application/json')
+}
+
+function jsonText(payload: TaskPayload, codecs: MessageCodecs): string {
+  return decodeUtf8(plainBody(payload, codecs))
+}
+
+/** How nearly every JSON body ends. What is before it parses as `[args, kwargs]` exactly when the whole parses as `[args, kwargs, {…}]`. */
+const emptyTail = `, ${emptyEmbedText}]`
+
+function readJsonBody(text: string, payload: TaskPayload, codecs: MessageCodecs): TaskBody {
+  const serializer = codecs.serializers.get('application/json')
+  const options = 'options' in serializer ? (serializer.options as Parameters<typeof decodeJson>[1]) : undefined
+  if (text.endsWith(emptyTail)) {
+    const head = decodeJson(text.slice(0, -emptyTail.length) + ']', options)
+    if (!Array.isArray(head) || head.length !== 2) throw notThree()
+    return new Body(checkArgs(head[0]), checkKwargs(head[1]), emptyEmbed, text)
+  }
+  const whole = decodeJson(text, options)
+  if (!Array.isArray(whole)) return readDecodedBody(whole)
+  if (whole.length !== 3) throw notThree()
+  void payload
+  const embed = whole[2] === null ? emptyEmbed : readRawEmbed(bodyMembers(text)[2])
+  return new Body(checkArgs(whole[0]), checkKwargs(whole[1]), embed, text)
+}
+
+/** Any other serializer, protocol 1 (`args`, `kwargs` and links are keys of one object) and hybrids. */
+function readDecodedBody(value: unknown): TaskBody {
+  if (Array.isArray(value)) {
+    if (value.length !== 3) throw notThree()
+    return new Body(checkArgs(value[0]), checkKwargs(value[1]), readEmbedMembers(value[2]), null)
+  }
+  if (isPlainObject(value) && (Object.hasOwn(value, 'args') || Object.hasOwn(value, 'task'))) {
+    const { callbacks, errbacks, chord, chain } = value
+    return new Body(checkArgs(value['args'] ?? []), checkKwargs(value['kwargs'] ?? {}), readEmbedMembers({ callbacks, errbacks, chord, chain }), null)
+  }
+  throw notThree()
+}
+
+class Body implements TaskBody {
+  readonly args: unknown[]
+  readonly kwargs: Record<string, unknown>
+  readonly embed: TaskEmbed
+  #text: string | null
+  #sources: readonly [RawJson, RawJson] | null = null
+
+  constructor(args: unknown[], kwargs: Record<string, unknown>, embed: TaskEmbed, text: string | null) {
+    this.args = args
+    this.kwargs = kwargs
+    this.embed = embed
+    this.#text = text
+  }
+
+  get argsSource(): RawJson | readonly unknown[] {
+    return this.#cut()?.[0] ?? this.args
+  }
+
+  get kwargsSource(): RawJson | Readonly<Record<string, unknown>> {
+    return this.#cut()?.[1] ?? this.kwargs
+  }
+
+  #cut(): readonly [RawJson, RawJson] | null {
+    if (this.#text !== null) {
+      const [args, kwargs] = bodyMembers(this.#text)
+      this.#sources = [RawJson.trusted(args), RawJson.trusted(kwargs)]
+      this.#text = null
+    }
+    return this.#sources
+  }
+}
+
+function bodyMembers(text: string): [args: string, kwargs: string, embed: string] {
+  const members = sliceJsonArray(text)
+  if (members.length !== 3) throw notThree()
+  return members as [string, string, string]
+}
+
+/** Signatures are checked to be JSON, but not decoded: they are forwarded. */
+function readRawEmbed(text: string): TaskEmbed {
+  if (text === emptyEmbedText || text === 'null') return emptyEmbed
+  const members: Record<string, unknown> = {}
+  for (const [key, value] of sliceJsonObject(text)) {
+    if (value === 'null') continue
+    if (key === 'callbacks' || key === 'errbacks' || key === 'chain') {
+      members[key] = value.startsWith('[') ? sliceJsonArray(value).map(RawJson.from) : RawJson.from(value)
+    } else if (key === 'chord') members[key] = RawJson.from(value)
+  }
+  return readEmbedMembers(members)
+}
+
+function readEmbedMembers(embed: unknown): TaskEmbed {
+  if (embed === null || embed === undefined) return emptyEmbed
+  if (!isPlainObject(embed)) throw invalid('the third element of the body is not an object', 'embed')
+  const { callbacks, errbacks, chain, chord } = embed
+  return {
+    callbacks: signatureList(callbacks),
+    errbacks: signatureList(errbacks),
+    chain: signatureList(chain),
+    chord: chord === null || chord === undefined ? null : oneSignature(chord),
+  }
+}
+
+/** null for none: Python writes both null and []. A single signature counts as a list of one. */
+function signatureList(value: unknown): readonly SignatureSource[] | null {
+  if (value === null || value === undefined) return null
+  if (!Array.isArray(value)) return [oneSignature(value)]
+  return value.length === 0 ? null : value.map(oneSignature)
+}
+
+function oneSignature(value: unknown): SignatureSource {
+  if (isRawJson(value)) {
+    if (value.text.startsWith('{')) return value
+  } else if (isPlainObject(value) && typeof value['task'] === 'string') return value as unknown as SignatureSource
+  throw invalid('a link in the body is not a signature', 'embed')
+}
+
+function checkArgs(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value
+  throw invalid('args is not an array', 'args')
+}
+
+function checkKwargs(value: unknown): Record<string, unknown> {
+  if (isPlainObject(value)) return value
+  throw invalid('kwargs is not an object', 'kwargs')
+}
+
+function notThree(): InvalidMessageError {
+  return invalid('the body is not an array of three: args, kwargs, links', 'body-shape')
+}
+
+function invalid(problem: string, reason: string): InvalidMessageError {
+  return new InvalidMessageError(`malformed task message: ${problem}`, { details: { reason } })
+}

@@ -1,0 +1,122 @@
+import { InvalidMessageError } from '../errors.ts'
+import { decodeJson, isRawJson, RawJson, sliceJsonArray, sliceJsonObject } from '../serialization/index.ts'
+import { isPlainObject } from './plain-object.ts'
+
+/** A signature as it travels (celery/canvas.py 5.7). Keys are Python's. Members may be {@link RawJson}: forwarded, not decoded. */
+export interface SignatureDict {
+  readonly task: string
+  readonly args: readonly unknown[]
+  readonly kwargs: Readonly<Record<string, unknown>>
+  readonly options: SignatureOptions
+  /** `chain`, `group`, `chord`, `map`, `starmap`, `chunks`, or null for a plain task. */
+  readonly subtask_type: string | null
+  readonly immutable: boolean
+  /** Obsolete; old writers put it into chord bodies. */
+  readonly chord_size?: number | null
+}
+
+/** Calling options inside a signature. Python's names; unknown ones are kept. */
+export interface SignatureOptions {
+  readonly task_id?: string
+  readonly reply_to?: string
+  readonly group_id?: string
+  readonly group_index?: number
+  readonly root_id?: string
+  readonly parent_id?: string
+  readonly queue?: string
+  readonly link?: readonly SignatureSource[]
+  readonly link_error?: readonly SignatureSource[]
+  readonly chord?: SignatureSource | null
+  readonly [option: string]: unknown
+}
+
+/** A signature inside a message: its source text with the JSON serializer, the decoded object with the others. */
+export type SignatureSource = RawJson | SignatureDict
+
+const rawOptions: ReadonlySet<string> = new Set(['link', 'link_error', 'chord'])
+
+/**
+ * Opens a signature one level: `task`, `options`, `subtask_type` and `immutable` are decoded, while the single arguments, and the signatures
+ * in `link`, `link_error` and `chord`, stay source text. Tolerates what older writers leave out. Errors: `CT_INVALID_MESSAGE`, `CT_DECODE`.
+ */
+export function readSignature(source: unknown): SignatureDict {
+  const members = isRawJson(source) ? rawMembers(source.text) : source
+  if (!isPlainObject(members)) throw invalid('is not an object')
+  const { task, args, kwargs, options, subtask_type: subtaskType, immutable, chord_size: chordSize } = members
+  if (typeof task !== 'string' || task === '') throw invalid('has no task name')
+  if (!isAbsent(args) && !Array.isArray(args)) throw invalid('has args that are not an array')
+  if (!isAbsent(kwargs) && !isPlainObject(kwargs)) throw invalid('has kwargs that are not an object')
+  if (!isAbsent(options) && !isPlainObject(options)) throw invalid('has options that are not an object')
+  return {
+    task,
+    args: isAbsent(args) ? [] : args,
+    kwargs: isAbsent(kwargs) ? {} : kwargs,
+    options: isAbsent(options) ? {} : checkOptions(options),
+    subtask_type: typeof subtaskType === 'string' ? subtaskType : null,
+    immutable: immutable === true,
+    ...(typeof chordSize === 'number' ? { chord_size: chordSize } : {}),
+  }
+}
+
+function rawMembers(text: string): Record<string, unknown> {
+  const members: Record<string, unknown> = {}
+  for (const [key, value] of sliceJsonObject(text)) {
+    switch (key) {
+      case 'args':
+        members[key] = value.startsWith('[') ? rawItems(value) : decodeJson(value)
+        break
+      case 'kwargs':
+        members[key] = value.startsWith('{') ? rawObject(value) : decodeJson(value)
+        break
+      case 'options':
+        members[key] = value.startsWith('{') ? rawOptionMembers(value) : decodeJson(value)
+        break
+      case 'task':
+      case 'subtask_type':
+      case 'immutable':
+      case 'chord_size':
+        members[key] = decodeJson(value)
+    }
+  }
+  return members
+}
+
+function rawItems(text: string): RawJson[] {
+  return sliceJsonArray(text).map((item) => RawJson.trusted(item))
+}
+
+function rawObject(text: string): Record<string, unknown> {
+  return fromEntries(sliceJsonObject(text).map(([key, value]) => [key, RawJson.trusted(value)]))
+}
+
+function rawOptionMembers(text: string): Record<string, unknown> {
+  return fromEntries(
+    sliceJsonObject(text).map(([key, value]) => {
+      if (!rawOptions.has(key) || value === 'null') return [key, decodeJson(value)]
+      return [key, value.startsWith('[') ? rawItems(value) : RawJson.trusted(value)]
+    }),
+  )
+}
+
+/** `Object.fromEntries` defines own properties, also for `__proto__`. */
+function fromEntries(entries: readonly (readonly [string, unknown])[]): Record<string, unknown> {
+  return Object.fromEntries(entries)
+}
+
+function checkOptions(options: Record<string, unknown>): SignatureOptions {
+  const result: Record<string, unknown> = { ...options }
+  for (const key of ['link', 'link_error']) {
+    const value = result[key]
+    if (isAbsent(value)) delete result[key]
+    else if (!Array.isArray(value)) result[key] = [value]
+  }
+  return result
+}
+
+function isAbsent(value: unknown): value is null | undefined {
+  return value === null || value === undefined
+}
+
+function invalid(problem: string): InvalidMessageError {
+  return new InvalidMessageError(`a signature ${problem}`, { details: { reason: 'signature' } })
+}

@@ -1,0 +1,52 @@
+import { Buffer, isAscii, isUtf8 } from 'node:buffer'
+import { DecodeError } from '../errors.ts'
+import { parseJson } from './json-parser.ts'
+import { defaultJsonOptions } from './json-types.ts'
+import type { JsonOptions } from './json-types.ts'
+
+/**
+ * What `JSON.parse` alone would get wrong: the word `__type__`, also with any letter escaped, and an integer of sixteen digits or more
+ * (digits after a point are a fraction and do no harm). Python's bare NaN and Infinity need no test: `JSON.parse` refuses them.
+ */
+const needsCare = /__type__|\\u00(?:5[fF]|7[049]|65)|(?:^|[^.\d])\d{16}/
+
+/**
+ * Reads JSON as kombu 5.7 does. Objects are plain, `__proto__` included as an own property; integers that are not safe are `bigint`;
+ * envelopes become the classes of `python-values.ts` (`Date`, `Uint8Array`, …); `NaN`, `Infinity` and `-Infinity` are read;
+ * a repeated key's last value counts. Error: `CT_DECODE`.
+ */
+export function decodeJson(text: string, options: JsonOptions = defaultJsonOptions): unknown {
+  if (needsCare.test(text) || tooDeep(text, options.maxDepth)) return parseJson(text, options)
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Either it holds one of Python's words, or the careful reader says what is wrong and where.
+    return parseJson(text, options)
+  }
+}
+
+/** UTF-8 bytes to text. Error: `CT_DECODE` when they are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (isAscii(buffer)) return buffer.toString('latin1')
+  if (!isUtf8(buffer)) throw new DecodeError('the bytes are not UTF-8', { details: { reason: 'utf-8' } })
+  return buffer.toString('utf8')
+}
+
+/**
+ * `JSON.parse` has no depth limit, but everything that later walks the value has one. Counting every bracket, those in strings
+ * too, finds nearly all texts shallow; only the others go to the careful reader, which counts properly.
+ */
+function tooDeep(text: string, maxDepth: number): boolean {
+  if (text.length <= maxDepth * 2) return false
+  let depth = 0
+  for (let at = 0; at < text.length; at += 1) {
+    // [ ] { } are 0x5b 0x5d 0x7b 0x7d
+    const code = text.charCodeAt(at) | 0x20
+    if (code === 0x7b) {
+      depth += 1
+      if (depth > maxDepth) return true
+    } else if (code === 0x7d && depth > 0) depth -= 1
+  }
+  return false
+}

@@ -1,0 +1,58 @@
+import { assertJson, parseJson } from './json-parser.ts'
+import { jsonSource } from './json-symbols.ts'
+
+const nonAscii = /[^\x00-\x7f]/g
+
+/**
+ * JSON text with every character beyond ASCII as `\uXXXX`. Such characters can stand only inside strings, so the value
+ * stays the same; kombu writes ASCII only.
+ */
+export function asciiJson(text: string): string {
+  return text.replace(nonAscii, (char) => '\\u' + char.charCodeAt(0).toString(16).padStart(4, '0'))
+}
+
+/**
+ * The source text of one JSON value that is forwarded without being decoded, so that `1.0`, big integers, key order and unknown
+ * envelopes reach the next reader as they were written. The JSON encoder writes it verbatim (non-ASCII characters
+ * escaped); serializers of other formats must be given {@link RawJson.prototype.decode}'s value instead.
+ */
+export class RawJson {
+  readonly text: string
+
+  private constructor(text: string) {
+    this.text = text
+  }
+
+  /** Checks that `text` is one JSON value (Python’s `NaN`, `Infinity` and `-Infinity` included). Error: `CT_DECODE`. */
+  static from(text: string): RawJson {
+    assertJson(text)
+    return new RawJson(text.trim())
+  }
+
+  /** For text that has just been parsed or was cut out of parsed text; an invalid text here corrupts what is sent. */
+  static trusted(text: string): RawJson {
+    return new RawJson(text)
+  }
+
+  get [jsonSource](): string {
+    return asciiJson(this.text)
+  }
+
+  /** The value the text stands for. Error: `CT_DECODE`. */
+  decode(): unknown {
+    return parseJson(this.text)
+  }
+
+  /** For `JSON.stringify` and loggers; the same as {@link RawJson.prototype.decode}. */
+  toJSON(): unknown {
+    return this.decode()
+  }
+}
+
+/** True for {@link RawJson}, of any copy of this package. */
+export function isRawJson(value: unknown): value is RawJson {
+  return (
+    value instanceof RawJson ||
+    (typeof value === 'object' && value !== null && jsonSource in value && value.constructor.name === 'RawJson')
+  )
+}
