@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { guardProcess } from './guard.ts'
 
 export interface RunOptions {
   cwd?: string
@@ -12,6 +13,8 @@ export interface RunOptions {
   onLine?: (line: string) => void
   /** The command is killed after this long. Default ten minutes. */
   timeoutMs?: number
+  /** Dies with this process, however that ends. Not for what must not be cut short, such as an installation. */
+  guarded?: boolean
 }
 
 export interface RunResult {
@@ -22,14 +25,16 @@ export interface RunResult {
 
 /** Runs a command to its end. Never rejects for its exit code; a command that cannot be started has code 127. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { input, onLine, timeoutMs = 600_000, ...spawnOptions } = options
+  const { input, onLine, timeoutMs = 600_000, guarded = false, ...spawnOptions } = options
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       ...spawnOptions,
       stdio: 'pipe',
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
+      detached: guarded,
     })
+    if (guarded) guardProcess(child)
     const collected = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const) {
       let rest = ''

@@ -1,0 +1,12 @@
+export { runCelery } from './celery-command.ts'
+export { CeleryProcess, startCelery, type CeleryProcessOptions } from './celery-process.ts'
+export { PythonClient, PythonError, python } from './python-client.ts'
+export type { PythonMeta, RawMessage, RedisKeyDump } from './python-client.ts'
+export {
+  ensurePython,
+  PYTHON_VERSIONS,
+  tryPython,
+  type CeleryVersion,
+  type PythonApp,
+} from './python-environment.ts'
+export { startPythonWorker, type PythonWorker, type PythonWorkerOptions } from './python-worker.ts'
