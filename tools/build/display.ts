@@ -77,12 +77,12 @@ export class Display {
 
   #status(): string {
     const running = this.#running()
-    return `${this.#counter()} ${running.length > 0 ? `running ${running.join(', ')}` : 'working out what to run'}`
+    return `${this.#counter()} ${running.length > 0 ? `running ${running.join(', ')}` : '…'}`
   }
 
   #drawStatus(): void {
     const text = this.#status()
-    const room = (process.stdout.columns ?? 80) - 1
+    const room = (process.stdout.columns || 80) - 1
     process.stdout.write(
       stripVTControlCharacters(text).length > room ? stripVTControlCharacters(text).slice(0, room) : text,
     )

@@ -93,7 +93,7 @@ class Blocks {
     if (head !== null) {
       this.#task = head[1]
       this.#cached = (head[2] ?? '').includes('cache')
-    } else if (!/^> node \S*tools\/build|^> node \.\.?\//.test(plain)) this.#lines.push(line)
+    } else if (!/^> node /.test(plain)) this.#lines.push(line)
   }
 
   end(): void {
@@ -102,6 +102,8 @@ class Blocks {
     this.#lines = []
   }
 }
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 async function run(
   args: readonly string[],
@@ -120,9 +122,14 @@ async function run(
   }
   createInterface({ input: child.stdout }).on('line', take)
   createInterface({ input: child.stderr }).on('line', take)
-  await new Promise<void>((resolve, reject) => {
+  // Ended from outside, this process takes Nx along and lives long enough to say how far it came.
+  const stop = (signal: NodeJS.Signals): void => void child.kill(signal)
+  for (const signal of signals) process.once(signal, stop)
+  const ended = await new Promise<NodeJS.Signals | number | null>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', () => resolve())
+    child.on('close', (code, signal) => resolve(signal ?? code))
   })
+  for (const signal of signals) process.off(signal, stop)
+  if (ended === 130 || ended === 143 || typeof ended === 'string') throw new Error('interrupted')
   return { output: lines.join('\n') }
 }

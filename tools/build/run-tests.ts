@@ -106,11 +106,15 @@ async function main(): Promise<void> {
 
   const [first, second] = [chosen(withoutServices), chosen(withServices)]
   const env = { ...process.env }
-  const [firstPlan, secondPlan] = [
-    first.length > 0 ? await plannedTasks(first, env) : [],
-    second.length > 0 ? await plannedTasks(second, env) : [],
-  ]
-  display.expect(firstPlan.length + secondPlan.length)
+  const planned = await plannedTasks([...first, ...second], env)
+  const isIn =
+    (targets: readonly string[]) =>
+    (task: string): boolean =>
+      targets.includes(task.split(':')[1] ?? '')
+  // A build that a later phase needs belongs to the first.
+  const secondPlan = planned.filter(isIn(second))
+  const firstPlan = planned.filter((task) => !isIn(second)(task))
+  display.expect(planned.length)
   // Servers start (or are installed) while what needs none is running.
   const answering = secondPlan.length > 0 ? bringServices() : Promise.resolve([])
   await phase(first, env, firstPlan)

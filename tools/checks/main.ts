@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { announce } from '@ct-tools/build/announce'
 import { findingsIn, type Finding } from './repo-rules.ts'
+import { roomFindings } from './rooms.ts'
 
 const root = join(import.meta.dirname, '../..')
 const binary = /\.(?:png|jpe?g|gif|ico|woff2?|gz|tgz|zip|pickle|bin)$/
@@ -23,9 +24,10 @@ function trackedFiles(): string[] {
 const programs = ['parity.ts']
 
 using _running = announce('checks')
-const findings: Finding[] = trackedFiles().flatMap((path) =>
-  findingsIn(path, readFileSync(join(root, path), 'utf8')),
-)
+const findings: Finding[] = trackedFiles().flatMap((path) => {
+  const text = readFileSync(join(root, path), 'utf8')
+  return [...findingsIn(path, text), ...roomFindings(path, text)]
+})
 for (const { level, rule, path, line, message } of findings) {
   console.log(`${level} ${path}:${line} ${rule}: ${message}`)
 }
