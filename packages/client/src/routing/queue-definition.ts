@@ -1,5 +1,4 @@
 import type { HeaderTable } from '@ct/contracts'
-import type { ExchangeType } from '@ct/contracts'
 import { ConfigurationError } from '@ct/contracts'
 import { didYouMean } from '../connection/nearest-name.ts'
 import type { DeliveryMode } from './exchange.ts'

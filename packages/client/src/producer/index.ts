@@ -1,0 +1,2 @@
+export { Producer } from './producer.ts'
+export type { ProducerOptions, ProducerSettings, PublishOptions, SentEvent } from './producer.ts'

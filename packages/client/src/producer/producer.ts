@@ -1,0 +1,352 @@
+import type { Broker, BrokerConnection, CeleryError, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
+import { AbortedError, BrokerUnavailableError, ClosedError, isCeleryError } from '@ct/contracts'
+import type { BackoffOptions, ConnectionListener } from '../connection/index.ts'
+import { abortable, delay, ReconnectingConnection } from '../connection/index.ts'
+import type { RetryPolicy } from '../routing/index.ts'
+import { Deadline } from './deadline.ts'
+import { Declarations } from './declarations.ts'
+import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
+
+/** The settings publishing obeys; defaults are those of ct. */
+export interface ProducerSettings {
+  /** Default true. */
+  readonly taskPublishRetry?: boolean | undefined
+  readonly taskPublishRetryPolicy?: Partial<RetryPolicy> | undefined
+  /** Milliseconds for a publish, connecting, declaring and retries included; null: no limit. Default 10,000. */
+  readonly publishTimeoutMs?: number | null | undefined
+  /** Seconds for one attempt to connect. Default 4. */
+  readonly brokerConnectionTimeout?: number | null | undefined
+}
+
+export interface ProducerOptions {
+  /** Asked for at the first publish. */
+  readonly broker: () => Broker
+  readonly settings?: ProducerSettings | undefined
+  /** Told of every message that was confirmed and came with `sentEvent`; must not throw. */
+  readonly onSent?: ((event: SentEvent) => void) | undefined
+  readonly backoff?: BackoffOptions | undefined
+}
+
+/** Fields of a `task-sent` event. */
+export type SentEvent = Readonly<Record<string, unknown>>
+
+export interface PublishOptions {
+  /** Declared first, once per connection. */
+  readonly declare?: readonly QueueDeclaration[] | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Default `publishTimeoutMs`; null: no limit. */
+  readonly timeoutMs?: number | null | undefined
+  /** False: one attempt to connect and one to publish. Default `taskPublishRetry`. */
+  readonly retry?: boolean | null | undefined
+  /** Over `taskPublishRetryPolicy`. */
+  readonly retryPolicy?: Partial<RetryPolicy> | null | undefined
+  /** Reported when the message is confirmed. */
+  readonly sentEvent?: SentEvent | undefined
+}
+
+const defaultPolicy: RetryPolicy = { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 }
+const noOptions: PublishOptions = Object.freeze({})
+const noQueues: readonly QueueDeclaration[] = Object.freeze([])
+
+/**
+ * Publishes for an app over one connection that is made at the first publish and made again when it was lost.
+ *
+ * A publish ends within `publishTimeoutMs`, whatever happens: confirmed, or with an error that tells whether the broker may have the
+ * message (`PublishError.maybeDelivered`). Until then an unreachable broker is tried again with back-off, and a publish that failed
+ * is tried again as the retry policy says (kombu/connection.py 5.7, `ensure`). Retrying sends the same message, same id: where the
+ * first try had arrived after all, it is delivered twice.
+ *
+ * ```
+ *   publish ─► connected, declared? ──yes──► hand over ──confirmed──► done
+ *                 │ no     ▲                    │ failed, retries left: wait
+ *                 ▼        └────────────────────┘
+ *          connect, declare ── time is up / aborted / refused ──► error
+ * ```
+ */
+export class Producer {
+  readonly #options: ProducerOptions
+  readonly #timeoutMs: number | null
+  readonly #policy: RetryPolicy
+  readonly #retry: boolean
+  readonly #connection: ReconnectingConnection<BrokerConnection>
+  readonly #declarations = new Declarations()
+  #inFlight = 0
+  #drained: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: ProducerOptions) {
+    this.#options = options
+    const { settings = {} } = options
+    this.#timeoutMs = settings.publishTimeoutMs === undefined ? 10_000 : settings.publishTimeoutMs
+    this.#policy = { ...defaultPolicy, ...settings.taskPublishRetryPolicy }
+    this.#retry = settings.taskPublishRetry ?? true
+    this.#connection = new ReconnectingConnection({
+      connect: (connect) => options.broker().connect(connect),
+      describe: () => `the broker ${options.broker().describe().url}`,
+      connectTimeoutMs: (settings.brokerConnectionTimeout ?? 4) * 1000,
+      unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
+      backoff: options.backoff,
+    })
+  }
+
+  /** Messages handed over and not yet confirmed or failed. */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** See {@link ConnectionListener}. */
+  listen(listener: ConnectionListener<BrokerConnection>): () => void {
+    return this.#connection.listen(listener)
+  }
+
+  /** The publishing connection, made if need be; waits at most `publishTimeoutMs`. Also for queue sizes, purging and the like. */
+  async connection(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<BrokerConnection> {
+    this.#assertOpen()
+    using deadline = new Deadline(this.#timeoutMs, options.signal)
+    try {
+      return await this.#connection.whenReady({ signal: deadline.signal })
+    } catch (error) {
+      if (!deadline.expired) throw error
+      throw new BrokerUnavailableError(
+        `The broker ${this.#options.broker().describe().url} could not be reached within ${this.#timeoutMs} ms.`,
+        { cause: error },
+      )
+    }
+  }
+
+  /**
+   * Resolves when the broker has taken the message. Rejects with `CT_PUBLISH`, `CT_ABORTED` (both with
+   * `details.maybeDelivered`), `CT_CLOSED`, or the broker's refusal.
+   */
+  publish(message: OutgoingMessage, options: PublishOptions = noOptions): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(this.#closedError())
+    const connection = this.#connection.current
+    const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
+    if (
+      connection === undefined ||
+      options.signal !== undefined ||
+      !this.#declarations.has(connection, options.declare ?? noQueues)
+    ) {
+      return this.#counted(this.#publishSlowly(message, options, timeoutMs, 0, false))
+    }
+    // The everyday case: one promise and one timer beside what the adapter does.
+    this.#inFlight++
+    return new Promise<void>((resolve, reject) => {
+      let open = true
+      const startedAt = timeoutMs === null ? 0 : performance.now()
+      const timer =
+        timeoutMs === null
+          ? undefined
+          : setTimeout(() => {
+              open = false
+              this.#unanswered(connection, timeoutMs)
+              this.#leave()
+              reject(publishTimedOut(message, timeoutMs, true, undefined))
+            }, timeoutMs)
+      connection.publish(message).then(
+        () => {
+          if (!open) return
+          clearTimeout(timer)
+          this.#leave()
+          if (options.sentEvent !== undefined) this.#options.onSent?.(options.sentEvent)
+          resolve()
+        },
+        (error: unknown) => {
+          if (!open) return
+          clearTimeout(timer)
+          const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
+          this.#afterFailure(error, message, options, left).then(resolve, reject).finally(() => this.#leave())
+        },
+      )
+    })
+  }
+
+  /**
+   * Publishes many in one step where the broker can. One outcome per message, in order: undefined when the broker took it.
+   * Messages that failed are tried again as the retry policy says; the others are not touched. Rejects only with `CT_CLOSED`.
+   */
+  async publishMany(
+    messages: readonly OutgoingMessage[],
+    options: PublishOptions = noOptions,
+  ): Promise<readonly (CeleryError | undefined)[]> {
+    this.#assertOpen()
+    if (messages.length === 0) return []
+    return await this.#counted(this.#publishMany(messages, options))
+  }
+
+  /** Takes no more messages, waits for those under way (each ends within its time), then closes the connection. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      if (this.#inFlight > 0) {
+        await new Promise<void>((resolve) => {
+          this.#drained = resolve
+        })
+      }
+      await this.#connection.close()
+    })()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #counted<T>(promise: Promise<T>): Promise<T> {
+    this.#inFlight++
+    return promise.finally(() => this.#leave())
+  }
+
+  #leave(): void {
+    this.#inFlight--
+    if (this.#inFlight === 0) this.#drained?.()
+  }
+
+  async #afterFailure(
+    error: unknown,
+    message: OutgoingMessage,
+    options: PublishOptions,
+    leftMs: number | null,
+  ): Promise<void> {
+    const maybe = mayBeDelivered(error)
+    if (!this.#mayRetry(error, options, 1)) throw publishErrorFrom(error, message, maybe)
+    await this.#publishSlowly(message, options, leftMs, 1, maybe)
+  }
+
+  /** `failures`: publishes that failed so far; `maybe`: whether one of them may have arrived. */
+  async #publishSlowly(
+    message: OutgoingMessage,
+    options: PublishOptions,
+    timeoutMs: number | null,
+    failures: number,
+    maybe: boolean,
+  ): Promise<void> {
+    using deadline = new Deadline(timeoutMs, options.signal)
+    const retry = options.retry ?? this.#retry
+    let lastError: unknown
+    for (;;) {
+      let handedOver: BrokerConnection | undefined
+      try {
+        if (failures > 0) await delay(this.#pauseMs(options, failures), deadline.signal, 'Publishing')
+        const connection = await this.#connected(options, deadline, retry)
+        handedOver = connection
+        await abortable(connection.publish(message, { signal: deadline.signal }), deadline.signal, 'Publishing')
+        if (options.sentEvent !== undefined) this.#options.onSent?.(options.sentEvent)
+        return
+      } catch (error) {
+        if (handedOver !== undefined && mayBeDelivered(error)) maybe = true
+        if (deadline.expired) {
+          if (handedOver !== undefined) this.#unanswered(handedOver, timeoutMs!)
+          throw publishTimedOut(message, timeoutMs!, maybe, lastError ?? causeOf(error))
+        }
+        if (options.signal?.aborted === true) throw publishAborted(message, options.signal, maybe)
+        failures++
+        lastError = error
+        if (!this.#mayRetry(error, options, failures)) throw publishErrorFrom(error, message, maybe)
+      }
+    }
+  }
+
+  async #publishMany(
+    messages: readonly OutgoingMessage[],
+    options: PublishOptions,
+  ): Promise<readonly (CeleryError | undefined)[]> {
+    const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
+    using deadline = new Deadline(timeoutMs, options.signal)
+    const retry = options.retry ?? this.#retry
+    const outcomes: (CeleryError | undefined)[] = messages.map(() => undefined)
+    const maybe = messages.map(() => false)
+    let open = messages.map((_, index) => index)
+    for (let failures = 0; ; ) {
+      let handedOver: BrokerConnection | undefined
+      let error: unknown
+      try {
+        if (failures > 0) await delay(this.#pauseMs(options, failures), deadline.signal, 'Publishing')
+        const connection = await this.#connected(options, deadline, retry)
+        handedOver = connection
+        const batch = open.length === messages.length ? messages : open.map((index) => messages[index]!)
+        const answers = await abortable(
+          connection.publishMany(batch, { signal: deadline.signal }),
+          deadline.signal,
+          'Publishing',
+        )
+        const failed: number[] = []
+        open.forEach((index, position) => {
+          const answer = answers[position]
+          if (answer === undefined) {
+            outcomes[index] = undefined
+            return
+          }
+          maybe[index] ||= mayBeDelivered(answer)
+          outcomes[index] = publishErrorFrom(answer, messages[index]!, maybe[index]!)
+          if (this.#mayRetry(answer, options, failures + 1)) failed.push(index)
+        })
+        open = failed
+        failures++
+        if (open.length === 0) return outcomes
+        continue
+      } catch (caught) {
+        error = caught
+      }
+      failures++
+      const arrived = handedOver !== undefined && mayBeDelivered(error)
+      const over = deadline.expired || options.signal?.aborted === true || !this.#mayRetry(error, options, failures)
+      if (deadline.expired && handedOver !== undefined) this.#unanswered(handedOver, timeoutMs!)
+      for (const index of open) {
+        const message = messages[index]!
+        if (arrived) maybe[index] = true
+        outcomes[index] = deadline.expired
+          ? publishTimedOut(message, timeoutMs!, maybe[index]!, outcomes[index] ?? causeOf(error))
+          : options.signal?.aborted === true
+            ? publishAborted(message, options.signal, maybe[index]!)
+            : publishErrorFrom(error, message, maybe[index]!)
+      }
+      if (over) return outcomes
+    }
+  }
+
+  async #connected(options: PublishOptions, deadline: Deadline, retry: boolean): Promise<BrokerConnection> {
+    const connection = await this.#connection.whenReady({
+      signal: deadline.signal,
+      ...(retry ? {} : { maxAttempts: 1 }),
+    })
+    const queues = options.declare ?? noQueues
+    if (!this.#declarations.has(connection, queues)) {
+      await abortable(this.#declarations.declare(connection, queues), deadline.signal, 'Declaring queues')
+    }
+    return connection
+  }
+
+  #mayRetry(error: unknown, options: PublishOptions, failures: number): boolean {
+    if (!(options.retry ?? this.#retry)) return false
+    if (!isCeleryError(error) || !error.retryable) return false
+    const maxRetries = options.retryPolicy?.maxRetries === undefined ? this.#policy.maxRetries : options.retryPolicy.maxRetries
+    return maxRetries === null || failures <= maxRetries
+  }
+
+  #pauseMs(options: PublishOptions, failures: number): number {
+    const { intervalStart, intervalStep, intervalMax } = { ...this.#policy, ...options.retryPolicy }
+    return Math.min(intervalMax, intervalStart + intervalStep * (failures - 1)) * 1000
+  }
+
+  /** No answer for as long as a publish may take at all: the connection is dead, whatever the socket says. */
+  #unanswered(connection: BrokerConnection, waitedMs: number): void {
+    if (this.#timeoutMs === null || waitedMs < this.#timeoutMs) return
+    this.#connection.markLost(
+      connection,
+      new BrokerUnavailableError(`The broker did not answer a publish for ${waitedMs} ms.`),
+    )
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw this.#closedError()
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError('The producer was closed: it takes no more messages.')
+  }
+}
+
+/** Our own giving up explains nothing; what went wrong before does. */
+function causeOf(error: unknown): unknown {
+  return error instanceof AbortedError ? undefined : error
+}
