@@ -93,7 +93,7 @@ class Blocks {
     if (head !== null) {
       this.#task = head[1]
       this.#cached = (head[2] ?? '').includes('cache')
-    } else if (!/^> node /.test(plain)) this.#lines.push(line)
+    } else if (!plain.startsWith('> node ')) this.#lines.push(line)
   }
 
   end(): void {

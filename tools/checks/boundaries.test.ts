@@ -52,6 +52,8 @@ describe('module boundaries refuse', () => {
 describe('module boundaries allow', () => {
   it.each([
     ['packages/client/src/canary.ts', '@ct/contracts'],
+    ['packages/client/src/canary.ts', './index.ts'],
+    ['packages/broker-redis/src/deep/canary.ts', '../index.ts'],
     ['packages/worker/src/canary.ts', '@ct/client'],
     ['packages/broker-redis/src/canary.ts', '@ct/contracts/broker-kit'],
     ['packages/broker-redis/src/canary.conformance.test.ts', '@ct/testing'],
