@@ -82,6 +82,13 @@ if (args.length === 0) {
   process.exit(64)
 }
 
+if (Number.parseInt(process.versions.node, 10) < 20) {
+  console.error(
+    `ct: this is Node ${process.versions.node}; the installer needs Node 20 or later (it brings the Node that ct runs on)`,
+  )
+  process.exit(1)
+}
+
 const wanted = fingerprint()
 if (!installed(wanted)) await install(wanted)
 

@@ -19,6 +19,8 @@ const include: Record<string, string[]> = {
 const conditions = ['@ct/source', 'node', 'import', 'module', 'default']
 
 const config: ViteUserConfig = defineConfig({
+  // The default is a node_modules folder wherever it is started from, also where there is none.
+  cacheDir: fileURLToPath(new URL('../../node_modules/.cache/vitest', import.meta.url)),
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
