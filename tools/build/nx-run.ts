@@ -133,13 +133,17 @@ async function run(
   createInterface({ input: child.stdout }).on('line', take)
   createInterface({ input: child.stderr }).on('line', take)
   // Ended from outside, this process takes Nx along and lives long enough to say how far it came.
-  const stop = (signal: NodeJS.Signals): void => void child.kill(signal)
+  let stopped = false
+  const stop = (signal: NodeJS.Signals): void => {
+    stopped = true
+    child.kill(signal)
+  }
   for (const signal of signals) process.once(signal, stop)
-  const ended = await new Promise<NodeJS.Signals | number | null>((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve(signal ?? code))
+    child.on('close', () => resolve())
   })
   for (const signal of signals) process.off(signal, stop)
-  if (ended === 130 || ended === 143 || typeof ended === 'string') throw new Error('interrupted')
+  if (stopped) throw new Error('interrupted')
   return { output: lines.join('\n') }
 }
