@@ -1,0 +1,77 @@
+/** A schedule store inside this process. */
+import {
+  ClosedError,
+  defineScheduleStore,
+  UnsupportedError,
+  type CallOptions,
+  type ConnectOptions,
+  type ScheduleStore,
+  type ScheduleStoreConnection,
+} from '@ct/contracts'
+import { encodeEnvelope, rejectAborted, route } from '@ct/contracts/broker-kit'
+import { hubOf, memoryHub, onHub, type MemoryHub } from './memory-hub.ts'
+import { describeHub, hubName, type MemoryOptions } from './options.ts'
+
+/** Makes a schedule store on the hub that `options` name. With a broker of the same hub, `fire` publishes in one step (S6). */
+export function memoryScheduleStore(options: MemoryOptions = {}): ScheduleStore {
+  const hub = memoryHub(hubName('memoryScheduleStore', options))
+  const connections = new Set<ScheduleStoreConnection>()
+  let closed = false
+  const store = defineScheduleStore({
+    name: 'memory',
+    packageName: '@ct/broker-memory',
+    capabilities: { durable: false, election: true, changes: true },
+    describe: () => describeHub('memory', hub.name),
+    firesWith: (broker) => hubOf(broker) === hub,
+    async connect({ signal }: ConnectOptions) {
+      rejectAborted('Connecting to the memory schedule store', signal)
+      if (closed) throw new ClosedError('The memory schedule store is closed.')
+      const connection = connectSchedule(hub, () => connections.delete(connection))
+      connections.add(connection)
+      return connection
+    },
+    async close() {
+      closed = true
+      await Promise.all([...connections].map((connection) => connection.close()))
+    },
+  })
+  return onHub(hub, store)
+}
+
+function connectSchedule(hub: MemoryHub, onClosed: () => void): ScheduleStoreConnection {
+  let closed = false
+  const live = (options?: CallOptions): MemoryHub['schedule'] => {
+    rejectAborted('The call', options?.signal)
+    if (closed) throw new ClosedError('The connection to the memory schedule store is closed.')
+    return hub.schedule
+  }
+  const close = async (): Promise<void> => {
+    closed = true
+    onClosed()
+  }
+  return {
+    load: async (options) => ({ entries: live(options).entries(), broken: [] }),
+    save: async ({ put = [], remove = [], token }, options) => live(options).save(put, remove, token),
+    changeMarker: async (options) => String(live(options).changes),
+    lead: async ({ holder, ttlMs }, options) => live(options).lead(holder, ttlMs),
+    resign: async (holder) => live().resign(holder),
+    async fire({ entry, message, token }, options) {
+      const schedule = live(options)
+      const { exchange, routingKey, properties, notBefore } = message
+      if (message.mandatory === true) throw new UnsupportedError('A fired entry cannot be mandatory.')
+      // Everything that can fail comes before the first change, and nothing is awaited in between: one step.
+      const puts = route(message, hub.bindings.bindings(exchange)).map((queue) => ({
+        queue,
+        payload: encodeEnvelope(message, { exchange, routingKey, deliveryTag: crypto.randomUUID() }),
+        priority: Math.min(9, Math.max(0, Math.trunc(properties.priority ?? 0))),
+        notBefore,
+        expiresInMs: undefined,
+        extra: properties.extra,
+      }))
+      schedule.save([entry], [], token)
+      for (const put of puts) hub.put(put)
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}

@@ -1,0 +1,215 @@
+/** Connection of the key-value kit: Celery's keys over get, set and delete. */
+import type { CallOptions } from '../broker.ts'
+import { aborted, raceSignal } from '../broker-kit/call-guard.ts'
+import { TurnBatch } from '../broker-kit/turn-batch.ts'
+import { BackendError, BackendUnavailableError, CeleryError, ClosedError, isCeleryError } from '../errors.ts'
+import type { NoticeListener } from '../notice.ts'
+import type {
+  ChordCounter,
+  NativeChord,
+  ResultBackendCapabilities,
+  ResultBackendConnection,
+  ResultSubscription,
+  ResultWrite,
+  StoredResult,
+} from '../result-backend.ts'
+import { KeyValueSubscription } from './key-value-subscription.ts'
+import type { KeyValueEntry, KeyValueStore } from './key-value-store.ts'
+import { chordKeyPrefix, groupKeyPrefix, taskKeyPrefix } from './result-keys.ts'
+
+export interface KeyValueSetup {
+  readonly name: string
+  readonly store: KeyValueStore
+  readonly capabilities: ResultBackendCapabilities
+  readonly keyPrefix: string
+  readonly pollMs: { readonly first: number; readonly longest: number }
+  readonly isSuccess: (document: Uint8Array) => boolean
+  readonly onNotice: NoticeListener
+  readonly onClosed: () => void
+}
+
+export class KeyValueConnection implements ResultBackendConnection {
+  readonly chord?: NativeChord
+  readonly chordCounter?: ChordCounter
+  readonly #setup: KeyValueSetup
+  readonly #store: KeyValueStore
+  readonly #writes: TurnBatch<readonly ResultWrite[], undefined>
+  readonly #subscriptions = new Set<KeyValueSubscription>()
+  #lost: BackendUnavailableError | undefined
+  #closing: Promise<void> | undefined
+  #closed = false
+
+  constructor(setup: KeyValueSetup) {
+    this.#setup = setup
+    this.#store = setup.store
+    this.#writes = new TurnBatch((batch) => this.#storeAll(batch))
+    if (setup.capabilities.chord === 'native' && setup.store.chord !== undefined) this.chord = this.#guarded(setup.store.chord)
+    if (setup.capabilities.chord === 'counter') this.chordCounter = this.#counter()
+  }
+
+  async store(writes: readonly ResultWrite[], options?: CallOptions): Promise<void> {
+    this.#check(options)
+    const { maxDocumentBytes } = this.#setup.capabilities
+    for (const { taskId, document } of writes) {
+      if (maxDocumentBytes === null || document.byteLength <= maxDocumentBytes) continue
+      throw new CeleryError(
+        'CT_MESSAGE_TOO_LARGE',
+        `The result of task ${taskId} has ${document.byteLength} bytes, ${this.#setup.name} takes ${maxDocumentBytes}.`,
+        { details: { bytes: document.byteLength, maxBytes: maxDocumentBytes } },
+      )
+    }
+    await raceSignal('The store', this.#writes.add(writes), options?.signal)
+  }
+
+  async #storeAll(batch: readonly (readonly ResultWrite[])[]): Promise<readonly undefined[]> {
+    const entries: KeyValueEntry[] = batch.flat().map((write) => ({
+      key: this.#key(taskKeyPrefix, write.taskId),
+      value: write.document,
+      expiresInMs: write.expiresInMs,
+      success: write.state === 'SUCCESS',
+    }))
+    await this.#guard(async () => {
+      if (this.#store.setUnlessSuccess !== undefined) return this.#store.setUnlessSuccess(entries)
+      const stored = await this.#store.getMany(entries.map((entry) => entry.key))
+      const done = new Set(entries.map(({ key }) => key).filter((_, index) => this.#isSuccess(stored[index])))
+      for (const { key, value, expiresInMs, success } of entries) {
+        if (done.has(key)) continue
+        await this.#store.set(key, value, expiresInMs)
+        if (success) done.add(key)
+      }
+    })
+    return batch.map(() => undefined)
+  }
+
+  #isSuccess(document: Uint8Array | undefined): boolean {
+    return document !== undefined && this.#setup.isSuccess(document)
+  }
+
+  async getMany(taskIds: readonly string[], options?: CallOptions): Promise<readonly (StoredResult | undefined)[]> {
+    if (taskIds.length === 0) return []
+    const keys = taskIds.map((id) => this.#key(taskKeyPrefix, id))
+    const values = await this.#guard(() => this.#store.getMany(keys), options)
+    return taskIds.map((taskId, index) => {
+      const document = values[index]
+      return document === undefined ? undefined : { taskId, document }
+    })
+  }
+
+  async forget(taskIds: readonly string[], options?: CallOptions): Promise<void> {
+    if (taskIds.length === 0) return
+    await this.#guard(() => this.#store.delete(taskIds.map((id) => this.#key(taskKeyPrefix, id))), options)
+  }
+
+  subscribe(onResult: (result: StoredResult) => void): ResultSubscription {
+    this.#check(undefined)
+    const subscription = new KeyValueSubscription({
+      store: this.#store,
+      prefix: this.#key(taskKeyPrefix, ''),
+      pollMs: this.#setup.pollMs,
+      onResult,
+      guard: (call, options) => this.#guard(call, options),
+      onFailure: (error) => this.#failed(error),
+      onClosed: (closed) => this.#subscriptions.delete(closed),
+    })
+    this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  async storeGroup(
+    groupId: string,
+    document: Uint8Array,
+    options?: CallOptions & { readonly expiresInMs?: number | undefined },
+  ): Promise<void> {
+    await this.#guard(() => this.#store.set(this.#key(groupKeyPrefix, groupId), document, options?.expiresInMs), options)
+  }
+
+  async getGroup(groupId: string, options?: CallOptions): Promise<Uint8Array | undefined> {
+    const [document] = await this.#guard(() => this.#store.getMany([this.#key(groupKeyPrefix, groupId)]), options)
+    return document
+  }
+
+  async forgetGroup(groupId: string, options?: CallOptions): Promise<void> {
+    await this.#guard(() => this.#store.delete([this.#key(groupKeyPrefix, groupId)]), options)
+  }
+
+  cleanup(olderThan: number, options?: CallOptions): Promise<number> {
+    return this.#guard(async () => (await this.#store.cleanup?.(olderThan)) ?? 0, options)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#writes.idle()
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()))
+    this.#closed = true
+    await this.#store.close()
+    this.#setup.onClosed()
+  }
+
+  /** See K8. */
+  lose(error: Error): void {
+    if (this.#lost !== undefined || this.#closed) return
+    this.#lost = new BackendUnavailableError(`The connection to ${this.#setup.name} was lost: ${error.message}`, { cause: error })
+    if (this.#closing === undefined) this.#setup.onNotice({ kind: 'connection-lost', error: this.#lost })
+  }
+
+  #guarded(chord: NativeChord): NativeChord {
+    return {
+      begin: (begun) => this.#guard(() => chord.begin(begun)),
+      record: (part) => this.#guard(() => chord.record(part)),
+      parts: (groupId) => this.#guard(() => chord.parts(groupId)),
+      extendClaim: (claim) => this.#guard(() => chord.extendClaim(claim)),
+      finish: (claim) => this.#guard(() => chord.finish(claim)),
+      fail: (groupId) => this.#guard(() => chord.fail(groupId)),
+      addMember: (groupId) => this.#guard(() => chord.addMember(groupId)),
+    }
+  }
+
+  #counter(): ChordCounter {
+    const key = (groupId: string): string => this.#key(chordKeyPrefix, groupId)
+    return {
+      begin: (groupId) => this.#guard(() => this.#store.delete([key(groupId)])),
+      increment: (groupId, { expiresInMs }) =>
+        this.#guard(async () => {
+          if (this.#store.increment === undefined) throw new BackendError(`${this.#setup.name} cannot count.`)
+          return this.#store.increment(key(groupId), expiresInMs)
+        }),
+      remove: (groupId) => this.#guard(() => this.#store.delete([key(groupId)])),
+    }
+  }
+
+  #key(prefix: string, id: string): string {
+    return this.#setup.keyPrefix + prefix + id
+  }
+
+  #check(options: CallOptions | undefined): void {
+    if (this.#closed) throw new ClosedError(`The connection to ${this.#setup.name} is closed.`)
+    if (this.#lost !== undefined) throw this.#lost
+    if (options?.signal?.aborted === true) throw aborted('The call', options.signal)
+  }
+
+  async #guard<T>(call: () => Promise<T>, options?: CallOptions): Promise<T> {
+    this.#check(options)
+    try {
+      return await raceSignal('The call', call(), options?.signal)
+    } catch (error) {
+      if (isCeleryError(error)) throw error
+      if (this.#lost !== undefined) throw this.#lost
+      const message = error instanceof Error ? error.message : String(error)
+      throw new BackendError(`${this.#setup.name} failed: ${message}`, { cause: error })
+    }
+  }
+
+  /** Something went wrong where nobody waits for an answer. */
+  #failed(error: unknown): void {
+    if (this.#closed || this.#closing !== undefined) return
+    this.lose(error instanceof Error ? error : new Error(String(error)))
+  }
+}

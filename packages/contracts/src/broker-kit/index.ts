@@ -1,0 +1,25 @@
+/**
+ * Kit for brokers whose server knows queues and little else: write a {@link VirtualStore}, get a `Broker`.
+ *
+ * The parts are exported too, for adapters that use the full contract but share the envelope or the exchanges (Redis).
+ */
+export { bindingsOf, LocalBindings, route } from './bindings.ts'
+export type { Binding, BindingTable } from './bindings.ts'
+export { raceSignal, rejectAborted } from './call-guard.ts'
+export { defineVirtualBroker } from './define-virtual-broker.ts'
+export type { VirtualBrokerOptions } from './define-virtual-broker.ts'
+export { decodeEnvelope, encodeEnvelope } from './envelope.ts'
+export type { Envelope } from './envelope.ts'
+export { parkedEnvelope, parkedRaw, rawContentType, readParked } from './parking-lot.ts'
+export { legacyTopicPattern, patternMatches, topicMatches, topicPattern } from './topic-pattern.ts'
+export { TurnBatch } from './turn-batch.ts'
+export type {
+  FanoutChannel,
+  StoreEvents,
+  StorePut,
+  StoreSettlement,
+  TakenMessage,
+  TakeRequest,
+  VirtualStore,
+} from './virtual-store.ts'
+export { pause } from './wake-up.ts'

@@ -1,0 +1,83 @@
+/** One message in the hands of a consumer of the kit. */
+import type { Delivery, Settlement } from '../broker.ts'
+import type { DeliveryInfo, HeaderTable, MessageProperties } from '../message.ts'
+import type { Envelope } from './envelope.ts'
+import type { TakenMessage } from './virtual-store.ts'
+
+/** What a delivery needs of the consumer that holds it; changes when another consumer adopts it. */
+export interface DeliveryOwner<Handle> {
+  /** Identity of the broker object. */
+  readonly origin: object
+  settle(delivery: VirtualDelivery<Handle>, settlement: Settlement): Promise<void>
+  countStart(delivery: VirtualDelivery<Handle>): Promise<number>
+}
+
+/** held ──settle──► settled; a settlement that failed with its connection is open again once the delivery is adopted. */
+export class VirtualDelivery<Handle> implements Delivery {
+  readonly taken: TakenMessage<Handle>
+  readonly tag: string
+  readonly queue: string
+  readonly body: Uint8Array
+  readonly contentType: string
+  readonly contentEncoding: string
+  readonly headers: HeaderTable
+  readonly properties: MessageProperties
+  readonly info: DeliveryInfo
+  #owner: DeliveryOwner<Handle>
+  #settling: Promise<void> | undefined
+  #state: 'open' | 'settling' | 'settled' = 'open'
+
+  /** `forgotten`: the broker forgot the message when it was taken (`noAck`), so there is nothing to settle. */
+  constructor(owner: DeliveryOwner<Handle>, taken: TakenMessage<Handle>, envelope: Envelope, forgotten: boolean) {
+    this.#owner = owner
+    this.taken = taken
+    this.tag = envelope.deliveryTag ?? crypto.randomUUID()
+    if (forgotten) {
+      this.#settling = Promise.resolve()
+      this.#state = 'settled'
+    }
+    this.queue = taken.queue
+    this.body = envelope.body
+    this.contentType = envelope.contentType
+    this.contentEncoding = envelope.contentEncoding
+    this.headers = envelope.headers
+    this.properties = envelope.properties
+    this.info = { ...envelope.info, redelivered: envelope.info.redelivered || taken.redelivered }
+  }
+
+  get settled(): boolean {
+    return this.#settling !== undefined
+  }
+
+  settle(settlement: Settlement): Promise<void> {
+    if (this.#settling === undefined) {
+      this.#state = 'settling'
+      this.#settling = this.#owner.settle(this, settlement)
+      this.#settling.then(
+        () => (this.#state = 'settled'),
+        () => (this.#state = 'open'),
+      )
+    }
+    return this.#settling
+  }
+
+  get origin(): object {
+    return this.#owner.origin
+  }
+
+  /** Nothing that was asked for has been done: never settled, or the settlement failed. */
+  get adoptable(): boolean {
+    return this.#state === 'open'
+  }
+
+  countStart(): Promise<number> {
+    return this.#owner.countStart(this)
+  }
+
+  /** Hands the delivery to another consumer (B16). */
+  adoptBy(owner: DeliveryOwner<Handle>): void {
+    this.#owner = owner
+    this.#settling = undefined
+    this.#state = 'open'
+  }
+}
