@@ -17,11 +17,13 @@ export class CompressorRegistry {
   readonly #byName = new Map<string, Compressor>()
 
   constructor(compressors: Iterable<Compressor> = []) {
-    for (const compressor of [zlibCompressor, brotliCompressor, zstdCompressor, ...compressors]) this.register(compressor)
+    for (const compressor of [zlibCompressor, brotliCompressor, zstdCompressor, ...compressors])
+      this.register(compressor)
   }
 
   register(compressor: Compressor): void {
-    for (const name of [compressor.name, ...compressor.aliases, compressor.contentType]) this.#byName.set(name, compressor)
+    for (const name of [compressor.name, ...compressor.aliases, compressor.contentType])
+      this.#byName.set(name, compressor)
   }
 
   has(name: string): boolean {
@@ -37,7 +39,9 @@ export class CompressorRegistry {
   get(name: string): Compressor {
     const found = this.#byName.get(name)
     if (found !== undefined) return found
-    throw new CeleryError('CT_SERIALIZER', this.#missing(name), { details: { compression: name.slice(0, 80) } })
+    throw new CeleryError('CT_SERIALIZER', this.#missing(name), {
+      details: { compression: name.slice(0, 80) },
+    })
   }
 
   /** Errors: `CT_SERIALIZER`, `CT_ENCODE`. Returns what the `compression` header must say with the bytes. */
@@ -47,7 +51,10 @@ export class CompressorRegistry {
       return { body: compressor.compress(bytes), compression: compressor.contentType }
     } catch (cause) {
       if (cause instanceof CeleryError) throw cause
-      throw new EncodeError(`${compressor.name} compression failed: ${String(cause)}`, { cause, details: { reason: 'compression' } })
+      throw new EncodeError(`${compressor.name} compression failed: ${String(cause)}`, {
+        cause,
+        details: { reason: 'compression' },
+      })
     }
   }
 
@@ -55,19 +62,25 @@ export class CompressorRegistry {
   decompress(bytes: Uint8Array, name: string, maxBytes: number): Uint8Array {
     const compressor = this.#byName.get(name)
     if (compressor === undefined) {
-      throw new DecodeError(this.#missing(name), { details: { reason: 'compression', compression: name.slice(0, 80) } })
+      throw new DecodeError(this.#missing(name), {
+        details: { reason: 'compression', compression: name.slice(0, 80) },
+      })
     }
     try {
       return compressor.decompress(bytes, { maxBytes })
     } catch (cause) {
       if (cause instanceof CeleryError) throw cause
-      throw new DecodeError(`not ${compressor.name} data: ${String(cause)}`, { cause, details: { reason: 'compression' } })
+      throw new DecodeError(`not ${compressor.name} data: ${String(cause)}`, {
+        cause,
+        details: { reason: 'compression' },
+      })
     }
   }
 
   #missing(name: string): string {
     const provider = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined
-    if (provider !== undefined) return `the compression ${name} is not installed: npm i ${provider} and register it with the app`
+    if (provider !== undefined)
+      return `the compression ${name} is not installed: npm i ${provider} and register it with the app`
     return `no compression named ${JSON.stringify(name.slice(0, 80))}; registered are ${this.names().join(', ')}`
   }
 }

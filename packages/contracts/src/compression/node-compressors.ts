@@ -13,7 +13,9 @@ export const zlibCompressor: Compressor = {
   compress: (bytes) => guardCompress('zlib', () => zlib.deflateSync(bytes)),
   decompress: (bytes, { maxBytes }) =>
     // Node stops at the end of the stream and drops the rest by itself.
-    guardDecompress('zlib', maxBytes, () => zlib.inflateSync(bytes, { maxOutputLength: atLeastOne(maxBytes) })),
+    guardDecompress('zlib', maxBytes, () =>
+      zlib.inflateSync(bytes, { maxOutputLength: atLeastOne(maxBytes) }),
+    ),
 }
 
 /** Header `application/x-brotli`, quality 11, window 22, like the Python package. Bytes after the stream are an error. */
@@ -27,7 +29,11 @@ export const brotliCompressor: Compressor = {
     ),
   decompress: (bytes, { maxBytes }) =>
     guardDecompress('brotli', maxBytes, () =>
-      whole('brotli', bytes, zlib.brotliDecompressSync(bytes, { maxOutputLength: atLeastOne(maxBytes), info: true })),
+      whole(
+        'brotli',
+        bytes,
+        zlib.brotliDecompressSync(bytes, { maxOutputLength: atLeastOne(maxBytes), info: true }),
+      ),
     ),
 }
 
@@ -38,11 +44,18 @@ export const zstdCompressor: Compressor = {
   contentType: 'application/zstd',
   compress: (bytes) =>
     guardCompress('zstd', () =>
-      zlib.zstdCompressSync(bytes, { pledgedSrcSize: bytes.length, params: { [zlib.constants.ZSTD_c_contentSizeFlag]: 1 } }),
+      zlib.zstdCompressSync(bytes, {
+        pledgedSrcSize: bytes.length,
+        params: { [zlib.constants.ZSTD_c_contentSizeFlag]: 1 },
+      }),
     ),
   decompress: (bytes, { maxBytes }) =>
     guardDecompress('zstd', maxBytes, () =>
-      whole('zstd', bytes, zlib.zstdDecompressSync(bytes, { maxOutputLength: atLeastOne(maxBytes), info: true })),
+      whole(
+        'zstd',
+        bytes,
+        zlib.zstdDecompressSync(bytes, { maxOutputLength: atLeastOne(maxBytes), info: true }),
+      ),
     ),
 }
 
@@ -66,12 +79,16 @@ function guardCompress(name: string, compress: () => Uint8Array): Uint8Array {
   try {
     return compress()
   } catch (cause) {
-    throw new EncodeError(`${name} compression failed: ${String(cause)}`, { cause, details: { reason: 'compression' } })
+    throw new EncodeError(`${name} compression failed: ${String(cause)}`, {
+      cause,
+      details: { reason: 'compression' },
+    })
   }
 }
 
 function guardDecompress(name: string, maxBytes: number, decompress: () => Uint8Array): Uint8Array {
-  if (!(maxBytes >= 0)) throw new DecodeError('maxBytes must be a number of bytes', { details: { reason: 'compression' } })
+  if (!(maxBytes >= 0))
+    throw new DecodeError('maxBytes must be a number of bytes', { details: { reason: 'compression' } })
   let bytes: Uint8Array
   try {
     bytes = decompress()

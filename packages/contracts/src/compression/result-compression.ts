@@ -19,10 +19,17 @@ export function isCompressedResult(bytes: Uint8Array): boolean {
 }
 
 /** Undoes {@link compressResult}; what has no marker comes back as it is. Error: `CT_DECODE`. */
-export function decompressResult(bytes: Uint8Array, compressors: CompressorRegistry, maxBytes: number): Uint8Array {
+export function decompressResult(
+  bytes: Uint8Array,
+  compressors: CompressorRegistry,
+  maxBytes: number,
+): Uint8Array {
   if (!isCompressedResult(bytes)) return bytes
   const end = bytes.indexOf(0, magic.length)
-  if (end < 0) throw new DecodeError('a compressed result does not say how it is compressed', { details: { reason: 'compression' } })
+  if (end < 0)
+    throw new DecodeError('a compressed result does not say how it is compressed', {
+      details: { reason: 'compression' },
+    })
   const name = Buffer.from(bytes.subarray(magic.length, end)).toString('latin1')
   return compressors.decompress(bytes.subarray(end + 1), name, maxBytes)
 }

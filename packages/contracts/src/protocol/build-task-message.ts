@@ -1,7 +1,15 @@
 import { InvalidMessageError } from '../errors.ts'
 import type { CompressorRegistry } from '../compression/index.ts'
 import type { HeaderTable, MessageContent, MessageProperties } from '../message.ts'
-import { isoformat, isRawJson, jsonSerializer, parseIso, RawJson } from '../serialization/index.ts'
+import {
+  isoformat,
+  isRawJson,
+  JsonSerializer,
+  jsonSerializer,
+  parseIso,
+  resolveRawJson,
+  type RawJson,
+} from '../serialization/index.ts'
 import type { Serializer } from '../serializer.ts'
 import { isPlainObject } from './plain-object.ts'
 import { argsRepr, kwargsRepr } from './saferepr.ts'
@@ -84,8 +92,10 @@ export function buildTaskMessage(input: TaskMessageInput, options: TaskMessageOp
   const args = input.args ?? []
   const kwargs = input.kwargs ?? noKwargs
   const expires = momentText(input.expires, 'expires')
-  const encoded = serializer.encode([args, kwargs, embedOf(input, serializer)])
-  const compressed = options.compression ? options.compression.compressors.compress(encoded, options.compression.name) : null
+  const encoded = encodeBody(args, kwargs, input, serializer)
+  const compressed = options.compression
+    ? options.compression.compressors.compress(encoded, options.compression.name)
+    : null
   const headers: Record<string, unknown> = {
     lang: options.lang ?? 'py',
     task: input.task,
@@ -124,28 +134,54 @@ function reprOptions(options: TaskMessageOptions): { maxLength: number; maxLevel
   return { maxLength: options.reprMaxLength ?? 1024, maxLevels: options.reprMaxLevels ?? 3 }
 }
 
-function embedOf(input: TaskMessageInput, serializer: Serializer): unknown {
+function encodeBody(
+  args: unknown,
+  kwargs: unknown,
+  input: TaskMessageInput,
+  serializer: Serializer,
+): Uint8Array {
   const { callbacks, errbacks, chain, chord } = input
-  if (!callbacks && !errbacks && !chain && !chord && serializer.contentType === 'application/json') return emptyEmbedJson
-  return { callbacks: callbacks ?? null, errbacks: errbacks ?? null, chain: chain ?? null, chord: chord ?? null }
+  const isJson = serializer instanceof JsonSerializer
+  if (isJson && !callbacks && !errbacks && !chain && !chord)
+    return serializer.encode([args, kwargs, emptyEmbedJson])
+  const embed = {
+    callbacks: callbacks ?? null,
+    errbacks: errbacks ?? null,
+    chain: chain ?? null,
+    chord: chord ?? null,
+  }
+  const body = [args, kwargs, embed]
+  return serializer.encode(isJson ? body : resolveRawJson(body))
 }
 
 function stampsOf(input: TaskMessageInput): Record<string, unknown> {
   const { stampedHeaders, stamps } = input
   if (!stampedHeaders || stampedHeaders.length === 0) return {}
   return Object.fromEntries(
-    stampedHeaders.map((name) => [name, stamps !== undefined && Object.hasOwn(stamps, name) ? stamps[name] : null]),
+    stampedHeaders.map((name) => [
+      name,
+      stamps !== undefined && Object.hasOwn(stamps, name) ? stamps[name] : null,
+    ]),
   )
 }
 
 function mergeHeaders(headers: Record<string, unknown>, custom: HeaderTable): void {
   for (const key of Object.keys(custom)) {
     if (custom[key] === undefined) continue
-    Object.defineProperty(headers, key, { value: custom[key], writable: true, enumerable: true, configurable: true })
+    Object.defineProperty(headers, key, {
+      value: custom[key],
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    })
   }
 }
 
-function propertiesOf(input: TaskMessageInput, expires: string | null, nowMs: number | undefined): MessageProperties {
+function propertiesOf(
+  input: TaskMessageInput,
+  expires: string | null,
+  nowMs: number | undefined,
+): MessageProperties {
   const properties: { -readonly [key in keyof MessageProperties]: MessageProperties[key] } = {
     correlationId: input.correlationId ?? input.id,
     replyTo: input.replyTo ?? '',
@@ -173,8 +209,10 @@ function momentText(moment: Moment | null | undefined, field: string): string | 
 }
 
 function checkInput(input: TaskMessageInput): void {
-  if (typeof input.task !== 'string' || input.task === '') throw invalid('task must be the name of a task', 'task')
-  if (typeof input.id !== 'string' || input.id === '') throw invalid('id must be a text that is not empty', 'id')
+  if (typeof input.task !== 'string' || input.task === '')
+    throw invalid('task must be the name of a task', 'task')
+  if (typeof input.id !== 'string' || input.id === '')
+    throw invalid('id must be a text that is not empty', 'id')
   const { args, kwargs } = input
   if (args !== null && args !== undefined && !Array.isArray(args) && !isRawOf(args, '[')) {
     throw invalid('args must be an array', 'args')
@@ -194,12 +232,14 @@ function isRawOf(value: unknown, open: string): boolean {
 
 function checkNumber(value: unknown, field: string): void {
   if (value === undefined || value === null) return
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${field} must be a whole number from 0`, field)
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw invalid(`${field} must be a whole number from 0`, field)
 }
 
 function checkLimit(value: unknown, field: string): void {
   if (value === undefined || value === null) return
-  if (typeof value !== 'number' || !(value >= 0) || value === Infinity) throw invalid(`${field} must be seconds`, field)
+  if (typeof value !== 'number' || !(value >= 0) || value === Infinity)
+    throw invalid(`${field} must be seconds`, field)
 }
 
 function invalid(problem: string, reason: string, cause?: unknown): InvalidMessageError {

@@ -17,6 +17,8 @@ export interface EnvelopeAddress {
   readonly routingKey: string
   /** A fresh UUID for every copy that is put into a queue. */
   readonly deliveryTag: string
+  /** Marks a message that is put back, in the place where Celery looks for it. */
+  readonly redelivered?: boolean
 }
 
 /**
@@ -25,45 +27,66 @@ export interface EnvelopeAddress {
  */
 export function encodeEnvelope(message: MessageContent, address: EnvelopeAddress): string {
   return (
-    '{"body": "' + base64(message.body) +
-    '", "content-encoding": ' + quote(message.contentEncoding) +
-    ', "content-type": ' + quote(message.contentType) +
-    ', "headers": ' + encodeJson(message.headers) +
-    ', "properties": ' + encodeProperties(message.properties, address) +
+    '{"body": "' +
+    base64(message.body) +
+    '", "content-encoding": ' +
+    quote(message.contentEncoding) +
+    ', "content-type": ' +
+    quote(message.contentType) +
+    ', "headers": ' +
+    encodeJson(message.headers) +
+    ', "properties": ' +
+    encodeProperties(message.properties, address) +
     '}'
   )
 }
 
 function base64(bytes: Uint8Array): string {
-  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer =
+    bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   return buffer.toString('base64')
 }
 
 function encodeProperties(properties: MessageProperties, address: EnvelopeAddress): string {
   let text = '{'
-  if (properties.correlationId !== undefined) text += '"correlation_id": ' + quote(properties.correlationId) + ', '
+  if (properties.correlationId !== undefined)
+    text += '"correlation_id": ' + quote(properties.correlationId) + ', '
   if (properties.replyTo !== undefined) text += '"reply_to": ' + quote(properties.replyTo) + ', '
   if (properties.extra !== undefined) text += extraMembers(properties.extra)
   text += '"delivery_mode": ' + (properties.deliveryMode ?? 2)
   if (properties.expiration !== undefined) text += ', "expiration": ' + quote(properties.expiration)
   return (
     text +
-    ', "delivery_info": {"exchange": ' + quote(address.exchange) +
-    ', "routing_key": ' + quote(address.routingKey) +
-    '}, "priority": ' + (properties.priority ?? 0) +
-    ', "body_encoding": "base64", "delivery_tag": ' + quote(address.deliveryTag) +
+    ', "delivery_info": {"exchange": ' +
+    quote(address.exchange) +
+    ', "routing_key": ' +
+    quote(address.routingKey) +
+    (address.redelivered === true ? ', "redelivered": true' : '') +
+    '}, "priority": ' +
+    (properties.priority ?? 0) +
+    ', "body_encoding": "base64", "delivery_tag": ' +
+    quote(address.deliveryTag) +
     '}'
   )
 }
 
 function extraMembers(extra: HeaderTable): string {
-  const known = Object.entries(extra).filter(([key, value]) => value !== undefined && !standardProperties.has(key))
+  const known = Object.entries(extra).filter(
+    ([key, value]) => value !== undefined && !standardProperties.has(key),
+  )
   if (known.length === 0) return ''
   return encodeJson(Object.fromEntries(known)).slice(1, -1) + ', '
 }
 
 const standardProperties: ReadonlySet<string> = new Set([
-  'correlation_id', 'reply_to', 'delivery_mode', 'expiration', 'delivery_info', 'priority', 'body_encoding', 'delivery_tag',
+  'correlation_id',
+  'reply_to',
+  'delivery_mode',
+  'expiration',
+  'delivery_info',
+  'priority',
+  'body_encoding',
+  'delivery_tag',
 ])
 
 /**
@@ -89,7 +112,8 @@ export function readEnvelope(value: unknown): Envelope {
   return {
     body: readBody(value['body'], properties['body_encoding']),
     contentType: typeof contentType === 'string' && contentType !== '' ? contentType : 'application/data',
-    contentEncoding: typeof contentEncoding === 'string' && contentEncoding !== '' ? contentEncoding : 'utf-8',
+    contentEncoding:
+      typeof contentEncoding === 'string' && contentEncoding !== '' ? contentEncoding : 'utf-8',
     headers,
     properties: readProperties(properties),
     deliveryTag: typeof tag === 'string' && tag !== '' ? tag : undefined,
@@ -97,42 +121,62 @@ export function readEnvelope(value: unknown): Envelope {
       exchange: textOr(info['exchange'], ''),
       routingKey: textOr(info['routing_key'], ''),
       priority: priorityOf(properties['priority']),
-      redelivered: info['redelivered'] === true || headers['redelivered'] === true || value['redelivered'] === true,
+      redelivered:
+        info['redelivered'] === true || headers['redelivered'] === true || value['redelivered'] === true,
     },
   }
 }
 
 function readBody(body: unknown, encoding: unknown): Uint8Array {
   if (typeof body !== 'string') throw invalid('the body is not a text', 'body')
-  if (encoding === 'base64') return Buffer.from(body, 'base64')
+  if (encoding === 'base64') return decodeBase64(body)
   if (encoding === undefined || encoding === null || encoding === 'utf-8') return Buffer.from(body, 'utf8')
   throw invalid('the body is encoded in an unknown way', 'body-encoding')
 }
 
-function readProperties(properties: Record<string, unknown>): MessageProperties {
-  const { correlation_id: correlationId, reply_to: replyTo, delivery_mode: deliveryMode, expiration } = properties
-  const priority = priorityOf(properties['priority'])
-  const extra = extraProperties(properties)
-  return {
-    ...(typeof correlationId === 'string' ? { correlationId } : {}),
-    ...(typeof replyTo === 'string' ? { replyTo } : {}),
-    ...(deliveryMode === 1 || deliveryMode === 2 ? { deliveryMode } : {}),
-    ...(priority === undefined ? {} : { priority }),
-    ...(typeof expiration === 'string' ? { expiration } : typeof expiration === 'number' ? { expiration: String(expiration) } : {}),
-    ...(extra === undefined ? {} : { extra }),
-  }
+function decodeBase64(body: string): Uint8Array {
+  const bytes = Buffer.from(body, 'base64')
+  // Exact length means nothing was skipped. Else do as Python: drop what is not of the alphabet, then insist on whole groups of four.
+  const padding = body.endsWith('==') ? 2 : body.endsWith('=') ? 1 : 0
+  if (body.length % 4 === 0 && bytes.length === (body.length / 4) * 3 - padding) return bytes
+  const clean = body.replace(/[^A-Za-z0-9+/=]+/g, '')
+  if (clean.length % 4 !== 0) throw invalid('the body is not base64', 'body')
+  return Buffer.from(clean, 'base64')
 }
 
-function extraProperties(properties: Record<string, unknown>): HeaderTable | undefined {
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** Runs for every message, hence without copies. */
+function readProperties(given: Record<string, unknown>): MessageProperties {
+  const properties: Mutable<MessageProperties> = {}
+  const correlationId = given['correlation_id']
+  if (typeof correlationId === 'string') properties.correlationId = correlationId
+  const replyTo = given['reply_to']
+  if (typeof replyTo === 'string') properties.replyTo = replyTo
+  const deliveryMode = given['delivery_mode']
+  if (deliveryMode === 1 || deliveryMode === 2) properties.deliveryMode = deliveryMode
+  const priority = priorityOf(given['priority'])
+  if (priority !== undefined) properties.priority = priority
+  const expiration = given['expiration']
+  if (typeof expiration === 'string' || typeof expiration === 'number')
+    properties.expiration = String(expiration)
+  const extra = extraProperties(given)
+  if (extra !== undefined) properties.extra = extra
+  return properties
+}
+
+function extraProperties(given: Record<string, unknown>): HeaderTable | undefined {
   let extra: [string, unknown][] | undefined
-  for (const key of Object.keys(properties)) {
-    if (!standardProperties.has(key)) (extra ??= []).push([key, properties[key]])
+  for (const key in given) {
+    if (!standardProperties.has(key) && Object.hasOwn(given, key)) (extra ??= []).push([key, given[key]])
   }
   return extra === undefined ? undefined : Object.fromEntries(extra)
 }
 
 function priorityOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 255 ? value : undefined
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 255
+    ? value
+    : undefined
 }
 
 function textOr(value: unknown, fallback: string): string {

@@ -1,8 +1,21 @@
 import { DecodeError, EncodeError } from '../errors.ts'
 import type { CeleryError } from '../errors.ts'
 import {
-  ChordError, Ignore, InvalidTaskError, MaxRetriesExceededError, NotRegistered, Reject, RemoteError, Retry, SoftTimeLimitExceeded,
-  TaskError, TaskRevokedError, Terminated, TimeLimitExceeded, TimeoutError, WorkerLostError,
+  ChordError,
+  Ignore,
+  InvalidTaskError,
+  MaxRetriesExceededError,
+  NotRegistered,
+  Reject,
+  RemoteError,
+  Retry,
+  SoftTimeLimitExceeded,
+  TaskError,
+  TaskRevokedError,
+  Terminated,
+  TimeLimitExceeded,
+  TimeoutError,
+  WorkerLostError,
 } from './exceptions.ts'
 import type { PythonException, TaskErrorOptions } from './exceptions.ts'
 import { isPlainObject } from './plain-object.ts'
@@ -42,17 +55,25 @@ function secondsArg(args: readonly unknown[]): number | null {
 
 /** Kinds ct has a class for; everything else becomes a {@link RemoteError}. */
 const known: Readonly<Record<string, Maker>> = {
-  'celery.exceptions.NotRegistered': (args, _message, options) => new NotRegistered(textArg(args, ''), options),
-  'celery.exceptions.TaskRevokedError': (args, _message, options) => new TaskRevokedError(textArg(args, 'revoked'), options),
+  'celery.exceptions.NotRegistered': (args, _message, options) =>
+    new NotRegistered(textArg(args, ''), options),
+  'celery.exceptions.TaskRevokedError': (args, _message, options) =>
+    new TaskRevokedError(textArg(args, 'revoked'), options),
   'celery.exceptions.ChordError': (_args, message, options) => new ChordError(message, options),
-  'celery.exceptions.MaxRetriesExceededError': (_args, message, options) => new MaxRetriesExceededError(message, options),
+  'celery.exceptions.MaxRetriesExceededError': (_args, message, options) =>
+    new MaxRetriesExceededError(message, options),
   'celery.exceptions.InvalidTaskError': (_args, message, options) => new InvalidTaskError(message, options),
   'celery.exceptions.TimeoutError': (_args, message, options) => new TimeoutError(message, options),
-  'celery.exceptions.Retry': (args, message, options) => new Retry(args.length === 0 ? null : message, options),
-  'celery.exceptions.Ignore': (args, message, options) => new Ignore(args.length === 0 ? undefined : message, options),
-  'celery.exceptions.Reject': (args, _message, options) => new Reject(args[0] ?? null, args[1] === true, options),
-  'billiard.exceptions.TimeLimitExceeded': (args, _message, options) => new TimeLimitExceeded(secondsArg(args), options),
-  'billiard.exceptions.SoftTimeLimitExceeded': (args, _message, options) => new SoftTimeLimitExceeded(secondsArg(args), options),
+  'celery.exceptions.Retry': (args, message, options) =>
+    new Retry(args.length === 0 ? null : message, options),
+  'celery.exceptions.Ignore': (args, message, options) =>
+    new Ignore(args.length === 0 ? undefined : message, options),
+  'celery.exceptions.Reject': (args, _message, options) =>
+    new Reject(args[0] ?? null, args[1] === true, options),
+  'billiard.exceptions.TimeLimitExceeded': (args, _message, options) =>
+    new TimeLimitExceeded(secondsArg(args), options),
+  'billiard.exceptions.SoftTimeLimitExceeded': (args, _message, options) =>
+    new SoftTimeLimitExceeded(secondsArg(args), options),
   'billiard.exceptions.WorkerLostError': (_args, message, options) => new WorkerLostError(message, options),
   'billiard.exceptions.Terminated': (args, message, options) =>
     new Terminated(typeof args[0] === 'number' || typeof args[0] === 'string' ? args[0] : message, options),
@@ -94,7 +115,11 @@ function readException(value: unknown): PythonException {
 function unwrap(wrapper: PythonException): PythonException {
   const [module, name, args, text] = wrapper.args
   if (typeof module !== 'string' || typeof name !== 'string') return wrapper
-  return { excType: name, excModule: module, args: Array.isArray(args) ? args : typeof text === 'string' ? [text] : [] }
+  return {
+    excType: name,
+    excModule: module,
+    args: Array.isArray(args) ? args : typeof text === 'string' ? [text] : [],
+  }
 }
 
 /** True when a value thrown is one that {@link decodeException} or a worker made. */

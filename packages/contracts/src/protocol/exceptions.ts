@@ -62,7 +62,12 @@ export class RemoteError extends TaskError {
 export class NotRegistered extends TaskError {
   readonly taskName: string
   constructor(taskName: string, options?: TaskErrorOptions) {
-    super('CT_NOT_REGISTERED', `no task named ${JSON.stringify(taskName)} is registered`, celery('NotRegistered', [taskName]), options)
+    super(
+      'CT_NOT_REGISTERED',
+      `no task named ${JSON.stringify(taskName)} is registered`,
+      celery('NotRegistered', [taskName]),
+      options,
+    )
     this.taskName = taskName
   }
 }
@@ -70,7 +75,10 @@ export class NotRegistered extends TaskError {
 /** The task was revoked, terminated, or expired before it ran. Code `CT_REVOKED`. */
 export class TaskRevokedError extends TaskError {
   readonly reason: string
-  constructor(reason: 'revoked' | 'expired' | 'terminated' | (string & {}) = 'revoked', options?: TaskErrorOptions) {
+  constructor(
+    reason: 'revoked' | 'expired' | 'terminated' | (string & {}) = 'revoked',
+    options?: TaskErrorOptions,
+  ) {
     super('CT_REVOKED', reason, celery('TaskRevokedError', [reason]), options)
     this.reason = reason
   }
@@ -109,7 +117,12 @@ export class TimeLimitExceeded extends TaskError {
   readonly seconds: number | null
   constructor(seconds: number | null = null, options?: TaskErrorOptions) {
     const args = seconds === null ? [] : [seconds]
-    super('CT_TIME_LIMIT', `the hard time limit was exceeded${inSeconds(seconds)}`, billiard('TimeLimitExceeded', args), options)
+    super(
+      'CT_TIME_LIMIT',
+      `the hard time limit was exceeded${inSeconds(seconds)}`,
+      billiard('TimeLimitExceeded', args),
+      options,
+    )
     this.seconds = seconds
   }
 }
@@ -119,7 +132,12 @@ export class SoftTimeLimitExceeded extends TaskError {
   readonly seconds: number | null
   constructor(seconds: number | null = null, options?: TaskErrorOptions) {
     const args = seconds === null ? [] : [seconds]
-    super('CT_SOFT_TIME_LIMIT', `the soft time limit was exceeded${inSeconds(seconds)}`, billiard('SoftTimeLimitExceeded', args), options)
+    super(
+      'CT_SOFT_TIME_LIMIT',
+      `the soft time limit was exceeded${inSeconds(seconds)}`,
+      billiard('SoftTimeLimitExceeded', args),
+      options,
+    )
     this.seconds = seconds
   }
 }
@@ -160,7 +178,8 @@ export class Retry extends TaskError {
   readonly sig: unknown
   constructor(message: string | null = null, options: RetryOptions = {}) {
     const when = options.when ?? null
-    const human = when === null ? 'Retry' : when instanceof Date ? `Retry at ${when.toISOString()}` : `Retry in ${when}s`
+    const human =
+      when === null ? 'Retry' : when instanceof Date ? `Retry at ${when.toISOString()}` : `Retry in ${when}s`
     super('CT_RETRY', message ?? human, celery('Retry', message === null ? [] : [message]), options)
     this.exc = options.exc ?? null
     this.when = when
@@ -171,7 +190,12 @@ export class Retry extends TaskError {
 /** Control flow: throw it and the outcome of the task is not stored; the message is acked. Code `CT_IGNORE`. */
 export class Ignore extends TaskError {
   constructor(reason?: string, options?: TaskErrorOptions) {
-    super('CT_IGNORE', reason ?? 'the task asked that its outcome be ignored', celery('Ignore', reason === undefined ? [] : [reason]), options)
+    super(
+      'CT_IGNORE',
+      reason ?? 'the task asked that its outcome be ignored',
+      celery('Ignore', reason === undefined ? [] : [reason]),
+      options,
+    )
   }
 }
 
@@ -180,7 +204,12 @@ export class Reject extends TaskError {
   readonly reason: unknown
   readonly requeue: boolean
   constructor(reason: unknown = null, requeue = false, options?: TaskErrorOptions) {
-    super('CT_REJECT', reason === null ? 'the task rejected its message' : String(reason), celery('Reject', [reason, requeue]), options)
+    super(
+      'CT_REJECT',
+      reason === null ? 'the task rejected its message' : String(reason),
+      celery('Reject', [reason, requeue]),
+      options,
+    )
     this.reason = reason
     this.requeue = requeue
   }

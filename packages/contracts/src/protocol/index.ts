@@ -6,8 +6,21 @@ export type { Envelope, EnvelopeAddress } from './envelope.ts'
 export { decodeException, encodeException, isTaskError } from './exception-document.ts'
 export type { ExceptionDocument } from './exception-document.ts'
 export {
-  ChordError, Ignore, InvalidTaskError, MaxRetriesExceededError, NotRegistered, Reject, RemoteError, Retry, SoftTimeLimitExceeded,
-  TaskError, TaskRevokedError, Terminated, TimeLimitExceeded, TimeoutError, WorkerLostError,
+  ChordError,
+  Ignore,
+  InvalidTaskError,
+  MaxRetriesExceededError,
+  NotRegistered,
+  Reject,
+  RemoteError,
+  Retry,
+  SoftTimeLimitExceeded,
+  TaskError,
+  TaskRevokedError,
+  Terminated,
+  TimeLimitExceeded,
+  TimeoutError,
+  WorkerLostError,
 } from './exceptions.ts'
 export type { PythonException, RetryOptions, TaskErrorOptions } from './exceptions.ts'
 export { isPlainObject } from './plain-object.ts'
@@ -29,5 +42,11 @@ export { readSignature } from './signature-dict.ts'
 export type { SignatureDict, SignatureOptions, SignatureSource } from './signature-dict.ts'
 export { exceptionStates, propagateStates, readyStates, statePrecedence, states } from './states.ts'
 export type { TaskState } from './states.ts'
-export { customHeaders, deadLetterHeaders, emptyEmbed, resendableHeaders, standardHeaders } from './task-message.ts'
+export {
+  customHeaders,
+  deadLetterHeaders,
+  emptyEmbed,
+  resendableHeaders,
+  standardHeaders,
+} from './task-message.ts'
 export type { TaskEmbed } from './task-message.ts'

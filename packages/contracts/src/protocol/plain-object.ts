@@ -4,5 +4,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) return true
   // An object literal of another realm.
-  return Object.prototype.toString.call(value) === '[object Object]' && Object.getPrototypeOf(prototype) === null
+  return (
+    Object.prototype.toString.call(value) === '[object Object]' && Object.getPrototypeOf(prototype) === null
+  )
 }

@@ -34,7 +34,9 @@ export function pythonIdentity(error: unknown): PythonException {
   }
   if (isCeleryError(error)) return ofCode(error.code, error.message)
   if (!(error instanceof Error) && Object.prototype.toString.call(error) !== '[object Error]') {
-    return 'message' in error && 'name' in error ? named(error, String(error.name)) : builtin('Exception', [error])
+    return 'message' in error && 'name' in error
+      ? named(error, String(error.name))
+      : builtin('Exception', [error])
   }
   return systemError(error) ?? named(error, className(error))
 }
@@ -55,7 +57,11 @@ function named(error: object, name: string): PythonException {
   const python = Object.hasOwn(builtinNames, name) ? builtinNames[name] : undefined
   if (python !== undefined) return builtin(python, args)
   // Python looks the name up with getattr and splits it at dots; anything but an identifier would only confuse it.
-  return { excType: /^[A-Za-z_]\w*$/.test(name) ? name : 'Exception', excModule: foreignExceptionModule, args }
+  return {
+    excType: /^[A-Za-z_]\w*$/.test(name) ? name : 'Exception',
+    excModule: foreignExceptionModule,
+    args,
+  }
 }
 
 function className(error: object): string {
@@ -92,9 +98,17 @@ const systemNames: Readonly<Record<string, string>> = {
 }
 
 function systemError(error: object): PythonException | null {
-  const { code, errno, syscall, message } = error as { code?: unknown; errno?: unknown; syscall?: unknown; message?: unknown }
+  const { code, errno, syscall, message } = error as {
+    code?: unknown
+    errno?: unknown
+    syscall?: unknown
+    message?: unknown
+  }
   if (typeof code !== 'string' || typeof errno !== 'number' || typeof syscall !== 'string') return null
-  return builtin(Object.hasOwn(systemNames, code) ? systemNames[code]! : 'OSError', [Math.abs(errno), String(message)])
+  return builtin(Object.hasOwn(systemNames, code) ? systemNames[code]! : 'OSError', [
+    Math.abs(errno),
+    String(message),
+  ])
 }
 
 function ofCode(code: ErrorCode, message: string): PythonException {

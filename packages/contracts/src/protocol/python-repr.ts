@@ -57,7 +57,8 @@ function valueRepr(value: object): string | null {
   if (value instanceof PyDecimal) return `Decimal('${value.text}')`
   if (value instanceof PyUuid) return `UUID('${value.toString()}')`
   if (value instanceof PyDate) return `datetime.date(${value.year}, ${value.month}, ${value.day})`
-  if (value instanceof PyTime) return `datetime.time(${clockArgs(value.hour, value.minute, value.second, value.microsecond)}${zone(value.offset)})`
+  if (value instanceof PyTime)
+    return `datetime.time(${clockArgs(value.hour, value.minute, value.second, value.microsecond)}${zone(value.offset)})`
   if (value instanceof Uint8Array) return bytesRepr(value)
   return null
 }
@@ -73,7 +74,11 @@ function dateRepr(date: Date): string {
 
 /** Python leaves out seconds and microseconds when they and all that follows are zero. */
 function clockArgs(hour: number, minute: number, second: number, micro: number): string {
-  return `${hour}, ${minute}` + (second !== 0 || micro !== 0 ? `, ${second}` : '') + (micro !== 0 ? `, ${micro}` : '')
+  return (
+    `${hour}, ${minute}` +
+    (second !== 0 || micro !== 0 ? `, ${second}` : '') +
+    (micro !== 0 ? `, ${micro}` : '')
+  )
 }
 
 function zone(offset: string | null): string {
@@ -84,7 +89,9 @@ function zone(offset: string | null): string {
   const total = sign * ((hours ?? 0) * 3600 + (minutes ?? 0) * 60 + (seconds ?? 0))
   const days = Math.floor(total / 86_400)
   const rest = total - days * 86_400
-  const parts = [days === 0 ? '' : `days=${days}`, rest === 0 ? '' : `seconds=${rest}`].filter((part) => part !== '')
+  const parts = [days === 0 ? '' : `days=${days}`, rest === 0 ? '' : `seconds=${rest}`].filter(
+    (part) => part !== '',
+  )
   return `, tzinfo=datetime.timezone(datetime.timedelta(${parts.join(', ')}))`
 }
 
@@ -152,8 +159,10 @@ function containerRepr(object: object, levels: number, budget: { left: number },
     return `${excType}(${shown})`
   }
   const shallow = levels <= 0 || budget.left <= 0
-  if (Array.isArray(object)) return shallow && object.length > 0 ? '[...]' : `[${sequence(object, levels, budget, parents)}]`
-  if (object instanceof Set) return object.size === 0 ? 'set()' : shallow ? '{...}' : `{${sequence(object, levels, budget, parents)}}`
+  if (Array.isArray(object))
+    return shallow && object.length > 0 ? '[...]' : `[${sequence(object, levels, budget, parents)}]`
+  if (object instanceof Set)
+    return object.size === 0 ? 'set()' : shallow ? '{...}' : `{${sequence(object, levels, budget, parents)}}`
   const entries: Iterable<[unknown, unknown]> = object instanceof Map ? object : Object.entries(object)
   let out = ''
   for (const [key, value] of entries) {
@@ -164,7 +173,12 @@ function containerRepr(object: object, levels: number, budget: { left: number },
   return `{${out}}`
 }
 
-function sequence(items: Iterable<unknown>, levels: number, budget: { left: number }, parents: unknown[]): string {
+function sequence(
+  items: Iterable<unknown>,
+  levels: number,
+  budget: { left: number },
+  parents: unknown[],
+): string {
   let out = ''
   for (const item of items) {
     if (out !== '') out += ', '

@@ -48,7 +48,7 @@ function oneTraceback(error: unknown): string {
     .filter((match) => match !== null)
     .slice(0, 64)
     .map((match) => `  File "${match[2]}", line ${match[3]}, in ${match[1] ?? '<module>'}\n`)
-  return 'Traceback (most recent call last):\n' + frames.reverse().join('') + exceptionLine(error) + '\n'
+  return 'Traceback (most recent call last):\n' + frames.toReversed().join('') + exceptionLine(error) + '\n'
 }
 
 function stackOf(error: unknown): string {

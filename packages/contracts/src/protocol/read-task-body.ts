@@ -1,5 +1,12 @@
 import { InvalidMessageError } from '../errors.ts'
-import { decodeJson, decodeUtf8, isRawJson, RawJson, sliceJsonArray, sliceJsonObject } from '../serialization/index.ts'
+import {
+  decodeJson,
+  decodeUtf8,
+  isRawJson,
+  RawJson,
+  sliceJsonArray,
+  sliceJsonObject,
+} from '../serialization/index.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { MessageCodecs, TaskPayload } from './read-task-message.ts'
 import type { SignatureSource } from './signature-dict.ts'
@@ -21,8 +28,10 @@ export interface TaskBody {
  * `details.reason` `body-shape`, `args`, `kwargs` or `embed`; `CT_DECODE`; `CT_CONTENT_DISALLOWED`. Nothing else is thrown.
  */
 export function readTaskBody(payload: TaskPayload, codecs: MessageCodecs): TaskBody {
-  if (payload.decoded === undefined && isJson(payload, codecs)) return readJsonBody(jsonText(payload, codecs), payload, codecs)
-  return readDecodedBody(payload.decoded === undefined ? decodePayload(payload, codecs) : payload.decoded)
+  if (payload.decoded !== undefined) return readDecodedBody(payload.decoded)
+  const json = jsonOf(payload, codecs)
+  if (json === null) return readDecodedBody(decodePayload(payload, codecs))
+  return readJsonBody(decodeUtf8(plainBody(payload, codecs)), json.options)
 }
 
 /**
@@ -30,15 +39,21 @@ export function readTaskBody(payload: TaskPayload, codecs: MessageCodecs): TaskB
  * not checked. Errors as {@link readTaskBody}.
  */
 export function readTaskEmbed(payload: TaskPayload, codecs: MessageCodecs): TaskEmbed {
-  if (payload.decoded !== undefined || !isJson(payload, codecs)) return readTaskBody(payload, codecs).embed
-  const text = jsonText(payload, codecs)
+  if (payload.decoded !== undefined || jsonOf(payload, codecs) === null)
+    return readTaskBody(payload, codecs).embed
+  const text = decodeUtf8(plainBody(payload, codecs))
   if (text.endsWith(emptyTail)) return emptyEmbed
   return readRawEmbed(bodyMembers(text)[2])
 }
 
 /** Decompresses and decodes a body under the accept list. Errors: `CT_CONTENT_DISALLOWED`, `CT_DECODE`. */
 export function decodePayload(payload: TaskPayload, codecs: MessageCodecs): unknown {
-  return codecs.serializers.decode(plainBody(payload, codecs), payload.contentType, payload.contentEncoding, codecs.accept)
+  return codecs.serializers.decode(
+    plainBody(payload, codecs),
+    payload.contentType,
+    payload.contentEncoding,
+    codecs.accept,
+  )
 }
 
 function plainBody(payload: TaskPayload, codecs: MessageCodecs): Uint8Array {
@@ -46,20 +61,18 @@ function plainBody(payload: TaskPayload, codecs: MessageCodecs): Uint8Array {
   return codecs.compressors.decompress(payload.body, payload.compression, codecs.maxBytes)
 }
 
-function isJson(payload: TaskPayload, codecs: MessageCodecs): boolean {
-  return payload.contentType === 'application/json' && codecs.accept.has('application/json')
-}
-
-function jsonText(payload: TaskPayload, codecs: MessageCodecs): string {
-  return decodeUtf8(plainBody(payload, codecs))
+/** The serializer when it is ours, whose source text can be kept; null when the body goes the general way, refusal included. */
+function jsonOf(payload: TaskPayload, codecs: MessageCodecs): JsonSerializer | null {
+  if (payload.contentType !== jsonSerializer.contentType || !codecs.accept.has(payload.contentType))
+    return null
+  const serializer = codecs.serializers.get(payload.contentType)
+  return serializer instanceof JsonSerializer ? serializer : null
 }
 
 /** How nearly every JSON body ends. What is before it parses as `[args, kwargs]` exactly when the whole parses as `[args, kwargs, {…}]`. */
 const emptyTail = `, ${emptyEmbedText}]`
 
-function readJsonBody(text: string, payload: TaskPayload, codecs: MessageCodecs): TaskBody {
-  const serializer = codecs.serializers.get('application/json')
-  const options = 'options' in serializer ? (serializer.options as Parameters<typeof decodeJson>[1]) : undefined
+function readJsonBody(text: string, options: JsonOptions): TaskBody {
   if (text.endsWith(emptyTail)) {
     const head = decodeJson(text.slice(0, -emptyTail.length) + ']', options)
     if (!Array.isArray(head) || head.length !== 2) throw notThree()
@@ -68,7 +81,6 @@ function readJsonBody(text: string, payload: TaskPayload, codecs: MessageCodecs)
   const whole = decodeJson(text, options)
   if (!Array.isArray(whole)) return readDecodedBody(whole)
   if (whole.length !== 3) throw notThree()
-  void payload
   const embed = whole[2] === null ? emptyEmbed : readRawEmbed(bodyMembers(text)[2])
   return new Body(checkArgs(whole[0]), checkKwargs(whole[1]), embed, text)
 }
@@ -81,7 +93,12 @@ function readDecodedBody(value: unknown): TaskBody {
   }
   if (isPlainObject(value) && (Object.hasOwn(value, 'args') || Object.hasOwn(value, 'task'))) {
     const { callbacks, errbacks, chord, chain } = value
-    return new Body(checkArgs(value['args'] ?? []), checkKwargs(value['kwargs'] ?? {}), readEmbedMembers({ callbacks, errbacks, chord, chain }), null)
+    return new Body(
+      checkArgs(value['args'] ?? []),
+      checkKwargs(value['kwargs'] ?? {}),
+      readEmbedMembers({ callbacks, errbacks, chord, chain }),
+      null,
+    )
   }
   throw notThree()
 }
@@ -159,7 +176,8 @@ function signatureList(value: unknown): readonly SignatureSource[] | null {
 function oneSignature(value: unknown): SignatureSource {
   if (isRawJson(value)) {
     if (value.text.startsWith('{')) return value
-  } else if (isPlainObject(value) && typeof value['task'] === 'string') return value as unknown as SignatureSource
+  } else if (isPlainObject(value) && typeof value['task'] === 'string')
+    return value as unknown as SignatureSource
   throw invalid('a link in the body is not a signature', 'embed')
 }
 

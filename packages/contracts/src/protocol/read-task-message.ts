@@ -87,7 +87,8 @@ export function readTaskMessage(delivery: MessageContent, codecs: MessageCodecs)
   if (name === undefined || name === null || name === '') return readProtocol1(delivery, payload, codecs)
   if (mayBeHybrid(payload, headers)) {
     const decoded = decodePayload(payload, codecs)
-    if (isPlainObject(decoded) && Object.hasOwn(decoded, 'args')) return readHybrid(delivery, payload, decoded)
+    if (isPlainObject(decoded) && Object.hasOwn(decoded, 'args'))
+      return readHybrid(delivery, payload, decoded)
     return new TaskHead(delivery, { ...payload, decoded }, headers, 2)
   }
   return new TaskHead(delivery, payload, headers, 2)
@@ -102,7 +103,20 @@ function compressionOf(headers: HeaderTable): string | null {
 
 /** The fields a hybrid's body may bring; where the headers have them all, the body's do not matter. */
 const hybridFields = [
-  'lang', 'task', 'id', 'root_id', 'parent_id', 'group', 'meth', 'shadow', 'eta', 'expires', 'retries', 'timelimit', 'argsrepr', 'kwargsrepr',
+  'lang',
+  'task',
+  'id',
+  'root_id',
+  'parent_id',
+  'group',
+  'meth',
+  'shadow',
+  'eta',
+  'expires',
+  'retries',
+  'timelimit',
+  'argsrepr',
+  'kwargsrepr',
   'origin',
 ] as const
 
@@ -119,8 +133,14 @@ function mayBeHybrid(payload: TaskPayload, headers: HeaderTable): boolean {
 }
 
 /** wire-messages §3.3: the fields of the body, overlaid with the real headers. */
-function readHybrid(delivery: MessageContent, payload: TaskPayload, body: Record<string, unknown>): TaskMessage {
-  const fields = hybridFields.filter((field) => Object.hasOwn(body, field)).map((field) => [field, body[field]])
+function readHybrid(
+  delivery: MessageContent,
+  payload: TaskPayload,
+  body: Record<string, unknown>,
+): TaskMessage {
+  const fields = hybridFields
+    .filter((field) => Object.hasOwn(body, field))
+    .map((field) => [field, body[field]])
   const headers: HeaderTable = { ...Object.fromEntries(fields), ...delivery.headers }
   return new TaskHead(delivery, { ...payload, decoded: body }, headers, 2)
 }
@@ -203,7 +223,8 @@ class TaskHead implements TaskMessage {
       this.timeLimit = null
       this.softTimeLimit = null
     } else {
-      if (!Array.isArray(limits) || limits.length !== 2) throw invalid('timelimit is not an array of two', 'timelimit')
+      if (!Array.isArray(limits) || limits.length !== 2)
+        throw invalid('timelimit is not an array of two', 'timelimit')
       this.timeLimit = optionalSeconds(limits[0])
       this.softTimeLimit = optionalSeconds(limits[1])
     }
@@ -238,7 +259,8 @@ function isAbsent(value: unknown): value is null | undefined {
 }
 
 function requiredText(value: unknown, field: string): string {
-  if (typeof value !== 'string' || value === '') throw invalid(`${field} is not a text that is not empty`, field)
+  if (typeof value !== 'string' || value === '')
+    throw invalid(`${field} is not a text that is not empty`, field)
   return value
 }
 
@@ -255,13 +277,15 @@ function displayText(value: unknown): string {
 
 function optionalInteger(value: unknown, field: string): number | null {
   if (value === null || value === undefined) return null
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${field} is not a whole number from 0`, field)
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw invalid(`${field} is not a whole number from 0`, field)
   return value as number
 }
 
 function optionalSeconds(value: unknown): number | null {
   if (value === null || value === undefined) return null
-  if (typeof value !== 'number' || !(value >= 0) || value === Infinity) throw invalid('timelimit holds something else than seconds', 'timelimit')
+  if (typeof value !== 'number' || !(value >= 0) || value === Infinity)
+    throw invalid('timelimit holds something else than seconds', 'timelimit')
   return value
 }
 

@@ -1,6 +1,6 @@
 import { DecodeError } from '../errors.ts'
 import type { Serializer } from '../serializer.ts'
-import { jsonSerializer } from '../serialization/index.ts'
+import { JsonSerializer, jsonSerializer, resolveRawJson } from '../serialization/index.ts'
 import { isPlainObject } from './plain-object.ts'
 import { decodeResultHandle, encodeResultHandle } from './result-handle.ts'
 import type { ResultHandle } from './result-handle.ts'
@@ -42,7 +42,8 @@ export function resultDocument(meta: ResultMeta): Record<string, unknown> {
     status: meta.status,
     result: meta.result,
     traceback: meta.traceback,
-    children: meta.children === null ? null : meta.children.length === 0 ? [] : meta.children.map(encodeResultHandle),
+    children:
+      meta.children === null ? null : meta.children.length === 0 ? [] : meta.children.map(encodeResultHandle),
     date_done: meta.dateDone,
   }
   if (meta.groupId !== undefined) document['group_id'] = meta.groupId
@@ -73,10 +74,15 @@ function define(object: Record<string, unknown>, key: string, value: unknown): v
 
 /** Errors: `CT_ENCODE`. */
 export function encodeResultMeta(meta: ResultMeta, serializer: Serializer = jsonSerializer): Uint8Array {
-  return serializer.encode(resultDocument(meta))
+  const document = resultDocument(meta)
+  return serializer.encode(serializer instanceof JsonSerializer ? document : resolveRawJson(document))
 }
 
-const extendedKeys = ['name', 'args', 'kwargs', 'worker', 'retries', 'queue'] as const
+function isExtended(document: Record<string, unknown>): boolean {
+  return (
+    Object.hasOwn(document, 'name') || Object.hasOwn(document, 'worker') || Object.hasOwn(document, 'args')
+  )
+}
 
 /**
  * Reads a document by anybody's hand: `status` is required, all else may be missing. `taskId` names the record where the document does not.
@@ -84,7 +90,15 @@ const extendedKeys = ['name', 'args', 'kwargs', 'worker', 'retries', 'queue'] as
  */
 export function readResultDocument(document: unknown, taskId?: string): ResultMeta {
   if (!isPlainObject(document)) throw broken('is not an object', 'result-shape')
-  const { status, task_id: storedId, traceback, children, date_done: dateDone, group_id: groupId, parent_id: parentId } = document
+  const {
+    status,
+    task_id: storedId,
+    traceback,
+    children,
+    date_done: dateDone,
+    group_id: groupId,
+    parent_id: parentId,
+  } = document
   if (typeof status !== 'string' || status === '') throw broken('has no status', 'result-status')
   const id = typeof storedId === 'string' && storedId !== '' ? storedId : taskId
   if (id === undefined) throw broken('has no task_id', 'result-task-id')
@@ -94,15 +108,20 @@ export function readResultDocument(document: unknown, taskId?: string): ResultMe
     result: document['result'] ?? null,
     traceback: typeof traceback === 'string' ? traceback : null,
     children: Array.isArray(children) ? readChildren(children) : null,
-    dateDone: typeof dateDone === 'string' ? dateDone : dateDone instanceof Date ? dateDone.toISOString() : null,
+    dateDone:
+      typeof dateDone === 'string' ? dateDone : dateDone instanceof Date ? dateDone.toISOString() : null,
     ...(typeof groupId === 'string' ? { groupId } : {}),
     ...(typeof parentId === 'string' ? { parentId } : {}),
-    ...(extendedKeys.some((key) => Object.hasOwn(document, key)) ? { extended: readExtended(document) } : {}),
+    ...(isExtended(document) ? { extended: readExtended(document) } : {}),
   }
 }
 
 /** Bytes of a store to a document. Error: `CT_DECODE`. */
-export function decodeResultMeta(bytes: Uint8Array, serializer: Serializer = jsonSerializer, taskId?: string): ResultMeta {
+export function decodeResultMeta(
+  bytes: Uint8Array,
+  serializer: Serializer = jsonSerializer,
+  taskId?: string,
+): ResultMeta {
   return readResultDocument(serializer.decode(bytes), taskId)
 }
 
@@ -120,7 +139,9 @@ function readChildren(children: readonly unknown[]): ResultHandle[] {
 
 function readExtended(document: Record<string, unknown>): ExtendedResultMeta {
   const { name, worker, retries, queue, stamped_headers: stampedHeaders } = document
-  const names = Array.isArray(stampedHeaders) ? stampedHeaders.filter((entry) => typeof entry === 'string') : undefined
+  const names = Array.isArray(stampedHeaders)
+    ? stampedHeaders.filter((entry) => typeof entry === 'string')
+    : undefined
   return {
     name: typeof name === 'string' ? name : null,
     args: document['args'] ?? null,
@@ -132,7 +153,9 @@ function readExtended(document: Record<string, unknown>): ExtendedResultMeta {
       ? {}
       : {
           stampedHeaders: names,
-          stamps: Object.fromEntries(names.filter((key) => Object.hasOwn(document, key)).map((key) => [key, document[key]])),
+          stamps: Object.fromEntries(
+            names.filter((key) => Object.hasOwn(document, key)).map((key) => [key, document[key]]),
+          ),
         }),
   }
 }

@@ -68,17 +68,24 @@ function emit(token: string, budget: Budget): boolean {
     return false
   }
   budget.out += token
-  budget.left -= token.length
+  budget.left -= pythonLength(token)
   return true
 }
 
 /** Closing brackets are never left out; they count only while nothing is cut. */
 function close(token: string, budget: Budget): void {
   budget.out += token
-  if (budget.left > 0) budget.left -= token.length
+  if (budget.left > 0) budget.left -= token.length // brackets only
 }
 
-function write(value: unknown, level: number, maxLevels: number, budget: Budget, parents: object[], tuple: boolean): void {
+function write(
+  value: unknown,
+  level: number,
+  maxLevels: number,
+  budget: Budget,
+  parents: object[],
+  tuple: boolean,
+): void {
   if (budget.cut) return
   if (typeof value === 'string') {
     emit(quoteString(value, budget.left), budget)
@@ -100,7 +107,14 @@ function write(value: unknown, level: number, maxLevels: number, budget: Budget,
   }
 }
 
-function writeContainer(object: object, level: number, maxLevels: number, budget: Budget, parents: object[], tuple: boolean): void {
+function writeContainer(
+  object: object,
+  level: number,
+  maxLevels: number,
+  budget: Budget,
+  parents: object[],
+  tuple: boolean,
+): void {
   if (isRawJson(object)) {
     write(object.decode(), level, maxLevels, budget, parents, tuple)
     return
@@ -111,7 +125,11 @@ function writeContainer(object: object, level: number, maxLevels: number, budget
   }
   const list = Array.isArray(object) ? object : object instanceof Set ? [...object] : null
   const [open, shut] =
-    list === null || object instanceof Set ? ['{', '}'] : tuple ? ['(', list.length === 1 ? ',)' : ')'] : ['[', ']']
+    list === null || object instanceof Set
+      ? ['{', '}']
+      : tuple
+        ? ['(', list.length === 1 ? ',)' : ')']
+        : ['[', ']']
   if (object instanceof Set && object.size === 0) {
     emit('set()', budget)
   } else if (maxLevels > 0 && level >= maxLevels) {
@@ -131,29 +149,56 @@ function entriesOf(object: object): [unknown, unknown][] {
   return object instanceof Map ? [...object] : Object.entries(object)
 }
 
-function writeItems(items: readonly unknown[], level: number, maxLevels: number, budget: Budget, parents: object[]): void {
+function writeItems(
+  items: readonly unknown[],
+  level: number,
+  maxLevels: number,
+  budget: Budget,
+  parents: object[],
+): void {
   for (let at = 0; at < items.length && !budget.cut; at += 1) {
     if (at > 0 && !emit(', ', budget)) return
     write(items[at], level + 1, maxLevels, budget, parents, false)
   }
 }
 
-function writeEntries(entries: readonly [unknown, unknown][], level: number, maxLevels: number, budget: Budget, parents: object[]): void {
+function writeEntries(
+  entries: readonly [unknown, unknown][],
+  level: number,
+  maxLevels: number,
+  budget: Budget,
+  parents: object[],
+): void {
   let first = true
   for (const [key, value] of entries) {
     if (!first && !emit(', ', budget)) return
     first = false
-    if (!emit(typeof key === 'string' ? quoteString(key, budget.left) : truncate(saferepr(key, { maxLength: 256 }), budget.left), budget)) return
+    if (
+      !emit(
+        typeof key === 'string'
+          ? quoteString(key, budget.left)
+          : truncate(saferepr(key, { maxLength: 256 }), budget.left),
+        budget,
+      )
+    )
+      return
     if (!emit(': ', budget)) return
     write(value, level + 1, maxLevels, budget, parents, false)
     if (budget.cut) return
   }
 }
 
-/** Cut at a word's end where there is one, with dots. Python counts code points; so do we, but only when it matters. */
+const surrogate = /[\ud800-\udfff]/
+
+/** `len(text)`: Python counts code points. */
+function pythonLength(text: string): number {
+  return surrogate.test(text) ? Array.from(text).length : text.length
+}
+
+/** Cut at a word's end where there is one, with dots. */
 function truncate(text: string, length: number): string {
   if (length <= 0 || text.length < length) return text
-  const points = [...text.slice(0, length * 2)]
+  const points = Array.from(text.slice(0, length * 2))
   if (points.length < length) return text
   const head = points.slice(0, length).join('')
   const blank = head.lastIndexOf(' ')

@@ -20,7 +20,17 @@ export const exceptionStates: ReadonlySet<string> = new Set(['RETRY', 'FAILURE',
 /** Exception states that `get()` raises. */
 export const propagateStates: ReadonlySet<string> = new Set(['FAILURE', 'REVOKED'])
 
-const order: readonly (string | null)[] = ['SUCCESS', 'FAILURE', null, 'REVOKED', 'STARTED', 'RECEIVED', 'REJECTED', 'RETRY', 'PENDING']
+const order: readonly (string | null)[] = [
+  'SUCCESS',
+  'FAILURE',
+  null,
+  'REVOKED',
+  'STARTED',
+  'RECEIVED',
+  'REJECTED',
+  'RETRY',
+  'PENDING',
+]
 
 /** Position in Celery's order of precedence, 0 (SUCCESS) being the highest; custom states come after FAILURE. */
 export function statePrecedence(state: string): number {

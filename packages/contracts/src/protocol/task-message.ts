@@ -14,7 +14,12 @@ export interface TaskEmbed {
   readonly chord: SignatureSource | null
 }
 
-export const emptyEmbed: TaskEmbed = Object.freeze({ callbacks: null, errbacks: null, chain: null, chord: null })
+export const emptyEmbed: TaskEmbed = Object.freeze({
+  callbacks: null,
+  errbacks: null,
+  chain: null,
+  chord: null,
+})
 
 /** How kombu writes {@link emptyEmbed}. */
 export const emptyEmbedText = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
@@ -25,16 +30,57 @@ export const emptyEmbedJson: RawJson = RawJson.trusted(emptyEmbedText)
  * (celery/worker/request.py, celery/app/task.py Context 5.7).
  */
 export const standardHeaders: ReadonlySet<string> = new Set([
-  'lang', 'task', 'id', 'shadow', 'eta', 'expires', 'group', 'group_index', 'retries', 'timelimit', 'root_id', 'parent_id',
-  'argsrepr', 'kwargsrepr', 'origin', 'ignore_result', 'replaced_task_nesting', 'stamped_headers', 'stamps', 'compression',
+  'lang',
+  'task',
+  'id',
+  'shadow',
+  'eta',
+  'expires',
+  'group',
+  'group_index',
+  'retries',
+  'timelimit',
+  'root_id',
+  'parent_id',
+  'argsrepr',
+  'kwargsrepr',
+  'origin',
+  'ignore_result',
+  'replaced_task_nesting',
+  'stamped_headers',
+  'stamps',
+  'compression',
   // Names a request has besides; a header of that name fills the field and is not a custom one.
-  'args', 'kwargs', 'callbacks', 'errbacks', 'chain', 'chord', 'called_directly', 'correlation_id', 'delivery_info', 'headers', 'hostname',
-  'is_eager', 'logfile', 'loglevel', 'properties', 'reply_to', 'soft_time_limit', 'time_limit', 'taskset', 'utc',
+  'args',
+  'kwargs',
+  'callbacks',
+  'errbacks',
+  'chain',
+  'chord',
+  'called_directly',
+  'correlation_id',
+  'delivery_info',
+  'headers',
+  'hostname',
+  'is_eager',
+  'logfile',
+  'loglevel',
+  'properties',
+  'reply_to',
+  'soft_time_limit',
+  'time_limit',
+  'taskset',
+  'utc',
 ])
 
 /** Set by RabbitMQ when it dead-letters; sent again they would look like a cycle, so retries drop them (since 5.6.3). */
 export const deadLetterHeaders: ReadonlySet<string> = new Set([
-  'x-death', 'x-first-death-exchange', 'x-first-death-queue', 'x-first-death-reason', 'x-last-death-exchange', 'x-last-death-queue',
+  'x-death',
+  'x-first-death-exchange',
+  'x-first-death-queue',
+  'x-first-death-reason',
+  'x-last-death-exchange',
+  'x-last-death-queue',
   'x-last-death-reason',
 ])
 

@@ -8,7 +8,7 @@ export { createJsonSerializer, JsonSerializer, jsonSerializer } from './json-ser
 export { jsonHook, jsonSource } from './json-symbols.ts'
 export type { JsonOptions, JsonType } from './json-types.ts'
 export { float, PyDate, PyDateTime, PyDecimal, PyFloat, PyTime, PyUuid } from './python-values.ts'
-export { isRawJson, RawJson } from './raw-json.ts'
+export { isRawJson, RawJson, resolveRawJson } from './raw-json.ts'
 export { rawSerializer, textSerializer } from './raw-serializers.ts'
 export { SerializerRegistry } from './serializer-registry.ts'
 export type { AcceptedContent, EncodedPayload } from './serializer-registry.ts'

@@ -30,16 +30,27 @@ const yearLastMs = new Date('9999-12-31T23:59:59.999Z').getTime()
 export function isoformat(date: Date | number): string {
   const epochMs = typeof date === 'number' ? date : date.getTime()
   if (!(epochMs >= yearOneMs && epochMs <= yearLastMs)) {
-    throw new EncodeError('a date must be valid and lie in the years 1 to 9999, which is all that Python can hold', {
-      details: { reason: 'date' },
-    })
+    throw new EncodeError(
+      'a date must be valid and lie in the years 1 to 9999, which is all that Python can hold',
+      {
+        details: { reason: 'date' },
+      },
+    )
   }
-  const text = new Date(epochMs).toISOString() // 2024-05-01T10:00:00.123Z
-  const millis = text.slice(20, 23)
-  return millis === '000' ? text.slice(0, 19) + '+00:00' : text.slice(0, 23) + '000+00:00'
+  const second = Math.floor(epochMs / 1000)
+  if (second !== lastSecond) {
+    lastSecondText = new Date(second * 1000).toISOString().slice(0, 19)
+    lastSecond = second
+  }
+  const millis = Math.floor(epochMs) - second * 1000
+  return millis === 0 ? lastSecondText + '+00:00' : lastSecondText + '.' + pad(millis, 3) + '000+00:00'
 }
 
-const datePart = /^(\d{4})(?:-?(\d{2})(?:-?(\d{2}))?|-?W(\d{2})(?:-?([1-7]))?|-?(\d{3}))?$/
+/** A worker writes thousands of times in the same second. */
+let lastSecond = NaN
+let lastSecondText = ''
+
+const datePart = /^(\d{4})(?:(-?)(\d{2})(?:\2(\d{2}))?|(-?)W(\d{2})(?:\5([1-7]))?|-?(\d{3}))?$/
 const timePart =
   /^(\d{2})(?:(:?)(\d{2})(?:\2(\d{2})(?:[.,](\d{1,}))?)?)?(Z|z|[+-]\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?)?$/
 const calendarFast = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{6}|\d{3}))?(?:Z|\+00:00)$/
@@ -63,7 +74,17 @@ export function parseIso(text: string): IsoDateTime {
   if (at < 0) return make(text, year, month, day, 0, 0, 0, 0, null)
   const time = parseTimeParts(text.slice(at + 1))
   if (time === null) throw notIso(text)
-  return make(text, year, month, day, time.hour, time.minute, time.second, time.microsecond, time.offsetMicros)
+  return make(
+    text,
+    year,
+    month,
+    day,
+    time.hour,
+    time.minute,
+    time.second,
+    time.microsecond,
+    time.offsetMicros,
+  )
 }
 
 export interface IsoTime {
@@ -94,7 +115,11 @@ export function formatOffset(offsetMicros: number | null): string {
   const size = Math.abs(offsetMicros)
   const seconds = Math.floor(size / 1e6)
   const micros = size % 1e6
-  let text = (offsetMicros < 0 ? '-' : '+') + pad(Math.floor(seconds / 3600), 2) + ':' + pad(Math.floor(seconds / 60) % 60, 2)
+  let text =
+    (offsetMicros < 0 ? '-' : '+') +
+    pad(Math.floor(seconds / 3600), 2) +
+    ':' +
+    pad(Math.floor(seconds / 60) % 60, 2)
   if (seconds % 60 !== 0 || micros !== 0) text += ':' + pad(seconds % 60, 2)
   if (micros !== 0) text += '.' + pad(micros, 6)
   return text
@@ -118,22 +143,22 @@ function parseOffset(text: string | undefined): number | null | undefined {
 
 function calendarDate(text: string, match: RegExpExecArray): [number, number, number] {
   const year = +match[1]!
-  if (match[4] !== undefined) {
+  if (match[6] !== undefined) {
     // Week 1 is the one that holds 4 January; weeks begin on Monday.
-    const week = +match[4]
+    const week = +match[6]
     const fourth = utc(year, 1, 4)
     const monday = fourth - ((new Date(fourth).getUTCDay() + 6) % 7) * 86_400_000
-    const day = new Date(monday + ((week - 1) * 7 + +(match[5] ?? 1) - 1) * 86_400_000)
+    const day = new Date(monday + ((week - 1) * 7 + +(match[7] ?? 1) - 1) * 86_400_000)
     if (week < 1 || week > 53) throw notIso(text)
     return [day.getUTCFullYear(), day.getUTCMonth() + 1, day.getUTCDate()]
   }
-  if (match[6] !== undefined) {
-    const ordinal = +match[6]
+  if (match[8] !== undefined) {
+    const ordinal = +match[8]
     const day = new Date(utc(year, 1, 1) + (ordinal - 1) * 86_400_000)
     if (ordinal < 1 || day.getUTCFullYear() !== year) throw notIso(text)
     return [year, day.getUTCMonth() + 1, day.getUTCDate()]
   }
-  return [year, +(match[2] ?? 1), +(match[3] ?? 1)]
+  return [year, +(match[3] ?? 1), +(match[4] ?? 1)]
 }
 
 /** `Date.UTC` without its rule that years 0 to 99 mean 1900 to 1999. */
@@ -157,15 +182,32 @@ function make(
   const midnight = year >= 100 ? Date.UTC(year, month - 1, day) : utc(year, month, day)
   const check = new Date(midnight)
   if (
-    year < 1 || month < 1 || month > 12 || check.getUTCDate() !== day || check.getUTCMonth() !== month - 1 ||
-    hour > 24 || minute > 59 || second > 59 || (hour === 24 && (minute > 0 || second > 0 || microsecond > 0))
+    year < 1 ||
+    month < 1 ||
+    month > 12 ||
+    check.getUTCDate() !== day ||
+    check.getUTCMonth() !== month - 1 ||
+    hour > 24 ||
+    minute > 59 ||
+    second > 59 ||
+    (hour === 24 && (minute > 0 || second > 0 || microsecond > 0))
   ) {
     throw notIso(text)
   }
   if (hour === 24) {
     const next = new Date(midnight + 86_400_000)
     if (next.getUTCFullYear() > 9999) throw notIso(text)
-    return make(text, next.getUTCFullYear(), next.getUTCMonth() + 1, next.getUTCDate(), 0, 0, 0, 0, offsetMicros)
+    return make(
+      text,
+      next.getUTCFullYear(),
+      next.getUTCMonth() + 1,
+      next.getUTCDate(),
+      0,
+      0,
+      0,
+      0,
+      offsetMicros,
+    )
   }
   const localMicros = ((hour * 60 + minute) * 60 + second) * 1e6 + microsecond
   const epochMs = midnight + Math.floor((localMicros - (offsetMicros ?? 0)) / 1000)
@@ -173,5 +215,7 @@ function make(
 }
 
 function notIso(text: string): DecodeError {
-  return new DecodeError(`${JSON.stringify(text.slice(0, 64))} is not an ISO 8601 time`, { details: { reason: 'time' } })
+  return new DecodeError(`${JSON.stringify(text.slice(0, 64))} is not an ISO 8601 time`, {
+    details: { reason: 'time' },
+  })
 }

@@ -5,18 +5,16 @@ import { defaultJsonOptions } from './json-types.ts'
 import type { JsonOptions } from './json-types.ts'
 
 /**
- * What `JSON.parse` alone would get wrong: the word `__type__`, also with any letter escaped, and an integer of sixteen digits or more
- * (digits after a point are a fraction and do no harm). Python's bare NaN and Infinity need no test: `JSON.parse` refuses them.
- */
-const needsCare = /__type__|\\u00(?:5[fF]|7[049]|65)|(?:^|[^.\d])\d{16}/
-
-/**
  * Reads JSON as kombu 5.7 does. Objects are plain, `__proto__` included as an own property; integers that are not safe are `bigint`;
  * envelopes become the classes of `python-values.ts` (`Date`, `Uint8Array`, …); `NaN`, `Infinity` and `-Infinity` are read;
  * a repeated key's last value counts. Error: `CT_DECODE`.
+ *
+ * What `JSON.parse` alone would get wrong is looked for first; nearly every text has nothing of it. Python's bare words need no test:
+ * `JSON.parse` refuses them.
  */
 export function decodeJson(text: string, options: JsonOptions = defaultJsonOptions): unknown {
-  if (needsCare.test(text) || tooDeep(text, options.maxDepth)) return parseJson(text, options)
+  if (mayHoldEnvelope(text) || mayHoldBigInteger(text) || tooDeep(text, options.maxDepth))
+    return parseJson(text, options)
   try {
     return JSON.parse(text)
   } catch {
@@ -27,10 +25,39 @@ export function decodeJson(text: string, options: JsonOptions = defaultJsonOptio
 
 /** UTF-8 bytes to text. Error: `CT_DECODE` when they are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string {
-  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer =
+    bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (isAscii(buffer)) return buffer.toString('latin1')
   if (!isUtf8(buffer)) throw new DecodeError('the bytes are not UTF-8', { details: { reason: 'utf-8' } })
   return buffer.toString('utf8')
+}
+
+/** The word `__type__`, also with any of its letters escaped, which Python never writes but reads. */
+function mayHoldEnvelope(text: string): boolean {
+  return text.includes('__type__') || (text.includes('\\u00') && /\\u00(?:5[fF]|7[049]|65)/.test(text))
+}
+
+/**
+ * Sixteen digits in a row that are not a fraction: every smaller integer is safe. Any such run crosses a position of the stride, so only every
+ * sixteenth character is looked at.
+ */
+function mayHoldBigInteger(text: string): boolean {
+  let at = 15
+  while (at < text.length) {
+    if (isDigit(text.charCodeAt(at))) {
+      let start = at
+      while (start > 0 && isDigit(text.charCodeAt(start - 1))) start -= 1
+      let end = at + 1
+      while (isDigit(text.charCodeAt(end))) end += 1
+      if (end - start >= 16 && (start === 0 || text.charCodeAt(start - 1) !== 46)) return true
+      at = end + 15
+    } else at += 16
+  }
+  return false
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57
 }
 
 /**

@@ -57,17 +57,23 @@ function toEncodeError(error: unknown): EncodeError {
       details: { reason: error.reason, path },
     })
   }
-  return new EncodeError(`cannot encode the value: ${error instanceof Error ? error.message : String(error)}`, {
-    cause: error,
-    details: { reason: error instanceof RangeError ? 'depth' : 'value', path: '' },
-  })
+  return new EncodeError(
+    `cannot encode the value: ${error instanceof Error ? error.message : String(error)}`,
+    {
+      cause: error,
+      details: { reason: error instanceof RangeError ? 'depth' : 'value', path: '' },
+    },
+  )
 }
 
 function formatPath(path: readonly (string | number)[]): string {
   let text = ''
   for (const step of path.length > 20 ? path.slice(0, 20) : path) {
     if (typeof step === 'number') text += `[${step}]`
-    else text += /^[A-Za-z_$][\w$]*$/.test(step) ? (text === '' ? '' : '.') + step : `[${JSON.stringify(step.slice(0, 64))}]`
+    else
+      text += /^[A-Za-z_$][\w$]*$/.test(step)
+        ? (text === '' ? '' : '.') + step
+        : `[${JSON.stringify(step.slice(0, 64))}]`
   }
   return path.length > 20 ? text + '…' : text
 }
@@ -95,14 +101,18 @@ function write(value: unknown, depth: number, options: JsonOptions): string {
 
 function writeNumber(value: number, options: JsonOptions): string {
   if (options.nonFinite === 'error' && !Number.isFinite(value)) {
-    throw new Refusal(`it is ${pythonFloatRepr(value)}, which JSON proper has no word for (nonFinite: 'error')`, 'non-finite')
+    throw new Refusal(
+      `it is ${pythonFloatRepr(value)}, which JSON proper has no word for (nonFinite: 'error')`,
+      'non-finite',
+    )
   }
   return jsonNumber(value)
 }
 
 function writeBigInt(value: bigint): string {
   const text = value.toString()
-  if (text.length > maxIntegerDigits) throw new Refusal(`an integer of more than ${maxIntegerDigits} digits`, 'integer')
+  if (text.length > maxIntegerDigits)
+    throw new Refusal(`an integer of more than ${maxIntegerDigits} digits`, 'integer')
   return text
 }
 
@@ -183,26 +193,36 @@ function refuseUnreadable(object: object, options: JsonOptions): void {
   try {
     decodeEnvelopeValue(marker, value, options.types)
   } catch (cause) {
-    throw new Refusal(`it looks like a JSON type envelope that no reader could convert (${(cause as Error).message})`, 'marker', cause)
+    throw new Refusal(
+      `it looks like a JSON type envelope that no reader could convert (${(cause as Error).message})`,
+      'marker',
+      cause,
+    )
   }
 }
 
 function writeInstance(object: object, depth: number, options: JsonOptions): string {
   const source = (object as Record<symbol, unknown>)[jsonSource]
   if (typeof source === 'string') {
-    if (options.nonFinite === 'error' && (source === 'NaN' || source.endsWith('Infinity'))) writeNumber(NaN, options)
+    if (options.nonFinite === 'error' && (source === 'NaN' || source.endsWith('Infinity')))
+      writeNumber(NaN, options)
     return source
   }
   for (const type of options.types) {
     if (object instanceof type.type) {
       const value = type.encode(object as never)
-      return write(type.marker === null ? value : { __type__: type.marker, __value__: value }, deeper(depth, options), options)
+      return write(
+        type.marker === null ? value : { __type__: type.marker, __value__: value },
+        deeper(depth, options),
+        options,
+      )
     }
   }
   if (jsonHook in object) return writeHook(object, jsonHook, depth, options)
   if (object instanceof Date) return writeDate(object)
   if (object instanceof Uint8Array) return writeBytes(object)
-  if (typeof (object as { toJSON?: unknown }).toJSON === 'function') return writeHook(object, 'toJSON', depth, options)
+  if (typeof (object as { toJSON?: unknown }).toJSON === 'function')
+    return writeHook(object, 'toJSON', depth, options)
   return writeOther(object, depth, options)
 }
 
@@ -230,12 +250,20 @@ function writeOther(object: object, depth: number, options: JsonOptions): string
     case 'Error':
       throw new Refusal(`it is an error (${String(object)}); send its message instead`, 'type')
   }
-  if (ArrayBuffer.isView(object)) throw new Refusal(`it is a ${tag}; use a Uint8Array for bytes or Array.from() for numbers`, 'type')
-  if (object instanceof RegExp || object instanceof WeakMap || object instanceof WeakSet || object instanceof WeakRef) {
+  if (ArrayBuffer.isView(object))
+    throw new Refusal(`it is a ${tag}; use a Uint8Array for bytes or Array.from() for numbers`, 'type')
+  if (
+    object instanceof RegExp ||
+    object instanceof WeakMap ||
+    object instanceof WeakSet ||
+    object instanceof WeakRef
+  ) {
     throw new Refusal(`it is a ${tag}`, 'type')
   }
-  if (typeof (object as { then?: unknown }).then === 'function') throw new Refusal('it is a promise; await it first', 'type')
-  if (object instanceof Error) throw new Refusal(`it is an error (${String(object)}); send its message instead`, 'type')
+  if (typeof (object as { then?: unknown }).then === 'function')
+    throw new Refusal('it is a promise; await it first', 'type')
+  if (object instanceof Error)
+    throw new Refusal(`it is an error (${String(object)}); send its message instead`, 'type')
   return writeMembers(object, depth, options)
 }
 
@@ -248,7 +276,12 @@ function writeBytes(bytes: Uint8Array): string {
   return `{"__type__": "${marker}", "__value__": ${quote(value)}}`
 }
 
-function writeHook(object: object, hook: typeof jsonHook | 'toJSON', depth: number, options: JsonOptions): string {
+function writeHook(
+  object: object,
+  hook: typeof jsonHook | 'toJSON',
+  depth: number,
+  options: JsonOptions,
+): string {
   const method = (object as Record<PropertyKey, unknown>)[hook]
   if (typeof method !== 'function') throw new Refusal(`its ${String(hook)} is not a function`, 'hook')
   let value: unknown

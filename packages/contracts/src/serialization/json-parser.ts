@@ -88,7 +88,8 @@ class Parser {
     const token = match[0]
     const number = Number(token)
     if (match[1] === undefined && match[2] === undefined && !Number.isSafeInteger(number)) {
-      if (token.length > maxIntegerDigits) throw this.#fail(`an integer of more than ${maxIntegerDigits} digits`)
+      if (token.length > maxIntegerDigits)
+        throw this.#fail(`an integer of more than ${maxIntegerDigits} digits`)
       this.#at += token.length
       return BigInt(token)
     }
@@ -226,5 +227,9 @@ class Parser {
 
 /** Exactly the two keys `__type__` and `__value__`. */
 export function isEnvelope(object: object): boolean {
-  return Object.hasOwn(object, '__type__') && Object.hasOwn(object, '__value__') && Object.keys(object).length === 2
+  return (
+    Object.hasOwn(object, '__type__') &&
+    Object.hasOwn(object, '__value__') &&
+    Object.keys(object).length === 2
+  )
 }

@@ -15,7 +15,9 @@ export class JsonSerializer implements Serializer {
   constructor(options: Partial<JsonOptions> = {}) {
     for (const key of Object.keys(options)) {
       if (!(key in defaultJsonOptions)) {
-        throw new EncodeError(`unknown JSON option ${JSON.stringify(key)}; known are ${Object.keys(defaultJsonOptions).join(', ')}`)
+        throw new EncodeError(
+          `unknown JSON option ${JSON.stringify(key)}; known are ${Object.keys(defaultJsonOptions).join(', ')}`,
+        )
       }
     }
     this.options = Object.freeze({ ...defaultJsonOptions, ...options })

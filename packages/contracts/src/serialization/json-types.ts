@@ -24,7 +24,11 @@ export interface JsonOptions {
   readonly types: readonly JsonType[]
 }
 
-export const defaultJsonOptions: JsonOptions = Object.freeze({ maxDepth: 1000, nonFinite: 'token', types: [] })
+export const defaultJsonOptions: JsonOptions = Object.freeze({
+  maxDepth: 1000,
+  nonFinite: 'token',
+  types: [],
+})
 
 /** Python refuses to convert integers of more digits between text and number; so a longer one could not be read there. */
 export const maxIntegerDigits = 4300
@@ -42,7 +46,9 @@ export function decodeEnvelopeValue(marker: unknown, value: unknown, types: read
     case 'time':
       return new PyTime(text(marker, value))
     case 'decimal':
-      return new PyDecimal(typeof value === 'number' || typeof value === 'bigint' ? String(value) : text(marker, value))
+      return new PyDecimal(
+        typeof value === 'number' || typeof value === 'bigint' ? String(value) : text(marker, value),
+      )
     case 'uuid':
       return decodeUuid(value)
     case 'bytes':
@@ -58,7 +64,10 @@ export function decodeEnvelopeValue(marker: unknown, value: unknown, types: read
 }
 
 /** The JSON envelope's two members for bytes: text where they are UTF-8, else base64. */
-export function encodeBytes(bytes: Uint8Array): { readonly marker: 'bytes' | 'base64'; readonly value: string } {
+export function encodeBytes(bytes: Uint8Array): {
+  readonly marker: 'bytes' | 'base64'
+  readonly value: string
+} {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   return isUtf8(buffer)
     ? { marker: 'bytes', value: buffer.toString('utf8') }
@@ -79,7 +88,9 @@ function decodeUuid(value: unknown): PyUuid {
 
 function decodeBytes(value: string): Uint8Array {
   if (!value.isWellFormed()) {
-    throw new DecodeError('a JSON value of type bytes holds half a surrogate pair', { details: { reason: 'marker' } })
+    throw new DecodeError('a JSON value of type bytes holds half a surrogate pair', {
+      details: { reason: 'marker' },
+    })
   }
   return new TextEncoder().encode(value)
 }
@@ -87,7 +98,8 @@ function decodeBytes(value: string): Uint8Array {
 function decodeBase64(value: string): Uint8Array {
   // Python drops characters outside the alphabet and then insists on whole groups of four.
   const clean = value.replace(/[^A-Za-z0-9+/=]+/g, '')
-  if (clean.length % 4 !== 0) throw new DecodeError('a JSON value of type base64 is cut off', { details: { reason: 'marker' } })
+  if (clean.length % 4 !== 0)
+    throw new DecodeError('a JSON value of type base64 is cut off', { details: { reason: 'marker' } })
   return Uint8Array.from(Buffer.from(clean, 'base64'))
 }
 

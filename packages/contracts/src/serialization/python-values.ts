@@ -167,7 +167,9 @@ export class PyDecimal {
   /** Error: `CT_DECODE` when Python’s `Decimal` would not take the text. */
   constructor(text: string) {
     if (!decimalText.test(text)) {
-      throw new DecodeError(`${JSON.stringify(text.slice(0, 64))} is not a decimal number`, { details: { reason: 'decimal' } })
+      throw new DecodeError(`${JSON.stringify(text.slice(0, 64))} is not a decimal number`, {
+        details: { reason: 'decimal' },
+      })
     }
     this.text = text
   }
@@ -192,9 +194,18 @@ export class PyUuid {
 
   /** Takes a UUID with or without dashes, braces or `urn:uuid:`. Error: `CT_DECODE`. */
   constructor(text: string) {
-    const hex = text.length > 64 ? '' : text.replace('urn:', '').replace('uuid:', '').replace(/^[{}]+|[{}]+$/g, '').replaceAll('-', '')
+    const hex =
+      text.length > 64
+        ? ''
+        : text
+            .replace('urn:', '')
+            .replace('uuid:', '')
+            .replace(/^[{}]+|[{}]+$/g, '')
+            .replaceAll('-', '')
     if (!/^[0-9a-fA-F]{32}$/.test(hex)) {
-      throw new DecodeError(`${JSON.stringify(text.slice(0, 64))} is not a UUID`, { details: { reason: 'uuid' } })
+      throw new DecodeError(`${JSON.stringify(text.slice(0, 64))} is not a UUID`, {
+        details: { reason: 'uuid' },
+      })
     }
     this.hex = hex.toLowerCase()
   }

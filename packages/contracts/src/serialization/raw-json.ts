@@ -1,3 +1,4 @@
+import { EncodeError } from '../errors.ts'
 import { assertJson, parseJson } from './json-parser.ts'
 import { jsonSource } from './json-symbols.ts'
 
@@ -14,7 +15,7 @@ export function asciiJson(text: string): string {
 /**
  * The source text of one JSON value that is forwarded without being decoded, so that `1.0`, big integers, key order and unknown
  * envelopes reach the next reader as they were written. The JSON encoder writes it verbatim (non-ASCII characters
- * escaped); serializers of other formats must be given {@link RawJson.prototype.decode}'s value instead.
+ * escaped); values for other formats go through {@link resolveRawJson} first.
  */
 export class RawJson {
   readonly text: string
@@ -53,6 +54,32 @@ export class RawJson {
 export function isRawJson(value: unknown): value is RawJson {
   return (
     value instanceof RawJson ||
-    (typeof value === 'object' && value !== null && jsonSource in value && value.constructor.name === 'RawJson')
+    (typeof value === 'object' &&
+      value !== null &&
+      jsonSource in value &&
+      value.constructor.name === 'RawJson')
   )
+}
+
+/**
+ * The value with every {@link RawJson} in its arrays and plain objects decoded, for serializers of other formats; the value itself where there is none.
+ * Errors: `CT_DECODE`; `CT_ENCODE` when it is cyclic or nests deeper than 1000.
+ */
+export function resolveRawJson(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (isRawJson(value)) return value.decode()
+  if (depth > 1000)
+    throw new EncodeError('the value is cyclic or nested deeper than 1000', {
+      details: { reason: 'depth', path: '' },
+    })
+  if (Array.isArray(value)) {
+    const items = value.map((item) => resolveRawJson(item, depth + 1))
+    return items.some((item, at) => item !== value[at]) ? items : value
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  const entries = Object.entries(value).map(
+    ([key, item]) => [key, resolveRawJson(item, depth + 1), item] as const,
+  )
+  return entries.some(([, after, before]) => after !== before) ? Object.fromEntries(entries) : value
 }

@@ -11,7 +11,9 @@ export const rawSerializer: Serializer = {
   encode(value: unknown): Uint8Array {
     if (value instanceof Uint8Array) return value
     if (typeof value === 'string') return Buffer.from(value, 'utf8')
-    throw new EncodeError('the raw serializer takes bytes or a text', { details: { reason: 'type', path: '' } })
+    throw new EncodeError('the raw serializer takes bytes or a text', {
+      details: { reason: 'type', path: '' },
+    })
   },
   decode(bytes: Uint8Array): unknown {
     return bytes

@@ -37,7 +37,8 @@ export class SerializerRegistry {
   readonly #byType = new Map<string, Serializer>()
 
   constructor(serializers: Iterable<Serializer> = []) {
-    for (const serializer of [jsonSerializer, rawSerializer, textSerializer, ...serializers]) this.register(serializer)
+    for (const serializer of [jsonSerializer, rawSerializer, textSerializer, ...serializers])
+      this.register(serializer)
   }
 
   /** Adds a serializer, or replaces the one of the same name. A type that two share (`raw` and `auth`) is read by the latter. */
@@ -86,7 +87,8 @@ export class SerializerRegistry {
   encode(value: unknown, name = 'json'): EncodedPayload {
     const serializer = this.#byName.get(name) ?? this.get(name)
     const body = encodeWith(serializer, value)
-    const contentEncoding = serializer === rawSerializer && typeof value === 'string' ? 'utf-8' : serializer.contentEncoding
+    const contentEncoding =
+      serializer === rawSerializer && typeof value === 'string' ? 'utf-8' : serializer.contentEncoding
     return { contentType: serializer.contentType, contentEncoding, body }
   }
 
@@ -106,7 +108,8 @@ export class SerializerRegistry {
     if (body.length === 0) return body
     const serializer = this.#byType.get(type)
     const encoding = (contentEncoding || 'utf-8').toLowerCase()
-    if (serializer !== undefined && serializer !== rawSerializer) return decodeWith(serializer, body, encoding)
+    if (serializer !== undefined && serializer !== rawSerializer)
+      return decodeWith(serializer, body, encoding)
     return encoding === 'binary' || encoding === 'ascii-8bit' ? body : decodeText(body, encoding)
   }
 }
@@ -117,7 +120,10 @@ function encodeWith(serializer: Serializer, value: unknown): Uint8Array {
     return serializer.encode(value)
   } catch (cause) {
     if (cause instanceof CeleryError) throw cause
-    throw new EncodeError(`the serializer ${serializer.name} failed: ${String(cause)}`, { cause, details: { reason: 'serializer' } })
+    throw new EncodeError(`the serializer ${serializer.name} failed: ${String(cause)}`, {
+      cause,
+      details: { reason: 'serializer' },
+    })
   }
 }
 
@@ -126,13 +132,18 @@ function decodeWith(serializer: Serializer, body: Uint8Array, contentEncoding: s
     return serializer.decode(body, { contentEncoding })
   } catch (cause) {
     if (cause instanceof CeleryError) throw cause
-    throw new DecodeError(`the serializer ${serializer.name} failed: ${String(cause)}`, { cause, details: { reason: 'serializer' } })
+    throw new DecodeError(`the serializer ${serializer.name} failed: ${String(cause)}`, {
+      cause,
+      details: { reason: 'serializer' },
+    })
   }
 }
 
 function decodeText(body: Uint8Array, encoding: string): string {
-  if (encoding === 'utf-8' || encoding === 'utf8' || encoding === 'us-ascii' || encoding === 'ascii') return decodeUtf8(body)
-  if (encoding === 'latin-1' || encoding === 'latin1' || encoding === 'iso-8859-1') return Buffer.from(body).toString('latin1')
+  if (encoding === 'utf-8' || encoding === 'utf8' || encoding === 'us-ascii' || encoding === 'ascii')
+    return decodeUtf8(body)
+  if (encoding === 'latin-1' || encoding === 'latin1' || encoding === 'iso-8859-1')
+    return Buffer.from(body).toString('latin1')
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(body)
   } catch (cause) {
