@@ -2,13 +2,14 @@
 import {
   ClosedError,
   defineScheduleStore,
+  encodeEnvelope,
   UnsupportedError,
   type CallOptions,
   type ConnectOptions,
   type ScheduleStore,
   type ScheduleStoreConnection,
 } from '@ct/contracts'
-import { encodeEnvelope, rejectAborted, route } from '@ct/contracts/broker-kit'
+import { rejectAborted, route } from '@ct/contracts/broker-kit'
 import { hubOf, memoryHub, onHub, type MemoryHub } from './memory-hub.ts'
 import { describeHub, hubName, type MemoryOptions } from './options.ts'
 
