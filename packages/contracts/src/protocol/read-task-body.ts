@@ -3,10 +3,13 @@ import {
   decodeJson,
   decodeUtf8,
   isRawJson,
+  JsonSerializer,
+  jsonSerializer,
   RawJson,
   sliceJsonArray,
   sliceJsonObject,
 } from '../serialization/index.ts'
+import type { JsonOptions } from '../serialization/index.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { MessageCodecs, TaskPayload } from './read-task-message.ts'
 import type { SignatureSource } from './signature-dict.ts'
