@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
+import { freshRedis, freshVhost, isAlive, tryServices, type Fresh } from '@ct-tools/services'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCelery } from './celery-command.ts'
 import { PythonClient, PythonError, python } from './python-client.ts'
@@ -10,15 +9,6 @@ const ready = await tryPython()
 const brokers = {
   redis: { present: (await tryServices(['redis'])) !== undefined, fresh: freshRedis },
   rabbitmq: { present: (await tryServices(['rabbitmq'])) !== undefined, fresh: freshVhost },
-}
-
-/** A look at who runs below a process, from outside of it. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
 }
 
 for (const version of PYTHON_VERSIONS) {
@@ -59,7 +49,8 @@ for (const version of PYTHON_VERSIONS) {
       it('runs retries, replacement and a chain', async () => {
         expect(await client.exec('retry_then_succeed.delay(2).get(timeout=10)')).toBe(2)
         // Over rpc:// no result of a replaced task reaches its caller: Celery does not pass on where to reply to.
-        if (name === 'redis') expect(await client.exec('replace_with_add.delay(4, 5).get(timeout=10)')).toBe(9)
+        if (name === 'redis')
+          expect(await client.exec('replace_with_add.delay(4, 5).get(timeout=10)')).toBe(9)
         expect(await client.get(await client.apply('chain(add.s(1, 2), mul.s(10))'))).toBe(30)
       })
 
@@ -142,7 +133,7 @@ def own(x):
     await using client = await python('5.7', app)
     const worker = await startPythonWorker({ version: '5.7', ...app })
     const pid = await client.exec<number>('pid.delay().get(timeout=10)')
-    expect(isAlive(pid)).toBe(true)
+    expect(await isAlive(pid)).toBe(true)
     worker.pause()
     expect(await client.inspect('ping', [], { timeout: 0.3 })).toBeNull()
     worker.resume()

@@ -85,6 +85,11 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
+/** Whether a process runs. A zombie, which only waits for its parent to ask for its exit code, does not. */
+export async function isAlive(pid: number): Promise<boolean> {
+  return (await startTime(pid)) !== undefined
+}
+
 /** Something that differs between two processes that had the same pid; `undefined` for a dead process or a zombie. */
 async function startTime(pid: number): Promise<string | undefined> {
   if (process.platform !== 'linux') {

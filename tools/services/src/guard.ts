@@ -21,7 +21,8 @@ while read -r verb value; do
     +dir) set -- "$@" "$value" ;;
   esac
 done
-for pid in $pids; do kill -KILL -- "-$pid"; done 2>/dev/null
+# In this form only: dash takes no "--" behind -KILL, and "-s" is what POSIX asks for.
+for pid in $pids; do kill -s KILL -- "-$pid"; done 2>/dev/null
 [ $# = 0 ] || rm -rf -- "$@" || { sleep 1; rm -rf -- "$@"; }
 `
 

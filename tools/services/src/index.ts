@@ -1,4 +1,5 @@
 export { cacheDirectory } from './cache.ts'
+export { isAlive } from './detached.ts'
 export { ServiceError, type ServiceErrorCode } from './errors.ts'
 export { freshDatabase, freshRedis, freshVhost } from './fresh.ts'
 export type { Fresh, FreshDatabase, FreshRedis, FreshVhost } from './fresh.ts'
