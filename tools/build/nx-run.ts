@@ -11,8 +11,6 @@ export interface EndedTask {
   /** `@ct/client:unit` */
   readonly id: string
   readonly ok: boolean
-  /** Never started, because what it depends on failed. */
-  readonly notRun: boolean
   readonly cached: boolean
 }
 
@@ -57,7 +55,7 @@ export async function plannedTasks(targets: readonly string[], env: NodeJS.Proce
   }
 }
 
-/** Runs targets of all projects and reports each as it ends. */
+/** Runs targets of all projects and reports each as it ends. What depends on a task that failed is not run, and not in the result. */
 export async function runTargets(options: NxRunOptions): Promise<EndedTask[]> {
   const folder = mkdtempSync(join(tmpdir(), 'ct-nx-'))
   const results = join(folder, 'results.json')
@@ -74,10 +72,10 @@ export async function runTargets(options: NxRunOptions): Promise<EndedTask[]> {
     blocks.end()
     if (!existsSync(results)) throw new Error(`Nx ended without results:\n${output}`)
     const ended = JSON.parse(readFileSync(results, 'utf8')) as readonly { id: string; status: string }[]
-    return ended.map(({ id, status }) => ({
+    const ran = ended.filter(({ status }) => status !== 'skipped' && status !== 'stopped')
+    return ran.map(({ id, status }) => ({
       id,
-      ok: !['failure', 'skipped', 'stopped'].includes(status),
-      notRun: status === 'skipped' || status === 'stopped',
+      ok: status !== 'failure',
       cached: status.includes('cache'),
     }))
   } finally {

@@ -21,16 +21,11 @@ const withoutServices = ['lint', 'types', 'build', 'unit', 'pack', 'checks']
 const withServices = ['conformance', 'interop']
 const suites = new Set(['unit', 'conformance', 'interop'])
 
-interface Failure {
-  readonly what: string
-  readonly output: string
-}
-
 const progress = mkdtempSync(join(tmpdir(), 'ct-progress-'))
 const display = new Display(progress)
 const total: Tally = { passed: 0, failed: 0, skipped: 0 }
 const byTarget = new Map<string, Tally>()
-const failures: Failure[] = []
+const failures: string[] = []
 
 function count(target: string, tally: Tally): void {
   add(total, tally)
@@ -56,7 +51,7 @@ async function bringServices(): Promise<string[]> {
       } catch (error) {
         const output = error instanceof Error ? error.message : String(error)
         display.print(`${red('✗')} service ${name}: ${output}`)
-        failures.push({ what: `service ${name}`, output })
+        failures.push(`service ${name}`)
         count('services', { passed: 0, failed: 1, skipped: 0 })
         return undefined
       }
@@ -84,16 +79,20 @@ async function phase(
       display.ended(task, ok, [tests, cached ? 'from cache' : ''].filter((part) => part !== '').join(', '))
       if (!ok) {
         display.print(output)
-        failures.push({ what: task, output })
+        failures.push(task)
       }
     },
   })
   for (const task of ended) {
     const target = task.id.split(':')[1] ?? ''
     count(target, tallyOfTask(task.ok, summaryOf(task.id)))
-    if (task.notRun) display.ended(task.id, false, 'not run: what it depends on failed')
-    if (!task.ok && !failures.some(({ what }) => what === task.id))
-      failures.push({ what: task.id, output: '' })
+    if (!task.ok && !failures.includes(task.id)) failures.push(task.id)
+  }
+  // What did not run proves nothing, and so counts against the whole.
+  for (const id of planned.filter((task) => !ended.some((one) => one.id === task))) {
+    display.ended(id, false, 'not run: what it depends on failed')
+    failures.push(`${id} (not run)`)
+    count(id.split(':')[1] ?? '', { passed: 0, failed: 1, skipped: 0 })
   }
 }
 
@@ -127,7 +126,7 @@ function report(): void {
   for (const [target, tally] of byTarget) console.log(`  ${target.padEnd(12)} ${lineOf(tally)}`)
   if (failures.length > 0) {
     console.log(`\n${bold(red('Failed:'))}`)
-    for (const { what } of failures) console.log(`  ${what}`)
+    for (const what of failures) console.log(`  ${what}`)
   }
   if (total.skipped > 0 && !isCi())
     console.log(yellow('\nSkipped tests need a service or program that this machine lacks (see above).'))
@@ -139,7 +138,7 @@ try {
   await main()
 } catch (error) {
   display.print(red(error instanceof Error ? error.message : String(error)))
-  failures.push({ what: 'the run itself', output: '' })
+  failures.push('the run itself')
   count('runner', { passed: 0, failed: 1, skipped: 0 })
 } finally {
   rmSync(progress, { recursive: true, force: true })
