@@ -17,16 +17,18 @@ Names: ${SERVICE_NAMES.join(' ')}
 const COMMANDS: Readonly<Record<string, (names: readonly ServiceName[]) => Promise<void>>> = {
   async start(names) {
     const failures: string[] = []
+    const started = new Set<ServiceName>()
     await Promise.all(
       names.map(async (name) => {
         try {
           await ensureServices([name])
+          started.add(name)
         } catch (error) {
           failures.push(error instanceof ServiceError ? error.message : String(error))
         }
       }),
     )
-    printUrls(names)
+    printUrls(names.filter((name) => started.has(name)))
     if (failures.length > 0) throw new ServiceError('CT_SERVICE_FAILED', failures.join('\n'))
   },
   async stop(names) {
