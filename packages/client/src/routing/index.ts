@@ -1,6 +1,5 @@
 export { Exchange, deliveryModeNumber } from './exchange.ts'
 export type { DeliveryMode, ExchangeOptions } from './exchange.ts'
-export { globToRegExp } from './glob.ts'
 export { Broadcast, Queue } from './queue.ts'
 export type { BroadcastOptions, QueueBinding, QueueOptions } from './queue.ts'
 export { queueFromDefinition, queuesFrom } from './queue-definition.ts'

@@ -1,6 +1,6 @@
 import type { HeaderTable } from '@ct/contracts'
 import { ConfigurationError } from '@ct/contracts'
-import { didYouMean } from '../connection/nearest-name.ts'
+import { didYouMean } from '../connection/index.ts'
 import type { DeliveryMode } from './exchange.ts'
 import { Exchange } from './exchange.ts'
 import type { QueueBinding, QueueOptions } from './queue.ts'

@@ -1,6 +1,6 @@
 import type { ExchangeType } from '@ct/contracts'
 import { CeleryError, ConfigurationError } from '@ct/contracts'
-import { didYouMean } from '../connection/nearest-name.ts'
+import { didYouMean } from '../connection/index.ts'
 import { Exchange } from './exchange.ts'
 import { Queue } from './queue.ts'
 import type { QueueDefinition, TaskQueues } from './queue-definition.ts'

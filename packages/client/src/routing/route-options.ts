@@ -1,6 +1,6 @@
 import type { ExchangeType, HeaderTable } from '@ct/contracts'
 import { ConfigurationError } from '@ct/contracts'
-import { didYouMean } from '../connection/nearest-name.ts'
+import { didYouMean } from '../connection/index.ts'
 import type { DeliveryMode, Exchange } from './exchange.ts'
 import type { Queue } from './queue.ts'
 import { camelCased } from './queue-definition.ts'

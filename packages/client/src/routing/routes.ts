@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@ct/contracts'
-import { globToRegExp } from './glob.ts'
+import { globToRegExp } from '../mailbox/index.ts'
 import { Queue } from './queue.ts'
 import type {
   Route,

@@ -1,0 +1,1 @@
+export { globToRegExp } from './glob.ts'

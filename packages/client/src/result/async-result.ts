@@ -1,0 +1,431 @@
+import type { ResultHandle, ResultMeta, ResultTuple, TaskState } from '@ct/contracts'
+import {
+  ConfigurationError,
+  decodeResultHandle,
+  encodeResultHandle,
+  propagateStates,
+  readyStates,
+} from '@ct/contracts'
+import { GroupResult } from './group-result.ts'
+import { throwIfFailed, valueOf } from './meta-value.ts'
+import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
+import { revokeCall } from './result-context.ts'
+import { dateDoneOf } from './result-codec.ts'
+import type { StoreCallOptions } from './result-store.ts'
+import { waitForResults } from './wait-for-results.ts'
+import type { GetOptions } from './wait-options.ts'
+
+/** Any handle: of one task or of a group. */
+export type ResultNode = AsyncResult<unknown> | GroupResult<unknown>
+
+export interface AsyncResultOptions {
+  /** The result before this one: the previous step of a chain, or the group whose results a chord's body gets. */
+  readonly parent?: ResultNode | null | undefined
+  /** The task was sent with `ignoreResult`: there is nothing to wait for. */
+  readonly ignored?: boolean | undefined
+}
+
+/**
+ * A handle of one task's result (celery/result.py 5.7, AsyncResult). It holds no connection and nothing has to be disposed of.
+ *
+ * It is not awaitable, by design: `await add.delay(1, 2)` gives the handle, `await handle.get()` the value. Everything that asks the
+ * store is a method that returns a promise; a final state is asked for once.
+ */
+export class AsyncResult<T = unknown> {
+  readonly id: string
+  readonly parent: ResultNode | null
+  readonly ignored: boolean
+  readonly #context: ResultContext
+  #final: ResultMeta | undefined
+
+  /** Throws `CT_CONFIGURATION` for an empty id. */
+  constructor(id: string, context: ResultContext, options: AsyncResultOptions = {}) {
+    if (typeof id !== 'string' || id === '') {
+      throw new ConfigurationError('A result needs the id of a task: text that is not empty.')
+    }
+    this.id = id
+    this.parent = options.parent ?? null
+    this.ignored = options.ignored ?? false
+    this.#context = context
+  }
+
+  /** Celery's older name of `id`. */
+  get taskId(): string {
+    return this.id
+  }
+
+  /** What the store knows; PENDING when it knows nothing. A finished task is asked for once. */
+  async meta(options: StoreCallOptions = {}): Promise<ResultMeta> {
+    if (this.#final !== undefined) return this.#final
+    return this.remember(await this.#context.store.getMeta(this.id, options))
+  }
+
+  /** `PENDING` also when nothing is known: not sent, not started, or expired. */
+  async state(): Promise<TaskState> {
+    return (await this.meta()).status
+  }
+
+  /** Another name of {@link state}. */
+  async status(): Promise<TaskState> {
+    return await this.state()
+  }
+
+  /** Finished: SUCCESS, FAILURE or REVOKED. */
+  async ready(): Promise<boolean> {
+    return readyStates.has(await this.state())
+  }
+
+  async successful(): Promise<boolean> {
+    return (await this.state()) === 'SUCCESS'
+  }
+
+  async failed(): Promise<boolean> {
+    return (await this.state()) === 'FAILURE'
+  }
+
+  /** The return value, the error in exception states, or what `updateState` told; null when nothing is known. */
+  async result(): Promise<unknown> {
+    return valueOf(await this.meta())
+  }
+
+  /** Another name of {@link result}, for progress: `{ done: 3, total: 10 }`. */
+  async info(): Promise<unknown> {
+    return await this.result()
+  }
+
+  /** Text of the worker's traceback; null unless the task failed or is retried. */
+  async traceback(): Promise<string | null> {
+    return (await this.meta()).traceback
+  }
+
+  /** Results of the tasks this task sent; null when unknown. */
+  async children(): Promise<readonly ResultNode[] | null> {
+    const { children } = await this.meta()
+    return children === null ? null : children.map((child) => resultFromHandle(child, this.#context))
+  }
+
+  /** When the task finished. */
+  async dateDone(): Promise<Date | null> {
+    return dateDoneOf(await this.meta())
+  }
+
+  /** The following are stored only with `resultExtended`; else null. */
+  async name(): Promise<string | null> {
+    return (await this.meta()).extended?.name ?? null
+  }
+
+  async args(): Promise<unknown> {
+    return (await this.meta()).extended?.args ?? null
+  }
+
+  async kwargs(): Promise<unknown> {
+    return (await this.meta()).extended?.kwargs ?? null
+  }
+
+  /** Node name of the worker. */
+  async worker(): Promise<string | null> {
+    return (await this.meta()).extended?.worker ?? null
+  }
+
+  async retries(): Promise<number | null> {
+    return (await this.meta()).extended?.retries ?? null
+  }
+
+  /** Routing key of the message. */
+  async queue(): Promise<string | null> {
+    return (await this.meta()).extended?.queue ?? null
+  }
+
+  /** Whether the store has anything of this task. */
+  async exists(): Promise<boolean> {
+    if (this.#final !== undefined) return true
+    const [meta] = await this.#context.store.findMetas([this.id])
+    return meta !== undefined
+  }
+
+  /**
+   * Waits for the value. Throws the task's error (`RemoteError` and its kin, each with `traceback`), the error of a failed parent,
+   * `TimeoutError` (`CT_RESULT_TIMEOUT`), `CT_ABORTED`. Resolves to null at once when the result is ignored.
+   */
+  async get(options: GetOptions = {}): Promise<T> {
+    if (this.ignored) return null as T
+    if (options.disableSyncSubtasks !== false) this.#context.assertMayWait?.()
+    const propagate = options.propagate ?? true
+    if (this.#final === undefined) {
+      const parents = propagate && options.followParents !== false ? this.#parentIds() : []
+      await this.#wait(parents, options)
+    }
+    const meta = this.#final!
+    if (propagate && propagateStates.has(meta.status)) throw valueOf(meta)
+    const value = valueOf(meta)
+    options.callback?.(this.id, value)
+    return value as T
+  }
+
+  /** Celery's other name of {@link get}. */
+  async wait(options: GetOptions = {}): Promise<T> {
+    return await this.get(options)
+  }
+
+  /**
+   * Calls back when the result is there, without anybody waiting for it (Celery's `then`, which would make this awaitable). Returns a
+   * function that takes the request back.
+   */
+  onReady(callback: (result: this) => void, onError?: (error: Error) => void): () => void {
+    const stop = this.#context.store.watch(this.id, {
+      onMeta: (meta) => {
+        if (!readyStates.has(meta.status)) return
+        stop()
+        this.remember(meta)
+        if (onError !== undefined && propagateStates.has(meta.status)) onError(valueOf(meta) as Error)
+        else callback(this)
+      },
+      onError: (error) => {
+        stop()
+        onError?.(error)
+      },
+    })
+    return stop
+  }
+
+  /** Every state as it changes, from what is stored now to the final one. Errors of the task are states here, not thrown. */
+  async *iterate(options: Pick<GetOptions, 'timeoutMs' | 'signal'> = {}): AsyncGenerator<ResultMeta, void, undefined> {
+    const queue: ResultMeta[] = []
+    let wake: (() => void) | undefined
+    let over = false
+    let failure: unknown
+    const done = new AbortController()
+    const signal = options.signal === undefined ? done.signal : AbortSignal.any([options.signal, done.signal])
+    const waiting = waitForResults(
+      this.#context.store,
+      [this.id],
+      (meta) => {
+        queue.push(this.remember(meta))
+        wake?.()
+        return 'more'
+      },
+      { ...options, signal, what: `The result of task ${this.id}` },
+    )
+      .catch((error: unknown) => {
+        failure = error
+      })
+      .finally(() => {
+        over = true
+        wake?.()
+      })
+    try {
+      for (;;) {
+        const meta = queue.shift()
+        if (meta !== undefined) yield meta
+        else if (over) break
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+      }
+      if (failure !== undefined) throw failure
+    } finally {
+      done.abort()
+      await waiting
+    }
+  }
+
+  /** Throws the task's error if it failed. */
+  async maybeThrow(options: Pick<GetOptions, 'propagate' | 'callback'> = {}): Promise<unknown> {
+    const meta = await this.meta()
+    if (options.propagate !== false && propagateStates.has(meta.status)) throw valueOf(meta)
+    const value = valueOf(meta)
+    options.callback?.(this.id, value)
+    return value
+  }
+
+  /** Deletes the result, and those of all parents. The handle then says PENDING. */
+  async forget(): Promise<void> {
+    this.#final = undefined
+    await this.#context.store.forget([this.id])
+    await this.parent?.forget()
+  }
+
+  /** Asks all workers not to run the task, and with `terminate` to end it. */
+  async revoke(options: ResultRevokeOptions = {}): Promise<unknown> {
+    return await this.#control().revoke(this.id, revokeCall(options))
+  }
+
+  /** Asks all workers to revoke every task that carries one of these stamps. */
+  async revokeByStampedHeaders(
+    headers: Readonly<Record<string, unknown>>,
+    options: ResultRevokeOptions = {},
+  ): Promise<unknown> {
+    return await this.#control().revokeByStampedHeaders(headers, revokeCall(options))
+  }
+
+  /**
+   * The tree of results below this one, breadth first, as `[parent, node]`; a node that is not ready ends it with an error unless
+   * `intermediate`.
+   */
+  async *iterdeps(
+    options: { readonly intermediate?: boolean | undefined } = {},
+  ): AsyncGenerator<readonly [ResultNode | null, ResultNode], void, undefined> {
+    const stack: (readonly [ResultNode | null, ResultNode])[] = [[null, this]]
+    for (let entry = stack.shift(); entry !== undefined; entry = stack.shift()) {
+      yield entry
+      const [, node] = entry
+      if (await node.ready()) {
+        for (const child of (await node.children()) ?? []) stack.push([node, child])
+      } else if (options.intermediate !== true) {
+        throw new IncompleteStream(node.id)
+      }
+    }
+  }
+
+  /** Every result of the tree with its value, waiting for each. */
+  async *collect(
+    options: GetOptions & { readonly intermediate?: boolean | undefined } = {},
+  ): AsyncGenerator<readonly [ResultNode, unknown], void, undefined> {
+    const stack: ResultNode[] = [this]
+    for (let node = stack.shift(); node !== undefined; node = stack.shift()) {
+      yield [node, await node.get(options)]
+      for (const child of (await node.children()) ?? []) stack.push(child)
+    }
+  }
+
+  /** Value of the last node of the tree. */
+  async getLeaf(): Promise<unknown> {
+    let value: unknown
+    for await (const [, node] of this.iterdeps()) value = await node.get()
+    return value
+  }
+
+  /** Ids from this one to the root. */
+  asList(): string[] {
+    const ids = [this.id]
+    for (let node = this.parent; node !== null; node = node.parent) ids.push(node.id)
+    return ids
+  }
+
+  /** Identity of this result and its parents as data. */
+  handle(): ResultHandle {
+    return { id: this.id, parent: this.parent?.handle() ?? null, children: null }
+  }
+
+  /** `[[id, parent], null]`: Celery's portable form, see {@link resultFromTuple}. */
+  asTuple(): ResultTuple {
+    return encodeResultHandle(this.handle())
+  }
+
+  /** A task that returns a result stores its tuple. */
+  toJSON(): ResultTuple {
+    return this.asTuple()
+  }
+
+  toString(): string {
+    return this.id
+  }
+
+  /** Same task; also true for its bare id. */
+  equals(other: unknown): boolean {
+    return other === this.id || (other instanceof AsyncResult && other.id === this.id)
+  }
+
+  /** For collections of results: takes over what was told of this task. */
+  remember(meta: ResultMeta): ResultMeta {
+    if (readyStates.has(meta.status)) this.#final = meta
+    return meta
+  }
+
+  /** For collections of results: as {@link remember}, from all they know. */
+  rememberFrom(metas: ReadonlyMap<string, ResultMeta>): void {
+    const meta = metas.get(this.id)
+    if (meta !== undefined) this.remember(meta)
+  }
+
+  /** For collections of results: the value among all they know. */
+  valueFrom(metas: ReadonlyMap<string, ResultMeta>): unknown {
+    const meta = metas.get(this.id)
+    return meta === undefined ? null : valueOf(meta)
+  }
+
+  /** For collections of results: the ids that have to be ready. */
+  leafIds(): readonly string[] {
+    return [this.id]
+  }
+
+  async #wait(parents: readonly string[], options: GetOptions): Promise<void> {
+    const { store } = this.#context
+    const { timeoutMs, signal, ...rest } = options
+    if (parents.length > 0) {
+      // All at once, so that the oldest error is the one thrown, whichever is told first later.
+      const metas = await store.getMetas([...parents, this.id], { signal })
+      for (const meta of metas.slice(0, -1)) throwIfFailed(meta)
+      const own = metas.at(-1)!
+      if (readyStates.has(own.status)) {
+        options.onMessage?.(own)
+        this.remember(own)
+        return
+      }
+    }
+    await waitForResults(
+      store,
+      [...parents, this.id],
+      (meta) => {
+        if (meta.taskId !== this.id) {
+          throwIfFailed(meta)
+          return 'more'
+        }
+        this.remember(meta)
+        return readyStates.has(meta.status) ? 'done' : 'more'
+      },
+      {
+        ...rest,
+        timeoutMs,
+        signal,
+        onMessage: (meta) => {
+          if (meta.taskId === this.id) options.onMessage?.(meta)
+        },
+        what: `The result of task ${this.id}`,
+      },
+    )
+  }
+
+  /** Everything that has to succeed before this can be ready, oldest first. */
+  #parentIds(): string[] {
+    const generations: (readonly string[])[] = []
+    for (let node = this.parent; node !== null; node = node.parent) generations.push(node.leafIds())
+    return [...new Set(generations.reverse().flat())].filter((id) => id !== this.id)
+  }
+
+  #control(): NonNullable<ReturnType<NonNullable<ResultContext['control']>>> {
+    const control = this.#context.control?.()
+    if (control === undefined) {
+      throw new ConfigurationError('This result cannot be revoked: it was made without an app.')
+    }
+    return control
+  }
+}
+
+/** A tree of results was walked before all of it was ready. */
+export class IncompleteStream extends ConfigurationError {
+  constructor(taskId: string) {
+    super(`The result of task ${taskId} is not ready. Wait for it, or pass intermediate: true.`, {
+      details: { taskId },
+    })
+  }
+}
+
+/** The result of a task or a group that a handle names. */
+export function resultFromHandle(handle: ResultHandle, context: ResultContext): ResultNode {
+  const parent = handle.parent === null ? null : resultFromHandle(handle.parent, context)
+  if (handle.children === null) return new AsyncResult(handle.id, context, { parent })
+  return new GroupResult(
+    handle.id,
+    handle.children.map((child) => resultFromHandle(child, context)),
+    context,
+    { parent },
+  )
+}
+
+/** Undoes `asTuple()`; takes tuples of Python and made results too. Error: `CT_DECODE`. */
+export function resultFromTuple(tuple: unknown, context: ResultContext): ResultNode {
+  if (tuple instanceof AsyncResult || tuple instanceof GroupResult) return tuple as ResultNode
+  return resultFromHandle(decodeResultHandle(tuple), context)
+}

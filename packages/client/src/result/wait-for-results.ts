@@ -1,0 +1,86 @@
+import type { ResultMeta } from '@ct/contracts'
+import { readyStates } from '@ct/contracts'
+import { abortedError } from '../connection/index.ts'
+import type { ResultStore } from './result-store.ts'
+import { resultTimedOut } from './wait-options.ts'
+import type { WaitOptions } from './wait-options.ts'
+
+/** What the caller wants after a state was told. */
+export type Verdict = 'more' | 'done'
+
+/**
+ * Watches results until the caller has what it wants. `onMeta` is called for every state of every id, in order per id, and may
+ * throw to end the waiting with that error.
+ *
+ * Resolves when `onMeta` says `done`, or when everything is ready. Rejects with what `onMeta` threw, with the store's error,
+ * `CT_RESULT_TIMEOUT` or `CT_ABORTED`. Leaves no watcher, timer or listener behind.
+ */
+export async function waitForResults(
+  store: ResultStore,
+  taskIds: readonly string[],
+  onMeta: (meta: ResultMeta) => Verdict,
+  options: WaitOptions & { readonly what: string },
+): Promise<void> {
+  const { timeoutMs, signal, what, onInterval } = options
+  if (signal?.aborted === true) throw abortedError(signal, `Waiting for ${what}`)
+  if (taskIds.length === 0) return
+  if (timeoutMs === 0) {
+    await lookOnce(store, taskIds, onMeta, options)
+    return
+  }
+  const open = new Set(taskIds)
+  const stops: (() => void)[] = []
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const tell = (meta: ResultMeta): void => {
+        if (!open.has(meta.taskId)) return
+        try {
+          options.onMessage?.(meta)
+          if (readyStates.has(meta.status)) open.delete(meta.taskId)
+          if (onMeta(meta) === 'done' || open.size === 0) resolve()
+        } catch (error) {
+          reject(error)
+        }
+      }
+      if (timeoutMs != null) {
+        const timer = setTimeout(() => reject(resultTimedOut(what, timeoutMs)), timeoutMs)
+        stops.push(() => clearTimeout(timer))
+      }
+      if (onInterval !== undefined) {
+        const timer = setInterval(() => {
+          try {
+            onInterval()
+          } catch (error) {
+            reject(error)
+          }
+        }, options.intervalMs ?? 500)
+        stops.push(() => clearInterval(timer))
+      }
+      if (signal !== undefined) {
+        const onAbort = (): void => reject(abortedError(signal, `Waiting for ${what}`))
+        signal.addEventListener('abort', onAbort, { once: true })
+        stops.push(() => signal.removeEventListener('abort', onAbort))
+      }
+      for (const taskId of open) stops.push(store.watch(taskId, { onMeta: tell, onError: reject }))
+    })
+  } finally {
+    for (const stop of stops) stop()
+  }
+}
+
+async function lookOnce(
+  store: ResultStore,
+  taskIds: readonly string[],
+  onMeta: (meta: ResultMeta) => Verdict,
+  options: WaitOptions & { readonly what: string },
+): Promise<void> {
+  const ids = [...new Set(taskIds)]
+  let ready = 0
+  for (const meta of await store.findMetas(ids, { signal: options.signal })) {
+    if (meta === undefined) continue
+    options.onMessage?.(meta)
+    if (readyStates.has(meta.status)) ready++
+    if (onMeta(meta) === 'done') return
+  }
+  if (ready < ids.length) throw resultTimedOut(options.what, 0)
+}

@@ -1,0 +1,35 @@
+import type { ResultMeta } from '@ct/contracts'
+import { TimeoutError } from '@ct/contracts'
+
+/** Options of `get`, `join` and the like. All durations are milliseconds. */
+export interface WaitOptions {
+  /** Undefined: wait as long as it takes. 0: look once. What is ready wins over a timeout that is over. */
+  readonly timeoutMs?: number | null | undefined
+  /** Gives up waiting; the task goes on. The promise rejects with `CT_ABORTED`. */
+  readonly signal?: AbortSignal | undefined
+  /** Throw the task's error. False: resolve to it. Default true. */
+  readonly propagate?: boolean | undefined
+  /** How often `onInterval` is called. Default 500. */
+  readonly intervalMs?: number | undefined
+  readonly onInterval?: (() => void) | undefined
+  /** Each state that is told while waiting, the last included. */
+  readonly onMessage?: ((meta: ResultMeta) => void) | undefined
+  /** Called for each result when it is there. */
+  readonly callback?: ((taskId: string, value: unknown) => void) | undefined
+  /** False: wait also inside a task, where that is refused because it may block a worker for ever. Default true. */
+  readonly disableSyncSubtasks?: boolean | undefined
+  /** Of no effect, accepted for Celery's sake: result messages are never acknowledged. */
+  readonly noAck?: boolean | undefined
+}
+
+export interface GetOptions extends WaitOptions {
+  /** Throw the error of a parent that failed, oldest first, instead of waiting for what can never come. Default true. */
+  readonly followParents?: boolean | undefined
+}
+
+export function resultTimedOut(what: string, timeoutMs: number): TimeoutError {
+  return new TimeoutError(
+    timeoutMs === 0 ? `${what} is not ready.` : `${what} was not ready within ${timeoutMs} ms. The task goes on.`,
+    { details: { timeoutMs } },
+  )
+}
