@@ -1,7 +1,7 @@
 import { freshRedis, freshVhost, isAlive, tryServices, type Fresh } from '@ct-tools/services'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCelery } from './celery-command.ts'
-import { PythonClient, PythonError, python } from './python-client.ts'
+import { type PythonClient, PythonError, python } from './python-client.ts'
 import { type PythonApp, PYTHON_VERSIONS, tryPython } from './python-environment.ts'
 import { type PythonWorker, startPythonWorker } from './python-worker.ts'
 
@@ -46,13 +46,17 @@ for (const version of PYTHON_VERSIONS) {
         expect(failure).toMatchObject({ type: 'ValueError', message: 'ValueError: on purpose' })
       })
 
-      it('runs retries, replacement and a chain', async () => {
+      it('runs retries and a chain', async () => {
         expect(await client.exec('retry_then_succeed.delay(2).get(timeout=10)')).toBe(2)
-        // Over rpc:// no result of a replaced task reaches its caller: Celery does not pass on where to reply to.
-        if (name === 'redis')
-          expect(await client.exec('replace_with_add.delay(4, 5).get(timeout=10)')).toBe(9)
         expect(await client.get(await client.apply('chain(add.s(1, 2), mul.s(10))'))).toBe(30)
       })
+
+      // Over rpc:// no result of a replaced task reaches its caller: Celery does not pass on where to reply to.
+      if (name === 'redis') {
+        it('runs a task that replaces itself', async () => {
+          expect(await client.exec('replace_with_add.delay(4, 5).get(timeout=10)')).toBe(9)
+        })
+      }
 
       it('answers remote control, from the client and from the command line', async () => {
         expect(await client.inspect('ping')).toEqual({ [worker.nodename]: { ok: 'pong' } })

@@ -6,8 +6,12 @@ import { postgresQuery } from './postgres.ts'
 import { startPrivateRedis } from './private-redis.ts'
 import { SERVICE_NAMES } from './service.ts'
 
+// What every run needs, and of the rest what is installed: those who need more say so in their own tests.
 const present: Record<string, boolean> = {}
-for (const name of SERVICE_NAMES) present[name] = (await tryServices([name])) !== undefined
+for (const name of SERVICE_NAMES) {
+  const wanted = ['redis', 'rabbitmq'].includes(name) || (await serviceStatus(name)).state !== 'not installed'
+  present[name] = wanted && (await tryServices([name])) !== undefined
+}
 
 for (const name of SERVICE_NAMES) {
   it.skipIf(!present[name])(`${name} answers where its URL says`, async () => {
