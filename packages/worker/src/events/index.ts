@@ -1,0 +1,1 @@
+export { Heartbeat, softwareInfo, type HeartbeatOptions } from './heartbeat.ts'

@@ -1,0 +1,5 @@
+export { LimitedSet } from './limited-set.ts'
+export { Request, type Disowned, type Phase } from './request.ts'
+export { Revocations, type RevokedReason } from './revocations.ts'
+export { Strategy, type StrategyDefaults } from './strategy.ts'
+export { WorkerState } from './worker-state.ts'

@@ -1,0 +1,116 @@
+/**
+ * One message that the worker holds, from its reception to its end.
+ *
+ *   received ─┬─► scheduled (waits for its ETA) ─┐
+ *             ├─► limited (waits for a token) ───┼─► reserved ─► active ─► done
+ *             └──────────────────────────────────┘
+ *   every state ─► done: revoked, expired, released, lease lost
+ *
+ * It is settled at most once; later attempts change nothing. `acknowledged` says that an ack, a reject or a requeue was made.
+ */
+import type { Delivery, PoolTicket, ResultHandle, Settlement, TaskBody, TaskMessage } from '@ct/contracts'
+import type { Strategy } from './strategy.ts'
+
+export type Phase = 'received' | 'scheduled' | 'limited' | 'reserved' | 'active' | 'done'
+
+/** Why the outcome of a run is not wanted any more. */
+export type Disowned = 'lease-lost' | 'time-limit' | 'terminated' | 'cancelled'
+
+export class Request {
+  readonly delivery: Delivery
+  readonly message: TaskMessage
+  readonly body: TaskBody
+  readonly strategy: Strategy
+  readonly id: string
+  phase: Phase = 'received'
+  acknowledged = false
+  /** Effective: the message's wish, else the task's own setting. */
+  readonly ignoreResult: boolean
+  /** No links, no chain, no chord: nothing is to be done after the run but to store and settle. */
+  readonly isPlain: boolean
+  /** Epoch seconds of the start. */
+  timeStart: number | undefined
+  /** Monotonic ms of the start. */
+  startedAt = 0
+  workerPid: number | undefined
+  ticket: PoolTicket | undefined
+  disowned: Disowned | undefined
+  /** A terminate was asked for while it was reserved; carried out when it starts. */
+  terminateSignal: string | undefined
+  /** Announced as revoked already. */
+  revoked = false
+  timers: NodeJS.Timeout[] | undefined
+  /** Results of what the task sent. */
+  children: ResultHandle[] | undefined
+
+  constructor(delivery: Delivery, message: TaskMessage, body: TaskBody, strategy: Strategy) {
+    this.delivery = delivery
+    this.message = message
+    this.body = body
+    this.strategy = strategy
+    this.id = message.id
+    this.ignoreResult = message.ignoreResult ?? strategy.options.ignoreResult
+    const { embed } = body
+    this.isPlain =
+      embed.callbacks === null && embed.errbacks === null && embed.chain === null && embed.chord === null
+  }
+
+  /** Name in logs, events and `info()`. */
+  get name(): string {
+    const { shadow, task } = this.message
+    return shadow === null || shadow === '' ? task : shadow
+  }
+
+  /** `name[id]`, as it stands in log lines. */
+  get label(): string {
+    return `${this.name}[${this.id}]`
+  }
+
+  get storeErrors(): boolean {
+    return !this.ignoreResult || this.strategy.options.storeErrorsEvenIfIgnored
+  }
+
+  /** Seconds; the message's own limits win. */
+  get timeLimit(): number | null {
+    return this.message.timeLimit ?? this.strategy.timeLimit
+  }
+
+  get softTimeLimit(): number | null {
+    return this.message.softTimeLimit ?? this.strategy.softTimeLimit
+  }
+
+  /** Undefined when it was settled before or is no longer ours. */
+  settle(settlement: Settlement): Promise<void> | undefined {
+    if (this.acknowledged || this.disowned === 'lease-lost') return undefined
+    this.acknowledged = true
+    return this.delivery.settle(settlement)
+  }
+
+  clearTimers(): void {
+    if (this.timers === undefined) return
+    for (const timer of this.timers) clearTimeout(timer)
+    this.timers = undefined
+  }
+
+  /** Shape of worker-behaviour §7.3. */
+  info(hostname: string, safe = false): Record<string, unknown> {
+    const { delivery, message } = this
+    return {
+      id: this.id,
+      name: this.name,
+      args: safe ? message.argsrepr : this.body.args,
+      kwargs: safe ? message.kwargsrepr : this.body.kwargs,
+      type: message.task,
+      hostname,
+      time_start: this.timeStart ?? null,
+      acknowledged: this.acknowledged,
+      delivery_info: {
+        exchange: delivery.info.exchange,
+        routing_key: delivery.info.routingKey,
+        priority: message.priority ?? null,
+        redelivered: delivery.info.redelivered,
+      },
+      worker_pid: this.workerPid ?? null,
+    }
+  }
+}

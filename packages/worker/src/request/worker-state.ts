@@ -1,0 +1,36 @@
+/** What the worker holds and has done, for settling, lease renewal and remote control. */
+import type { Delivery } from '@ct/contracts'
+import type { Phase, Request } from './request.ts'
+
+export class WorkerState {
+  /** Every request that is not done, and those whose settlement is not confirmed yet. */
+  readonly open: Set<Request> = new Set()
+  /** Started tasks by display name. */
+  readonly totals: Map<string, number> = new Map()
+  active = 0
+  processed = 0
+
+  accepted(request: Request): void {
+    this.active += 1
+    this.processed += 1
+    const { name } = request
+    this.totals.set(name, (this.totals.get(name) ?? 0) + 1)
+  }
+
+  in(...phases: readonly Phase[]): Request[] {
+    return [...this.open].filter((request) => phases.includes(request.phase))
+  }
+
+  find(id: string): Request[] {
+    return [...this.open].filter((request) => request.id === id && request.phase !== 'done')
+  }
+
+  /** Everything whose lease is ours to renew. */
+  held(): Delivery[] {
+    const held: Delivery[] = []
+    for (const { delivery, disowned } of this.open) {
+      if (!delivery.settled && disowned !== 'lease-lost') held.push(delivery)
+    }
+    return held
+  }
+}

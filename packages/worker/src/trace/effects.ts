@@ -1,0 +1,103 @@
+/** What every ending is made of: store, settle, event, hooks, and a net below all of them. */
+import type { TaskRequest } from '@ct/client'
+import { isCeleryError, pyRepr, type ResultHandle, type ResultWrite, type Settlement } from '@ct/contracts'
+import type { Request } from '../request/index.ts'
+import type { TraceServices } from './ports.ts'
+import { taskRequest } from './task-request.ts'
+
+export const ack: Settlement = Object.freeze({ action: 'ack' })
+export const noChildren: readonly ResultHandle[] = Object.freeze([])
+
+/** The request needs nothing more of the tracer; `error` when its settlement failed. */
+export type OnEnd = (request: Request, error?: unknown) => void
+
+export class Effects {
+  readonly services: TraceServices
+  readonly #onEnd: OnEnd
+
+  constructor(services: TraceServices, onEnd: OnEnd) {
+    this.services = services
+    this.#onEnd = onEnd
+  }
+
+  /** False when it was settled before (early ack) or is no longer ours: then nothing is sent. */
+  settle(request: Request, settlement: Settlement): boolean {
+    const settled = request.settle(settlement)
+    if (settled === undefined) {
+      this.#onEnd(request)
+      return false
+    }
+    settled.then(
+      () => this.#onEnd(request),
+      (error: unknown) => this.#onEnd(request, error),
+    )
+    return true
+  }
+
+  /**
+   * Stores, and goes on trying while the store cannot be reached: a task whose result is not stored is not acknowledged, and its place is
+   * not given to another one, which is how a worker without its result store slows down. Rejects when the store refuses, or when the
+   * worker stops for good.
+   */
+  async store(request: Request, writes: readonly ResultWrite[]): Promise<void> {
+    for (let wait = 100; ; wait = Math.min(5000, wait * 2)) {
+      try {
+        await this.services.results.store(writes)
+        return
+      } catch (error) {
+        if (!isCeleryError(error) || !error.retryable || request.disowned !== undefined) throw error
+        this.services.log.error(`The result of task ${request.label} could not be stored; trying again.`, { error })
+        if (!(await this.services.pause(wait))) throw error
+      }
+    }
+  }
+
+  event(request: Request, type: string, fields: Readonly<Record<string, unknown>>): void {
+    if (this.services.events.enabled && request.strategy.options.sendEvents) {
+      this.services.events.send(type, { uuid: request.id, ...fields })
+    }
+  }
+
+  failedEvent(request: Request, error: unknown, traceback: string): void {
+    this.event(request, 'task-failed', { exception: pyRepr(error), traceback })
+  }
+
+  /** The hooks that follow a stored SUCCESS or FAILURE. Their errors are logged; the stored state is final (D57-63). */
+  async hooks(request: Request, state: 'SUCCESS' | 'FAILURE', value: unknown): Promise<void> {
+    const { onSuccess, onFailure, afterReturn } = request.strategy.options
+    const { args, kwargs } = request.body
+    if (state === 'SUCCESS' && onSuccess !== undefined) {
+      await this.hook(request, 'onSuccess', () => onSuccess(value, request.id, args, kwargs))
+    }
+    if (state === 'FAILURE' && onFailure !== undefined) {
+      await this.hook(request, 'onFailure', () => onFailure(value, request.id, args, kwargs, this.view(request)))
+    }
+    if (afterReturn !== undefined) {
+      await this.hook(request, 'afterReturn', () => afterReturn(state, value, request.id, args, kwargs))
+    }
+  }
+
+  async hook(request: Request, name: string, run: () => unknown): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      this.services.log.error(`${name} of task ${request.label} raised an error; its outcome stays.`, { error })
+    }
+  }
+
+  view(request: Request): TaskRequest {
+    return taskRequest(request, this.services.hostname)
+  }
+
+  /**
+   * An ending must not take the worker down. What it failed at is logged; a message that is not settled goes back, because nobody knows
+   * how far it got.
+   */
+  guard(request: Request, ending: Promise<void>): void {
+    ending.catch((error: unknown) => {
+      this.services.log.critical(`Task ${request.label} INTERNAL ERROR: ${pyRepr(error)}`, { error })
+      this.services.onInternalError(error instanceof Error ? error : new Error(String(error)))
+      this.settle(request, { action: 'requeue' })
+    })
+  }
+}

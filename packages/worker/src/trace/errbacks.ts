@@ -1,0 +1,73 @@
+/**
+ * Error callbacks (canvas-semantics §7.2; celery/backends/base.py 5.7, `_call_task_errbacks`).
+ *
+ * New style: a task of this worker, not bound, that takes more than one argument is called in process with the request, the error and the
+ * traceback. Old style: everything else is sent, with the id of the failed task as its first argument; all of one failure go out as one
+ * group.
+ */
+import { runInTask, type TaskContext } from '@ct/client'
+import { isRawJson, readSignature, type SignatureDict, type SignatureSource } from '@ct/contracts'
+import type { TraceServices } from './ports.ts'
+
+/** The failed task as its errbacks see it; for chords a stand-in. */
+export interface FailedTask {
+  readonly id: string
+  readonly rootId: string | null
+  readonly task: string
+  readonly errbacks: readonly SignatureSource[] | null
+  /** What a new style errback gets as `request`. */
+  readonly view: unknown
+}
+
+export async function callErrbacks(
+  services: TraceServices,
+  failed: FailedTask,
+  error: unknown,
+  traceback: string | null,
+): Promise<void> {
+  if (failed.errbacks === null || failed.errbacks.length === 0) return
+  const old: SignatureSource[] = []
+  for (const source of failed.errbacks) {
+    const errback = readSignature(source)
+    if (!(await callInline(services, errback, failed, error, traceback))) old.push(source)
+  }
+  if (old.length === 0) return
+  await services.sender.callGroup(old, {
+    args: [failed.id],
+    parentId: failed.id,
+    rootId: failed.rootId ?? failed.id,
+  })
+}
+
+/** False: it is to be sent. An error in it is logged; the others still run. */
+async function callInline(
+  services: TraceServices,
+  errback: SignatureDict,
+  failed: FailedTask,
+  error: unknown,
+  traceback: string | null,
+): Promise<boolean> {
+  const task = errback.subtask_type === null ? services.task(errback.task) : undefined
+  if (task === undefined || task.bind) return false
+  const stored = errback.args.map(plain)
+  const kwargs = Object.fromEntries(Object.entries(errback.kwargs).map(([key, value]) => [key, plain(value)]))
+  // Only arguments that the failure still has to supply tell the style (D57-88).
+  const supplied = errback.immutable ? 0 : stored.length + Object.keys(kwargs).length
+  if (task.arity.most - supplied <= 1) return false
+  const args = errback.immutable ? stored : [failed.view, error, traceback, ...stored]
+  try {
+    await runInTask(undefined, () => task.run(inlineContext(services, task.name), args, kwargs))
+  } catch (thrown) {
+    services.log.error(`Error callback ${errback.task} of ${failed.task}[${failed.id}] raised an error.`, { error: thrown })
+  }
+  return true
+}
+
+function plain(value: unknown): unknown {
+  return isRawJson(value) ? value.decode() : value
+}
+
+/** An errback that is not bound never sees its context. */
+function inlineContext(services: TraceServices, name: string): TaskContext {
+  return { app: services.app, name } as TaskContext
+}

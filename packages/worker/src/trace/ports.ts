@@ -1,0 +1,118 @@
+/**
+ * What tracing needs of the rest: results, sending, events, logging. Implemented over the app by `app-services.ts`, and by recorders
+ * in tests of the order of effects.
+ */
+import type { App, Logger, RegisteredTask } from '@ct/client'
+import type {
+  CeleryError,
+  ChordCounter,
+  NativeChord,
+  ResultHandle,
+  ResultMeta,
+  ResultWrite,
+  SignatureSource,
+} from '@ct/contracts'
+import type { Request } from '../request/index.ts'
+
+/** Whose state is written: of the running request, or of another task that belongs to its workflow. */
+export interface ResultSubject {
+  readonly taskId: string
+  /** Undefined: the writer has no request (revoke command, chord body, later chain steps). */
+  readonly request?: Request | undefined
+  readonly groupId?: string | undefined
+  readonly parentId?: string | undefined
+}
+
+export interface ResultState {
+  readonly state: string
+  /** A value, or the error in exception states. */
+  readonly result: unknown
+  readonly traceback?: string | null
+  readonly children?: readonly ResultHandle[] | null
+}
+
+export interface Results {
+  /** False: the app has no result backend. */
+  readonly enabled: boolean
+  /** True when results can go with the ack, in one step. */
+  readonly canSettle: boolean
+  /** Stored results can be read by anyone, for de-duplication and the like. */
+  readonly readable: boolean
+  /** Undefined where there is nothing to write to (no backend, no reply queue). Throws `EncodeError` (`CT_ENCODE`). */
+  encode(subject: ResultSubject, state: ResultState): ResultWrite | undefined
+  store(writes: readonly ResultWrite[]): Promise<void>
+  meta(taskId: string): Promise<ResultMeta | undefined>
+  /** The error of a document in an exception state. */
+  errorOf(meta: ResultMeta): Error
+}
+
+/** One recorded member of a chord. */
+export interface ChordPartValue {
+  readonly taskId: string
+  readonly state: string
+  /** Source text with JSON: it is only passed on to the body. In exception states the error. */
+  readonly value: unknown
+}
+
+export interface Chords {
+  readonly kind: 'native' | 'counter' | 'unlock' | 'none'
+  native(): Promise<NativeChord>
+  counter(): Promise<ChordCounter>
+  /** Undefined: for good. */
+  readonly expiresInMs: number | undefined
+  encodePart(taskId: string, state: string, result: unknown): Uint8Array
+  decodePart(part: Uint8Array): ChordPartValue
+  savedGroup(groupId: string): Promise<ResultHandle | undefined>
+  forgetGroup(groupId: string): Promise<void>
+}
+
+export interface CallOf {
+  readonly args: readonly unknown[]
+  /** Remaining steps of the chain, the last is next. */
+  readonly chain?: readonly SignatureSource[] | undefined
+  readonly rootId: string
+  readonly parentId: string
+  readonly priority?: number | undefined
+  readonly groupId?: string | undefined
+}
+
+export interface Sender {
+  /** Sends what the signature stands for; it may be a task, chain, group or chord. */
+  call(signature: SignatureSource, call: CallOf): Promise<ResultHandle>
+  /** Sends them together as one new group. */
+  callGroup(signatures: readonly SignatureSource[], call: CallOf): Promise<ResultHandle>
+  /** Broadcasts a revoke of these ids. */
+  revoke(taskIds: readonly string[]): Promise<void>
+}
+
+export interface TaskEvents {
+  /** Task events are wanted at the moment. */
+  readonly enabled: boolean
+  send(type: string, fields: Readonly<Record<string, unknown>>): void
+}
+
+/** How loud the log is; asked before a line is put together. */
+export interface TraceLog extends Logger {
+  readonly infoEnabled: boolean
+  readonly debugEnabled: boolean
+}
+
+export interface TraceServices {
+  readonly app: App
+  readonly hostname: string
+  readonly results: Results
+  readonly chords: Chords
+  readonly sender: Sender
+  readonly events: TaskEvents
+  readonly log: TraceLog
+  readonly defaults: 'ct' | 'celery'
+  readonly inheritPriority: boolean
+  /** Seconds. */
+  readonly chordJoinTimeout: number
+  /** Milliseconds that publishing a chord body may take, retries included. */
+  readonly publishBoundMs: number
+  readonly task: (name: string) => RegisteredTask | undefined
+  /** Resolves false when the worker stops for good before `ms` have passed. */
+  pause(ms: number): Promise<boolean>
+  onInternalError(error: CeleryError | Error): void
+}

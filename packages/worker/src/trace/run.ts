@@ -1,0 +1,62 @@
+/** The slot's half of the work for pools that share memory: set the current task, run the handler, report what came of it. */
+import { runInTask } from '@ct/client'
+import type { PoolJob, PoolOutcome, SlotPort } from '@ct/contracts'
+import type { Request } from '../request/index.ts'
+import type { Outcome } from './outcome.ts'
+import type { TraceServices } from './ports.ts'
+import { TaskRun } from './task-run.ts'
+
+export function executor(services: TraceServices): (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome> {
+  return (job, slot) => {
+    const request = job.local as Request
+    const { strategy } = request
+    const { options } = strategy
+    const run = new TaskRun(services, request, slot)
+    if (options.beforeStart === undefined && !(options.trackStarted && !request.ignoreResult && services.results.enabled)) {
+      return start(request, run)
+    }
+    return prepare(services, request, run).then(
+      () => start(request, run),
+      (error: unknown) => threw(error),
+    )
+  }
+}
+
+async function prepare(services: TraceServices, request: Request, run: TaskRun): Promise<void> {
+  const { options } = request.strategy
+  if (options.trackStarted && !request.ignoreResult) {
+    const write = services.results.encode(
+      { taskId: request.id, request },
+      { state: 'STARTED', result: { pid: process.pid, hostname: services.hostname }, children: null },
+    )
+    if (write !== undefined) await services.results.store([write])
+  }
+  if (options.beforeStart !== undefined) {
+    await runInTask(run, () => options.beforeStart!(request.id, request.body.args, request.body.kwargs))
+  }
+}
+
+function start(request: Request, run: TaskRun): Promise<PoolOutcome> {
+  const { task } = request.strategy
+  const { args, kwargs } = request.body
+  let value: unknown
+  try {
+    value = runInTask(run, () => task.run(run, args, kwargs))
+  } catch (error) {
+    return Promise.resolve(threw(error))
+  }
+  if (isThenable(value)) return Promise.resolve(value).then(returned, threw)
+  return Promise.resolve(returned(value))
+}
+
+function returned(value: unknown): PoolOutcome {
+  return { kind: 'done', value: { kind: 'returned', value } satisfies Outcome }
+}
+
+function threw(error: unknown): PoolOutcome {
+  return { kind: 'done', value: { kind: 'threw', error } satisfies Outcome }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

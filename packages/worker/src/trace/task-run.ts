@@ -1,0 +1,90 @@
+/**
+ * The `task` argument of a handler while a worker runs it. Everything costly (request view, signal, logger) is made when asked for:
+ * most tasks ask for none of it.
+ */
+import type { App, Logger, RegisteredTask, TaskContext, TaskRequest, TaskRetryOptions } from '@ct/client'
+import { MaxRetriesExceededError, parseIso, Retry, type ResultHandle, type SlotPort } from '@ct/contracts'
+import type { Request } from '../request/index.ts'
+import type { TraceServices } from './ports.ts'
+import { taskRequest } from './task-request.ts'
+
+export class TaskRun implements TaskContext {
+  readonly task: RegisteredTask
+  /** What the task has sent; client code adds to it through the current task. Undefined with `trail: false`. */
+  readonly children: ResultHandle[] | undefined
+  readonly #services: TraceServices
+  readonly #request: Request
+  readonly #slot: SlotPort
+  #view: TaskRequest | undefined
+  #log: Logger | undefined
+
+  constructor(services: TraceServices, request: Request, slot: SlotPort) {
+    this.#services = services
+    this.#request = request
+    this.#slot = slot
+    this.task = request.strategy.task
+    this.children = request.strategy.options.trail ? (request.children ??= []) : undefined
+  }
+
+  /** The shape in which client code finds the running task. */
+  get context(): TaskContext {
+    return this
+  }
+
+  get app(): App {
+    return this.#services.app
+  }
+
+  get name(): string {
+    return this.task.name
+  }
+
+  get request(): TaskRequest {
+    return (this.#view ??= taskRequest(this.#request, this.#services.hostname))
+  }
+
+  get signal(): AbortSignal {
+    return this.#slot.signal
+  }
+
+  get log(): Logger {
+    return (this.#log ??= this.#services.log.child({ task_id: this.#request.id, task_name: this.name }))
+  }
+
+  retry(options: TaskRetryOptions = {}): Retry {
+    const { maxRetries: own } = this.task.options
+    const { retries } = this.#request.message
+    // In the call null means "the default", as in Celery; only the task's own option can mean "for ever".
+    const maxRetries = options.maxRetries ?? own
+    if (maxRetries !== null && retries + 1 > maxRetries) {
+      if (options.exc !== undefined && options.exc !== null) throw options.exc
+      throw new MaxRetriesExceededError(
+        `Can't retry ${this.#request.label} args:${this.#request.message.argsrepr} kwargs:${this.#request.message.kwargsrepr}`,
+      )
+    }
+    return new Retry(null, { exc: options.exc, when: retryMoment(options, this.task.options.defaultRetryDelay), sig: options })
+  }
+
+  async updateState(state: string, meta?: unknown): Promise<void> {
+    const { results } = this.#services
+    const write = results.encode(
+      { taskId: this.#request.id, request: this.#request },
+      { state, result: meta ?? null, children: this.children ?? null },
+    )
+    if (write !== undefined) await results.store([write])
+  }
+
+  sendEvent(type: string, fields: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    if (this.#services.events.enabled) {
+      this.#services.events.send(`task-${type}`, { uuid: this.#request.id, ...fields })
+    }
+    return Promise.resolve()
+  }
+}
+
+/** Seconds from now, or the moment. */
+export function retryMoment(options: TaskRetryOptions, defaultDelay: number): number | Date {
+  if (options.eta instanceof Date) return options.eta
+  if (typeof options.eta === 'string') return new Date(parseIso(options.eta).epochMs)
+  return options.countdown ?? defaultDelay
+}

@@ -1,0 +1,251 @@
+/**
+ * What becomes of an outcome: results, chord parts, callbacks, acknowledgement, events, hooks, log, in Celery's order
+ * (celery/app/trace.py, worker/request.py 5.7; worker-behaviour §3).
+ *
+ *   returned ─► successors sent ─► SUCCESS stored ─► chord part ─► hooks, log ─► ack ─► task-succeeded
+ *   threw ─┬─ Retry    ─► copy published ─► RETRY stored ─► ack ─► task-retried
+ *          ├─ Ignore   ─► ack
+ *          ├─ Reject   ─► requeue, or FAILURE stored and reject
+ *          └─ error    ─► FAILURE stored ─► chord, chain, errbacks ─► hooks, log ─► ack or reject ─► task-failed
+ *   lost, time limit, revoked, expired, cancelled: see interruptions.ts
+ *
+ * Where the broker can settle with results, the last state and the ack are one step. A plain success (no links, no hooks) runs without
+ * a promise of its own: that is the hot path.
+ */
+import { CeleryError, Ignore, pyRepr, pythonTraceback, Reject, Retry, type ResultWrite, type Settlement } from '@ct/contracts'
+import type { Request } from '../request/index.ts'
+import { reportPart } from './chord.ts'
+import { ack, Effects, noChildren, type OnEnd } from './effects.ts'
+import { Interruptions } from './interruptions.ts'
+import { memberOf, propagateFailure } from './failure.ts'
+import { sendSuccessors } from './links.ts'
+import type { Outcome } from './outcome.ts'
+import type { TraceServices } from './ports.ts'
+import { automaticRetry, matches, retryCopy, type RetryCopy } from './retry.ts'
+
+export interface TracerOptions {
+  readonly services: TraceServices
+  readonly publishRetry: (copy: RetryCopy) => Promise<void>
+  /** Remembers ids of stored successes, for de-duplication. */
+  readonly onSuccess?: ((taskId: string) => void) | undefined
+  readonly onEnd: OnEnd
+  /** Epoch ms. */
+  readonly now: () => number
+}
+
+export class Tracer {
+  readonly #services: TraceServices
+  readonly #options: TracerOptions
+  readonly #effects: Effects
+  /** Endings that are not the task's own doing. */
+  readonly interruptions: Interruptions
+
+  constructor(options: TracerOptions) {
+    this.#services = options.services
+    this.#options = options
+    this.#effects = new Effects(options.services, options.onEnd)
+    this.interruptions = new Interruptions(this.#effects, options)
+  }
+
+  /** Takes the outcome of a run. Never throws; what it starts reports to `onEnd`. */
+  finish(request: Request, outcome: Outcome): void {
+    if (request.disowned !== undefined) {
+      this.interruptions.late(request, outcome)
+      return
+    }
+    if (outcome.kind === 'returned') {
+      if (request.isPlain && !request.strategy.hasSuccessHooks) this.#plainSuccess(request, outcome.value)
+      else this.#effects.guard(request, this.#success(request, outcome.value))
+    } else if (outcome.kind === 'threw') this.#effects.guard(request, this.#threw(request, outcome.error))
+    else this.#effects.guard(request, this.interruptions.lost(request, outcome))
+  }
+
+  // ---- success -------------------------------------------------------------------------------------------------------
+
+  #plainSuccess(request: Request, value: unknown): void {
+    const { results } = this.#services
+    let write: ResultWrite | undefined
+    if (!request.ignoreResult && results.enabled) {
+      try {
+        write = results.encode(
+          { taskId: request.id, request },
+          { state: 'SUCCESS', result: value, children: request.children ?? noChildren },
+        )
+      } catch (error) {
+        this.#effects.guard(request, this.#failure(request, error))
+        return
+      }
+    }
+    if (write === undefined) this.#effects.settle(request, ack)
+    else if (request.acknowledged || !results.canSettle) {
+      this.#effects.guard(
+        request,
+        this.#effects.store(request, [write]).then(() => {
+          this.#effects.settle(request, ack)
+          this.#succeeded(request, value)
+        }),
+      )
+      return
+    } else this.#effects.settle(request, { action: 'ack', results: [write] })
+    this.#succeeded(request, value)
+  }
+
+  async #success(request: Request, value: unknown): Promise<void> {
+    const { results } = this.#services
+    const { embed } = request.body
+    try {
+      if (embed.callbacks !== null || embed.chain !== null) await sendSuccessors(this.#services, request, value)
+    } catch (error) {
+      // A successor that cannot be sent, after the publisher's own retries, fails the task (D57-62).
+      await this.#failure(request, error)
+      return
+    }
+    let write: ResultWrite | undefined
+    if (!request.ignoreResult && results.enabled) {
+      try {
+        write = results.encode(
+          { taskId: request.id, request },
+          { state: 'SUCCESS', result: value, children: request.children ?? noChildren },
+        )
+      } catch (error) {
+        await this.#failure(request, error)
+        return
+      }
+    }
+    const inChord = embed.chord !== null && request.message.group !== null
+    const fused = !inChord && !request.strategy.hasSuccessHooks && !request.acknowledged && results.canSettle
+    if (write !== undefined && !fused) await this.#effects.store(request, [write])
+    if (inChord) await reportPart(this.#services, memberOf(request, this.#services.inheritPriority ? request.message.priority ?? undefined : undefined), 'SUCCESS', value)
+    await this.#effects.hooks(request, 'SUCCESS', value)
+    this.#effects.settle(request, fused && write !== undefined ? { action: 'ack', results: [write] } : ack)
+    this.#succeeded(request, value)
+  }
+
+  #succeeded(request: Request, value: unknown): void {
+    const { log, events } = this.#services
+    this.#options.onSuccess?.(request.id)
+    const runtime = (performance.now() - request.startedAt) / 1000
+    const { options } = request.strategy
+    if (log.infoEnabled) {
+      log.info(`Task ${request.label} succeeded in ${runtime}s: ${pyRepr(value, { maxLength: options.resultreprMaxsize })}`)
+    }
+    if (events.enabled && options.sendEvents) {
+      const result = pyRepr(value, { maxLength: options.resultreprMaxsize })
+      events.send('task-succeeded', { uuid: request.id, result, runtime })
+    }
+  }
+
+  // ---- errors --------------------------------------------------------------------------------------------------------
+
+  async #threw(request: Request, error: unknown): Promise<void> {
+    if (error instanceof Retry) await this.#retry(request, error)
+    else if (error instanceof Ignore) {
+      this.#effects.settle(request, ack)
+      this.#services.log.info(`Task ${request.label} ignored`)
+    } else if (error instanceof Reject) await this.#rejected(request, error)
+    else {
+      const retry = automaticRetry(request.strategy.options, request, error)
+      await (retry === undefined ? this.#failure(request, error) : this.#retry(request, retry))
+    }
+  }
+
+  async #failure(request: Request, error: unknown): Promise<void> {
+    const { options } = request.strategy
+    const traceback = pythonTraceback(error)
+    const reject = !request.acknowledged && !options.acksOnFailure
+    const settlement: Settlement = reject ? { action: 'reject' } : ack
+    await this.#failed(request, error, traceback, settlement)
+    if (reject) this.#effects.event(request, 'task-rejected', { requeue: false })
+    this.#effects.failedEvent(request, error, traceback)
+  }
+
+  /** Stores FAILURE, tells whom it concerns, runs the hooks, logs, settles. */
+  async #failed(request: Request, error: unknown, traceback: string, settlement: Settlement): Promise<void> {
+    const { results } = this.#services
+    const { options } = request.strategy
+    const write = request.storeErrors ? this.#encodeFailure(request, error, traceback) : undefined
+    const hooks = options.onFailure !== undefined || options.afterReturn !== undefined
+    const fusable = settlement.action === 'ack' || settlement.action === 'reject'
+    const fused = request.isPlain && !hooks && fusable && !request.acknowledged && results.canSettle
+    if (!fused) {
+      if (write !== undefined) await this.#effects.store(request, [write])
+      if (!request.isPlain) await propagateFailure(this.#services, request, error, traceback, request.storeErrors)
+      await this.#effects.hooks(request, 'FAILURE', error)
+    }
+    this.#logFailure(request, error)
+    this.#effects.settle(request, fused && write !== undefined ? { ...settlement, results: [write] } : settlement)
+  }
+
+  /** An error that cannot be stored as it is (its own arguments cannot be encoded) is stored by its text. */
+  #encodeFailure(request: Request, error: unknown, traceback: string): ResultWrite | undefined {
+    const subject = { taskId: request.id, request }
+    const children = request.children ?? noChildren
+    try {
+      return this.#services.results.encode(subject, { state: 'FAILURE', result: error, traceback, children })
+    } catch (cause) {
+      const replacement = new CeleryError('CT_ENCODE', `The failure could not be encoded: ${pyRepr(error)}`, { cause })
+      return this.#services.results.encode(subject, { state: 'FAILURE', result: replacement, traceback, children })
+    }
+  }
+
+  #logFailure(request: Request, error: unknown): void {
+    const { log } = this.#services
+    if (matches(request.strategy.options.throws, error)) {
+      if (log.infoEnabled) log.info(`Task ${request.label} raised expected: ${pyRepr(error)}`)
+      return
+    }
+    log.error(`Task ${request.label} raised unexpected: ${pyRepr(error)}`, { error })
+  }
+
+  async #retry(request: Request, retry: Retry): Promise<void> {
+    const { log, results } = this.#services
+    const copy = retryCopy(request, retry, this.#options.now())
+    try {
+      await this.#options.publishRetry(copy)
+    } catch (error) {
+      log.error(`The retry of task ${request.label} could not be published.`, { error })
+      // Celery rejects the message, and the task is lost. With late acks it can simply go back.
+      if (this.#services.defaults === 'ct' && !request.acknowledged) {
+        this.#effects.settle(request, { action: 'requeue' })
+        this.#effects.event(request, 'task-rejected', { requeue: true })
+      } else await this.#rejected(request, new Reject(error, false, { cause: error }))
+      return
+    }
+    const reason: unknown = retry.exc ?? null
+    const traceback = pythonTraceback(reason ?? retry)
+    if (!request.ignoreResult && results.enabled) {
+      const write = results.encode(
+        { taskId: request.id, request },
+        { state: 'RETRY', result: reason, traceback, children: [{ id: request.id, parent: null, children: null }] },
+      )
+      if (write !== undefined) await this.#effects.store(request, [write])
+    }
+    await this.#effects.hook(request, 'onRetry', () =>
+      request.strategy.options.onRetry?.(reason, request.id, request.body.args, request.body.kwargs, this.#effects.view(request)),
+    )
+    if (log.infoEnabled) {
+      log.info(`Task ${request.label} retry: ${retry.message}${reason === null ? '' : `: ${pyRepr(reason)}`}`)
+    }
+    this.#effects.settle(request, ack)
+    this.#effects.event(request, 'task-retried', { exception: pyRepr(reason ?? retry), traceback })
+  }
+
+  async #rejected(request: Request, reject: Reject): Promise<void> {
+    const { log } = this.#services
+    log.warn(`Task ${request.label} reject requeue=${reject.requeue ? 'True' : 'False'}: ${pyRepr(reject.reason)}`)
+    if (reject.requeue) {
+      // With an early ack there is nothing left to reject.
+      if (this.#effects.settle(request, { action: 'requeue' })) this.#effects.event(request, 'task-rejected', { requeue: true })
+      return
+    }
+    const traceback = pythonTraceback(reject)
+    if (request.storeErrors) {
+      const write = this.#encodeFailure(request, reject, traceback)
+      if (write !== undefined) await this.#effects.store(request, [write])
+    }
+    if (!request.isPlain) await propagateFailure(this.#services, request, reject, traceback, request.storeErrors)
+    await this.#effects.hooks(request, 'FAILURE', reject)
+    this.#effects.failedEvent(request, reject, traceback)
+    if (this.#effects.settle(request, { action: 'reject' })) this.#effects.event(request, 'task-rejected', { requeue: false })
+  }
+}
