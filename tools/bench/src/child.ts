@@ -7,10 +7,14 @@ import { fileURLToPath } from 'node:url'
 const runOne = fileURLToPath(new URL('run-one.ts', import.meta.url))
 
 function start(args: readonly string[]): ChildProcessByStdio<Writable, Readable, null> {
-  return spawn(process.execPath, ['--expose-gc', '--conditions=@ct/source', '--no-warnings', runOne, ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
-  })
+  return spawn(
+    process.execPath,
+    ['--expose-gc', '--conditions=@ct/source', '--no-warnings', runOne, ...args],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_ENV: 'production' },
+    },
+  )
 }
 
 /** Runs one measurement to its end and returns what it printed. */
@@ -36,7 +40,11 @@ export interface ServingChild {
   stop(): Promise<void>
 }
 
-export async function startServing(contestant: string, redisUrl: string, concurrency: number): Promise<ServingChild> {
+export async function startServing(
+  contestant: string,
+  redisUrl: string,
+  concurrency: number,
+): Promise<ServingChild> {
   const child = start([contestant, 'serve', redisUrl, String(concurrency)])
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const readLine = async (): Promise<string> => {

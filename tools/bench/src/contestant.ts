@@ -56,7 +56,11 @@ export function countdown(count: number): { readonly reached: Promise<void>; hit
 }
 
 /** `callers` loops share `tasks` calls of `call`. */
-export async function fromCallers(tasks: number, callers: number, call: (n: number) => Promise<unknown>): Promise<void> {
+export async function fromCallers(
+  tasks: number,
+  callers: number,
+  call: (n: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0
   const caller = async (): Promise<void> => {
     while (next < tasks) await call(next++)

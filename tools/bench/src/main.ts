@@ -31,7 +31,9 @@ const figures: Figure[] = []
 try {
   for (const scenario of chosenScenarios) {
     for (let round = 0; round < (scenario.once ? 1 : rounds); round += 1) {
-      const order = chosen.map((_, index) => chosen[(index + round) % chosen.length]).filter((one) => one !== undefined)
+      const order = chosen
+        .map((_, index) => chosen[(index + round) % chosen.length])
+        .filter((one) => one !== undefined)
       for (const contestant of order) {
         for (const variant of scenario.variants(contestant)) {
           await redis.command('FLUSHALL')

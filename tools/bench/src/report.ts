@@ -21,16 +21,26 @@ interface Run {
 }
 
 /** Median per contestant; where it was tried at several concurrencies, its best one. */
-function rowsOf(figures: readonly Figure[], scenario: string, metric: string): { rows: Row[]; sample: Figure | undefined } {
+function rowsOf(
+  figures: readonly Figure[],
+  scenario: string,
+  metric: string,
+): { rows: Row[]; sample: Figure | undefined } {
   const mine = figures.filter((one) => one.scenario === scenario && one.metric === metric)
   const sample = mine[0]
   const best = new Map<string, Row>()
   for (const [key, group] of Map.groupBy(mine, (one) => `${one.contestant}\n${one.variant}`)) {
     const [contestant = '', variant = ''] = key.split('\n')
     const values = group.map((one) => one.value)
-    const row = { contestant, variant, value: median(values), spread: `${show(Math.min(...values))} – ${show(Math.max(...values))}` }
+    const row = {
+      contestant,
+      variant,
+      value: median(values),
+      spread: `${show(Math.min(...values))} – ${show(Math.max(...values))}`,
+    }
     const old = best.get(contestant)
-    if (old === undefined || (sample?.more === true ? row.value > old.value : row.value < old.value)) best.set(contestant, row)
+    if (old === undefined || (sample?.more === true ? row.value > old.value : row.value < old.value))
+      best.set(contestant, row)
   }
   return { rows: [...best.values()], sample }
 }
@@ -40,10 +50,18 @@ function table(figures: readonly Figure[], scenario: string, metric: string): st
   if (sample === undefined) return []
   const ours = rows.find((row) => row.contestant === 'ct')?.value
   const lines = rows.map((row) => {
-    const ratio = ours === undefined || row.contestant === 'ct' ? '' : `${show(sample.more ? ours / row.value : row.value / ours)}×`
+    const ratio =
+      ours === undefined || row.contestant === 'ct'
+        ? ''
+        : `${show(sample.more ? ours / row.value : row.value / ours)}×`
     return `| ${row.contestant}${row.variant === '' ? '' : ` (concurrency ${row.variant})`} | ${show(row.value)} | ${row.spread} | ${ratio} |`
   })
-  return [`| ${metric}, ${sample.unit} | median | range | ct is better by |`, '|---|---:|---:|---:|', ...lines, '']
+  return [
+    `| ${metric}, ${sample.unit} | median | range | ct is better by |`,
+    '|---|---:|---:|---:|',
+    ...lines,
+    '',
+  ]
 }
 
 /** Prints the tables; with `write`, puts them between the markers of docs/benchmarks.md and draws the charts. */
@@ -53,14 +71,19 @@ export async function writeReport(figures: readonly Figure[], run: Run): Promise
   const lines = [machine, '', ...run.contestants.map((one) => `- **${one.name}**: ${one.about}`), '']
   const images = join(import.meta.dirname, '../../../docs/images')
   for (const scenario of scenarios) {
-    const metrics = [...new Set(figures.filter((one) => one.scenario === scenario.name).map((one) => one.metric))]
+    const metrics = [
+      ...new Set(figures.filter((one) => one.scenario === scenario.name).map((one) => one.metric)),
+    ]
     if (metrics.length === 0) continue
     lines.push(`### ${scenario.title}`, '')
     const [first = ''] = metrics
     if (run.write && scenario.name !== 'import') {
       const { rows, sample } = rowsOf(figures, scenario.name, first)
       mkdirSync(images, { recursive: true })
-      writeFileSync(join(images, `bench-${scenario.name}.svg`), drawBars(`${scenario.title}: ${first}, ${sample?.unit ?? ''}`, rows))
+      writeFileSync(
+        join(images, `bench-${scenario.name}.svg`),
+        drawBars(`${scenario.title}: ${first}, ${sample?.unit ?? ''}`, rows),
+      )
       lines.push(`![${scenario.title}](images/bench-${scenario.name}.svg)`, '')
     }
     for (const metric of metrics) lines.push(...table(figures, scenario.name, metric))

@@ -65,7 +65,10 @@ export const scenarios: readonly Scenario[] = [
       const share = contestant.name === 'Celery' ? Math.max(1000, tasks / 10) : tasks
       await runChild([contestant.name, 'fill', redis.url, share])
       const result = await runChild<DrainResult>([contestant.name, 'drain', redis.url, share, variant])
-      const cpu = result.cpuSeconds === undefined ? [] : [{ metric: 'CPU per task', value: (result.cpuSeconds * 1e6) / share, unit: 'µs', more: false }]
+      const cpu =
+        result.cpuSeconds === undefined
+          ? []
+          : [{ metric: 'CPU per task', value: (result.cpuSeconds * 1e6) / share, unit: 'µs', more: false }]
       return [perSecond(share, result.seconds), ...cpu]
     },
   },
@@ -74,7 +77,13 @@ export const scenarios: readonly Scenario[] = [
     title: `Sending one by one from ${callers} concurrent callers`,
     variants: (contestant) => (contestant.send ? [''] : []),
     async measure({ contestant, redis, tasks }) {
-      const { seconds } = await runChild<{ seconds: number }>([contestant.name, 'send', redis.url, tasks, callers])
+      const { seconds } = await runChild<{ seconds: number }>([
+        contestant.name,
+        'send',
+        redis.url,
+        tasks,
+        callers,
+      ])
       return [perSecond(tasks, seconds)]
     },
   },
@@ -83,7 +92,13 @@ export const scenarios: readonly Scenario[] = [
     title: `Sending in batches of ${batch}`,
     variants: (contestant) => (contestant.sendMany ? [''] : []),
     async measure({ contestant, redis, tasks }) {
-      const { seconds } = await runChild<{ seconds: number }>([contestant.name, 'sendMany', redis.url, tasks, batch])
+      const { seconds } = await runChild<{ seconds: number }>([
+        contestant.name,
+        'sendMany',
+        redis.url,
+        tasks,
+        batch,
+      ])
       return [perSecond(tasks, seconds)]
     },
   },
@@ -93,7 +108,12 @@ export const scenarios: readonly Scenario[] = [
     variants: (contestant) => (contestant.roundTrips && contestant.serve ? [''] : []),
     async measure({ contestant, redis }) {
       const worker = await startServing(contestant.name, redis.url, servingConcurrency)
-      const { milliseconds } = await runChild<{ milliseconds: number[] }>([contestant.name, 'roundTrips', redis.url, 2000])
+      const { milliseconds } = await runChild<{ milliseconds: number[] }>([
+        contestant.name,
+        'roundTrips',
+        redis.url,
+        2000,
+      ])
       await worker.stop()
       const warm = milliseconds.slice(200)
       return [
@@ -116,8 +136,18 @@ export const scenarios: readonly Scenario[] = [
       await worker.stop()
       return [
         // One of the commands is our own INFO.
-        { metric: 'Redis commands', value: (after.commands - before.commands - 1) / 20, unit: '/s', more: false },
-        { metric: 'CPU', value: ((after.usage.cpuSeconds - before.usage.cpuSeconds) / 20) * 100, unit: '%', more: false },
+        {
+          metric: 'Redis commands',
+          value: (after.commands - before.commands - 1) / 20,
+          unit: '/s',
+          more: false,
+        },
+        {
+          metric: 'CPU',
+          value: ((after.usage.cpuSeconds - before.usage.cpuSeconds) / 20) * 100,
+          unit: '%',
+          more: false,
+        },
       ]
     },
   },
@@ -129,7 +159,10 @@ export const scenarios: readonly Scenario[] = [
     async measure({ contestant, redis }) {
       const worker = await startServing(contestant.name, redis.url, servingConcurrency)
       const measured: Measured[] = []
-      for (const [tasks, total] of [[20_000, '20,000'], [80_000, '100,000']] as const) {
+      for (const [tasks, total] of [
+        [20_000, '20,000'],
+        [80_000, '100,000'],
+      ] as const) {
         await runChild([contestant.name, 'fill', redis.url, tasks])
         await quiet(redis)
         const { rss, heapUsed } = await worker.usage()

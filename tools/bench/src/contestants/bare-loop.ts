@@ -47,19 +47,42 @@ interface Envelope {
 
 function envelope(n: number): string {
   const id = crypto.randomUUID()
-  const body = Buffer.from(`[[${n}, 1], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]`).toString('base64')
+  const body = Buffer.from(
+    `[[${n}, 1], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]`,
+  ).toString('base64')
   return JSON.stringify({
     body,
     'content-encoding': 'utf-8',
     'content-type': 'application/json',
     headers: {
-      lang: 'js', task: 'bench.add', id, shadow: null, eta: null, expires: null, group: null, group_index: null, retries: 0,
-      timelimit: [null, null], root_id: id, parent_id: null, argsrepr: `(${n}, 1)`, kwargsrepr: '{}', origin: 'gen1@bench',
-      ignore_result: false, replaced_task_nesting: 0, stamped_headers: null, stamps: {},
+      lang: 'js',
+      task: 'bench.add',
+      id,
+      shadow: null,
+      eta: null,
+      expires: null,
+      group: null,
+      group_index: null,
+      retries: 0,
+      timelimit: [null, null],
+      root_id: id,
+      parent_id: null,
+      argsrepr: `(${n}, 1)`,
+      kwargsrepr: '{}',
+      origin: 'gen1@bench',
+      ignore_result: false,
+      replaced_task_nesting: 0,
+      stamped_headers: null,
+      stamps: {},
     },
     properties: {
-      correlation_id: id, reply_to: id, delivery_mode: 2, delivery_info: { exchange: '', routing_key: 'celery' }, priority: 0,
-      body_encoding: 'base64', delivery_tag: crypto.randomUUID(),
+      correlation_id: id,
+      reply_to: id,
+      delivery_mode: 2,
+      delivery_info: { exchange: '', routing_key: 'celery' },
+      priority: 0,
+      body_encoding: 'base64',
+      delivery_tag: crypto.randomUUID(),
     },
   })
 }
@@ -72,7 +95,10 @@ export const bareLoop: Contestant = {
   async fill(redisUrl, tasks) {
     const redis = new Redis(redisUrl)
     for (let n = 0; n < tasks; n += 1000) {
-      await redis.lpush('celery', ...Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => envelope(n + i)))
+      await redis.lpush(
+        'celery',
+        ...Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => envelope(n + i)),
+      )
     }
     await redis.quit()
   },
@@ -88,7 +114,14 @@ export const bareLoop: Contestant = {
       for (;;) {
         const prefix = `${process.pid}-${turn++}-`
         const args = [String(batch), String(Date.now() / 1000), prefix, ...settle]
-        const messages = (await redis.evalsha(sha, 3, 'celery', 'unacked', 'unacked_index', ...args)) as string[]
+        const messages = (await redis.evalsha(
+          sha,
+          3,
+          'celery',
+          'unacked',
+          'unacked_index',
+          ...args,
+        )) as string[]
         done += settle.length / 3
         settle = []
         messages.forEach((text, index) => {

@@ -15,19 +15,27 @@ function makeQueue(redisUrl: string, settings: BeeQueue.QueueSettings): BeeQueue
   })
 }
 
-const producer = { isWorker: false, getEvents: false, sendEvents: false, storeJobs: false } satisfies BeeQueue.QueueSettings
+const producer = {
+  isWorker: false,
+  getEvents: false,
+  sendEvents: false,
+  storeJobs: false,
+} satisfies BeeQueue.QueueSettings
 
 /** bee-queue with finished jobs kept; producers without events, as its README advises. */
 export const beeQueue: Contestant = {
   name: 'bee-queue',
-  about: 'bee-queue 2.0.0, removeOnSuccess false; producers with getEvents, sendEvents, storeJobs false; round trips with events',
+  about:
+    'bee-queue 2.0.0, removeOnSuccess false; producers with getEvents, sendEvents, storeJobs false; round trips with events',
   concurrencies: [1, 10, 50, 100],
 
   async fill(redisUrl, tasks) {
     const queue = makeQueue(redisUrl, producer)
     await queue.ready()
     for (let n = 0; n < tasks; n += 1000) {
-      await queue.saveAll(Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => queue.createJob({ x: n + i, y: 1 })))
+      await queue.saveAll(
+        Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => queue.createJob({ x: n + i, y: 1 })),
+      )
     }
     await queue.close()
   },
@@ -48,7 +56,9 @@ export const beeQueue: Contestant = {
   async send(redisUrl, tasks, callers) {
     const queue = makeQueue(redisUrl, producer)
     await queue.ready()
-    const result = await timed(() => fromCallers(tasks, callers, (n) => queue.createJob({ x: n, y: 1 }).save()))
+    const result = await timed(() =>
+      fromCallers(tasks, callers, (n) => queue.createJob({ x: n, y: 1 }).save()),
+    )
     await queue.close()
     return result
   },

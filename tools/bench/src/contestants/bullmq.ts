@@ -30,7 +30,12 @@ export const bullmq: Contestant = {
   async fill(redisUrl, tasks) {
     const queue = new Queue<Numbers>(name, { connection: connection(redisUrl) })
     for (let n = 0; n < tasks; n += 1000) {
-      await queue.addBulk(Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => ({ name: 'add', data: { x: n + i, y: 1 } })))
+      await queue.addBulk(
+        Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => ({
+          name: 'add',
+          data: { x: n + i, y: 1 },
+        })),
+      )
     }
     await queue.close()
   },
@@ -61,7 +66,9 @@ export const bullmq: Contestant = {
     await queue.waitUntilReady()
     const result = await timed(async () => {
       for (let n = 0; n < tasks; n += batch) {
-        await queue.addBulk(Array.from({ length: batch }, (_, i) => ({ name: 'add', data: { x: n + i, y: 1 } })))
+        await queue.addBulk(
+          Array.from({ length: batch }, (_, i) => ({ name: 'add', data: { x: n + i, y: 1 } })),
+        )
       }
     })
     await queue.close()
