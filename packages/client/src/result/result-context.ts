@@ -13,7 +13,7 @@ export interface ResultRevokeOptions {
   /** Also end it if it runs. */
   readonly terminate?: boolean | undefined
   /** Signal to end it with. Default `SIGTERM`. */
-  readonly signal?: string | undefined
+  readonly killSignal?: string | undefined
   /** Wait for the workers' answers. */
   readonly wait?: boolean | undefined
   /** Milliseconds to wait for answers. */
@@ -31,7 +31,7 @@ export interface ResultControl {
 
 export interface RevokeCall {
   readonly terminate?: boolean | undefined
-  readonly signal?: string | undefined
+  readonly killSignal?: string | undefined
   readonly reply?: boolean | undefined
   readonly timeoutMs?: number | undefined
 }
@@ -39,7 +39,7 @@ export interface RevokeCall {
 export function revokeCall(options: ResultRevokeOptions): RevokeCall {
   return {
     ...(options.terminate === undefined ? {} : { terminate: options.terminate }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.killSignal === undefined ? {} : { killSignal: options.killSignal }),
     ...(options.wait === undefined ? {} : { reply: options.wait }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   }
