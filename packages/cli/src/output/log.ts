@@ -1,0 +1,65 @@
+import type { LogFields, Logger } from '@ct/client'
+import type { Format, Style } from './style.ts'
+
+/** Celery's levels; the numbers are Python's, so that `-l 20` works. */
+export const logLevels = { DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50, FATAL: 50 } as const
+
+export type LogLevel = keyof typeof logLevels
+
+/** `info`, `INFO` or `20`; undefined for what is no level. */
+export function parseLogLevel(text: string): number | undefined {
+  const upper = text.toUpperCase()
+  if (upper in logLevels) return logLevels[upper as LogLevel]
+  return /^\d+$/.test(text) ? Number(text) : undefined
+}
+
+export interface StreamLoggerOptions {
+  /** Records below it are not formatted. */
+  readonly level: number
+  readonly format: 'text' | 'json'
+  readonly style: Style
+  readonly write: (line: string) => void
+  readonly now?: () => number
+}
+
+const colours: Readonly<Record<string, Format>> = { DEBUG: 'blue', WARNING: 'yellow', ERROR: 'red', CRITICAL: 'magenta' }
+
+/** `[2026-11-24 03:30:57,123: INFO/MainProcess] …` as Celery writes it, or one JSON object per line. */
+export function createStreamLogger(options: StreamLoggerOptions, fields: LogFields = {}): Logger {
+  const { level, format, style, write, now = Date.now } = options
+  const log = (name: LogLevel, message: string, more: LogFields | undefined): void => {
+    if (logLevels[name] < level) return
+    const all = more === undefined ? fields : { ...fields, ...more }
+    write(format === 'json' ? jsonLine(name, message, all, now()) : textLine(name, message, all, now(), style))
+  }
+  return {
+    debug: (message, more) => log('DEBUG', message, more),
+    info: (message, more) => log('INFO', message, more),
+    warn: (message, more) => log('WARNING', message, more),
+    error: (message, more) => log('ERROR', message, more),
+    critical: (message, more) => log('CRITICAL', message, more),
+    child: (more) => createStreamLogger(options, { ...fields, ...more }),
+  }
+}
+
+function textLine(name: LogLevel, message: string, fields: LogFields, now: number, style: Style): string {
+  const at = new Date(now - new Date(now).getTimezoneOffset() * 60_000).toISOString().slice(0, -1).replace('T', ' ').replace('.', ',')
+  const { traceback, error, taskName, taskId, ...rest } = fields
+  // The lines about a task name it already, as in Celery; what a task logs itself gets the prefix of Celery's task logger.
+  const task = typeof taskName === 'string' && !message.startsWith('Task ') ? `${taskName}[${String(taskId)}]: ` : ''
+  const more = Object.keys(rest).length === 0 ? '' : ` ${style.paint('dim', JSON.stringify(rest, jsonSafe))}`
+  const trace = typeof traceback === 'string' ? `\n${traceback.trimEnd()}` : error instanceof Error && error.stack ? `\n${error.stack}` : ''
+  const head = `[${at}: ${name}/MainProcess] ${task}${message}`
+  const colour = colours[name]
+  return `${colour === undefined ? head : style.paint(colour, head)}${more}${trace}\n`
+}
+
+function jsonLine(level: LogLevel, message: string, fields: LogFields, now: number): string {
+  return `${JSON.stringify({ time: new Date(now).toISOString(), level, message, ...fields }, jsonSafe)}\n`
+}
+
+function jsonSafe(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (value instanceof Error) return { name: value.name, message: value.message, stack: value.stack }
+  return value
+}
