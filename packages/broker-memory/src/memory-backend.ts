@@ -7,7 +7,7 @@ import { describeHub, hubName, type MemoryOptions } from './options.ts'
 /** Makes a result backend on the hub that `options` name. */
 export function memoryBackend(options: MemoryOptions = {}): ResultBackend {
   const hub = memoryHub(hubName('memoryBackend', options))
-  const backend = defineKeyValueBackend({
+  const backend: ResultBackend = defineKeyValueBackend({
     name: 'memory',
     packageName: '@ct/broker-memory',
     description: describeHub('cache+memory', hub.name),
@@ -24,15 +24,15 @@ export function memoryBackend(options: MemoryOptions = {}): ResultBackend {
       failureExpires: true,
       maxDocumentBytes: null,
     },
-    openStore: async (events) => memoryKeyValues(hub, events),
+    openStore: async (events) => memoryKeyValues(hub, backend, events),
   })
   return onHub(hub, backend)
 }
 
-function memoryKeyValues(hub: MemoryHub, { onLost }: KeyValueEvents): KeyValueStore {
+function memoryKeyValues(hub: MemoryHub, owner: object, { onLost }: KeyValueEvents): KeyValueStore {
   const { results, chords } = hub
   const connection = {}
-  hub.attach(connection, onLost)
+  hub.attach(connection, owner, onLost)
   return {
     chord: chords,
     getMany: async (keys) => keys.map((key) => results.get(key)),

@@ -22,7 +22,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   const hub = memoryHub(hubName('memoryBroker', options, ['leaseMs']))
   const { leaseMs } = options
   if (leaseMs !== undefined && !(leaseMs > 0)) throw new ConfigurationError(`leaseMs must be above 0, not ${leaseMs}.`)
-  const broker = defineVirtualBroker({
+  const broker: Broker = defineVirtualBroker({
     name: 'memory',
     packageName: '@ct/broker-memory',
     description: describeHub('memory', hub.name),
@@ -46,7 +46,7 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
       wakeUp: 'push',
       queueSize: 'exact',
     },
-    openStore: async ({ onLost }) => new MemoryStore(hub, leaseMs, onLost),
+    openStore: async ({ onLost }) => new MemoryStore(hub, broker, leaseMs, onLost),
     settlesWith: (backend) => hubOf(backend) === hub,
   })
   return onHub(hub, broker)

@@ -30,16 +30,16 @@ export class MemoryHub {
   readonly #held = new Set<Held>()
   readonly #delayed = new Set<{ readonly queue: string; readonly message: MemoryMessage; readonly notBefore: number }>()
   readonly #waiting = new Set<{ readonly queues: ReadonlySet<string>; readonly wake: () => void }>()
-  /** Connections by what cuts them. */
-  readonly #connections = new Map<object, (error: Error) => void>()
+  readonly #connections = new Map<object, { readonly owner: object; readonly onLost: (error: Error) => void }>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(name: string) {
     this.name = name
   }
 
-  attach(connection: object, onLost: (error: Error) => void): void {
-    this.#connections.set(connection, onLost)
+  /** `owner` is the broker or backend whose connection it is. */
+  attach(connection: object, owner: object, onLost: (error: Error) => void): void {
+    this.#connections.set(connection, { owner, onLost })
     this.#schedule()
   }
 
@@ -50,11 +50,12 @@ export class MemoryHub {
     this.#schedule()
   }
 
-  /** For tests: every connection is lost, as when a server goes down and comes back with its data. */
-  cut(reason: string = 'The memory hub was cut.'): void {
-    for (const [connection, onLost] of [...this.#connections]) {
+  /** For tests: the connections of `owner`, or all of them, are lost as when a line breaks. What is stored stays. */
+  cut(owner?: object, reason: string = 'The memory hub was cut.'): void {
+    for (const [connection, line] of [...this.#connections]) {
+      if (owner !== undefined && line.owner !== owner) continue
       this.detach(connection)
-      onLost(new Error(reason))
+      line.onLost(new Error(reason))
     }
   }
 

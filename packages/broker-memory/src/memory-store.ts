@@ -11,11 +11,11 @@ export class MemoryStore implements VirtualStore<Held> {
   readonly #hub: MemoryHub
   #gone = false
 
-  constructor(hub: MemoryHub, leaseMs: number | undefined, onLost: (error: Error) => void) {
+  constructor(hub: MemoryHub, owner: object, leaseMs: number | undefined, onLost: (error: Error) => void) {
     this.#hub = hub
     this.leaseMs = leaseMs
     this.bindings = hub.bindings
-    hub.attach(this, (error) => {
+    hub.attach(this, owner, (error) => {
       this.#gone = true
       onLost(error)
     })
