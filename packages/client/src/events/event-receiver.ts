@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto'
+import type { Broker, BrokerConnection, Consumer, Delivery, SerializerRegistry } from '@ct/contracts'
+import { BrokerUnavailableError, UnsupportedError } from '@ct/contracts'
+import { abortable, ReconnectingConnection } from '../connection/index.ts'
+import type { CeleryEvent, EventSettings } from './event-message.ts'
+import { eventQueue, readEvents } from './event-message.ts'
+
+export type EventHandler = (event: CeleryEvent) => void
+
+export interface EventReceiverOptions {
+  readonly broker: () => Broker
+  readonly serializers: SerializerRegistry
+  readonly clock: { readonly value: number; forward(): number; adjust(other: number): number }
+  readonly settings?: (EventSettings & { readonly acceptContent?: readonly string[] | undefined }) | undefined
+  /** By event type; `*` gets those without a handler of their own. Must not throw. */
+  readonly handlers: Readonly<Record<string, EventHandler>>
+  /** Which events: `#` all (default), `worker.#` those of workers. */
+  readonly routingKey?: string | undefined
+  /** Name of the queue after the prefix. Default a UUID. */
+  readonly nodeId?: string | undefined
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined
+  readonly warn?: ((message: string) => void) | undefined
+}
+
+export interface CaptureOptions {
+  /** Most events. Default: no limit. */
+  readonly limit?: number | undefined
+  /** Milliseconds without an event after which it ends. Default: never. */
+  readonly timeoutMs?: number | undefined
+  /** Ends it; that is no error. */
+  readonly signal?: AbortSignal | undefined
+  /** Called when listening: asks workers for a heartbeat, so that they show up at once. */
+  readonly wakeup?: (() => Promise<unknown>) | undefined
+}
+
+/**
+ * Receives events (celery/events/receiver.py 5.7) over a connection of its own, made again when lost; what is sent meanwhile is
+ * missed. Times are not shifted between zones as Celery does: they are absolute.
+ *
+ * ```
+ *   new ──start()──► starting ──subscribed──► listening ──lost──► starting …
+ *    any ──close()──► closed
+ * ```
+ */
+export class EventReceiver {
+  readonly #options: EventReceiverOptions
+  readonly #connection: ReconnectingConnection<BrokerConnection>
+  readonly #nodeId: string
+  #accept: ReadonlySet<string> | undefined
+  #release: (() => void) | undefined
+  #consumer: Consumer | undefined
+  #listening: PromiseWithResolvers<void> | undefined
+  #onEvent: (() => void) | undefined
+
+  constructor(options: EventReceiverOptions) {
+    this.#options = options
+    this.#nodeId = options.nodeId ?? randomUUID()
+    this.#connection = new ReconnectingConnection<BrokerConnection>({
+      connect: (connect) => options.broker().connect(connect),
+      describe: () => `the broker ${options.broker().describe().url}`,
+      connectTimeoutMs: 4000,
+      unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
+    })
+    this.#connection.listen({
+      onReady: (connection) => void this.#subscribe(connection),
+      onLost: () => {
+        this.#consumer = undefined
+        if (this.#listening !== undefined) this.#listening = Promise.withResolvers()
+      },
+      onConnectFailed: (error, _attempt, retryInMs) => {
+        if (retryInMs === undefined) this.#fail(error)
+      },
+    })
+  }
+
+  /** Resolves when events arrive from now on. Throws `CT_UNSUPPORTED` on brokers without events, or the broker's refusal. */
+  async start(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const { capabilities, name } = this.#options.broker()
+    if (!capabilities.exchanges.fanout && !capabilities.exchanges.topic) {
+      throw new UnsupportedError(`The broker ${name} carries no events: it has neither topic nor fanout exchanges.`)
+    }
+    if (this.#listening === undefined) {
+      this.#listening = Promise.withResolvers()
+      this.#listening.promise.catch(() => {})
+      this.#release = this.#connection.keepAlive()
+    }
+    await abortable(this.#listening.promise, options.signal, 'Listening for events')
+  }
+
+  /** Starts if need be and hands events to the handlers until one of the options ends it. Leaves the receiver listening. */
+  async capture(options: CaptureOptions = {}): Promise<void> {
+    const { limit = Infinity, timeoutMs, signal } = options
+    if (signal?.aborted === true) return
+    await this.start({ signal })
+    if (options.wakeup !== undefined) {
+      await options.wakeup().catch((error: unknown) => {
+        this.#options.warn?.(`Workers could not be asked for a heartbeat: ${String(error)}`)
+      })
+    }
+    let received = 0
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', finish)
+        this.#onEvent = undefined
+        resolve()
+      }
+      const timer = timeoutMs === undefined ? undefined : setTimeout(finish, timeoutMs)
+      this.#onEvent = () => {
+        received++
+        if (received >= limit) finish()
+        else timer?.refresh()
+      }
+      signal?.addEventListener('abort', finish, { once: true })
+    })
+  }
+
+  /** Idempotent, never rejects. */
+  async close(): Promise<void> {
+    this.#onEvent = undefined
+    this.#release?.()
+    this.#release = undefined
+    const consumer = this.#consumer
+    this.#consumer = undefined
+    await consumer?.close()
+    await this.#connection.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #subscribe(connection: BrokerConnection): Promise<void> {
+    const { settings = {}, routingKey = '#' } = this.#options
+    const { capabilities } = this.#options.broker()
+    try {
+      const consumer = await connection.openConsumer({
+        credit: Infinity,
+        onDelivery: (delivery) => this.#receive(delivery),
+      })
+      const queue = eventQueue(this.#nodeId, routingKey, settings, capabilities)
+      await consumer.subscribe([{ queue, noAck: true, exchangeType: capabilities.eventExchangeType }])
+      if (this.#connection.current !== connection) return
+      this.#consumer = consumer
+      this.#listening?.resolve()
+    } catch (error) {
+      // Lost in between: the next connection subscribes again.
+      if (this.#connection.current === connection) this.#fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#listening?.reject(error)
+    this.#listening = undefined
+    this.#release?.()
+    this.#release = undefined
+  }
+
+  #receive(delivery: Delivery): void {
+    const { serializers, settings, warn } = this.#options
+    this.#accept ??= serializers.accept([...(settings?.acceptContent ?? ['json']), settings?.eventSerializer ?? 'json'])
+    let events: Record<string, unknown>[]
+    try {
+      events = readEvents(delivery, serializers, this.#accept)
+    } catch (error) {
+      warn?.(`An event message cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+      return
+    }
+    for (const event of events) this.#handle(event)
+  }
+
+  #handle(event: Record<string, unknown>): void {
+    const { clock, handlers, now = Date.now } = this.#options
+    const type = event['type'] as string
+    const theirs = event['clock']
+    if (type === 'task-sent') {
+      // Clients run ahead of nobody: without this their events would sort after the worker's.
+      event['clock'] = Math.max(0, (clock.value || 1) - 1)
+      clock.adjust(event['clock'] as number)
+    } else if (typeof theirs === 'number') {
+      clock.adjust(theirs)
+    } else {
+      event['clock'] = clock.forward()
+    }
+    event['local_received'] = now() / 1000
+    const handler = Object.hasOwn(handlers, type) ? handlers[type] : handlers['*']
+    handler?.(event as CeleryEvent)
+    this.#onEvent?.()
+  }
+}

@@ -1,0 +1,6 @@
+export { EventDispatcher } from './event-dispatcher.ts'
+export type { EventClock, EventDispatcherOptions } from './event-dispatcher.ts'
+export { eventGroup, eventQueue, readEvents, writeEvents } from './event-message.ts'
+export type { CeleryEvent, EventSettings } from './event-message.ts'
+export { EventReceiver } from './event-receiver.ts'
+export type { CaptureOptions, EventHandler, EventReceiverOptions } from './event-receiver.ts'
