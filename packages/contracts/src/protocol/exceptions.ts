@@ -50,11 +50,7 @@ function billiard(excType: string, args: readonly unknown[]): PythonException {
 export class RemoteError extends TaskError {
   constructor(message: string, python: PythonException, options?: TaskErrorOptions) {
     super('CT_REMOTE', message, python, options)
-  }
-
-  override get name(): string {
-    // Asked for by the base constructor already, before the fields are there.
-    return this.excType ?? 'RemoteError'
+    Object.defineProperty(this, 'name', { value: python.excType, configurable: true, writable: true })
   }
 }
 

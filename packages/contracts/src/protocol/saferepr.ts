@@ -123,6 +123,8 @@ function writeContainer(
     emit(truncate(pyRepr(object, { maxLength: 512 }) || pythonIdentity(object).excType, budget.left), budget)
     return
   }
+  // Before anything is written: asking a proxy for its members may throw.
+  const entries = Array.isArray(object) || object instanceof Set ? [] : entriesOf(object)
   const list = Array.isArray(object) ? object : object instanceof Set ? [...object] : null
   const [open, shut] =
     list === null || object instanceof Set
@@ -138,7 +140,7 @@ function writeContainer(
     emit(`<Recursion on ${list === null ? 'dict' : 'list'}>`, budget)
   } else if (emit(open, budget)) {
     parents.push(object)
-    if (list === null) writeEntries(entriesOf(object), level, maxLevels, budget, parents)
+    if (list === null) writeEntries(entries, level, maxLevels, budget, parents)
     else writeItems(list, level, maxLevels, budget, parents)
     parents.pop()
     close(shut, budget)

@@ -33,11 +33,11 @@ export interface SignatureOptions {
 /** A signature inside a message: its source text with the JSON serializer, the decoded object with the others. */
 export type SignatureSource = RawJson | SignatureDict
 
-const rawOptions: ReadonlySet<string> = new Set(['link', 'link_error', 'chord'])
+const rawOptions: ReadonlySet<string> = new Set(['link', 'link_error', 'chord', 'chain'])
 
 /**
  * Opens a signature one level: `task`, `options`, `subtask_type` and `immutable` are decoded, while the single arguments, and the signatures
- * in `link`, `link_error` and `chord`, stay source text. Tolerates what older writers leave out. Errors: `CT_INVALID_MESSAGE`, `CT_DECODE`.
+ * in `link`, `link_error`, `chord` and `chain`, stay source text. Tolerates what older writers leave out. Errors: `CT_INVALID_MESSAGE`, `CT_DECODE`.
  */
 export function readSignature(source: unknown): SignatureDict {
   const members = isRawJson(source) ? rawMembers(source.text) : source

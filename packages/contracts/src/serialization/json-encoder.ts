@@ -268,7 +268,11 @@ function writeOther(object: object, depth: number, options: JsonOptions): string
 }
 
 function writeDate(date: Date): string {
-  return `{"__type__": "datetime", "__value__": "${isoformat(date)}"}`
+  try {
+    return `{"__type__": "datetime", "__value__": "${isoformat(date)}"}`
+  } catch {
+    throw new Refusal('it is an invalid date, or one outside the years 1 to 9999', 'date')
+  }
 }
 
 function writeBytes(bytes: Uint8Array): string {

@@ -10,9 +10,9 @@ import { PyDate, PyDateTime, PyDecimal, PyTime, PyUuid } from './python-values.t
 export interface JsonType<T = never> {
   /** `__type__` on the wire; null writes the encoded value bare, and nothing is converted back. */
   readonly marker: string | null
-  readonly type: abstract new (...args: never[]) => T
+  readonly type: abstract new (...args: never[]) => unknown
   encode(value: T): unknown
-  decode?(value: unknown): T
+  decode?(value: unknown): unknown
 }
 
 /** What JSON text is read and written with. Made by {@link jsonOptions}. */
