@@ -65,8 +65,9 @@ export class EventReceiver {
     this.#connection.listen({
       onReady: (connection) => void this.#subscribe(connection),
       onLost: () => {
+        // Who still waits for the first subscription waits for the next one.
+        if (this.#consumer !== undefined && this.#listening !== undefined) this.#expectSubscription()
         this.#consumer = undefined
-        if (this.#listening !== undefined) this.#listening = Promise.withResolvers()
       },
       onConnectFailed: (error, _attempt, retryInMs) => {
         if (retryInMs === undefined) this.#fail(error)
@@ -81,11 +82,10 @@ export class EventReceiver {
       throw new UnsupportedError(`The broker ${name} carries no events: it has neither topic nor fanout exchanges.`)
     }
     if (this.#listening === undefined) {
-      this.#listening = Promise.withResolvers()
-      this.#listening.promise.catch(() => {})
+      this.#expectSubscription()
       this.#release = this.#connection.keepAlive()
     }
-    await abortable(this.#listening.promise, options.signal, 'Listening for events')
+    await abortable(this.#listening!.promise, options.signal, 'Listening for events')
   }
 
   /** Starts if need be and hands events to the handlers until one of the options ends it. Leaves the receiver listening. */
@@ -148,6 +148,11 @@ export class EventReceiver {
       // Lost in between: the next connection subscribes again.
       if (this.#connection.current === connection) this.#fail(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  #expectSubscription(): void {
+    this.#listening = Promise.withResolvers()
+    this.#listening.promise.catch(() => {})
   }
 
   #fail(error: Error): void {

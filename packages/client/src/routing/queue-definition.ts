@@ -107,7 +107,10 @@ function bindingFrom(queue: string, binding: QueueBinding): QueueBinding {
 
 /** Every form of `taskQueues` as queues, in the order given; mappings in order of their names, as in Celery. */
 export function queuesFrom(queues: TaskQueues): Queue[] {
-  if (Symbol.iterator in queues && typeof queues !== 'string') {
+  if (typeof queues !== 'object' || queues === null) {
+    throw new ConfigurationError('taskQueues must be a list of queues or a mapping from name to options.')
+  }
+  if (Symbol.iterator in queues) {
     return Array.from(queues as Iterable<Queue | string | (QueueDefinition & { readonly name: string })>, (entry) => {
       if (typeof entry === 'string') return queueFromDefinition(entry)
       if (Queue.isQueue(entry)) return entry
@@ -118,9 +121,6 @@ export function queuesFrom(queues: TaskQueues): Queue[] {
       }
       return queueFromDefinition(name, definition)
     })
-  }
-  if (typeof queues !== 'object' || queues === null) {
-    throw new ConfigurationError('taskQueues must be a list of queues or a mapping from name to options.')
   }
   return Object.keys(queues)
     .toSorted()

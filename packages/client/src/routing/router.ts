@@ -78,20 +78,20 @@ export class Router {
   route(name: string, options: RouteOptions = noOptions, call: RoutedCall = noCall): Destination {
     if (!this.#routes.byNameOnly) return this.#compute(name, options, call)
     if (this.#version !== this.queues.version) this.#forget()
-    const cache = isEmpty(options) ? this.#byName : this.#cacheOf(options)
-    if (cache === undefined) return this.#compute(name, options, call)
-    const known = cache.get(name)
+    const known = this.#cacheOf(options)?.get(name)
     if (known !== undefined) return known
     const destination = this.#compute(name, options, call)
-    // Names may come from outside: bounded, so that a flood of them does not fill the memory.
-    if (cache.size >= 10_000) cache.clear()
-    // Computing may have created the queue, which forgot the caches.
+    // Computing may have created the queue: what was remembered before is void, this answer is not.
     if (this.#version !== this.queues.version) this.#forget()
-    else cache.set(name, destination)
+    const cache = this.#cacheOf(options)
+    // Names may come from outside: bounded, so that a flood of them does not fill the memory.
+    if (cache !== undefined && cache.size >= 10_000) cache.clear()
+    cache?.set(name, destination)
     return destination
   }
 
   #cacheOf(options: RouteOptions): Map<string, Destination> | undefined {
+    if (isEmpty(options)) return this.#byName
     const cache = this.#byOptions.get(options)
     if (cache !== undefined) return cache
     if (!Object.isFrozen(options)) return undefined
