@@ -1,1 +1,6 @@
-export {}
+export { redisBackend } from './backend/backend.ts'
+export { redisBroker } from './broker/broker.ts'
+export type { RedisBackendOptions } from './options/backend-options.ts'
+export type { RedisBrokerOptions } from './options/broker-options.ts'
+export type { RedisCredentials, RedisServerOptions } from './options/server-options.ts'
+export type { RedisTlsOptions } from './options/tls.ts'

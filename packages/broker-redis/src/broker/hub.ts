@@ -1,0 +1,119 @@
+/**
+ * What all consumers of one connection share: a link for the scripts, and a subscribed link for fanout and for the wake-up calls.
+ *
+ * Waiting: the link for scripts has client tracking on, redirected to the subscribed one. An EXISTS on the lists of a consumer makes the
+ * server remember them; whoever pushes to one of them, Python too, makes it send us one message. Nothing is popped, nothing polls. A
+ * server that refuses tracking (before 6.0, some proxies and ACLs) is polled with EXISTS, at most once a second when idle.
+ */
+import { Buffer } from 'node:buffer'
+import type { Notice } from '@ct/contracts'
+import type { Endpoint } from '../connection/endpoint.ts'
+import type { Link } from '../connection/link.ts'
+import { Subscriber, invalidationChannel } from '../connection/subscriber.ts'
+
+export interface Waiter {
+  /** One of our lists changed, or (null) any may have. */
+  changed(): void
+  /** Makes sure that nothing was missed. */
+  recheck(): void
+  readonly lists: ReadonlySet<string>
+}
+
+export interface HubOptions {
+  readonly endpoint: Endpoint
+  readonly recheckMs: number
+  readonly signal?: AbortSignal | undefined
+  readonly onLost: (error: Error) => void
+  readonly onNotice: (notice: Notice) => void
+}
+
+export class Hub {
+  readonly link: Link
+  readonly subscriber: Subscriber
+  readonly tracking: boolean
+  readonly #waiters = new Set<Waiter>()
+  readonly #recheck: NodeJS.Timeout | undefined
+
+  private constructor(link: Link, subscriber: Subscriber, tracking: boolean, recheckMs: number) {
+    this.link = link
+    this.subscriber = subscriber
+    this.tracking = tracking
+    // Doubles as the keep-alive of the link: a push that was never told of costs one interval, not for ever.
+    if (tracking && recheckMs > 0) {
+      this.#recheck = setInterval(() => {
+        for (const waiter of this.#waiters) waiter.recheck()
+      }, recheckMs)
+    }
+  }
+
+  static async open(options: HubOptions): Promise<Hub> {
+    const { endpoint, signal, onLost, onNotice } = options
+    const opened = await Promise.allSettled([endpoint.open('take', onLost, signal), endpoint.open('listen', onLost, signal)])
+    const links = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const [link, listening] = links
+    try {
+      if (link === undefined || listening === undefined || links.length < 2) {
+        throw (opened.find((one) => one.status === 'rejected') as PromiseRejectedResult).reason
+      }
+      const subscriber = new Subscriber(listening)
+      const tracking = await startTracking(link, subscriber, onNotice)
+      const hub = new Hub(link, subscriber, tracking, options.recheckMs)
+      if (tracking) {
+        await subscriber.onInvalidation((keys) => {
+          for (const waiter of hub.#waiters) if (keys === null || keys.some((key) => waiter.lists.has(key))) waiter.changed()
+        })
+      }
+      return hub
+    } catch (error) {
+      await Promise.all(links.map((one) => one.close()))
+      throw error
+    }
+  }
+
+  add(waiter: Waiter): void {
+    this.#waiters.add(waiter)
+  }
+
+  remove(waiter: Waiter): void {
+    this.#waiters.delete(waiter)
+  }
+
+  /**
+   * Looks whether any of the lists has something and, with tracking, has us called when one changes from now on. `peers` is how many
+   * connections may be called with us.
+   */
+  arm(lists: readonly string[]): Promise<{ readonly found: number; readonly peers: number }> {
+    if (!this.tracking) {
+      return this.link.send('exists', [...lists]).then((found) => ({ found: Number(found), peers: 1 }))
+    }
+    return this.link
+      .all([
+        ['client', 'CACHING', 'YES'],
+        ['exists', ...lists],
+        ['pubsub', 'NUMSUB', invalidationChannel],
+      ])
+      .then(([, found, numsub]) => ({ found: Number(found), peers: Number((numsub as [Buffer, number])[1]) }))
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#recheck)
+    this.#waiters.clear()
+    await Promise.all([this.link.close(), this.subscriber.link.close()])
+  }
+}
+
+async function startTracking(link: Link, subscriber: Subscriber, onNotice: (notice: Notice) => void): Promise<boolean> {
+  try {
+    const id = await subscriber.link.send('client', ['ID'])
+    // Without NOLOOP: with it, our own pop would silently take the key out of the table, and the next push would go unheard.
+    await link.send('client', ['TRACKING', 'ON', 'REDIRECT', String(id), 'OPTIN'])
+    return true
+  } catch (error) {
+    if (!link.usable || !subscriber.link.usable) throw error
+    onNotice({
+      kind: 'warning',
+      message: `Redis at ${link.where} refuses client tracking (${(error as Error).message}); queues are polled once a second while idle. It needs Redis 6 or later, no proxy in between, and the ACL category @connection.`,
+    })
+    return false
+  }
+}

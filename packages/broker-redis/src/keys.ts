@@ -1,0 +1,78 @@
+/** Names of keys and channels: kombu's (wire-compatible) and the few of our own that Python ignores. */
+import { parkedSuffix } from '@ct/contracts'
+import type { BrokerSettings } from './options/broker-options.ts'
+
+export class Keys {
+  readonly unacked: string
+  readonly unackedIndex: string
+  readonly unackedMutex: string
+  /** Hash of ours: message id → starts counted (B17). */
+  readonly starts: string
+  /** List of ours: entries of `unacked` that nobody can read, moved out of the way. */
+  readonly unreadable: string
+  readonly bindingDeadlines: string
+  readonly #settings: BrokerSettings
+  readonly #steps = new Map<string, readonly string[]>()
+
+  constructor(settings: BrokerSettings) {
+    this.#settings = settings
+    this.unacked = settings.unackedKey
+    this.unackedIndex = settings.unackedIndexKey
+    this.unackedMutex = settings.unackedMutexKey
+    this.starts = `${settings.prefix}ct.starts`
+    this.unreadable = `${settings.unackedKey}${parkedSuffix}`
+    this.bindingDeadlines = `${settings.prefix}_kombu.binding_deadlines`
+  }
+
+  /** The lists of a queue, most urgent first. */
+  lists(queue: string): readonly string[] {
+    let lists = this.#steps.get(queue)
+    if (lists === undefined) {
+      const { prefix, sep, prioritySteps } = this.#settings
+      lists = prioritySteps.map((step) => (step === 0 ? prefix + queue : prefix + queue + sep + step))
+      // Bounded: reply queues come and go for ever.
+      if (this.#steps.size > 1000) this.#steps.clear()
+      this.#steps.set(queue, lists)
+    }
+    return lists
+  }
+
+  /** The list for a message: the largest step not above its priority, which is clamped to 0…9. */
+  list(queue: string, priority: number | undefined): string {
+    const lists = this.lists(queue)
+    if (priority === undefined || priority <= 0) return lists[0] as string
+    const { prioritySteps } = this.#settings
+    let index = 0
+    while (index + 1 < prioritySteps.length && (prioritySteps[index + 1] as number) <= Math.min(priority, 9)) index++
+    return lists[index] as string
+  }
+
+  parked(queue: string): string {
+    return this.#settings.prefix + queue + parkedSuffix
+  }
+
+  binding(exchange: string): string {
+    return `${this.#settings.prefix}_kombu.binding.${exchange}`
+  }
+
+  permanentBinding(exchange: string): string {
+    return `${this.#settings.prefix}_kombu.binding_permanent.${exchange}`
+  }
+
+  /** Channels a fanout message goes to; the second is kombu's before 5.4 behind Sentinel (D57-35). */
+  fanoutChannels(exchange: string, routingKey: string): readonly string[] {
+    const { fanoutPrefix, fanoutPatterns, fanoutCompat } = this.#settings
+    const tail = fanoutPatterns && routingKey !== '' ? `${exchange}/${routingKey}` : exchange
+    return fanoutCompat === undefined ? [fanoutPrefix + tail] : [fanoutPrefix + tail, fanoutCompat + tail]
+  }
+
+  /** Patterns to subscribe to; kombu replaces `#` alone, `*` is Redis' own and spans dots. */
+  fanoutPatterns(exchange: string, bindingKey: string): readonly string[] {
+    return this.fanoutChannels(escapeGlob(exchange), bindingKey.replaceAll('#', '*'))
+  }
+}
+
+/** Exchange names with glob characters must not match others. */
+function escapeGlob(name: string): string {
+  return name.replace(/[[\]?*\\^]/g, '\\$&')
+}
