@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PageRun, type PageRunOptions } from './page-run.ts'
 import type { Page, Step } from './page.ts'
 
@@ -26,7 +26,9 @@ export function describePages(
     }, timeout)
     it.each(page.steps.map((step) => [`${page.path}:${step.line} ${titleOf(step)}`, step] as const))(
       '%s',
-      async (_title, step) => run.step(step),
+      async (_title, step) => {
+        await expect(run.step(step)).resolves.toBeUndefined()
+      },
       timeout,
     )
   })
