@@ -4,8 +4,12 @@ import { describe, expect, it } from 'vitest'
 import { workspace } from './page.ts'
 
 const read = (path: string): string => readFileSync(join(workspace, path), 'utf8')
-const found = globSync(['*.md', 'packages/*/README.md', 'docs/**/*.md', 'tools/*/README.md'], { cwd: workspace }).sort()
-const texts = new Map(found.map((path) => [path, read(path).replaceAll(/^(\s*)(`{3,})[\s\S]*?^\s*\2\s*$/gm, '')]))
+const found = globSync(['*.md', 'packages/*/README.md', 'docs/**/*.md', 'tools/*/README.md'], {
+  cwd: workspace,
+}).sort()
+const texts = new Map(
+  found.map((path) => [path, read(path).replaceAll(/^(\s*)(`{3,})[\s\S]*?^\s*\2\s*$/gm, '')]),
+)
 
 /** GitHub's anchors of the headings of a page. */
 function anchorsOf(path: string): Set<string> {
@@ -23,17 +27,21 @@ function anchorsOf(path: string): Set<string> {
 /** Links within the repository, as `[path, anchor]` relative to its root. */
 function linksOf(path: string): (readonly [string, string | undefined])[] {
   const text = (texts.get(path) ?? '').replaceAll(/`[^`\n]*`/g, '')
-  return [...text.matchAll(/\]\((?!\w+:)([^)\s]+)\)|(?:src|href)="(?!\w+:)([^"]+)"/g)].map(([, markdown, html]) => {
-    const [file = '', anchor] = (markdown ?? html ?? '').split('#')
-    return [file === '' ? path : normalize(join(dirname(path), file)), anchor] as const
-  })
+  return [...text.matchAll(/\]\((?!\w+:)([^)\s]+)\)|(?:src|href)="(?!\w+:)([^"]+)"/g)].map(
+    ([, markdown, html]) => {
+      const [file = '', anchor] = (markdown ?? html ?? '').split('#')
+      return [file === '' ? path : normalize(join(dirname(path), file)), anchor] as const
+    },
+  )
 }
 
 describe('links', () => {
   it.each(found)('%s leads to files and headings that exist', (path) => {
     const broken = linksOf(path).flatMap(([file, anchor]) => {
       if (statSync(join(workspace, file), { throwIfNoEntry: false }) === undefined) return [file]
-      return anchor === undefined || !file.endsWith('.md') || anchorsOf(file).has(anchor) ? [] : [`${file}#${anchor}`]
+      return anchor === undefined || !file.endsWith('.md') || anchorsOf(file).has(anchor)
+        ? []
+        : [`${file}#${anchor}`]
     })
     expect(broken).toEqual([])
   })

@@ -45,12 +45,14 @@ export async function renderSettingsPage(): Promise<string> {
   const table = module.settingsTable
   const seen = new Set<string>()
   const bodies = sections.map(([file, title, remark]) => {
-    const rows = commentsIn(readFileSync(join(folder, `${file}-settings.ts`), 'utf8')).map(([name, meaning]) => {
-      const row = table[name]
-      if (row === undefined) throw new Error(`${file}-settings.ts: ${name} is not in the table`)
-      seen.add(name)
-      return renderRow(name, row, meaning)
-    })
+    const rows = commentsIn(readFileSync(join(folder, `${file}-settings.ts`), 'utf8')).map(
+      ([name, meaning]) => {
+        const row = table[name]
+        if (row === undefined) throw new Error(`${file}-settings.ts: ${name} is not in the table`)
+        seen.add(name)
+        return renderRow(name, row, meaning)
+      },
+    )
     return [
       `## ${title}`,
       '',
@@ -75,7 +77,7 @@ function introduction(count: number): string {
     `All ${count} settings: every one of Celery 5.7 under its name in camelCase (\`task_acks_late\` is \`taskAcksLate\`), and ct’s own.`,
     'Durations are **seconds**, as in Celery; a name that ends in `Ms` counts milliseconds. How to set them: [Configuration](../userguide/configuration.md).',
     '',
-    'A default in **bold** is ct’s own, with Celery’s behind it; `createApp({ defaults: \'celery\' })` gives Celery’s for all of them.',
+    "A default in **bold** is ct’s own, with Celery’s behind it; `createApp({ defaults: 'celery' })` gives Celery’s for all of them.",
     'A known setting is not a promise that every adapter reads it: [parity](../parity.md) says which features work.',
     '',
   ].join('\n')
@@ -83,18 +85,21 @@ function introduction(count: number): string {
 
 function renderRow(name: string, row: Row, meaning: string): string {
   const celery = format(row.default)
-  const value = row.ct === undefined || format(row.ct) === celery ? celery : `**${format(row.ct)}** (Celery: ${celery})`
-  const kind = row.oneOf === undefined ? row.kinds.join(' or ') : row.oneOf.map((one) => `\`${String(one)}\``).join(' or ')
+  const value =
+    row.ct === undefined || format(row.ct) === celery ? celery : `**${format(row.ct)}** (Celery: ${celery})`
+  const kind =
+    row.oneOf === undefined
+      ? row.kinds.join(' or ')
+      : row.oneOf.map((one) => `\`${String(one)}\``).join(' or ')
   const remarks = row.deprecated === undefined ? meaning : `${meaning} Deprecated: use ${row.deprecated}.`
   return `| \`${name}\` | ${cell(kind)}${row.nullable && row.oneOf === undefined ? ' or null' : ''} | ${cell(value)} | ${cell(remarks)} |`
 }
 
 /** `[name, first paragraph of its doc comment]` of each row in a table's source. */
 function commentsIn(source: string): (readonly [string, string])[] {
-  return [...source.matchAll(/\/\*\*((?:[^*]|\*(?!\/))*)\*\/\s*(\w+): setting[<(]/g)].map(([, comment = '', name = '']) => [
-    name,
-    comment.replaceAll(/\s*\n\s*\*\s?/g, ' ').trim(),
-  ])
+  return [...source.matchAll(/\/\*\*((?:[^*]|\*(?!\/))*)\*\/\s*(\w+): setting[<(]/g)].map(
+    ([, comment = '', name = '']) => [name, comment.replaceAll(/\s*\n\s*\*\s?/g, ' ').trim()],
+  )
 }
 
 function format(value: unknown): string {
