@@ -1,8 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { InvalidMessageError } from '../errors.ts'
 import type { DeliveryInfo, HeaderTable, MessageContent, MessageProperties } from '../message.ts'
-import { decodeJson, decodeUtf8, encodeJson } from '../serialization/index.ts'
-import { quote } from '../serialization/json-encoder.ts'
+import { decodeJson, decodeUtf8, encodeJson, jsonString as quote } from '../serialization/index.ts'
 import { isPlainObject } from './plain-object.ts'
 
 /** A message of the JSON-envelope transports (Redis, SQS, filesystem, SQL, memory; kombu/transport/virtual/base.py 5.7), opened. */

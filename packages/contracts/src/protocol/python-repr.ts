@@ -1,5 +1,13 @@
-import { isRawJson, PyDate, PyDateTime, PyDecimal, PyFloat, PyTime, PyUuid } from '../serialization/index.ts'
-import { pythonFloatRepr } from '../serialization/python-float.ts'
+import {
+  isRawJson,
+  PyDate,
+  PyDateTime,
+  PyDecimal,
+  PyFloat,
+  PyTime,
+  PyUuid,
+  pythonFloatRepr,
+} from '../serialization/index.ts'
 import { pythonIdentity } from './python-identity.ts'
 
 /** A JavaScript value as Python's `repr` would show its Python counterpart, for events and messages to people. */

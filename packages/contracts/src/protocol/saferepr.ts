@@ -1,6 +1,5 @@
 import { Buffer, isUtf8 } from 'node:buffer'
-import { isRawJson } from '../serialization/index.ts'
-import { decodeUtf8 } from '../serialization/json-decoder.ts'
+import { decodeUtf8, isRawJson } from '../serialization/index.ts'
 import { pythonIdentity } from './python-identity.ts'
 import { numberRepr, pyRepr, scalarRepr } from './python-repr.ts'
 
