@@ -1,6 +1,7 @@
 import type { Broker, CompressorRegistry, ResultBackend, SerializerRegistry } from '@ct/contracts'
 import type { Producer } from '../producer/index.ts'
-import type { ResultStore } from '../result/index.ts'
+import type { Control } from '../mailbox/index.ts'
+import type { ResultContext, ResultStore } from '../result/index.ts'
 import type { Queues, Router } from '../routing/index.ts'
 import type { TaskRegistry } from '../task/index.ts'
 import type { App } from './app.ts'
@@ -20,10 +21,15 @@ export interface AppContext {
   readonly router: Router
   readonly producer: Producer
   readonly results: ResultStore
+  /** What result handles are made with. */
+  readonly resultContext: ResultContext
   /** The configured broker; `AdapterError` when the URL's scheme belongs to no adapter. */
   readonly broker: Broker
+  /** For consuming; another than `broker` only with `brokerReadUrl`. */
+  readonly readBroker: Broker
   /** undefined: results are disabled. */
   readonly backend: ResultBackend | undefined
+  readonly control: Control
   readonly serializers: SerializerRegistry
   readonly compressors: CompressorRegistry
   readonly clock: LogicalClock

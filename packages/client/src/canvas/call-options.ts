@@ -1,6 +1,5 @@
 import type { SignatureSource } from '@ct/contracts'
-import type { RetryPolicy } from '../app/settings/index.ts'
-import type { Queue } from '../routing/index.ts'
+import type { Queue, RetryPolicy } from '../routing/index.ts'
 import type { AnySignature } from './signature.ts'
 
 /** A callback: a signature, a task, or a signature as data. */
@@ -34,7 +33,7 @@ export interface CallOptions {
   readonly linkError?: Callback | readonly Callback[] | undefined
   /** Retry publishing. Default `taskPublishRetry`. */
   readonly retry?: boolean | undefined
-  readonly retryPolicy?: RetryPolicy | undefined
+  readonly retryPolicy?: Partial<RetryPolicy> | undefined
   /** Milliseconds this publish may take. Default the setting `publishTimeoutMs`. */
   readonly publishTimeoutMs?: number | undefined
   /** Any text; default: a random UUID. */

@@ -1,5 +1,21 @@
+/** Room 1, second half: tasks, their options, what a handler is given. */
+export { ArgumentsError } from './arguments-error.ts'
+export { LocalTaskContext, localRequest } from './eager.ts'
+export { bindArguments, parametersOf } from './parameters.ts'
+export type { Kwargs, ParameterList } from './parameters.ts'
 export type { RegisteredTask } from './registered-task.ts'
-export type { TaskRetryOptions, TaskContext } from './task-context.ts'
+export { automaticRetry, prepareRetry } from './retry-control.ts'
+export type {
+  SchemaInput,
+  SchemaIssue,
+  SchemaOutput,
+  SchemaResult,
+  StandardSchema,
+} from './standard-schema.ts'
+export { TaskObject } from './task.ts'
+export type { Task, TaskDefinition } from './task.ts'
+export type { TaskContext, TaskRetryOptions } from './task-context.ts'
+export type { DefineTask } from './define-task.ts'
 export type { ErrorClass, ResolvedTaskOptions, TaskHooks, TaskOptions } from './task-options.ts'
+export { TaskRegistry } from './task-registry.ts'
 export type { TaskDeliveryInfo, TaskRequest } from './task-request.ts'
-export type { TaskRegistry } from './task-registry.ts'

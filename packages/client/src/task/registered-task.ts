@@ -1,3 +1,5 @@
+import type { EagerOutcome } from '../canvas/eager-outcome.ts'
+import type { SignatureCall } from '../canvas/signature.ts'
 import type { ResolvedTaskOptions } from './task-options.ts'
 import type { TaskContext } from './task-context.ts'
 
@@ -18,4 +20,7 @@ export interface RegisteredTask {
    * Throws `ArgumentsError` (`CT_ARGUMENTS`, `TypeError` on the wire) when they do not fit. May return a promise.
    */
   run(context: TaskContext, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): unknown
+
+  /** Runs it in this process, retries, callbacks and error callbacks included (TEST 16.1). */
+  runEagerly(call: SignatureCall): Promise<EagerOutcome>
 }

@@ -15,7 +15,7 @@ export interface TaskRetryOptions {
   readonly countdown?: number
   readonly eta?: Date | string
   /** For this retry only; undefined = the task's. */
-  readonly maxRetries?: number | null
+  readonly maxRetries?: number
   readonly queue?: string
   readonly priority?: number
   readonly timeLimit?: number | null

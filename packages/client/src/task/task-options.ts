@@ -6,7 +6,11 @@ export type ErrorClass = abstract new (...args: never[]) => unknown
 /** Hooks of a task (Celery's handlers). They may be asynchronous; the worker waits for them. */
 export interface TaskHooks {
   /** Before the body; throwing fails the task. */
-  readonly beforeStart?: (taskId: string, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => unknown
+  readonly beforeStart?: (
+    taskId: string,
+    args: readonly unknown[],
+    kwargs: Readonly<Record<string, unknown>>,
+  ) => unknown
   /** After the result was stored. */
   readonly onSuccess?: (
     value: unknown,
@@ -102,12 +106,17 @@ export interface TaskOptions extends TaskHooks {
   /** Length of the result's text in logs and events. Default 1024. */
   readonly resultreprMaxsize?: number
   /** Name shown in logs and monitors for this call. */
-  readonly shadowName?: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => string | undefined
+  readonly shadowName?: (
+    args: readonly unknown[],
+    kwargs: Readonly<Record<string, unknown>>,
+  ) => string | undefined
 }
 
 /** {@link TaskOptions} after defaults, settings and annotations; frozen. */
 export interface ResolvedTaskOptions extends TaskHooks {
-  readonly serializer: string
+  /** null: what a route says, else `taskSerializer`. */
+  readonly serializer: string | null
+  /** null: what a route says, else `taskCompression`. */
   readonly compression: string | null
   readonly rateLimit: string | number | null
   readonly timeLimit: number | null

@@ -10,13 +10,19 @@ export const beatSettings = {
   /** Longest beat sleep; 0 = scheduler default (300 s). */
   beatMaxLoopInterval: setting<number>('float', 0, { old: 'CELERYBEAT_MAX_LOOP_INTERVAL' }),
   /** Seconds without a scheduler pass after which that node stays silent; unset = from the loop interval, 0 = never. */
-  beatRemoteControlMaxTickAge: setting<number | null>('float', null, { old: 'CELERYBEAT_REMOTE_CONTROL_MAX_TICK_AGE' }),
+  beatRemoteControlMaxTickAge: setting<number | null>('float', null, {
+    old: 'CELERYBEAT_REMOTE_CONTROL_MAX_TICK_AGE',
+  }),
   /** Periodic entries. */
   beatSchedule: setting<Options>('dict', {}, { old: 'CELERYBEAT_SCHEDULE' }),
   /** File of the persistent scheduler. */
-  beatScheduleFilename: setting<string>('string', 'celerybeat-schedule', { old: 'CELERYBEAT_SCHEDULE_FILENAME' }),
+  beatScheduleFilename: setting<string>('string', 'celerybeat-schedule', {
+    old: 'CELERYBEAT_SCHEDULE_FILENAME',
+  }),
   /** Scheduler class. */
-  beatScheduler: setting<string>('string', 'celery.beat:PersistentScheduler', { old: 'CELERYBEAT_SCHEDULER' }),
+  beatScheduler: setting<string>('string', 'celery.beat:PersistentScheduler', {
+    old: 'CELERYBEAT_SCHEDULER',
+  }),
   /** Save the schedule after this many sends; 0 = only by time. */
   beatSyncEvery: setting<number>('int', 0, { old: 'CELERYBEAT_SYNC_EVERY' }),
   /** Daemon option of `ct beat`. */

@@ -14,7 +14,9 @@ export const brokerSettings = {
   /** Connect timeout, seconds. */
   brokerConnectionTimeout: setting<number | null>('float', 4, { nullable: true }),
   /** How alternates are cycled (`round-robin`, `shuffle`, function). */
-  brokerFailoverStrategy: setting<'round-robin' | 'shuffle' | ((servers: readonly string[]) => Iterable<string>) | null>(['string', 'function'], null),
+  brokerFailoverStrategy: setting<
+    'round-robin' | 'shuffle' | ((servers: readonly string[]) => Iterable<string>) | null
+  >(['string', 'function'], null),
   /** AMQP heartbeat, seconds. */
   brokerHeartbeat: setting<number | null>('float', 120, { nullable: true }),
   /** Checks per heartbeat interval. */

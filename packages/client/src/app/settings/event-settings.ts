@@ -19,7 +19,10 @@ export const eventSettings = {
   /** Exclusive monitor queues. */
   eventQueueExclusive: setting<boolean>('bool', true, { old: 'CELERY_EVENT_QUEUE_EXCLUSIVE' }),
   /** Idle life of monitor queues, seconds. */
-  eventQueueExpires: setting<number | null>('float', 60, { old: 'CELERY_EVENT_QUEUE_EXPIRES', nullable: true }),
+  eventQueueExpires: setting<number | null>('float', 60, {
+    old: 'CELERY_EVENT_QUEUE_EXPIRES',
+    nullable: true,
+  }),
   /** Prefix of monitor queue names. */
   eventQueuePrefix: setting<string>('string', 'celeryev', { old: 'CELERY_EVENT_QUEUE_PREFIX' }),
   /** TTL of events, seconds. */

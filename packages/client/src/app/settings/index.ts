@@ -46,4 +46,4 @@ export const settingsTable: Readonly<Record<SettingName, Setting<unknown>>> = {
   ...ctSettings,
 }
 
-export type { Options, RetryPolicy, Setting, SettingKind, TaskAnnotations } from './setting.ts'
+export type { Options, Setting, SettingKind, TaskAnnotations } from './setting.ts'

@@ -10,13 +10,24 @@ export const resultSettings = {
   /** Retry recoverable store errors. */
   resultBackendAlwaysRetry: setting<boolean>('bool', false, { old: 'CELERY_RESULT_BACKEND_ALWAYS_RETRY' }),
   /** First back-off, ms. */
-  resultBackendBaseSleepBetweenRetriesMs: setting<number>('int', 10, { old: 'CELERY_RESULT_BACKEND_BASE_SLEEP_BETWEEN_RETRIES_MS' }),
+  resultBackendBaseSleepBetweenRetriesMs: setting<number>('int', 10, {
+    old: 'CELERY_RESULT_BACKEND_BASE_SLEEP_BETWEEN_RETRIES_MS',
+  }),
   /** Retries. */
-  resultBackendMaxRetries: setting<number | null>('float', Infinity, { old: 'CELERY_RESULT_BACKEND_MAX_RETRIES', nullable: true }),
+  resultBackendMaxRetries: setting<number | null>('float', Infinity, {
+    old: 'CELERY_RESULT_BACKEND_MAX_RETRIES',
+    nullable: true,
+  }),
   /** Longest back-off, ms. */
-  resultBackendMaxSleepBetweenRetriesMs: setting<number>('int', 10_000, { old: 'CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS' }),
+  resultBackendMaxSleepBetweenRetriesMs: setting<number>('int', 10_000, {
+    old: 'CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS',
+  }),
   /** Store options (prefix, Sentinel, retry policy, visibility …). */
-  resultBackendTransportOptions: setting<Options>('dict', {}, { old: 'CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS' }),
+  resultBackendTransportOptions: setting<Options>(
+    'dict',
+    {},
+    { old: 'CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS' },
+  ),
   /** Client cache of results; −1 off, 0 unlimited. */
   resultCacheMax: setting<number>('int', -1, { old: 'CELERY_MAX_CACHED_RESULTS' }),
   /** Life of the keys of an open chord, seconds; unset = as results, 0 = never expires. */
@@ -32,7 +43,10 @@ export const resultSettings = {
   /** Legacy, of no effect. */
   resultExchangeType: setting<string>('string', 'direct', { old: 'CELERY_RESULT_EXCHANGE_TYPE' }),
   /** Life of results. */
-  resultExpires: setting<number | null>('float', 86_400, { old: 'CELERY_TASK_RESULT_EXPIRES', nullable: true }),
+  resultExpires: setting<number | null>('float', 86_400, {
+    old: 'CELERY_TASK_RESULT_EXPIRES',
+    nullable: true,
+  }),
   /** Store name, args, worker …. */
   resultExtended: setting<boolean>('bool', false, { old: 'CELERY_RESULT_EXTENDED' }),
   /** Life of a FAILURE document, seconds; unset = as results, 0 = never expires. */

@@ -11,5 +11,7 @@ export const securitySettings = {
   /** Private key file. */
   securityKey: setting<string | null>('string', null, { old: 'CELERY_SECURITY_KEY' }),
   /** Key password. */
-  securityKeyPassword: setting<string | Uint8Array | null>(['string', 'bytes'], null, { old: 'CELERY_SECURITY_KEY_PASSWORD' }),
+  securityKeyPassword: setting<string | Uint8Array | null>(['string', 'bytes'], null, {
+    old: 'CELERY_SECURITY_KEY_PASSWORD',
+  }),
 }

@@ -1,18 +1,6 @@
 /** Mapping of options that an adapter understands; its keys are the adapter's. */
 export type Options = Readonly<Record<string, unknown>>
 
-/** How publishing is retried; seconds (kombu's `Connection.ensure`). */
-export interface RetryPolicy {
-  /** null: for ever (ct bounds it by `publishTimeoutMs` all the same). Default 3. */
-  readonly maxRetries?: number | null
-  /** Wait before the first retry. Default 0. */
-  readonly intervalStart?: number
-  /** Added to the wait with each retry. Default 0.2. */
-  readonly intervalStep?: number
-  /** Longest wait. Default 1. */
-  readonly intervalMax?: number
-}
-
 /** Options of tasks by task name or `*`; a list is applied in order. */
 export type TaskAnnotations = Options | readonly Options[]
 

@@ -56,15 +56,23 @@ export const storeSettings = {
   /** Longest retry wait, seconds. */
   cosmosdbsqlMaxRetryWaitTime: setting<number>('int', 30),
   /** Mapping of Couchbase options. */
-  couchbaseBackendSettings: setting<Options | null>('dict', null, { old: 'CELERY_COUCHBASE_BACKEND_SETTINGS' }),
+  couchbaseBackendSettings: setting<Options | null>('dict', null, {
+    old: 'CELERY_COUCHBASE_BACKEND_SETTINGS',
+  }),
   /** Create result tables at start. */
   databaseCreateTablesAtSetup: setting<boolean>('bool', true),
   /** Function called with each engine. */
   databaseEngineCallback: setting<((engine: unknown) => void) | null>('function', null),
   /** Engine options, in Celery SQLAlchemy’s. */
-  databaseEngineOptions: setting<Options>('dict', { poolPrePing: true, poolRecycle: 3600 }, { old: 'CELERY_RESULT_ENGINE_OPTIONS' }),
+  databaseEngineOptions: setting<Options>(
+    'dict',
+    { poolPrePing: true, poolRecycle: 3600 },
+    { old: 'CELERY_RESULT_ENGINE_OPTIONS' },
+  ),
   /** New session per operation. */
-  databaseShortLivedSessions: setting<boolean>('bool', false, { old: 'CELERY_RESULT_DB_SHORT_LIVED_SESSIONS' }),
+  databaseShortLivedSessions: setting<boolean>('bool', false, {
+    old: 'CELERY_RESULT_DB_SHORT_LIVED_SESSIONS',
+  }),
   /** Table names, keys `task`, `group`. */
   databaseTableNames: setting<Options | null>('dict', null, { old: 'CELERY_RESULT_DB_TABLENAMES' }),
   /** Schemas, keys `task`, `group`. */
@@ -74,9 +82,13 @@ export const storeSettings = {
   /** Retries (3). */
   elasticsearchMaxRetries: setting<number | null>('int', null, { old: 'CELERY_ELASTICSEARCH_MAX_RETRIES' }),
   /** Retry time-outs (False). */
-  elasticsearchRetryOnTimeout: setting<boolean | null>('bool', null, { old: 'CELERY_ELASTICSEARCH_RETRY_ON_TIMEOUT' }),
+  elasticsearchRetryOnTimeout: setting<boolean | null>('bool', null, {
+    old: 'CELERY_ELASTICSEARCH_RETRY_ON_TIMEOUT',
+  }),
   /** Store metadata as text, not as JSON object. */
-  elasticsearchSaveMetaAsText: setting<boolean>('bool', true, { old: 'CELERY_ELASTICSEARCH_SAVE_META_AS_TEXT' }),
+  elasticsearchSaveMetaAsText: setting<boolean>('bool', true, {
+    old: 'CELERY_ELASTICSEARCH_SAVE_META_AS_TEXT',
+  }),
   /** Timeout, seconds (10). */
   elasticsearchTimeout: setting<number | null>('float', null, { old: 'CELERY_ELASTICSEARCH_TIMEOUT' }),
   /** Object prefix. */
@@ -90,7 +102,9 @@ export const storeSettings = {
   /** Mapping of MongoDB options. */
   mongodbBackendSettings: setting<Options | null>('dict', null, { old: 'CELERY_MONGODB_BACKEND_SETTINGS' }),
   /** TLS options of the Redis result store. */
-  redisBackendUseSsl: setting<boolean | Options | null>(['bool', 'dict'], null, { old: 'CELERY_REDIS_BACKEND_USE_SSL' }),
+  redisBackendUseSsl: setting<boolean | Options | null>(['bool', 'dict'], null, {
+    old: 'CELERY_REDIS_BACKEND_USE_SSL',
+  }),
   /** Database number of the result store. */
   redisDb: setting<number | null>('int', null, { old: 'CELERY_REDIS_DB' }),
   /** Host (localhost). */
@@ -104,11 +118,16 @@ export const storeSettings = {
   /** Retry once on timeout. */
   redisRetryOnTimeout: setting<boolean>('bool', false, { old: 'CELERY_REDIS_RETRY_ON_TIMEOUT' }),
   /** Connect timeout, seconds. */
-  redisSocketConnectTimeout: setting<number | null>('float', null, { old: 'CELERY_REDIS_SOCKET_CONNECT_TIMEOUT' }),
+  redisSocketConnectTimeout: setting<number | null>('float', null, {
+    old: 'CELERY_REDIS_SOCKET_CONNECT_TIMEOUT',
+  }),
   /** TCP keep-alive. */
   redisSocketKeepalive: setting<boolean>('bool', false, { old: 'CELERY_REDIS_SOCKET_KEEPALIVE' }),
   /** Read/write timeout, seconds. */
-  redisSocketTimeout: setting<number | null>('float', 120, { old: 'CELERY_REDIS_SOCKET_TIMEOUT', nullable: true }),
+  redisSocketTimeout: setting<number | null>('float', 120, {
+    old: 'CELERY_REDIS_SOCKET_TIMEOUT',
+    nullable: true,
+  }),
   /** User name. */
   redisUsername: setting<string | null>('string', null, { old: 'CELERY_REDIS_USERNAME' }),
   /** Key id. */

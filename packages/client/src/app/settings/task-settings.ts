@@ -1,7 +1,7 @@
 /** Settings of tasks: defaults, routing, publishing (celery/app/defaults.py 5.7). Durations are seconds unless the name says otherwise. */
 import { setting } from './setting.ts'
-import type { RetryPolicy, TaskAnnotations } from './setting.ts'
-import type { TaskQueues, TaskRoutes } from '../../routing/index.ts'
+import type { TaskAnnotations } from './setting.ts'
+import type { RetryPolicy, TaskQueues, TaskRoutes } from '../../routing/index.ts'
 
 export const taskSettings = {
   /** Acknowledge after execution. */
@@ -9,11 +9,16 @@ export const taskSettings = {
   /** Acknowledge failures. */
   taskAcksOnFailure: setting<boolean | null>('bool', null, { old: 'CELERY_ACKS_ON_FAILURE' }),
   /** Acknowledge failures and hard time-outs (late acks). */
-  taskAcksOnFailureOrTimeout: setting<boolean>('bool', true, { old: 'CELERY_ACKS_ON_FAILURE_OR_TIMEOUT', deprecated: 'taskAcksOnFailure and taskAcksOnTimeout' }),
+  taskAcksOnFailureOrTimeout: setting<boolean>('bool', true, {
+    old: 'CELERY_ACKS_ON_FAILURE_OR_TIMEOUT',
+    deprecated: 'taskAcksOnFailure and taskAcksOnTimeout',
+  }),
   /** Acknowledge hard time-outs. */
   taskAcksOnTimeout: setting<boolean | null>('bool', null, { old: 'CELERY_ACKS_ON_TIMEOUT' }),
   /** Error callbacks also on chord header tasks. */
-  taskAllowErrorCbOnChordHeader: setting<boolean>('bool', false, { old: 'CELERY_ALLOW_ERROR_CB_ON_CHORD_HEADER' }),
+  taskAllowErrorCbOnChordHeader: setting<boolean>('bool', false, {
+    old: 'CELERY_ALLOW_ERROR_CB_ON_CHORD_HEADER',
+  }),
   /** Run tasks in the caller. */
   taskAlwaysEager: setting<boolean>('bool', false, { old: 'CELERY_ALWAYS_EAGER' }),
   /** Changes options of tasks from configuration: by name, `*` for all. */
@@ -21,13 +26,19 @@ export const taskSettings = {
   /** Default body compression. */
   taskCompression: setting<string | null>('string', null, { old: 'CELERY_MESSAGE_COMPRESSION' }),
   /** Exchange type of auto-created queues. */
-  taskCreateMissingQueueExchangeType: setting<string | null>('string', null, { old: 'CELERY_CREATE_MISSING_QUEUE_EXCHANGE_TYPE' }),
+  taskCreateMissingQueueExchangeType: setting<string | null>('string', null, {
+    old: 'CELERY_CREATE_MISSING_QUEUE_EXCHANGE_TYPE',
+  }),
   /** `classic` or `quorum` for auto-created queues. */
-  taskCreateMissingQueueType: setting<'classic' | 'quorum'>('string', 'classic', { old: 'CELERY_CREATE_MISSING_QUEUE_TYPE' }),
+  taskCreateMissingQueueType: setting<'classic' | 'quorum'>('string', 'classic', {
+    old: 'CELERY_CREATE_MISSING_QUEUE_TYPE',
+  }),
   /** Create unknown queues. */
   taskCreateMissingQueues: setting<boolean>('bool', true, { old: 'CELERY_CREATE_MISSING_QUEUES' }),
   /** 2 persistent, 1 transient. */
-  taskDefaultDeliveryMode: setting<1 | 2 | 'transient' | 'persistent'>(['int', 'string'], 2, { old: 'CELERY_DEFAULT_DELIVERY_MODE' }),
+  taskDefaultDeliveryMode: setting<1 | 2 | 'transient' | 'persistent'>(['int', 'string'], 2, {
+    old: 'CELERY_DEFAULT_DELIVERY_MODE',
+  }),
   /** Default exchange; unset = default queue name. */
   taskDefaultExchange: setting<string | null>('string', null, { old: 'CELERY_DEFAULT_EXCHANGE' }),
   /** Type of the default exchange. */
@@ -37,9 +48,13 @@ export const taskSettings = {
   /** Default queue. */
   taskDefaultQueue: setting<string>('string', 'celery', { old: 'CELERY_DEFAULT_QUEUE' }),
   /** `classic` or `quorum` for the default queue. */
-  taskDefaultQueueType: setting<'classic' | 'quorum'>('string', 'classic', { old: 'CELERY_DEFAULT_QUEUE_TYPE' }),
+  taskDefaultQueueType: setting<'classic' | 'quorum'>('string', 'classic', {
+    old: 'CELERY_DEFAULT_QUEUE_TYPE',
+  }),
   /** Rate limit for all tasks. */
-  taskDefaultRateLimit: setting<string | number | null>(['string', 'float'], null, { old: 'CELERY_DEFAULT_RATE_LIMIT' }),
+  taskDefaultRateLimit: setting<string | number | null>(['string', 'float'], null, {
+    old: 'CELERY_DEFAULT_RATE_LIMIT',
+  }),
   /** Default key; unset = default queue name. */
   taskDefaultRoutingKey: setting<string | null>('string', null, { old: 'CELERY_DEFAULT_ROUTING_KEY' }),
   /** Eager calls raise. */
@@ -48,18 +63,25 @@ export const taskSettings = {
   taskIgnoreResult: setting<boolean>('bool', false, { old: 'CELERY_IGNORE_RESULT' }),
   /** Children take the parent priority. */
   taskInheritParentPriority: setting<boolean>('bool', false, { old: 'CELERY_INHERIT_PARENT_PRIORITY' }),
-  /** Message protocol, 1 or 2. */
-  taskProtocol: setting<1 | 2>('int', 2, { old: 'CELERY_TASK_PROTOCOL' }),
+  /** Message protocol. ct writes 2 only, and reads 1 too. */
+  taskProtocol: setting<1 | 2>('int', 2, { old: 'CELERY_TASK_PROTOCOL', oneOf: [2] }),
   /** Retry publishing. */
   taskPublishRetry: setting<boolean>('bool', true, { old: 'CELERY_TASK_PUBLISH_RETRY' }),
   /** How publishing is retried; durations in seconds. */
-  taskPublishRetryPolicy: setting<RetryPolicy>('dict', { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 }, { old: 'CELERY_TASK_PUBLISH_RETRY_POLICY' }),
+  taskPublishRetryPolicy: setting<Partial<RetryPolicy>>(
+    'dict',
+    { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 },
+    { old: 'CELERY_TASK_PUBLISH_RETRY_POLICY' },
+  ),
   /** `x-max-priority` for queues without it. */
   taskQueueMaxPriority: setting<number | null>('int', null, { old: 'CELERY_QUEUE_MAX_PRIORITY' }),
   /** Queues to consume and route to. */
   taskQueues: setting<TaskQueues | null>(['dict', 'list'], null, { old: 'CELERY_QUEUES' }),
   /** Requeue when the child process dies (late ack). */
-  taskRejectOnWorkerLost: setting<boolean | null>('bool', null, { old: 'CELERY_REJECT_ON_WORKER_LOST', ct: true }),
+  taskRejectOnWorkerLost: setting<boolean | null>('bool', null, {
+    old: 'CELERY_REJECT_ON_WORKER_LOST',
+    ct: true,
+  }),
   /** Rebuild remote tracebacks on raise. */
   taskRemoteTracebacks: setting<boolean>('bool', false, { old: 'CELERY_REMOTE_TRACEBACKS' }),
   /** Depth of the printable arguments. */
@@ -77,7 +99,9 @@ export const taskSettings = {
   /** Store results of eager runs. */
   taskStoreEagerResult: setting<boolean>('bool', false, { old: 'CELERY_STORE_EAGER_RESULT' }),
   /** Store errors of ignored results. */
-  taskStoreErrorsEvenIfIgnored: setting<boolean>('bool', false, { old: 'CELERY_STORE_ERRORS_EVEN_IF_IGNORED' }),
+  taskStoreErrorsEvenIfIgnored: setting<boolean>('bool', false, {
+    old: 'CELERY_STORE_ERRORS_EVEN_IF_IGNORED',
+  }),
   /** Default hard limit, seconds. */
   taskTimeLimit: setting<number | null>('float', null, { old: 'CELERYD_TASK_TIME_LIMIT' }),
   /** Store STARTED. */

@@ -5,15 +5,21 @@ export const workerSettings = {
   /** Agent class started with the consumer. */
   workerAgent: setting<string | null>('string', null, { old: 'CELERYD_AGENT' }),
   /** Autoscaler class. */
-  workerAutoscaler: setting<string>('string', 'celery.worker.autoscale:Autoscaler', { old: 'CELERYD_AUTOSCALER' }),
+  workerAutoscaler: setting<string>('string', 'celery.worker.autoscale:Autoscaler', {
+    old: 'CELERYD_AUTOSCALER',
+  }),
   /** Cancel late-ack tasks when the broker is lost. */
-  workerCancelLongRunningTasksOnConnectionLoss: setting<boolean>('bool', false, { old: 'CELERYD_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS' }),
+  workerCancelLongRunningTasksOnConnectionLoss: setting<boolean>('bool', false, {
+    old: 'CELERYD_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS',
+  }),
   /** Slots; unset = 50 in the async pool, CPUs otherwise (with `defaults: celery` always CPUs). */
   workerConcurrency: setting<number | 'auto' | null>(['int', 'string'], null, { old: 'CELERYD_CONCURRENCY' }),
   /** Consumer class. */
   workerConsumer: setting<string>('string', 'celery.worker.consumer:Consumer', { old: 'CELERYD_CONSUMER' }),
   /** Skip redelivered tasks already successful. */
-  workerDeduplicateSuccessfulTasks: setting<boolean>('bool', false, { old: 'CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS' }),
+  workerDeduplicateSuccessfulTasks: setting<boolean>('bool', false, {
+    old: 'CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS',
+  }),
   /** Adapt QoS and delays to quorum queues. */
   workerDetectQuorumQueues: setting<boolean>('bool', true, { old: 'CELERYD_DETECT_QUORUM_QUEUES' }),
   /** Own direct queue per worker. */
@@ -23,11 +29,15 @@ export const workerSettings = {
   /** Ignore rate limits. */
   workerDisableRateLimits: setting<boolean>('bool', false, { old: 'CELERY_DISABLE_RATE_LIMITS' }),
   /** Lower prefetch after reconnect. */
-  workerEnablePrefetchCountReduction: setting<boolean>('bool', true, { old: 'CELERYD_ENABLE_PREFETCH_COUNT_REDUCTION' }),
+  workerEnablePrefetchCountReduction: setting<boolean>('bool', true, {
+    old: 'CELERYD_ENABLE_PREFETCH_COUNT_REDUCTION',
+  }),
   /** Control queue on. */
   workerEnableRemoteControl: setting<boolean>('bool', true, { old: 'CELERY_ENABLE_REMOTE_CONTROL' }),
   /** Soft shutdown also when idle. */
-  workerEnableSoftShutdownOnIdle: setting<boolean>('bool', false, { old: 'CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE' }),
+  workerEnableSoftShutdownOnIdle: setting<boolean>('bool', false, {
+    old: 'CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE',
+  }),
   /** Ceiling of prefetch raised by ETA tasks. */
   workerEtaTaskLimit: setting<number | null>('int', null, { old: 'CELERYD_ETA_TASK_LIMIT' }),
   /** Replace root logger handlers. */
@@ -37,7 +47,9 @@ export const workerSettings = {
   /** Time format of log lines. */
   workerLogDatefmt: setting<string | null>('string', null, { old: 'CELERYD_LOG_DATEFMT' }),
   /** Log line format. */
-  workerLogFormat: setting<string>('string', '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s', { old: 'CELERYD_LOG_FORMAT' }),
+  workerLogFormat: setting<string>('string', '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s', {
+    old: 'CELERYD_LOG_FORMAT',
+  }),
   /** Seconds to wait for a late result of a lost child. */
   workerLostWait: setting<number>('float', 10, { old: 'CELERYD_WORKER_LOST_WAIT' }),
   /** KiB before a child is replaced. */
@@ -69,7 +81,11 @@ export const workerSettings = {
   /** Time format of log lines inside tasks. */
   workerTaskLogDatefmt: setting<string | null>('string', null, { old: 'CELERYD_TASK_LOG_DATEFMT' }),
   /** Log line format inside tasks. */
-  workerTaskLogFormat: setting<string>('string', '[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s', { old: 'CELERYD_TASK_LOG_FORMAT' }),
+  workerTaskLogFormat: setting<string>(
+    'string',
+    '[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s',
+    { old: 'CELERYD_TASK_LOG_FORMAT' },
+  ),
   /** Timer class. */
   workerTimer: setting<string | null>('string', null, { old: 'CELERYD_TIMER' }),
   /** ETA timer resolution, seconds. */

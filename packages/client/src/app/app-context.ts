@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Adapter, Broker, Compressor, ResultBackend, Serializer } from '@ct/contracts'
+import { ClosedError, CompressorRegistry, ConfigurationError, SerializerRegistry } from '@ct/contracts'
+import { runningTask } from '../canvas/index.ts'
+import { resolveBackend, resolveBroker } from '../connection/index.ts'
+import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
+import { EventDispatcher } from '../events/index.ts'
+import { Control } from '../mailbox/index.ts'
+import { Producer } from '../producer/index.ts'
+import { ResultStore } from '../result/index.ts'
+import type { ResultContext } from '../result/index.ts'
+import { Queues, Router } from '../routing/index.ts'
+import { TaskRegistry } from '../task/index.ts'
+import type { App } from './app.ts'
+import { backendAdapterOptions, brokerAdapterOptions, brokerSource } from './broker-source.ts'
+import type { AppContext } from './context.ts'
+import { LogicalClock } from './logical-clock.ts'
+import type { Logger } from './logger.ts'
+import type { Configuration } from './settings/configuration.ts'
+import type { Settings } from './settings/index.ts'
+
+export interface AppParts {
+  readonly broker: BrokerSource | undefined
+  readonly backend: BackendSource | undefined
+  readonly adapters: readonly Adapter[]
+  readonly discover: DiscoverAdapter | undefined
+  readonly serializers: readonly Serializer[]
+  readonly compressors: readonly Compressor[]
+  readonly logger: Logger
+  readonly now: () => number
+}
+
+/** The parts of one app, each made when it is first asked for: making an app opens and reads nothing (APP-1). */
+export class AppServices implements AppContext {
+  readonly app: App
+  readonly tasks: TaskRegistry = new TaskRegistry()
+  readonly serializers: SerializerRegistry
+  readonly compressors: CompressorRegistry
+  readonly clock: LogicalClock = new LogicalClock()
+  readonly logger: Logger
+  readonly hostname: string = hostname()
+  readonly origin: string = `gen${process.pid}@${this.hostname}`
+  readonly oid: string = randomUUID()
+  readonly now: () => number
+  readonly #configuration: Configuration
+  readonly #parts: AppParts
+  #queues: Queues | undefined
+  #router: Router | undefined
+  #broker: Broker | undefined
+  #readBroker: Broker | undefined
+  #backend: ResultBackend | null | undefined
+  #producer: Producer | undefined
+  #results: ResultStore | undefined
+  #resultContext: ResultContext | undefined
+  #control: Control | undefined
+  #events: EventDispatcher | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(app: App, configuration: Configuration, parts: AppParts) {
+    this.app = app
+    this.#configuration = configuration
+    this.#parts = parts
+    this.serializers = new SerializerRegistry(parts.serializers)
+    this.compressors = new CompressorRegistry(parts.compressors)
+    this.logger = parts.logger
+    this.now = parts.now
+  }
+
+  get settings(): Settings {
+    return this.#configuration.settings
+  }
+
+  get defaults(): 'ct' | 'celery' {
+    return this.#configuration.defaults
+  }
+
+  get queues(): Queues {
+    return (this.#queues ??= new Queues(this.settings))
+  }
+
+  get router(): Router {
+    return (this.#router ??= new Router(this.queues, this.settings))
+  }
+
+  get broker(): Broker {
+    return (this.#broker ??= this.#resolveBroker('write'))
+  }
+
+  get readBroker(): Broker {
+    if (this.#parts.broker !== undefined || this.settings.brokerReadUrl === null) return this.broker
+    return (this.#readBroker ??= this.#resolveBroker('read'))
+  }
+
+  get backend(): ResultBackend | undefined {
+    if (this.#backend === undefined) {
+      const source = this.#parts.backend ?? this.settings.resultBackend
+      this.#backend =
+        source === null || source === 'disabled://' || source === 'disabled'
+          ? null
+          : resolveBackend(source, {
+              adapters: this.#parts.adapters,
+              discover: this.#parts.discover,
+              options: backendAdapterOptions(this.settings),
+            })
+    }
+    return this.#backend ?? undefined
+  }
+
+  get producer(): Producer {
+    this.#assertOpen()
+    return (this.#producer ??= new Producer({
+      broker: () => this.broker,
+      settings: this.settings,
+      onSent: (event) => this.#sentEvents().send('task-sent', event),
+    }))
+  }
+
+  get results(): ResultStore {
+    return (this.#results ??= new ResultStore({
+      backend: () => this.backend,
+      serializers: this.serializers,
+      compressors: this.compressors,
+      settings: this.settings,
+      now: this.now,
+      warn: (message) => this.logger.warn(message),
+    }))
+  }
+
+  get resultContext(): ResultContext {
+    return (this.#resultContext ??= {
+      store: this.results,
+      control: () => this.control,
+      assertMayWait,
+    })
+  }
+
+  get control(): Control {
+    this.#assertOpen()
+    return (this.#control ??= new Control({
+      broker: () => this.broker,
+      producer: this.producer,
+      serializers: this.serializers,
+      clock: this.clock,
+      oid: this.oid,
+      settings: this.settings,
+      now: this.now,
+      warn: (message) => this.logger.warn(message),
+      queues: () => this.queues.consumeFrom.keys(),
+    }))
+  }
+
+  /** Which settings may still change: once something is connected, only what concerns single tasks. */
+  assertMayChange(names: readonly string[]): void {
+    if (this.#producer === undefined && this.#results === undefined) return
+    const late = names.filter((name) => !name.startsWith('task') || name.startsWith('taskPublish'))
+    if (late.length === 0) return
+    throw new ConfigurationError(
+      `${late.join(', ')} cannot be changed any more: the app has begun to send or to read results. Configure it before.`,
+    )
+  }
+
+  /** After a change of settings: what was computed from them is computed again. */
+  forgetSettings(): void {
+    this.#queues = undefined
+    this.#router = undefined
+    if (this.#producer !== undefined || this.#results !== undefined) return
+    this.#broker = undefined
+    this.#readBroker = undefined
+    this.#backend = undefined
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    await this.#events?.close()
+    await this.#producer?.close()
+    await this.#results?.close()
+    // What came in as an object may serve others too: whoever made it closes it.
+    if (this.#parts.broker === undefined)
+      await Promise.all([this.#broker?.close(), this.#readBroker?.close()])
+    if (this.#parts.backend === undefined) await this.#backend?.close()
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new ClosedError('The app was closed: it sends nothing any more.')
+  }
+
+  #resolveBroker(purpose: 'read' | 'write'): Broker {
+    const { settings } = this
+    return resolveBroker(brokerSource(this.#parts.broker, settings, purpose), {
+      adapters: this.#parts.adapters,
+      discover: this.#parts.discover,
+      options: brokerAdapterOptions(settings),
+      failoverStrategy: settings.brokerFailoverStrategy as never,
+    })
+  }
+
+  #sentEvents(): EventDispatcher {
+    return (this.#events ??= new EventDispatcher({
+      broker: () => this.broker,
+      publish: (message) => this.producer.publish(message),
+      serializers: this.serializers,
+      clock: this.clock,
+      hostname: this.origin,
+      settings: this.settings,
+      now: this.now,
+      warn: (message) => this.logger.warn(message),
+    }))
+  }
+}
+
+/** RES-12: a task that waits for another may wait for one that has no slot to run in. */
+function assertMayWait(): void {
+  const running = runningTask()
+  if (running === undefined || running.context.request.isEager || running.context.request.calledDirectly)
+    return
+  throw new ConfigurationError(
+    `Task ${running.context.name} waits for the result of another task: that can block a worker for ever. Use a chain or chord, or get({ disableSyncSubtasks: false }).`,
+  )
+}

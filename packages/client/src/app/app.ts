@@ -1,0 +1,357 @@
+import type { Adapter, Compressor, Serializer } from '@ct/contracts'
+import { ConfigurationError } from '@ct/contracts'
+import {
+  currentTask,
+  prepareTask,
+  publishTask,
+  publishTasks,
+  resultHandle,
+  signatureFromDict,
+  TaskSignature,
+  toSignatureOptions,
+} from '../canvas/index.ts'
+import type { AnySignature, ApplyOptions, CallOptions, HandleOf, Signature } from '../canvas/index.ts'
+import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
+import type { Control } from '../mailbox/index.ts'
+import { AsyncResult, restoreGroup } from '../result/index.ts'
+import type { GroupResult } from '../result/index.ts'
+import { TaskObject } from '../task/index.ts'
+import type { DefineTask, RegisteredTask, TaskContext, TaskDefinition, TaskRegistry } from '../task/index.ts'
+import { AppServices } from './app-context.ts'
+import type { AppContext } from './context.ts'
+import { createConsoleLogger } from './logger.ts'
+import type { Logger } from './logger.ts'
+import { generatedTaskName } from './naming.ts'
+import { Configuration } from './settings/configuration.ts'
+import type { Settings, SettingsInput } from './settings/index.ts'
+import { settingsAsText } from './settings/setting-display.ts'
+import { settingsFromEnvironment, settingsFromObject } from './settings/setting-sources.ts'
+import type { ConfigSourceOptions, Environment } from './settings/setting-sources.ts'
+
+/** What an app is made from: its parts, and any setting by its camelCase name. */
+export interface AppOptions extends SettingsInput {
+  /** Prefix of generated task names (Celery's main name). */
+  readonly name?: string | undefined
+  /** What an adapter made, or a URL; several to fail over between. Default `brokerUrl`. */
+  readonly broker?: BrokerSource | undefined
+  /** What an adapter made, or a URL. Default `resultBackend`; neither: results are disabled. */
+  readonly backend?: BackendSource | undefined
+  /** Adapters that may own the URLs' schemes. */
+  readonly adapters?: readonly Adapter[] | undefined
+  /** Finds an adapter that is not among `adapters`; `@ct/core` looks among the installed packages. */
+  readonly discover?: DiscoverAdapter | undefined
+  /** Serializers besides json. */
+  readonly serializers?: readonly Serializer[] | undefined
+  /** Compressors besides those of Node. */
+  readonly compressors?: readonly Compressor[] | undefined
+  /** `celery`: Celery's defaults where ct's own differ. Default `ct`. */
+  readonly defaults?: 'ct' | 'celery' | undefined
+  readonly logger?: Logger | undefined
+  /** Milliseconds since 1970; for tests. */
+  readonly now?: (() => number) | undefined
+  /** Default `process.env`; four variables are read: `CELERY_BROKER_URL` and the like (APP-27). */
+  readonly environment?: Environment | undefined
+}
+
+/** Options of `sendTask`. */
+export interface SendTaskOptions extends CallOptions {
+  readonly args?: readonly unknown[] | undefined
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * An application: tasks, settings, one connection to the broker and one to the result store, each made when first needed. Made by
+ * `createApp`. There is no global one.
+ */
+export class App {
+  readonly name: string | undefined
+  readonly #configuration: Configuration
+  readonly #services: AppServices
+
+  constructor(options: AppOptions = {}) {
+    const {
+      name,
+      broker,
+      backend,
+      adapters,
+      discover,
+      serializers,
+      compressors,
+      defaults,
+      logger,
+      now,
+      environment,
+      ...settings
+    } = options
+    if (defaults !== undefined && defaults !== 'ct' && defaults !== 'celery') {
+      throw new ConfigurationError(`defaults must be "ct" or "celery"; it is ${JSON.stringify(defaults)}.`)
+    }
+    this.name = name
+    this.#configuration = new Configuration(
+      {
+        ...settings,
+        // URLs are settings; the environment then wins over them as over every other source.
+        ...(typeof broker === 'string' ? { brokerUrl: broker } : {}),
+        ...(typeof backend === 'string' ? { resultBackend: backend } : {}),
+      },
+      { defaults: defaults ?? 'ct', environment: environment ?? process.env },
+    )
+    this.#services = new AppServices(this, this.#configuration, {
+      broker: typeof broker === 'string' ? undefined : broker,
+      backend: typeof backend === 'string' ? undefined : backend,
+      adapters: adapters ?? [],
+      discover,
+      serializers: serializers ?? [],
+      compressors: compressors ?? [],
+      logger: logger ?? createConsoleLogger(),
+      now: now ?? Date.now,
+    })
+    this.task = this.#defineTask.bind(this) as DefineTask
+    this.#warnOfDeprecated()
+  }
+
+  /** What the app is made of; for workers, beat and tools. */
+  get context(): AppContext {
+    return this.#services
+  }
+
+  /** Resolved and frozen; see {@link configure}. */
+  get settings(): Settings {
+    return this.#configuration.settings
+  }
+
+  get tasks(): TaskRegistry {
+    return this.#services.tasks
+  }
+
+  /** Remote control of workers. */
+  get control(): Control {
+    return this.#services.control
+  }
+
+  /** The task this code runs in, if any. */
+  get currentTask(): TaskContext | undefined {
+    return currentTask()
+  }
+
+  /**
+   * Defines and registers a task.
+   *
+   * ```ts
+   * const add = app.task('proj.add', (x: number, y: number) => x + y)
+   * const fetchPage = app.task('proj.fetch', { bind: true, maxRetries: 5 }, async (task, url: string) => …)
+   * ```
+   * The name defaults to `<app name>.<function name>`. Errors: `CT_CONFIGURATION`, `CT_ALREADY_REGISTERED`.
+   */
+  readonly task: DefineTask
+
+  #defineTask(...given: readonly unknown[]): TaskObject {
+    const name = typeof given[0] === 'string' ? given[0] : undefined
+    const rest = name === undefined ? given : given.slice(1)
+    const fn = rest.at(-1)
+    if (typeof fn !== 'function') {
+      throw new ConfigurationError('app.task() needs a function: app.task("proj.add", (x, y) => x + y).')
+    }
+    const definition = (rest.length > 1 ? rest[0] : {}) as TaskDefinition
+    const taskName = name ?? definition.name ?? generatedTaskName(this.name, fn)
+    if (taskName === '') throw new ConfigurationError('A task name must not be empty.')
+    const task = new TaskObject(this, taskName, definition, fn as (...args: readonly unknown[]) => unknown)
+    this.tasks.register(task)
+    return task
+  }
+
+  /** Registers a task that was made elsewhere. */
+  registerTask<T extends RegisteredTask>(task: T): T {
+    this.tasks.register(task)
+    return task
+  }
+
+  /**
+   * Sends a task by name; it need not be known here (APP-64). Eager mode does not apply. Unless said, the worker's task decides
+   * whether the result is ignored. Errors: as `Task.applyAsync`.
+   */
+  sendTask<R = unknown>(name: string, options: SendTaskOptions = {}): Promise<AsyncResult<R>> {
+    const { args = [], kwargs = {}, ...call } = options
+    return publishTask(this.context, {
+      task: name,
+      args,
+      kwargs,
+      options: toSignatureOptions(call),
+      signal: call.signal,
+      byName: true,
+    }).then((result) => resultHandle(this.context, result) as AsyncResult<R>)
+  }
+
+  /**
+   * Sends many signatures in one step where the broker can: thousands in a call. Resolves to their handles, in order. When some were
+   * not taken it rejects with `PublishError` (`CT_PUBLISH`), `details.failures` says which; the others are sent.
+   */
+  async sendMany<const S extends readonly AnySignature[]>(
+    signatures: S,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<{ -readonly [I in keyof S]: HandleOf<S[I]> }> {
+    const { context } = this
+    const eager = context.settings.taskAlwaysEager
+    const handles: unknown[] = Array.from({ length: signatures.length })
+    const prepared: ReturnType<typeof prepareTask>[] = []
+    const others: Promise<unknown>[] = []
+    signatures.forEach((signature, index) => {
+      if (eager || !(signature instanceof TaskSignature)) {
+        others.push(
+          signature.applyAsync({ signal: options.signal }).then((handle) => {
+            handles[index] = handle
+          }),
+        )
+        return
+      }
+      const { task, args, kwargs } = signature as TaskSignature
+      const own = signature.options as Readonly<Record<string, unknown>>
+      let given: Readonly<Record<string, unknown>> | undefined
+      for (const _ in own) given = own
+      const one = prepareTask(context, { task, args, kwargs, options: given })
+      prepared.push(one)
+      handles[index] = resultHandle(context, one.result)
+    })
+    await Promise.all([publishTasks(context, prepared, options), ...others])
+    return handles as { -readonly [I in keyof S]: HandleOf<S[I]> }
+  }
+
+  /** A signature of a task by name, known here or not; or from how one travels. */
+  signature<R = unknown>(
+    name: string,
+    options?: SendTaskOptions & { readonly immutable?: boolean },
+  ): Signature<readonly unknown[], R>
+  signature(dict: object): AnySignature
+  signature(source: unknown, options: SendTaskOptions & { readonly immutable?: boolean } = {}): unknown {
+    if (typeof source !== 'string') return signatureFromDict(this, source)
+    const { args, kwargs, immutable, ...call } = options as ApplyOptions &
+      SendTaskOptions & { readonly immutable?: boolean }
+    return new TaskSignature({
+      app: this,
+      task: source,
+      args,
+      kwargs,
+      options: toSignatureOptions(call),
+      immutable,
+    })
+  }
+
+  /** A handle of a task's result by its id. */
+  asyncResult<R = unknown>(taskId: string): AsyncResult<R> {
+    return new AsyncResult<R>(taskId, this.context.resultContext)
+  }
+
+  /** The handle of a saved group (`GroupResult.save`), or undefined. */
+  async groupResult<R = unknown>(groupId: string): Promise<GroupResult<R> | undefined> {
+    return (await restoreGroup(groupId, this.context.resultContext)) as GroupResult<R> | undefined
+  }
+
+  /**
+   * Changes settings. Before something was sent or read everything may change, after that only settings that begin with
+   * `task` (routes, queues, eager mode, defaults of tasks). Errors: `CT_CONFIGURATION`.
+   */
+  configure(changes: SettingsInput): this {
+    this.#services.assertMayChange(Object.keys(changes))
+    this.#configuration.update(changes)
+    this.#changed()
+    return this
+  }
+
+  /**
+   * Settings from an object or module. Names may be camelCase, lower_case, or UPPER_CASE as before Celery 4, not mixed; with
+   * `namespace` those behind the prefix. What the app was made or configured with stays above them (APP-20).
+   */
+  configFromObject(source: object, options: ConfigSourceOptions = {}): this {
+    const settings = settingsFromObject(source, options)
+    this.#services.assertMayChange(Object.keys(settings))
+    this.#configuration.setSource(settings)
+    this.#changed()
+    return this
+  }
+
+  /** Settings from a module or JSON file: its default export, or its exports. Names as in {@link configFromObject}. */
+  async configFromFile(path: string | URL, options: ConfigSourceOptions = {}): Promise<this> {
+    const { readConfigurationFile } = await import('./settings/configuration-file.ts')
+    return this.configFromObject(await readConfigurationFile(path), options)
+  }
+
+  /** The file that an environment variable names (APP-23). Errors: `CT_CONFIGURATION` when it is unset, unless `silent`. */
+  async configFromEnvvar(
+    variable: string,
+    options: ConfigSourceOptions & {
+      readonly silent?: boolean | undefined
+      readonly environment?: Environment
+    } = {},
+  ): Promise<boolean> {
+    const path = (options.environment ?? process.env)[variable]
+    if (path === undefined || path === '') {
+      if (options.silent === true) return false
+      throw new ConfigurationError(
+        `The environment variable ${variable} is not set; it should name a file with the app's configuration.`,
+      )
+    }
+    await this.configFromFile(path, options)
+    return true
+  }
+
+  /** Settings from environment variables `CELERY_…`, new names or old; see the user guide. */
+  configFromEnvironment(environment: Environment = process.env, prefix?: string): this {
+    const settings = settingsFromEnvironment(environment, prefix)
+    this.#services.assertMayChange(Object.keys(settings))
+    this.#configuration.setSource(settings)
+    this.#changed()
+    return this
+  }
+
+  /** A layer below every other; a function is asked when settings are first read. */
+  addDefaults(layer: SettingsInput | (() => SettingsInput)): this {
+    this.#configuration.addDefaults(layer)
+    this.#changed()
+    return this
+  }
+
+  /** Settings that somebody changed, by Python's names, without secrets; for logs and `inspect conf`. */
+  describeSettings(options: { readonly withDefaults?: boolean | undefined } = {}): string {
+    return settingsAsText(options.withDefaults === true ? this.settings : this.#configuration.changes())
+  }
+
+  /** Settings that somebody changed. */
+  get changedSettings(): SettingsInput {
+    return this.#configuration.changes()
+  }
+
+  /** Waits for what is being sent, then closes all connections. Idempotent, never rejects. */
+  close(): Promise<void> {
+    return this.#services.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #changed(): void {
+    this.#services.forgetSettings()
+    this.#warnOfDeprecated()
+  }
+
+  readonly #warned = new Set<string>()
+
+  #warnOfDeprecated(): void {
+    for (const { name, use } of this.#configuration.deprecations()) {
+      if (this.#warned.has(name)) continue
+      this.#warned.add(name)
+      this.#services.logger.warn(`The setting ${name} is deprecated; use ${use}.`)
+    }
+  }
+}
+
+/**
+ * Makes an app. Opens nothing; a setting that is unknown or wrong throws `CT_CONFIGURATION` at once.
+ *
+ * ```ts
+ * const app = createApp({ name: 'proj', broker: redisBroker({ url: 'redis://localhost' }), taskTrackStarted: true })
+ * ```
+ */
+export function createApp(options: AppOptions = {}): App {
+  return new App(options)
+}

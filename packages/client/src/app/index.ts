@@ -1,0 +1,24 @@
+/** Room 1, first half: the app, its settings, clock and logger. */
+export { App, createApp } from './app.ts'
+export type { AppOptions, SendTaskOptions } from './app.ts'
+export type { AppContext } from './context.ts'
+export { createConsoleLogger } from './logger.ts'
+export type { LogFields, Logger } from './logger.ts'
+export { LogicalClock } from './logical-clock.ts'
+export { settingsTable } from './settings/index.ts'
+export type {
+  Options,
+  Setting,
+  SettingKind,
+  SettingName,
+  Settings,
+  SettingsInput,
+  TaskAnnotations,
+} from './settings/index.ts'
+export { settingsAsText, settingsForDisplay } from './settings/setting-display.ts'
+export {
+  settingsFromCommandLine,
+  settingsFromEnvironment,
+  settingsFromObject,
+} from './settings/setting-sources.ts'
+export type { ConfigSourceOptions, Environment } from './settings/setting-sources.ts'

@@ -1,0 +1,129 @@
+import type { SignatureOptions } from '@ct/contracts'
+import { ConfigurationError } from '@ct/contracts'
+import { didYouMean } from '../connection/index.ts'
+import { Queue } from '../routing/index.ts'
+import type { CallOptions } from './call-options.ts'
+
+/** How calling options are called inside signatures, where they are Python's. */
+const wireNames: Readonly<Record<Exclude<keyof CallOptions, 'stamps' | 'signal' | 'properties'>, string>> = {
+  countdown: 'countdown',
+  eta: 'eta',
+  expires: 'expires',
+  priority: 'priority',
+  queue: 'queue',
+  exchange: 'exchange',
+  exchangeType: 'exchange_type',
+  routingKey: 'routing_key',
+  serializer: 'serializer',
+  compression: 'compression',
+  headers: 'headers',
+  link: 'link',
+  linkError: 'link_error',
+  retry: 'retry',
+  retryPolicy: 'retry_policy',
+  publishTimeoutMs: 'publish_timeout_ms',
+  taskId: 'task_id',
+  ignoreResult: 'ignore_result',
+  timeLimit: 'time_limit',
+  softTimeLimit: 'soft_time_limit',
+  shadow: 'shadow',
+  replyTo: 'reply_to',
+  deliveryMode: 'delivery_mode',
+  mandatory: 'mandatory',
+  addToParent: 'add_to_parent',
+  argsrepr: 'argsrepr',
+  kwargsrepr: 'kwargsrepr',
+  routeName: 'route_name',
+  rootId: 'root_id',
+  parentId: 'parent_id',
+  groupId: 'group_id',
+  groupIndex: 'group_index',
+  chord: 'chord',
+  chain: 'chain',
+  retries: 'retries',
+  replacedTaskNesting: 'replaced_task_nesting',
+}
+
+/** Options that a send understands; any other key of a signature's options is a stamp or a message property. */
+export const knownWireOptions: ReadonlySet<string> = new Set([
+  ...Object.values(wireNames),
+  'stamped_headers',
+  'immutable',
+])
+
+/** Calling options whose null says something: it clears what the task or the signature has. */
+const nullMatters: ReadonlySet<string> = new Set(['expires', 'time_limit', 'soft_time_limit', 'group_id'])
+
+const seconds: ReadonlySet<string> = new Set(['countdown', 'time_limit', 'soft_time_limit'])
+
+/**
+ * Calling options as a signature holds them. Unknown names are refused with a suggestion (`CT_CONFIGURATION`); `undefined` counts as
+ * not given; `signal` does not travel and is left out.
+ */
+export function toSignatureOptions(call: CallOptions): Record<string, unknown> {
+  const options: Record<string, unknown> = {}
+  for (const key in call) {
+    const value = call[key as keyof CallOptions]
+    if (value === undefined || key === 'signal' || key === 'args' || key === 'kwargs') continue
+    if (key === 'stamps') addStamps(options, value as Readonly<Record<string, unknown>>)
+    else if (key === 'properties') Object.assign(options, value)
+    else {
+      const name = Object.hasOwn(wireNames, key) ? wireNames[key as keyof typeof wireNames] : undefined
+      if (name === undefined) throw unknownOption(key)
+      if (value === null && !nullMatters.has(name)) continue
+      options[name] = checked(key, name, value)
+    }
+  }
+  return options
+}
+
+function checked(key: string, name: string, value: unknown): unknown {
+  if (value === null) return value
+  if (seconds.has(name) && !(typeof value === 'number' && Number.isFinite(value)))
+    throw wrong(key, 'a number of seconds')
+  if ((name === 'eta' || name === 'expires') && value instanceof Date && Number.isNaN(value.getTime())) {
+    throw wrong(key, 'a valid date')
+  }
+  if (name === 'expires' && typeof value === 'number' && !Number.isFinite(value))
+    throw wrong(key, 'seconds or a date')
+  if (
+    name === 'priority' &&
+    !(Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255)
+  ) {
+    throw wrong(key, 'a whole number from 0 to 255')
+  }
+  if (name === 'task_id' && !(typeof value === 'string' && value !== ''))
+    throw wrong(key, 'a text that is not empty')
+  if (name === 'link' || name === 'link_error')
+    return Array.isArray(value) ? [...(value as unknown[])] : [value]
+  return value
+}
+
+function addStamps(options: Record<string, unknown>, stamps: Readonly<Record<string, unknown>>): void {
+  const names = Object.keys(stamps)
+  for (const name of names) {
+    if (knownWireOptions.has(name)) {
+      throw new ConfigurationError(`A stamp may not be named "${name}": that is a calling option.`)
+    }
+    options[name] = stamps[name]
+  }
+  options['stamped_headers'] = names
+}
+
+function unknownOption(key: string): ConfigurationError {
+  return new ConfigurationError(
+    `Unknown calling option "${key}".${didYouMean(key, [...Object.keys(wireNames), 'stamps', 'properties', 'signal'])} Message properties of your own go into properties: { … }.`,
+    { details: { option: key } },
+  )
+}
+
+function wrong(key: string, wanted: string): ConfigurationError {
+  return new ConfigurationError(`The calling option "${key}" must be ${wanted}.`, {
+    details: { option: key },
+  })
+}
+
+/** Names a queue where its object cannot travel. */
+export function travellingOptions(options: SignatureOptions): SignatureOptions {
+  return Queue.isQueue(options['queue']) ? { ...options, queue: options['queue'].name } : options
+}

@@ -1,0 +1,310 @@
+import { randomUUID } from 'node:crypto'
+import { ChordError, ConfigurationError, encodeResultHandle, UnsupportedError } from '@ct/contracts'
+import type { SignatureDict } from '@ct/contracts'
+import type { App } from '../app/app.ts'
+import type { AppContext } from '../app/context.ts'
+import { builtinTasks } from './builtin-task-names.ts'
+import type { EagerOutcome } from './eager-outcome.ts'
+import { oldestAncestor } from './frozen-result.ts'
+import type { FrozenResult } from './frozen-result.ts'
+import { Group, sendMembers } from './group.ts'
+import { prepareTask, publishTasks } from './send-task-message.ts'
+import { Signature } from './signature.ts'
+import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
+
+interface ChordParts {
+  readonly app: App | undefined
+  readonly header: readonly AnySignature[]
+  readonly body: AnySignature
+  readonly args?: readonly unknown[] | undefined
+  /** Keyword arguments for the members. */
+  readonly memberKwargs?: Readonly<Record<string, unknown>> | undefined
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  readonly immutable?: boolean | undefined
+}
+
+/** Options of a chord that its body does not get (D57-43, D57-83). */
+const notForBody: ReadonlySet<string> = new Set([
+  'task_id',
+  'parent_id',
+  'countdown',
+  'eta',
+  'interval',
+  'max_retries',
+  'link',
+  'link_error',
+  'add_to_parent',
+])
+/** Options of a chord that its members do not get; ids and links are the body's. */
+const notForHeader: ReadonlySet<string> = new Set([
+  'task_id',
+  'chain',
+  'chord',
+  'group_id',
+  'group_index',
+  'interval',
+  'max_retries',
+  'link',
+  'link_error',
+])
+
+/** A header of signatures, and a body that gets the list of their results when all have succeeded. */
+export class Chord<
+  A extends readonly unknown[] = readonly unknown[],
+  R = unknown,
+  H = unknown,
+> extends Signature<A, R, H> {
+  readonly subtaskType = 'chord'
+  readonly header: readonly AnySignature[]
+  readonly body: AnySignature
+  readonly memberKwargs: Readonly<Record<string, unknown>>
+
+  constructor(parts: ChordParts) {
+    super({
+      app: parts.app ?? parts.body.app ?? parts.header[0]?.app,
+      task: 'celery.chord',
+      args: parts.args,
+      options: parts.options,
+      immutable: parts.immutable,
+    })
+    this.header = parts.header
+    this.body = parts.body
+    this.memberKwargs = parts.memberKwargs ?? {}
+  }
+
+  protected override copy(parts: {
+    readonly args: readonly unknown[]
+    readonly kwargs: Readonly<Record<string, unknown>>
+    readonly options: Readonly<Record<string, unknown>>
+    readonly immutable: boolean
+  }): this {
+    return new Chord<A, R, H>({
+      app: this.app,
+      header: this.header.map((member) => member.clone()),
+      body: this.body.clone(),
+      args: parts.args,
+      memberKwargs: { ...this.memberKwargs, ...parts.kwargs },
+      options: parts.options,
+      immutable: parts.immutable,
+    }) as this
+  }
+
+  /** The same with another body. */
+  withBody(body: AnySignature): Chord {
+    return new Chord({
+      app: this.app,
+      header: this.header,
+      body,
+      args: this.args,
+      memberKwargs: this.memberKwargs,
+      options: this.options,
+      immutable: this.immutable,
+    })
+  }
+
+  /** Members, those of groups inside included, in order. */
+  get members(): readonly AnySignature[] {
+    return new Group({ app: this.app, tasks: this.header }).members
+  }
+
+  /** `options.task_id` is the id of the header's group; the body has its own. The members of a pending chord do not carry the body (D57-40). */
+  override freezeWith(ids: FreezeIds): FrozenResult {
+    return this.#freeze(ids, undefined)
+  }
+
+  #freeze(ids: FreezeIds, chordOfMembers: AnySignature | undefined): FrozenResult {
+    const groupId = (this.options['task_id'] ??= randomUUID()) as string
+    const bodyResult = this.body.freezeWith({
+      id: ids.id,
+      rootId: ids.rootId,
+      chord: ids.chord,
+      // Without an outer group the body keeps its header's group as a note, unless it is a group itself (D57-42).
+      groupId: ids.groupId ?? (this.body.endsInGroup() ? undefined : groupId),
+      groupIndex: ids.groupIndex,
+    })
+    const header = this.members.map((member, groupIndex) =>
+      member.freezeWith({ groupId, groupIndex, rootId: ids.rootId, chord: chordOfMembers }),
+    )
+    oldestAncestor(bodyResult).parent ??= { id: groupId, parent: null, children: header }
+    return bodyResult
+  }
+
+  override async send(call: SignatureCall): Promise<FrozenResult> {
+    const context = this.context
+    const options: Record<string, unknown> = { ...this.options, ...dropNulls(call.options) }
+    const sent = this.clone()
+    const bodyOptions = pick(options, notForBody)
+    const body = sent.body
+    const link = call.options['link'] as readonly unknown[] | undefined
+    const errbacks = call.options['link_error'] as readonly unknown[] | undefined
+    for (const callback of link ?? []) body.addLink(callback)
+    for (const errback of errbacks ?? []) body.addErrback(errback)
+    const { group_id: groupId, group_index: groupIndex, chord, root_id: rootId, ...forBody } = bodyOptions
+    Object.assign(body.options, forBody, this.#bodyChain(body, forBody))
+    // Not yet known by a header id of its own: then the id given to the chord names the body.
+    const bodyId = (call.options['task_id'] ?? this.options['task_id']) as string | undefined
+    const result = sent.#freeze(
+      {
+        id: bodyId,
+        groupId: groupId as string | undefined,
+        groupIndex: groupIndex as number | undefined,
+        chord,
+        rootId: rootId as string | undefined,
+      },
+      body,
+    )
+    const headerCall: SignatureCall = {
+      args: this.immutable ? [] : [...call.args, ...this.args],
+      kwargs: this.immutable ? this.memberKwargs : { ...this.memberKwargs, ...call.kwargs },
+      options: { ...pick(options, notForHeader), add_to_parent: false },
+      signal: call.signal,
+    }
+    const members = sent.members
+    if (members.length === 0) {
+      return (await body.send({ args: [[]], kwargs: {}, options: {}, signal: call.signal })) ?? result
+    }
+    await this.#prepareBackend(context, sent, result, options)
+    await sendMembers(members, headerCall)
+    return result
+  }
+
+  /** Steps behind the chord come before those that the body itself carries. */
+  #bodyChain(body: AnySignature, options: Record<string, unknown>): Record<string, unknown> {
+    const outer = options['chain'] as readonly unknown[] | undefined
+    const own = body.options['chain'] as readonly unknown[] | undefined
+    if (outer === undefined || own === undefined) return {}
+    return { chain: [...outer, ...own] }
+  }
+
+  /** The store learns how many parts there are before the first member is sent, so that a fast header cannot end unseen. */
+  async #prepareBackend(
+    context: AppContext,
+    sent: Chord,
+    bodyResult: FrozenResult,
+    options: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    const { backend, results } = context
+    const kind = backend?.capabilities.chord ?? 'none'
+    const header = oldestAncestor(bodyResult)
+    const groupId = sent.options['task_id'] as string
+    if (kind === 'none' || backend === undefined) {
+      throw new UnsupportedError(
+        backend === undefined
+          ? 'A chord needs a result backend, and the app has none. Give createApp({ backend: … }).'
+          : `A chord needs a result backend that counts its members; ${backend.name} does not.`,
+      )
+    }
+    if (header.children?.some(({ children }) => children !== null) === true || kind === 'counter') {
+      await results.saveGroup(header)
+    }
+    if (kind === 'native' || kind === 'counter') {
+      const connection = await results.connection()
+      const size = sent.members.reduce((sum, member) => sum + member.chordSize(), 0)
+      const expiresInMs = chordExpiresInMs(context)
+      if (kind === 'native') await connection.chord!.begin({ groupId, size, expiresInMs })
+      else await connection.chordCounter!.begin(groupId, { expiresInMs })
+      return
+    }
+    await publishTasks(context, [
+      prepareTask(context, {
+        task: builtinTasks.chordUnlock,
+        args: [groupId, sent.body],
+        kwargs: {
+          interval: options['interval'] ?? null,
+          max_retries: options['max_retries'] ?? null,
+          result: header.children?.map(encodeResultHandle) ?? [],
+        },
+        options: {
+          countdown: context.settings.resultChordRetryInterval,
+          ignore_result: true,
+          add_to_parent: false,
+          ...unlockRoute(context, sent.body),
+        },
+      }),
+    ])
+  }
+
+  override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
+    const group = new Group({ app: this.app, tasks: this.header })
+    const header = await group.runEagerly({
+      ...call,
+      args: this.immutable ? [] : [...call.args, ...this.args],
+      kwargs: { ...this.memberKwargs, ...call.kwargs },
+      options: {},
+    })
+    const failed = header.members?.find(({ state }) => state !== 'SUCCESS')
+    if (failed !== undefined)
+      throw failed.value instanceof Error ? failed.value : new ChordError(String(failed.value))
+    const body = await this.body.runEagerly({ ...call, args: [header.value], kwargs: {}, options: {} })
+    return { ...body, parent: header }
+  }
+
+  override runsEagerly(): boolean {
+    return this.header.every((member) => member.runsEagerly()) && this.body.runsEagerly()
+  }
+
+  override chordSize(): number {
+    return this.body.chordSize()
+  }
+
+  override endsInGroup(): boolean {
+    return this.body.endsInGroup()
+  }
+
+  override addLink(callback: unknown): void {
+    this.body.addLink(callback)
+  }
+
+  /** The body gets it; nested chords of the header too; other members only with `taskAllowErrorCbOnChordHeader`. */
+  override addErrback(errback: unknown): void {
+    this.body.addErrback(errback)
+    const all = this.app?.context.settings.taskAllowErrorCbOnChordHeader === true
+    for (const member of this.header) {
+      if (all || member instanceof Chord) {
+        member.addErrback(errback instanceof Signature ? (errback as AnySignature).clone() : errback)
+      }
+    }
+  }
+
+  override setImmutable(immutable: boolean): this {
+    for (const member of this.header) member.setImmutable(immutable)
+    return this
+  }
+
+  override toJSON(): SignatureDict {
+    return { ...super.toJSON(), kwargs: { kwargs: this.memberKwargs, header: this.header, body: this.body } }
+  }
+}
+
+function pick(
+  options: Readonly<Record<string, unknown>>,
+  without: ReadonlySet<string>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).filter(([key, value]) => !without.has(key) && value != null),
+  )
+}
+
+function dropNulls(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value != null))
+}
+
+/** `result_chord_expires`, else as results; 0 and null: for good (D57-7). */
+function chordExpiresInMs({ settings }: AppContext): number | undefined {
+  const seconds = settings.resultChordExpires ?? settings.resultExpires
+  return seconds === null || seconds === 0 ? undefined : seconds * 1000
+}
+
+/** `celery.chord_unlock` goes where the body goes (CANVAS-68, D57-85). */
+function unlockRoute(context: AppContext, body: AnySignature): Record<string, unknown> {
+  const keys = ['queue', 'exchange', 'exchange_type', 'routing_key', 'headers', 'priority']
+  const route = Object.fromEntries(
+    keys.flatMap((key) => (body.options[key] == null ? [] : [[key, body.options[key]]])),
+  )
+  if (route['queue'] !== undefined) return route
+  const queue = context.router.route(body.task, undefined).queueName
+  if (queue === undefined && route['exchange'] === undefined) {
+    throw new ConfigurationError(`The body of a chord, ${body.task}, is routed to no queue.`)
+  }
+  return queue === undefined ? route : { queue, ...route }
+}

@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto'
+import { ConfigurationError } from '@ct/contracts'
+import type { SignatureDict } from '@ct/contracts'
+import type { App } from '../app/app.ts'
+import type { GroupResult } from '../result/index.ts'
+import { runningTask } from './current-task.ts'
+import type { EagerOutcome } from './eager-outcome.ts'
+import { groupResult } from './frozen-result.ts'
+import type { FrozenResult } from './frozen-result.ts'
+import { prepareTask, publishTasks } from './send-task-message.ts'
+import type { PreparedTask } from './send-task-message.ts'
+import { Signature } from './signature.ts'
+import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
+import { TaskSignature } from './task-signature.ts'
+import { freezeInto } from './task-signature.ts'
+
+interface GroupParts {
+  readonly app: App | undefined
+  readonly tasks: readonly AnySignature[]
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  readonly immutable?: boolean | undefined
+}
+
+/** Several signatures sent at once with the same arguments; the result is the list of theirs, in their order. */
+export class Group<
+  A extends readonly unknown[] = readonly unknown[],
+  R = readonly unknown[],
+> extends Signature<A, R, GroupResult<R>> {
+  readonly subtaskType = 'group'
+  readonly tasks: readonly AnySignature[]
+
+  constructor(parts: GroupParts) {
+    super({
+      app: parts.app ?? parts.tasks.find((task) => task.app !== undefined)?.app,
+      task: 'celery.group',
+      options: parts.options,
+      immutable: parts.immutable,
+    })
+    this.tasks = parts.tasks
+  }
+
+  protected override copy(parts: {
+    readonly args: readonly unknown[]
+    readonly kwargs: Readonly<Record<string, unknown>>
+    readonly options: Readonly<Record<string, unknown>>
+    readonly immutable: boolean
+  }): this {
+    const nothing = { args: [], kwargs: {}, options: {} }
+    const members = this.tasks.map((task) =>
+      task.merged({ ...nothing, args: parts.args, kwargs: parts.kwargs }),
+    )
+    return new Group<A, R>({
+      app: this.app,
+      tasks: members,
+      options: parts.options,
+      immutable: parts.immutable,
+    }) as this
+  }
+
+  /** Groups inside are replaced by their members; each member has an index of its own. */
+  get members(): readonly AnySignature[] {
+    return this.tasks.flatMap((task) => (task instanceof Group ? (task as Group).members : [task]))
+  }
+
+  override freezeWith(ids: FreezeIds): FrozenResult {
+    const id = ((this.options['task_id'] ??= ids.id ?? randomUUID()) as string) || randomUUID()
+    // Parts of an outer chord are counted under that chord's group; otherwise the members are this group's.
+    const outer = ids.chord != null && ids.groupId != null ? ids.groupId : undefined
+    const members = this.members.map((member, index) =>
+      member.freezeWith({
+        groupId: outer ?? id,
+        groupIndex: outer === undefined ? index : ids.groupIndex,
+        chord: ids.chord,
+        rootId: ids.rootId,
+      }),
+    )
+    if (outer !== undefined) freezeInto(this.options, { ...ids, chord: undefined })
+    return groupResult(id, members)
+  }
+
+  override async send(call: SignatureCall): Promise<FrozenResult> {
+    if (call.options['link'] !== undefined || call.options['link_error'] !== undefined) {
+      throw new ConfigurationError(
+        'A group takes no link and linkError when it is sent. Link its members, or use a chord.',
+      )
+    }
+    const sent = this.clone([], {})
+    const options: Record<string, unknown> = { ...sent.options, ...call.options }
+    const given = call.options['task_id'] as string | undefined
+    if (given !== undefined) sent.options['task_id'] = given
+    const result = sent.freezeWith({ rootId: options['root_id'] as string | undefined })
+    for (const key of ['task_id', 'group_index']) delete options[key]
+    const shared = { args: this.immutable ? [] : call.args, kwargs: this.immutable ? {} : call.kwargs }
+    await sendMembers(sent.members, {
+      ...shared,
+      options: { ...options, add_to_parent: false },
+      signal: call.signal,
+    })
+    if (options['add_to_parent'] !== false) runningTask()?.children?.push(result)
+    return result
+  }
+
+  override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
+    const id = (this.options['task_id'] as string | undefined) ?? randomUUID()
+    const members: EagerOutcome[] = []
+    const { task_id: _taskId, ...options } = { ...this.options, ...call.options } as Record<string, unknown>
+    for (const member of this.members)
+      members.push(await member.runEagerly({ ...call, options: { ...options, group_id: id } }))
+    return {
+      id,
+      name: this.task,
+      state: members.every(({ state }) => state === 'SUCCESS') ? 'SUCCESS' : 'FAILURE',
+      value: members.map(({ value }) => value),
+      traceback: null,
+      parent: null,
+      members,
+    }
+  }
+
+  override runsEagerly(): boolean {
+    return this.tasks.every((task) => task.runsEagerly())
+  }
+
+  override chordSize(): number {
+    return this.tasks.reduce((sum, task) => sum + task.chordSize(), 0)
+  }
+
+  override endsInGroup(): boolean {
+    return true
+  }
+
+  /** The first member calls it, without its result: for "all are done" use a chord. */
+  override addLink(callback: unknown): void {
+    const first = this.tasks[0]
+    if (first === undefined) return
+    first.addLink(
+      callback instanceof Signature ? (callback as AnySignature).clone().setImmutable(true) : callback,
+    )
+  }
+
+  /** Each member gets a copy. */
+  override addErrback(errback: unknown): void {
+    for (const task of this.tasks)
+      task.addErrback(errback instanceof Signature ? (errback as AnySignature).clone() : errback)
+  }
+
+  override setImmutable(immutable: boolean): this {
+    for (const task of this.tasks) task.setImmutable(immutable)
+    return this
+  }
+
+  /** Spreads the members over time: `countdown` start, start + step, … seconds. Returns itself. */
+  skew(start = 1, stop?: number, step = 1): this {
+    this.tasks.forEach((task, index) => {
+      const countdown = start + index * step
+      task.set({ countdown: stop === undefined ? countdown : Math.min(countdown, stop) })
+    })
+    return this
+  }
+
+  override toJSON(): SignatureDict {
+    return { ...super.toJSON(), args: [], kwargs: { tasks: this.tasks } }
+  }
+}
+
+/** Sends signatures that are frozen already. Plain tasks go out in one step. */
+export async function sendMembers(members: readonly AnySignature[], call: SignatureCall): Promise<void> {
+  const prepared: PreparedTask[] = []
+  const others: AnySignature[] = []
+  let context: Parameters<typeof publishTasks>[0] | undefined
+  for (const member of members) {
+    if (!(member instanceof TaskSignature)) {
+      others.push(member)
+      continue
+    }
+    context = member.context
+    const sent = (member as TaskSignature).merged(call)
+    prepared.push(
+      prepareTask(context, {
+        ...sent,
+        task: sent.task,
+        args: sent.args,
+        kwargs: sent.kwargs,
+        options: sent.options,
+      }),
+    )
+  }
+  const sends: Promise<unknown>[] = others.map((member) => member.send(call))
+  if (context !== undefined) sends.push(publishTasks(context, prepared, { signal: call.signal }))
+  const outcomes = await Promise.allSettled(sends)
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}

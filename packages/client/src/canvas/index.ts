@@ -1,0 +1,36 @@
+/** Room 2: calls that are not made yet, tied together. */
+export { builtinTasks } from './builtin-task-names.ts'
+export { toSignatureOptions } from './call-option-names.ts'
+export type { Callback, CallOptions } from './call-options.ts'
+export { Chain } from './chain.ts'
+export { Chord } from './chord.ts'
+export { chain, chord, group } from './compose.ts'
+export type { GroupHandle, GroupOf } from './compose.ts'
+export { currentApp, currentTask, runInTask, runningTask } from './current-task.ts'
+export type { RunningTask } from './current-task.ts'
+export type { EagerOutcome } from './eager-outcome.ts'
+export type { FrozenResult } from './frozen-result.ts'
+export { Group } from './group.ts'
+export { eagerHandle, resultHandle } from './result-handles.ts'
+export { prepareTask, publishTask, publishTasks } from './send-task-message.ts'
+export type { PreparedTask, TaskCall } from './send-task-message.ts'
+export { Signature } from './signature.ts'
+export type {
+  AnySignature,
+  ApplyOptions,
+  EagerOptions,
+  FreezeIds,
+  SignatureCall,
+  SignatureParts,
+} from './signature.ts'
+export { signatureFromDict } from './signature-from-dict.ts'
+export type {
+  ApplyArgs,
+  ArgsOf,
+  HandleOf,
+  PartialArgs,
+  RemainingArgs,
+  ResultOf,
+  StepDoesNotAccept,
+} from './signature-types.ts'
+export { TaskSignature } from './task-signature.ts'

@@ -1,0 +1,27 @@
+import type { AppContext } from '../app/context.ts'
+import { AsyncResult, EagerResult, GroupResult } from '../result/index.ts'
+import type { ResultNode } from '../result/index.ts'
+import type { EagerOutcome } from './eager-outcome.ts'
+import type { FrozenResult } from './frozen-result.ts'
+
+/** The handle a caller gets. */
+export function resultHandle(context: AppContext, frozen: FrozenResult): ResultNode {
+  const parent = frozen.parent === null ? null : resultHandle(context, frozen.parent)
+  if (frozen.children === null) {
+    return new AsyncResult(frozen.id, context.resultContext, { parent, ignored: frozen.ignored })
+  }
+  const members = frozen.children.map((child) => resultHandle(context, child))
+  // A group whose only member is a group itself is that group (CANVAS-48).
+  if (members.length === 1 && members[0] instanceof GroupResult) return members[0] as ResultNode
+  return new GroupResult(frozen.id, members, context.resultContext, { parent })
+}
+
+/** The same for what ran in this process. */
+export function eagerHandle(context: AppContext, outcome: EagerOutcome): ResultNode {
+  const parent = outcome.parent === null ? null : eagerHandle(context, outcome.parent)
+  if (outcome.members !== null) {
+    const members = outcome.members.map((member) => eagerHandle(context, member))
+    return new GroupResult(outcome.id, members, context.resultContext, { parent })
+  }
+  return new EagerResult(outcome.id, outcome, context.resultContext, { parent })
+}

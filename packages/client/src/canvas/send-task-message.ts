@@ -1,0 +1,364 @@
+import { randomUUID } from 'node:crypto'
+import type { OutgoingMessage, SignatureOptions, SignatureSource, TaskMessageInput } from '@ct/contracts'
+import { buildTaskMessage, ConfigurationError, isRawJson, parseIso, PublishError } from '@ct/contracts'
+import type { RawJson } from '@ct/contracts'
+import type { AppContext } from '../app/context.ts'
+import type { PublishOptions } from '../producer/index.ts'
+import { mergeOptions } from '../routing/index.ts'
+import type { Destination, RouteOptions } from '../routing/index.ts'
+import { knownWireOptions } from './call-option-names.ts'
+import { runningTask } from './current-task.ts'
+import type { RunningTask } from './current-task.ts'
+import { taskResult } from './frozen-result.ts'
+import type { FrozenResult } from './frozen-result.ts'
+import { sendPlan } from './send-plan.ts'
+import type { SendPlan } from './send-plan.ts'
+import { decoded, embeddable } from './signature-source.ts'
+
+/** One task to send. `options` are those of a signature: Python's names (see `CallOptions` for their meaning). */
+export interface TaskCall {
+  readonly task: string
+  /** `RawJson` of an array forwards arguments as they were received. */
+  readonly args: readonly unknown[] | RawJson
+  readonly kwargs: Readonly<Record<string, unknown>> | RawJson
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Sent by name (`sendTask`): the executing task decides whether its result is ignored, unless the call says so. */
+  readonly byName?: boolean | undefined
+}
+
+/** A message that is ready to be published. */
+export interface PreparedTask {
+  readonly message: OutgoingMessage
+  readonly publish: PublishOptions
+  readonly result: FrozenResult
+}
+
+const noOptions: SignatureOptions = Object.freeze({})
+
+/**
+ * The one way every task is sent: options of call, task and route are merged, ids and parents filled in, the message built
+ * (celery/app/base.py 5.7, `send_task`). Publishes nothing. Errors: `CT_CONFIGURATION`, `CT_INVALID_MESSAGE`, `CT_ENCODE`,
+ * `CT_QUEUE_NOT_FOUND`.
+ */
+export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
+  const plan = sendPlan(ctx, call.task)
+  const options = (call.options ?? noOptions) as SignatureOptions
+  const plain = call.options === undefined
+  const settings = ctx.settings
+  const running = runningTask()
+  const id = (options.task_id as string | null | undefined) ?? randomUUID()
+  const route = plain && running === undefined ? plan.route : routeOptions(ctx, plan, options, running)
+  const routeName = plain ? undefined : (options['route_name'] as string | undefined)
+  const destination = ctx.router.route(routeName ?? call.task, route, routedCall(call, plan))
+  const serializer = ctx.serializers.get(destination.options.serializer ?? settings.taskSerializer)
+  const json = serializer.contentType === 'application/json'
+  const compression = destination.options.compression ?? settings.taskCompression
+  const now = ctx.now()
+  const ignoreResult = ignored(options, plan, call)
+  const input: Mutable<TaskMessageInput> = {
+    task: call.task,
+    id,
+    args: json ? call.args : (decoded(call.args) as readonly unknown[]),
+    kwargs: json ? call.kwargs : (decoded(call.kwargs) as Readonly<Record<string, unknown>>),
+    origin: ctx.origin,
+    timeLimit: plan.timeLimit,
+    softTimeLimit: plan.softTimeLimit,
+    ignoreResult,
+    replyTo: (options.reply_to as string | null | undefined) ?? ctx.oid,
+    priority: destination.priority ?? null,
+    deliveryMode: destination.deliveryMode,
+    eta: null,
+    expires: instant(plan.expires, now),
+    rootId: options.root_id ?? null,
+    parentId: options.parent_id ?? null,
+  }
+  if (running !== undefined && !running.context.request.calledDirectly) {
+    const { request } = running.context
+    input.rootId ??= request.rootId ?? request.id
+    input.parentId ??= request.id
+  }
+  if (plan.task?.options.shadowName !== undefined) input.shadow = shadowOf(plan, call)
+  if (!plain) addCallOptions(input, options, now, json)
+  if (destination.options.headers != null) input.headers = destination.options.headers
+  const extra = destination.options.properties
+  if (extra != null) input.properties = extra
+  const content = buildTaskMessage(input, {
+    serializer,
+    compression:
+      compression === null || compression === undefined
+        ? null
+        : { name: compression, compressors: ctx.compressors },
+    reprMaxLevels: settings.taskReprMaxlevels,
+    nowMs: now,
+  })
+  const result = taskResult(id, ignoreResult === true)
+  if (running?.children !== undefined && options['add_to_parent'] !== false) running.children.push(result)
+  return {
+    message: addressed(ctx, content, destination, input),
+    publish: publishOptions(ctx, call, destination, content, options),
+    result,
+  }
+}
+
+/** {@link prepareTask}, published. Resolves when the broker has taken it. Errors besides: `CT_PUBLISH`, `CT_ABORTED`, `CT_CLOSED`. */
+export function publishTask(ctx: AppContext, call: TaskCall): Promise<FrozenResult> {
+  let prepared: PreparedTask
+  try {
+    prepared = prepareTask(ctx, call)
+  } catch (error) {
+    return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+  }
+  const { result } = prepared
+  const ready = ctx.results.beforePublish()
+  if (ready !== undefined)
+    return ready.then(() => ctx.producer.publish(prepared.message, prepared.publish)).then(() => result)
+  return ctx.producer.publish(prepared.message, prepared.publish).then(() => result)
+}
+
+/**
+ * Publishes many prepared tasks in one step where the broker can. Rejects with a `PublishError` (`CT_PUBLISH`) whose
+ * `details.failures` names the tasks that were not taken, by index and id; the others are sent.
+ */
+export async function publishTasks(
+  ctx: AppContext,
+  prepared: readonly PreparedTask[],
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  if (prepared.length === 0) return
+  const declare = [...new Set(prepared.flatMap(({ publish }) => publish.declare ?? []))]
+  const first = prepared[0]!.publish
+  await ctx.results.beforePublish()
+  const outcomes = await ctx.producer.publishMany(
+    prepared.map(({ message }) => message),
+    {
+      declare,
+      signal: options.signal,
+      retry: first.retry,
+      retryPolicy: first.retryPolicy,
+      ...(first.timeoutMs === undefined ? {} : { timeoutMs: first.timeoutMs }),
+    },
+  )
+  const failures = outcomes.flatMap((error, index) =>
+    error === undefined ? [] : [{ index, id: prepared[index]!.result.id, error }],
+  )
+  if (failures.length === 0) return
+  const [{ error: cause }] = failures as [(typeof failures)[0]]
+  throw new PublishError(
+    `${failures.length} of ${prepared.length} tasks could not be sent; the first: ${cause.message}`,
+    {
+      cause,
+      retryable: cause.retryable,
+      maybeDelivered: failures.some(({ error }) => error.details['maybeDelivered'] === true),
+      details: {
+        failures: failures.map(({ index, id, error }) => ({
+          index,
+          id,
+          code: error.code,
+          maybeDelivered: error.details['maybeDelivered'] === true,
+        })),
+      },
+    },
+  )
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+function ignored(options: SignatureOptions, plan: SendPlan, call: TaskCall): boolean | null {
+  const given = options['ignore_result']
+  if (typeof given === 'boolean') return given
+  return call.byName === true ? null : plan.ignoreResult
+}
+
+function addCallOptions(
+  input: Mutable<TaskMessageInput>,
+  options: SignatureOptions,
+  now: number,
+  json: boolean,
+): void {
+  const given = options as Readonly<Record<string, unknown>>
+  const eta = given['eta']
+  const countdown = given['countdown']
+  if (eta != null) input.eta = eta as Date | string
+  else if (typeof countdown === 'number' && countdown !== 0) input.eta = now + countdown * 1000
+  // null clears what the task has; a key that is not there leaves it.
+  if (given['expires'] !== undefined)
+    input.expires = instant(given['expires'] as number | Date | string | null, now)
+  if (given['time_limit'] !== undefined) input.timeLimit = given['time_limit'] as number | null
+  if (given['soft_time_limit'] !== undefined) input.softTimeLimit = given['soft_time_limit'] as number | null
+  if (options.group_id != null) input.group = options.group_id
+  if (options.group_index != null) input.groupIndex = options.group_index
+  if (given['retries'] != null) input.retries = given['retries'] as number
+  if (given['shadow'] != null) input.shadow = given['shadow'] as string
+  if (given['argsrepr'] != null) input.argsrepr = given['argsrepr'] as string
+  if (given['kwargsrepr'] != null) input.kwargsrepr = given['kwargsrepr'] as string
+  if (given['replaced_task_nesting'] != null)
+    input.replacedTaskNesting = given['replaced_task_nesting'] as number
+  if (given['origin'] != null) input.origin = given['origin'] as string
+  const source = (value: unknown): SignatureSource => embeddable(value, json)
+  if (options.link != null && options.link.length > 0) input.callbacks = options.link.map(source)
+  if (options.link_error != null && options.link_error.length > 0)
+    input.errbacks = options.link_error.map(source)
+  if (given['chain'] != null) input.chain = (given['chain'] as readonly unknown[]).map(source)
+  if (options.chord != null) input.chord = source(options.chord)
+  const names = given['stamped_headers']
+  if (Array.isArray(names) && names.length > 0) {
+    const stamps = [...new Set(names as string[])]
+    input.stampedHeaders = stamps
+    input.stamps = Object.fromEntries(stamps.map((name) => [name, given[name]]))
+  }
+}
+
+/** Seconds count from now. */
+function instant(
+  moment: number | Date | string | null | undefined,
+  now: number,
+): number | Date | string | null {
+  return typeof moment === 'number' ? now + moment * 1000 : (moment ?? null)
+}
+
+const routeNames: readonly (readonly [wire: string, name: keyof RouteOptions])[] = [
+  ['queue', 'queue'],
+  ['exchange', 'exchange'],
+  ['exchange_type', 'exchangeType'],
+  ['routing_key', 'routingKey'],
+  ['priority', 'priority'],
+  ['serializer', 'serializer'],
+  ['compression', 'compression'],
+  ['delivery_mode', 'deliveryMode'],
+  ['headers', 'headers'],
+  ['retry', 'retry'],
+  ['retry_policy', 'retryPolicy'],
+  ['mandatory', 'mandatory'],
+]
+
+/** Options that a chord's own machinery reads, and others that Python leaves in signatures; no message properties. */
+const notProperties: ReadonlySet<string> = new Set([
+  ...knownWireOptions,
+  'interval',
+  'max_retries',
+  'origin',
+  'producer',
+  'connection',
+])
+
+function routeOptions(
+  ctx: AppContext,
+  plan: SendPlan,
+  options: SignatureOptions,
+  running: RunningTask | undefined,
+): RouteOptions {
+  const route: Record<string, unknown> = {}
+  let given = false
+  for (const [wire, name] of routeNames) {
+    const value = options[wire]
+    if (value == null) continue
+    route[name] = value
+    given = true
+  }
+  const stamped = options['stamped_headers']
+  for (const key in options) {
+    if (notProperties.has(key) || options[key] == null || (Array.isArray(stamped) && stamped.includes(key)))
+      continue
+    route['properties'] = { ...(route['properties'] as object | undefined), [key]: options[key] }
+    given = true
+  }
+  if (route['priority'] === undefined && running !== undefined && ctx.settings.taskInheritParentPriority) {
+    const { priority } = running.context.request.deliveryInfo
+    if (priority !== null) {
+      route['priority'] = priority
+      given = true
+    }
+  }
+  return given ? mergeOptions(plan.route, route) : plan.route
+}
+
+/** Looked at by route functions only, hence decoded only then. */
+function routedCall(call: TaskCall, plan: SendPlan): Parameters<AppContext['router']['route']>[2] {
+  const { args, kwargs } = call
+  if (!isRawJson(args) && !isRawJson(kwargs)) return { args, kwargs, task: plan.task }
+  return {
+    get args() {
+      return isRawJson(args) ? (args.decode() as unknown[]) : args
+    },
+    get kwargs() {
+      return isRawJson(kwargs) ? (kwargs.decode() as Record<string, unknown>) : kwargs
+    },
+    task: plan.task,
+  }
+}
+
+function shadowOf(plan: SendPlan, call: TaskCall): string | null {
+  const { args, kwargs } = routedCall(call, plan)!
+  return plan.task?.options.shadowName?.(args, kwargs) ?? null
+}
+
+function addressed(
+  ctx: AppContext,
+  content: ReturnType<typeof buildTaskMessage>,
+  destination: Destination,
+  input: TaskMessageInput,
+): OutgoingMessage {
+  const message: Mutable<OutgoingMessage> = {
+    body: content.body,
+    contentType: content.contentType,
+    contentEncoding: content.contentEncoding,
+    headers: content.headers,
+    properties: content.properties,
+    exchange: destination.exchange,
+    routingKey: destination.routingKey,
+    exchangeType: destination.exchangeType,
+  }
+  if (destination.options.mandatory === true) message.mandatory = true
+  if (input.eta != null && ctx.broker.capabilities.nativeDelay !== null)
+    message.notBefore = epochMs(input.eta)
+  return message
+}
+
+function epochMs(moment: Date | number | string): number {
+  if (typeof moment === 'string') return parseIso(moment).epochMs
+  return typeof moment === 'number' ? moment : moment.getTime()
+}
+
+function publishOptions(
+  ctx: AppContext,
+  call: TaskCall,
+  destination: Destination,
+  content: ReturnType<typeof buildTaskMessage>,
+  options: SignatureOptions,
+): PublishOptions {
+  const publish: Mutable<PublishOptions> = { declare: destination.declare }
+  if (call.signal !== undefined) publish.signal = call.signal
+  if (destination.options.retry != null) publish.retry = destination.options.retry
+  if (destination.options.retryPolicy != null) publish.retryPolicy = destination.options.retryPolicy
+  const timeoutMs = options['publish_timeout_ms']
+  if (timeoutMs !== undefined) {
+    if (!(typeof timeoutMs === 'number' && timeoutMs > 0)) {
+      throw new ConfigurationError('The calling option "publishTimeoutMs" must be a number above 0.')
+    }
+    publish.timeoutMs = timeoutMs
+  }
+  if (ctx.settings.taskSendSentEvent) publish.sentEvent = sentEvent(content.headers, destination)
+  return publish
+}
+
+/** Fields of `task-sent` (EVT rows; celery/app/amqp.py 5.7). */
+function sentEvent(
+  headers: Readonly<Record<string, unknown>>,
+  destination: Destination,
+): Readonly<Record<string, unknown>> {
+  return {
+    uuid: headers['id'],
+    root_id: headers['root_id'],
+    parent_id: headers['parent_id'],
+    name: headers['task'],
+    args: headers['argsrepr'],
+    kwargs: headers['kwargsrepr'],
+    retries: headers['retries'],
+    eta: headers['eta'],
+    expires: headers['expires'],
+    queue: destination.queueName ?? null,
+    exchange: destination.exchange,
+    routing_key: destination.routingKey,
+  }
+}

@@ -1,0 +1,340 @@
+import type { SignatureDict, SignatureOptions } from '@ct/contracts'
+import { ConfigurationError, encodeJson, jsonHook } from '@ct/contracts'
+import type { App } from '../app/app.ts'
+import type { AppContext } from '../app/context.ts'
+import type { AsyncResult } from '../result/index.ts'
+import { toSignatureOptions, travellingOptions } from './call-option-names.ts'
+import type { CallOptions } from './call-options.ts'
+import type { EagerOutcome } from './eager-outcome.ts'
+import type { FrozenResult } from './frozen-result.ts'
+import { eagerHandle, resultHandle } from './result-handles.ts'
+import type { ApplyArgs } from './signature-types.ts'
+
+declare const types: unique symbol
+
+/** Any signature, whatever it takes and gives. */
+export type AnySignature = Signature<readonly unknown[], unknown, unknown>
+
+/** Arguments and options of a call on a signature; options are a signature's (Python's names). */
+export interface SignatureCall {
+  readonly args: readonly unknown[]
+  readonly kwargs: Readonly<Record<string, unknown>>
+  readonly options: Readonly<Record<string, unknown>>
+  readonly signal?: AbortSignal | undefined
+  /** Eagerly: arguments go through the serializer first, as they would when sent (TEST-2). */
+  readonly roundTrip?: boolean | undefined
+  /** Eagerly: throw what the task throws. Default `taskEagerPropagates`. */
+  readonly propagate?: boolean | undefined
+}
+
+/** What freezing may impose; `undefined` leaves it as it is. */
+export interface FreezeIds {
+  readonly id?: string | undefined
+  readonly groupId?: string | null | undefined
+  readonly groupIndex?: number | null | undefined
+  readonly chord?: unknown
+  readonly rootId?: string | null | undefined
+  readonly parentId?: string | null | undefined
+}
+
+export interface SignatureParts {
+  readonly app: App | undefined
+  readonly task: string
+  readonly args?: readonly unknown[] | undefined
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined
+  readonly options?: Readonly<Record<string, unknown>> | undefined
+  readonly immutable?: boolean | undefined
+}
+
+/** Options of `applyAsync` on a signature. */
+export interface ApplyOptions extends CallOptions {
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** Options of `apply`. */
+export interface EagerOptions extends ApplyOptions {
+  /** Throw what the task throws, instead of keeping it in the result. Default `taskEagerPropagates`. */
+  readonly throw?: boolean | undefined
+}
+
+/** Keys that a call never takes away from a signature (canvas semantics: "Calling"). */
+const keptKeys: readonly string[] = ['group_id', 'stamped_headers']
+
+/**
+ * A call that is not made yet: a task, its arguments and options, or several of them tied together (celery/canvas.py 5.7). It
+ * travels in messages as {@link SignatureDict}, the same for Python.
+ *
+ * `A` are the arguments still to be given (they come before those it has), `R` is the result, `H` what sending gives.
+ */
+export abstract class Signature<
+  A extends readonly unknown[] = readonly unknown[],
+  R = unknown,
+  H = AsyncResult<R>,
+> {
+  declare readonly [types]: { readonly args: A; readonly result: R; readonly handle: H }
+
+  readonly app: App | undefined
+  readonly task: string
+  /** Arguments it has; a call's come before them. */
+  readonly args: readonly unknown[]
+  readonly kwargs: Readonly<Record<string, unknown>>
+  /** Python's names, as they travel. Changed by `set`, `link`, `linkError`, `onError` and by freezing. */
+  readonly options: Record<string, unknown>
+  #immutable: boolean
+
+  constructor(parts: SignatureParts) {
+    this.app = parts.app
+    this.task = parts.task
+    this.args = parts.args ?? []
+    this.kwargs = parts.kwargs ?? {}
+    this.options = copyOptions(parts.options ?? {})
+    this.#immutable = parts.immutable ?? false
+  }
+
+  /** null for a plain task. */
+  abstract readonly subtaskType: 'chain' | 'group' | 'chord' | null
+
+  /** @internal A copy with these parts. */
+  protected abstract copy(parts: {
+    readonly args: readonly unknown[]
+    readonly kwargs: Readonly<Record<string, unknown>>
+    readonly options: Readonly<Record<string, unknown>>
+    readonly immutable: boolean
+  }): this
+
+  /** @internal Gives it its ids, keeping those it has; returns what it will result in. */
+  abstract freezeWith(ids: FreezeIds): FrozenResult
+
+  /** @internal Publishes it. */
+  abstract send(call: SignatureCall): Promise<FrozenResult | null>
+
+  /** @internal Runs it here and now. */
+  abstract runEagerly(call: SignatureCall): Promise<EagerOutcome>
+
+  /** @internal How many parts of a chord it ends in. */
+  abstract chordSize(): number
+
+  /** @internal What comes next must wait for several tasks. */
+  abstract endsInGroup(): boolean
+
+  /** Ignores the arguments of callers and of the step before. */
+  get immutable(): boolean {
+    return this.#immutable
+  }
+
+  /** Name of the task. */
+  get name(): string {
+    return this.task
+  }
+
+  /** Its task id, once it has one. */
+  get id(): string | undefined {
+    return this.options['task_id'] as string | undefined
+  }
+
+  /** The call as text: `add(2, 2)`. */
+  toString(): string {
+    const args = this.args.map((arg) => encodeJson(arg))
+    const kwargs = Object.entries(this.kwargs).map(([key, value]) => `${key}=${encodeJson(value)}`)
+    return `${this.task}(${[...args, ...kwargs].join(', ')})`
+  }
+
+  /** A copy with arguments before its own, further keyword arguments and options (Celery's `clone` and `partial`). */
+  clone(args: readonly unknown[] = [], options: ApplyOptions = {}): this {
+    const { kwargs, ...rest } = options
+    return this.merged({ args, kwargs: kwargs ?? {}, options: toSignatureOptions(rest) })
+  }
+
+  /** @internal */
+  merged(call: SignatureCall): this {
+    return this.copy({
+      args: this.#immutable || call.args.length === 0 ? this.args : [...call.args, ...this.args],
+      kwargs: this.#immutable || isEmpty(call.kwargs) ? this.kwargs : { ...this.kwargs, ...call.kwargs },
+      options: mergedOptions(this.options, call.options),
+      immutable: this.#immutable,
+    })
+  }
+
+  /** Changes options in place; returns itself. */
+  set(options: CallOptions & { readonly immutable?: boolean | undefined }): this {
+    const { immutable, ...rest } = options
+    if (immutable !== undefined) this.setImmutable(immutable)
+    Object.assign(this.options, toSignatureOptions(rest))
+    return this
+  }
+
+  setImmutable(immutable: boolean): this {
+    this.#immutable = immutable
+    return this
+  }
+
+  /** Adds a callback that runs with the result; returns the callback, as Celery does. */
+  link<S extends AnySignature>(callback: S): S {
+    this.addLink(callback)
+    return callback
+  }
+
+  /** Adds a callback for failure; returns the callback, as Celery does. See {@link onError}. */
+  linkError<S extends AnySignature>(errback: S): S {
+    this.addErrback(errback)
+    return errback
+  }
+
+  /** As {@link linkError}, but returns the signature itself. */
+  onError(errback: AnySignature): this {
+    this.addErrback(errback)
+    return this
+  }
+
+  /** @internal */
+  addLink(callback: unknown): void {
+    appendOnce(this.options, 'link', callback)
+  }
+
+  /** @internal */
+  addErrback(errback: unknown): void {
+    appendOnce(this.options, 'link_error', errback)
+  }
+
+  /** This signature and what its links lead to. */
+  flattenLinks(): readonly AnySignature[] {
+    const links = (this.options['link'] ?? []) as readonly unknown[]
+    return [
+      this,
+      ...links.flatMap((link) => (link instanceof Signature ? (link as AnySignature).flattenLinks() : [])),
+    ]
+  }
+
+  /**
+   * Assigns its ids before it is sent, so that the result is known: returns the handle. What is frozen keeps its ids and must be
+   * sent once only.
+   */
+  freeze(taskId?: string): H {
+    return resultHandle(this.context, this.freezeWith({ id: taskId })) as H
+  }
+
+  /** Sends it with these arguments before its own. Errors: see `Task.applyAsync`. */
+  delay(...args: A): Promise<H> {
+    return this.#apply({ args, kwargs: {}, options: {} })
+  }
+
+  /** Sends it. Arguments come before its own. */
+  applyAsync(...call: ApplyArgs<A, ApplyOptions>): Promise<H> {
+    const [first, second] = call as readonly [unknown?, ApplyOptions?]
+    const args = Array.isArray(first) ? (first as readonly unknown[]) : []
+    const { kwargs, ...options } = (Array.isArray(first) ? second : (first as ApplyOptions | undefined)) ?? {}
+    return this.#apply({
+      args,
+      kwargs: kwargs ?? {},
+      options: toSignatureOptions(options),
+      signal: options.signal,
+    })
+  }
+
+  /** Runs it in this process, now, without broker (TEST 16.1). */
+  async apply(...call: ApplyArgs<A, EagerOptions>): Promise<H> {
+    const [first, second] = call as readonly [unknown?, EagerOptions?]
+    const args = Array.isArray(first) ? (first as readonly unknown[]) : []
+    const given = Array.isArray(first) ? second : (first as EagerOptions | undefined)
+    const { kwargs, throw: propagate, ...options } = given ?? {}
+    const outcome = await this.runEagerly({
+      args,
+      kwargs: kwargs ?? {},
+      options: toSignatureOptions(options),
+      signal: options.signal,
+      propagate,
+    })
+    return eagerHandle(this.context, outcome) as H
+  }
+
+  async #apply(call: SignatureCall): Promise<H> {
+    if (this.app?.context.settings.taskAlwaysEager === true && this.runsEagerly()) {
+      return eagerHandle(this.context, await this.runEagerly({ ...call, roundTrip: true })) as H
+    }
+    const result = await this.send(call)
+    // An empty chain belongs to no app and sends nothing.
+    return (result === null ? null : resultHandle(this.context, result)) as H
+  }
+
+  /** @internal Whether `taskAlwaysEager` applies: tasks that are not registered here are sent all the same. */
+  runsEagerly(): boolean {
+    return true
+  }
+
+  /** @internal */
+  get context(): AppContext {
+    if (this.app === undefined) {
+      throw new ConfigurationError(
+        `The signature ${this.task} belongs to no app. Make it from a task or with app.signature().`,
+      )
+    }
+    return this.app.context
+  }
+
+  /** As it travels; Python reads it with `Signature.from_dict`. */
+  toJSON(): SignatureDict {
+    return {
+      task: this.task,
+      args: this.args,
+      kwargs: this.kwargs,
+      options: travellingOptions(this.options as SignatureOptions),
+      subtask_type: this.subtaskType,
+      immutable: this.#immutable,
+    }
+  }
+
+  [jsonHook](): SignatureDict {
+    return this.toJSON()
+  }
+}
+
+/** Call options over a signature's; null in the call is not given, except where null says something. */
+export function mergedOptions(
+  own: Readonly<Record<string, unknown>>,
+  call: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  if (isEmpty(call)) return copyOptions(own)
+  const merged = copyOptions(own)
+  const stamps = own['stamped_headers']
+  for (const key of Object.keys(call)) {
+    const value = call[key]
+    if (value === undefined) continue
+    if (
+      value === null &&
+      key !== 'expires' &&
+      key !== 'time_limit' &&
+      key !== 'soft_time_limit' &&
+      key !== 'group_id'
+    )
+      continue
+    if (keptKeys.includes(key) && own[key] !== undefined) continue
+    if (Array.isArray(stamps) && stamps.includes(key) && own[key] !== undefined) continue
+    merged[key] =
+      key === 'link' || key === 'link_error'
+        ? [...((merged[key] ?? []) as unknown[]), ...(value as readonly unknown[])]
+        : value
+  }
+  return merged
+}
+
+/** Lists are copied, so that copies do not share their links. */
+function copyOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copy: Record<string, unknown> = { ...options }
+  for (const key of ['link', 'link_error']) {
+    const links = copy[key]
+    if (links === null || links === undefined) continue
+    copy[key] = Array.isArray(links) ? [...(links as unknown[])] : [links]
+  }
+  return copy
+}
+
+function appendOnce(options: Record<string, unknown>, key: 'link' | 'link_error', callback: unknown): void {
+  const list = (options[key] ??= []) as unknown[]
+  const text = encodeJson(callback)
+  if (!list.some((known) => known === callback || encodeJson(known) === text)) list.push(callback)
+}
+
+function isEmpty(record: Readonly<Record<string, unknown>>): boolean {
+  for (const _ in record) return false
+  return true
+}

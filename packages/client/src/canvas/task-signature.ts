@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import { NotRegistered } from '@ct/contracts'
+import type { AsyncResult } from '../result/index.ts'
+import type { EagerOutcome } from './eager-outcome.ts'
+import { taskResult } from './frozen-result.ts'
+import type { FrozenResult } from './frozen-result.ts'
+import { publishTask } from './send-task-message.ts'
+import { Signature } from './signature.ts'
+import type { FreezeIds, SignatureCall, SignatureParts } from './signature.ts'
+
+/** One task. */
+export class TaskSignature<A extends readonly unknown[] = readonly unknown[], R = unknown> extends Signature<
+  A,
+  R,
+  AsyncResult<R>
+> {
+  readonly subtaskType = null
+
+  protected override copy(parts: Omit<SignatureParts, 'app' | 'task'>): this {
+    return new TaskSignature<A, R>({ app: this.app, task: this.task, ...parts }) as this
+  }
+
+  override freezeWith(ids: FreezeIds): FrozenResult {
+    const options = this.options
+    options['task_id'] ??= ids.id ?? randomUUID()
+    freezeInto(options, ids)
+    options['reply_to'] ??= this.app?.context.oid
+    return taskResult(options['task_id'] as string, options['ignore_result'] === true)
+  }
+
+  override send(call: SignatureCall): Promise<FrozenResult> {
+    const sent = this.merged(call)
+    return publishTask(this.context, {
+      task: sent.task,
+      args: sent.args,
+      kwargs: sent.kwargs,
+      options: sent.options,
+      signal: call.signal,
+    })
+  }
+
+  override runsEagerly(): boolean {
+    return this.context.tasks.has(this.task)
+  }
+
+  override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
+    const sent = this.merged(call)
+    const task = this.context.tasks.get(this.task)
+    if (task === undefined) throw new NotRegistered(this.task)
+    return await task.runEagerly({ ...call, args: sent.args, kwargs: sent.kwargs, options: sent.options })
+  }
+
+  override chordSize(): number {
+    return 1
+  }
+
+  override endsInGroup(): boolean {
+    return false
+  }
+}
+
+/** What freezing puts into the options of a task, or of a chain's or chord's end. */
+export function freezeInto(options: Record<string, unknown>, ids: FreezeIds): void {
+  if (ids.rootId != null) options['root_id'] = ids.rootId
+  if (ids.parentId != null) options['parent_id'] = ids.parentId
+  if (ids.chord != null) options['chord'] = ids.chord
+  if (ids.groupIndex != null) options['group_index'] = ids.groupIndex
+  // A key that is there, be it null, keeps the task out of the group.
+  if (ids.groupId != null && !('group_id' in options)) options['group_id'] = ids.groupId
+}
