@@ -14,7 +14,8 @@ import type { Serializer } from '../serializer.ts'
 import { isPlainObject } from './plain-object.ts'
 import { argsRepr, kwargsRepr } from './saferepr.ts'
 import type { SignatureSource } from './signature-dict.ts'
-import { emptyEmbedJson } from './task-message.ts'
+import { checkTaskHeaders } from './read-task-message.ts'
+import { emptyEmbedJson, standardHeaders } from './task-message.ts'
 
 /** A moment: a `Date`, epoch milliseconds, or ISO text that is passed on as it is (a retry's `expires`). */
 export type Moment = Date | number | string
@@ -119,13 +120,17 @@ export function buildTaskMessage(input: TaskMessageInput, options: TaskMessageOp
   }
   if (input.headers) mergeHeaders(headers, input.headers)
   if (compressed !== null) headers['compression'] = compressed.compression
-  return {
+  const message: MessageContent = {
     body: compressed?.body ?? encoded,
     contentType: serializer.contentType,
     contentEncoding: serializer.contentEncoding,
     headers,
     properties: propertiesOf(input, expires, options.nowMs),
   }
+  // A header of the user's may override a standard one, but not with what no worker survives.
+  if (input.headers && Object.keys(input.headers).some((key) => standardHeaders.has(key)))
+    checkTaskHeaders(message)
+  return message
 }
 
 const noKwargs: Readonly<Record<string, unknown>> = Object.freeze({})

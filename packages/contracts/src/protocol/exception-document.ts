@@ -77,8 +77,10 @@ const known: Readonly<Record<string, Maker>> = {
   'billiard.exceptions.WorkerLostError': (_args, message, options) => new WorkerLostError(message, options),
   'billiard.exceptions.Terminated': (args, message, options) =>
     new Terminated(typeof args[0] === 'number' || typeof args[0] === 'string' ? args[0] : message, options),
-  'kombu.exceptions.EncodeError': (_args, message, options) => new EncodeError(message, options),
-  'kombu.exceptions.DecodeError': (_args, message, options) => new DecodeError(message, options),
+  'kombu.exceptions.EncodeError': (_args, message, { traceback }) =>
+    new EncodeError(message, { details: { traceback } }),
+  'kombu.exceptions.DecodeError': (_args, message, { traceback }) =>
+    new DecodeError(message, { details: { traceback } }),
 }
 
 /**

@@ -163,6 +163,11 @@ function readProtocol1(delivery: MessageContent, payload: TaskPayload, codecs: M
   return new TaskHead(delivery, { ...payload, decoded: body }, headers, 1)
 }
 
+/** Refuses headers that {@link readTaskMessage} would refuse. Error: `CT_INVALID_MESSAGE`. */
+export function checkTaskHeaders(message: MessageContent): void {
+  void new TaskHead(message, { ...message, compression: compressionOf(message.headers) }, message.headers, 2)
+}
+
 /** Field by field as {@link TaskMessage} says. A class for one hidden shape, whatever the message left out. */
 class TaskHead implements TaskMessage {
   readonly body: Uint8Array

@@ -179,6 +179,8 @@ describe('buildTaskMessage refuses what would kill a Python worker', () => {
     ['groupIndex', { groupIndex: NaN }],
     ['timeLimit', { timeLimit: -1 }],
     ['softTimeLimit', { softTimeLimit: Infinity }],
+    ['id', { headers: { id: 5 } }],
+    ['timelimit', { headers: { timelimit: [5] } }],
   ])('%s: %o', (reason, input) => {
     expect(
       caught(() => buildTaskMessage({ ...base, ...input } as never), InvalidMessageError)?.details['reason'],

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { EncodeError } from '../errors.ts'
 import { isoformat } from './isoformat.ts'
+import { escapeBeyondAscii } from './json-ascii.ts'
 import { decodeEnvelopeValue, defaultJsonOptions, encodeBytes, maxIntegerDigits } from './json-types.ts'
 import type { JsonOptions } from './json-types.ts'
 import { isEnvelope } from './json-parser.ts'
@@ -117,17 +118,12 @@ function writeBigInt(value: bigint): string {
 }
 
 const plain = /^[ !#-[\]-~]*$/
-const beyondAscii = /[\x7f-\uffff]/g
 
 /** A JSON string literal in ASCII. */
 export function quote(text: string): string {
   if (plain.test(text)) return '"' + text + '"'
   // JSON.stringify escapes quotes, backslashes, controls and lone surrogates just as Python does; the rest is ours.
-  return JSON.stringify(text).replace(beyondAscii, escapeUnit)
-}
-
-function escapeUnit(char: string): string {
-  return '\\u' + char.charCodeAt(0).toString(16).padStart(4, '0')
+  return escapeBeyondAscii(JSON.stringify(text))
 }
 
 /** Keys repeat endlessly (headers, records), so their literals are kept; bounded, because keys may come from strangers. */

@@ -1,16 +1,7 @@
 import { EncodeError } from '../errors.ts'
+import { escapeBeyondAscii } from './json-ascii.ts'
 import { assertJson, parseJson } from './json-parser.ts'
 import { jsonSource } from './json-symbols.ts'
-
-const nonAscii = /[^\x00-\x7f]/g
-
-/**
- * JSON text with every character beyond ASCII as `\uXXXX`. Such characters can stand only inside strings, so the value
- * stays the same; kombu writes ASCII only.
- */
-export function asciiJson(text: string): string {
-  return text.replace(nonAscii, (char) => '\\u' + char.charCodeAt(0).toString(16).padStart(4, '0'))
-}
 
 /**
  * The source text of one JSON value that is forwarded without being decoded, so that `1.0`, big integers, key order and unknown
@@ -36,7 +27,7 @@ export class RawJson {
   }
 
   get [jsonSource](): string {
-    return asciiJson(this.text)
+    return escapeBeyondAscii(this.text)
   }
 
   /** The value the text stands for. Error: `CT_DECODE`. */

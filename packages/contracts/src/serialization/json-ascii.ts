@@ -1,0 +1,19 @@
+const hexBytes: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+)
+
+/**
+ * JSON text with every character from DEL on as `\uXXXX`, as Python writes it. Such characters can stand only inside strings, so the value
+ * stays the same.
+ */
+export function escapeBeyondAscii(json: string): string {
+  let text = ''
+  let start = 0
+  for (let at = 0; at < json.length; at += 1) {
+    const code = json.charCodeAt(at)
+    if (code < 0x7f) continue
+    text += json.slice(start, at) + '\\u' + hexBytes[code >> 8]! + hexBytes[code & 0xff]!
+    start = at + 1
+  }
+  return start === 0 ? json : text + json.slice(start)
+}
