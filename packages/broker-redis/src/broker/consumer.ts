@@ -37,6 +37,13 @@ export interface ConsumerInternals {
 
 const nothing = Promise.resolve()
 
+/** Nobody has to look at a settlement's promise. */
+function refused(error: unknown): Promise<void> {
+  const refusal = Promise.reject<void>(error as Error)
+  refusal.catch(() => undefined)
+  return refusal
+}
+
 export class RedisConsumer implements Consumer, DeliveryOwner {
   readonly #internals: ConsumerInternals
   readonly #context: BrokerContext
@@ -248,24 +255,25 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
 
   settle(delivery: RedisDelivery, settlement: Settlement): Promise<void> {
     if (delivery.noAck) return nothing
-    if (this.#error !== undefined) {
-      const lost = Promise.reject<void>(this.#error)
-      lost.catch(() => undefined)
-      return lost
-    }
-    this.#open.delete(delivery)
+    if (this.#error !== undefined) return refused(this.#error)
     const { batch } = this.#stepper
     const tag = delivery.filed ? delivery.tag : ''
-    const gone = settlement.action === 'ack' || settlement.action === 'reject'
-    if (gone) {
-      const { results } = settlement
-      if (results !== undefined && results.length > 0) {
-        batch.withResults.push({ tag, writes: results.map((write) => storeWrite(this.#resultKey(write.taskId), write)) })
-      } else if (delivery.filed) batch.acks.push(tag)
-      if (delivery.counted || delivery.info.redelivered) batch.forget.push(delivery.messageId)
-    } else this.#move(delivery, tag, settlement)
-    this.#stepper.schedule()
+    try {
+      if (settlement.action === 'ack' || settlement.action === 'reject') {
+        const { results } = settlement
+        if (results !== undefined && results.length > 0) {
+          batch.withResults.push({ tag, writes: results.map((write) => storeWrite(this.#resultKey(write.taskId), write)) })
+        } else if (delivery.filed) batch.acks.push(tag)
+        if (delivery.counted || delivery.info.redelivered) batch.forget.push(delivery.messageId)
+      } else this.#move(delivery, tag, settlement)
+    } catch (error) {
+      return refused(error)
+    }
+    this.#open.delete(delivery)
     this.#fanouts.drain()
+    // Of a fanout message nothing is kept, so there may be nothing to tell anybody.
+    if (batch.size === 0) return nothing
+    this.#stepper.schedule()
     return batch.promise
   }
 

@@ -75,9 +75,9 @@ export class Restorer {
     const ask = [settings.visibilityTimeoutMs, settings.restoreLimit, this.#token, settings.unackedMutexExpireMs]
     for (;;) {
       const found = (await this.#link.run(findOverdue, locked, ask)) as (Buffer | null)[] | null
-      if (found === null || this.#stopped) return
+      if (found === null) return
       const [cutoff, ...entries] = found
-      const more = entries.length / 2 >= settings.restoreLimit
+      const more = entries.length / 2 >= settings.restoreLimit && !this.#stopped
       const restored = await this.#restore(locked, String(cutoff), entries, !more)
       if (restored > 0) this.#context.notice({ kind: 'restored', count: restored })
       if (!more) return

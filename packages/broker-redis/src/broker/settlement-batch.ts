@@ -37,6 +37,6 @@ export class SettlementBatch {
   }
 
   get size(): number {
-    return this.withResults.length + this.acks.length + this.moves.length
+    return this.withResults.length + this.acks.length + this.forget.length + this.moves.length
   }
 }

@@ -45,6 +45,7 @@ export function settleWithResultTests({ test }: BrokerSuite): void {
     async (scene) => {
       const from = await scene.connect()
       const backend = await scene.harness.backend!(from.peer)
+      assert.equal(from.peer.broker.settlesWith(backend), true)
       const results = await backend.connect({ onNotice: () => {} })
       const queue = scene.name()
       await from.connection.declare([queueNamed(queue)])
