@@ -2,7 +2,7 @@
 export * from './app/index.ts'
 export * from './canvas/index.ts'
 export * from './task/index.ts'
-export { ReconnectingConnection } from './connection/index.ts'
+export { didYouMean, ReconnectingConnection } from './connection/index.ts'
 export type {
   BackendSource,
   BrokerSource,

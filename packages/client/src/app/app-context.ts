@@ -18,7 +18,7 @@ import type { AppContext } from './context.ts'
 import { LogicalClock } from './logical-clock.ts'
 import type { Logger } from './logger.ts'
 import type { Configuration } from './settings/configuration.ts'
-import type { Settings } from './settings/index.ts'
+import type { Settings, SettingsInput } from './settings/index.ts'
 
 export interface AppParts {
   readonly broker: BrokerSource | undefined
@@ -69,6 +69,10 @@ export class AppServices implements AppContext {
 
   get settings(): Settings {
     return this.#configuration.settings
+  }
+
+  changes(): SettingsInput {
+    return this.#configuration.changes()
   }
 
   get defaults(): 'ct' | 'celery' {

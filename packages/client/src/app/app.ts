@@ -315,11 +315,6 @@ export class App {
     return settingsAsText(options.withDefaults === true ? this.settings : this.#configuration.changes())
   }
 
-  /** Settings that somebody changed. */
-  get changedSettings(): SettingsInput {
-    return this.#configuration.changes()
-  }
-
   /** Waits for what is being sent, then closes all connections. Idempotent, never rejects. */
   close(): Promise<void> {
     return this.#services.close()

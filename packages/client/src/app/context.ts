@@ -7,13 +7,15 @@ import type { TaskRegistry } from '../task/index.ts'
 import type { App } from './app.ts'
 import type { LogicalClock } from './logical-clock.ts'
 import type { Logger } from './logger.ts'
-import type { Settings } from './settings/index.ts'
+import type { Settings, SettingsInput } from './settings/index.ts'
 
 /** What an app is made of; for workers, beat and the command line. `app.context` gives it. */
 export interface AppContext {
   readonly app: App
   /** Resolved and frozen. A change of configuration makes a new object. */
   readonly settings: Settings
+  /** Settings that somebody changed. */
+  changes(): SettingsInput
   /** Which set of defaults the app runs with. */
   readonly defaults: 'ct' | 'celery'
   readonly tasks: TaskRegistry

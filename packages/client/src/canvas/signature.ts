@@ -94,7 +94,7 @@ export abstract class Signature<
   /** null for a plain task. */
   abstract readonly subtaskType: 'chain' | 'group' | 'chord' | null
 
-  /** @internal A copy with these parts. */
+  /** For workers and canvas. A copy with these parts. */
   protected abstract copy(parts: {
     readonly args: readonly unknown[]
     readonly kwargs: Readonly<Record<string, unknown>>
@@ -102,19 +102,19 @@ export abstract class Signature<
     readonly immutable: boolean
   }): this
 
-  /** @internal Gives it its ids, keeping those it has; returns what it will result in. */
+  /** For workers and canvas. Gives it its ids, keeping those it has; returns what it will result in. */
   abstract freezeWith(ids: FreezeIds): FrozenResult
 
-  /** @internal Publishes it. */
+  /** For workers and canvas. Publishes it. */
   abstract send(call: SignatureCall): Promise<FrozenResult | null>
 
-  /** @internal Runs it here and now. */
+  /** For workers and canvas. Runs it here and now. */
   abstract runEagerly(call: SignatureCall): Promise<EagerOutcome>
 
-  /** @internal How many parts of a chord it ends in. */
+  /** For workers and canvas. How many parts of a chord it ends in. */
   abstract chordSize(): number
 
-  /** @internal What comes next must wait for several tasks. */
+  /** For workers and canvas. What comes next must wait for several tasks. */
   abstract endsInGroup(): boolean
 
   /** Ignores the arguments of callers and of the step before. */
@@ -145,7 +145,7 @@ export abstract class Signature<
     return this.merged({ args, kwargs: kwargs ?? {}, options: toSignatureOptions(rest) })
   }
 
-  /** @internal */
+  /** For workers and canvas. */
   merged(call: SignatureCall): this {
     return this.copy({
       args: this.#immutable || call.args.length === 0 ? this.args : [...call.args, ...this.args],
@@ -186,12 +186,12 @@ export abstract class Signature<
     return this
   }
 
-  /** @internal */
+  /** For workers and canvas. */
   addLink(callback: unknown): void {
     appendOnce(this.options, 'link', callback)
   }
 
-  /** @internal */
+  /** For workers and canvas. */
   addErrback(errback: unknown): void {
     appendOnce(this.options, 'link_error', errback)
   }
@@ -256,12 +256,12 @@ export abstract class Signature<
     return (result === null ? null : resultHandle(this.context, result)) as H
   }
 
-  /** @internal Whether `taskAlwaysEager` applies: tasks that are not registered here are sent all the same. */
+  /** For workers and canvas. Whether `taskAlwaysEager` applies: tasks that are not registered here are sent all the same. */
   runsEagerly(): boolean {
     return true
   }
 
-  /** @internal */
+  /** For workers and canvas. */
   get context(): AppContext {
     if (this.app === undefined) {
       throw new ConfigurationError(

@@ -40,13 +40,13 @@ export class TaskSignature<A extends readonly unknown[] = readonly unknown[], R 
   }
 
   override runsEagerly(): boolean {
-    return this.context.tasks.has(this.task)
+    return this.context.tasks.get(this.task)?.runEagerly !== undefined
   }
 
   override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
     const sent = this.merged(call)
     const task = this.context.tasks.get(this.task)
-    if (task === undefined) throw new NotRegistered(this.task)
+    if (task?.runEagerly === undefined) throw new NotRegistered(this.task)
     return await task.runEagerly({ ...call, args: sent.args, kwargs: sent.kwargs, options: sent.options })
   }
 

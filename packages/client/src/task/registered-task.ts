@@ -21,6 +21,6 @@ export interface RegisteredTask {
    */
   run(context: TaskContext, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): unknown
 
-  /** Runs it in this process, retries, callbacks and error callbacks included (TEST 16.1). */
-  runEagerly(call: SignatureCall): Promise<EagerOutcome>
+  /** Runs it in this process, retries, callbacks and error callbacks included (TEST 16.1). Without it, eager mode sends it. */
+  runEagerly?(call: SignatureCall): Promise<EagerOutcome>
 }
