@@ -95,7 +95,7 @@ describe('where a task goes', () => {
   })
 
   it('ROUTE-4: an object with routeForTask', () => {
-    const routes = router({ routeForTask: (name: string, args: readonly unknown[]) => (args.length > 1 ? 'many' : null) })
+    const routes = router({ routeForTask: (_name: string, args: readonly unknown[]) => (args.length > 1 ? 'many' : null) })
     expect(routes.route('t', {}, { args: [1, 2], kwargs: {} }).queueName).toBe('many')
     expect(routes.route('t', {}, { args: [], kwargs: {} }).queueName).toBe('celery')
   })

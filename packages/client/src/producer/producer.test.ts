@@ -1,0 +1,269 @@
+import type { Broker, BrokerConnection, CeleryError, ConnectOptions, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
+import { BrokerError, BrokerUnavailableError, defineBroker, PublishError } from '@ct/contracts'
+import { memory } from '@ct/broker-memory'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Queue } from '../routing/index.ts'
+import type { ProducerSettings } from './index.ts'
+import { Producer } from './index.ts'
+
+type Answer = 'ok' | 'silence' | Error
+
+/** A broker whose answers to connect, declare and publish are listed; what is not listed succeeds. */
+class Script {
+  connects: Answer[] = []
+  declares: Answer[] = []
+  publishes: Answer[] = []
+  readonly log: string[] = []
+  readonly options: ConnectOptions[] = []
+
+  readonly broker: Broker = defineBroker({
+    name: 'script',
+    packageName: '@ct/broker-script',
+    capabilities: memory.broker!('memory://script', {}).capabilities,
+    describe: () => ({ ...memory.broker!('memory://script', {}).describe(), url: 'script://host' }),
+    settlesWith: () => false,
+    close: async () => {},
+    connect: async (options) => {
+      this.log.push('connect')
+      this.options.push(options)
+      await this.#answer(this.connects.shift(), options.signal)
+      return this.#connection()
+    },
+  })
+
+  lose(): void {
+    this.options.at(-1)!.onNotice({ kind: 'connection-lost', error: new BrokerUnavailableError('cable') })
+  }
+
+  #connection(): BrokerConnection {
+    const refuse = (): never => {
+      throw new Error('not in this test')
+    }
+    return {
+      leaseMs: undefined,
+      parked: {} as BrokerConnection['parked'],
+      declare: async (queues: readonly QueueDeclaration[], options) => {
+        this.log.push(`declare ${queues.map((queue) => queue.name).join()}`)
+        await this.#answer(this.declares.shift(), options?.signal)
+      },
+      publish: async (message, options) => {
+        this.log.push(`publish ${message.routingKey}`)
+        await this.#answer(this.publishes.shift(), options?.signal)
+      },
+      publishMany: async (messages, options) => {
+        this.log.push(`publishMany ${messages.map((message) => message.routingKey).join()}`)
+        return await Promise.all(
+          messages.map(async () => {
+            const answer = this.publishes.shift()
+            if (answer instanceof Error) return answer as CeleryError
+            await this.#answer(answer, options?.signal)
+            return undefined
+          }),
+        )
+      },
+      openConsumer: refuse,
+      queueSize: refuse,
+      purge: refuse,
+      deleteQueue: refuse,
+      close: async () => void this.log.push('close'),
+      [Symbol.asyncDispose]: async () => {},
+    }
+  }
+
+  #answer(answer: Answer = 'ok', signal: AbortSignal | undefined): Promise<void> {
+    if (answer === 'ok') return Promise.resolve()
+    if (answer !== 'silence') return Promise.reject(answer)
+    return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)))
+  }
+}
+
+function message(routingKey = 'q'): OutgoingMessage {
+  return {
+    body: new Uint8Array([1]),
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    headers: {},
+    properties: {},
+    exchange: '',
+    routingKey,
+  }
+}
+
+const away = (): BrokerUnavailableError => new BrokerUnavailableError('not there')
+const lost = (maybeDelivered = true): PublishError => new PublishError('lost', { maybeDelivered })
+
+describe('publishing', () => {
+  let script: Script
+  let producer: Producer
+  const start = (settings: ProducerSettings = {}): Producer => {
+    producer = new Producer({ broker: () => script.broker, settings, backoff: { jitter: 0 } })
+    return producer
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
+    script = new Script()
+  })
+  afterEach(async () => {
+    await producer.close()
+    expect(vi.getTimerCount()).toBe(0)
+    vi.useRealTimers()
+  })
+
+  it('APP-95: connects at the first publish and declares a queue once per connection', async () => {
+    start()
+    const { declaration } = new Queue('q')
+    const other = new Queue('other').declaration
+    await Promise.all([
+      producer.publish(message(), { declare: [declaration] }),
+      producer.publish(message(), { declare: [declaration] }),
+    ])
+    await producer.publish(message(), { declare: [declaration] })
+    await producer.publish(message('other'), { declare: [declaration, other] })
+    expect(script.log).toEqual(['connect', 'declare q', 'publish q', 'publish q', 'publish q', 'declare other', 'publish other'])
+    script.lose()
+    await producer.publish(message(), { declare: [declaration] })
+    expect(script.log.slice(-4)).toEqual(['close', 'connect', 'declare q', 'publish q'])
+  })
+
+  it('APP-96: a publish that failed is tried again, at once, then with growing pauses', async () => {
+    start()
+    script.publishes = [lost(), lost(), lost()]
+    const done = producer.publish(message())
+    await vi.advanceTimersByTimeAsync(0 + 200)
+    expect(script.log.filter((line) => line === 'publish q')).toHaveLength(3)
+    await vi.advanceTimersByTimeAsync(400)
+    await done
+    expect(script.log.filter((line) => line === 'publish q')).toHaveLength(4)
+  })
+
+  it('APP-96: after maxRetries the error tells whether the broker may have the message', async () => {
+    start()
+    await producer.publish(message())
+    script.publishes = [lost(true), lost(false), lost(false), lost(false)]
+    const maybe = expect(producer.publish(message())).rejects.toMatchObject({ code: 'CT_PUBLISH', maybeDelivered: true })
+    await vi.advanceTimersByTimeAsync(5000)
+    await maybe
+    script.publishes = [lost(false)]
+    await expect(producer.publish(message(), { retryPolicy: { maxRetries: 0 } })).rejects.toMatchObject({ maybeDelivered: false })
+    script.publishes = [lost(false)]
+    await expect(producer.publish(message(), { retry: false })).rejects.toMatchObject({ maybeDelivered: false })
+  })
+
+  it('a refusal is not tried again and keeps its code', async () => {
+    start()
+    script.publishes = [new BrokerError('too many')]
+    await expect(producer.publish(message())).rejects.toMatchObject({ code: 'CT_BROKER' })
+    expect(script.log).toEqual(['connect', 'publish q'])
+  })
+
+  it('publishTimeoutMs bounds connecting: nothing was delivered', async () => {
+    start({ publishTimeoutMs: 3000 })
+    script.connects = Array.from({ length: 100 }, away)
+    const failed = expect(producer.publish(message())).rejects.toMatchObject({
+      code: 'CT_PUBLISH',
+      maybeDelivered: false,
+      message: expect.stringMatching(/within 3000 ms.*sending again is safe/) as string,
+    })
+    await vi.advanceTimersByTimeAsync(3000)
+    await failed
+  })
+
+  it('publishTimeoutMs bounds an answer that never comes: it may be delivered, and the connection is given up', async () => {
+    start({ publishTimeoutMs: 3000 })
+    await producer.publish(message())
+    script.publishes = ['silence']
+    const failed = expect(producer.publish(message())).rejects.toMatchObject({ maybeDelivered: true, retryable: true })
+    await vi.advanceTimersByTimeAsync(3000)
+    await failed
+    await producer.publish(message())
+    expect(script.log.filter((line) => line === 'connect')).toHaveLength(2)
+  })
+
+  it('a shorter time for one call does not give up the connection', async () => {
+    start()
+    await producer.publish(message())
+    script.publishes = ['silence']
+    const failed = expect(producer.publish(message(), { timeoutMs: 5 })).rejects.toMatchObject({ maybeDelivered: true })
+    await vi.advanceTimersByTimeAsync(5)
+    await failed
+    await producer.publish(message())
+    expect(script.log.filter((line) => line === 'connect')).toHaveLength(1)
+  })
+
+  it('retry: false fails with the first attempt to connect', async () => {
+    start()
+    script.connects = [away()]
+    await expect(producer.publish(message(), { retry: false })).rejects.toMatchObject({ maybeDelivered: false })
+    expect(script.log).toEqual(['connect'])
+  })
+
+  it('a signal ends it, while connecting and while waiting for the answer', async () => {
+    start()
+    script.connects = ['silence']
+    const giveUp = new AbortController()
+    const connecting = producer.publish(message(), { signal: giveUp.signal })
+    giveUp.abort(new Error('user left'))
+    await expect(connecting).rejects.toMatchObject({ code: 'CT_ABORTED', details: { maybeDelivered: false } })
+
+    const later = new AbortController()
+    script.publishes = ['silence']
+    const waiting = producer.publish(message(), { signal: later.signal })
+    await vi.advanceTimersByTimeAsync(1)
+    later.abort()
+    await expect(waiting).rejects.toMatchObject({ code: 'CT_ABORTED', details: { maybeDelivered: true } })
+  })
+
+  it('publishMany reports per message and retries only what failed', async () => {
+    start()
+    script.publishes = ['ok', lost(), new BrokerError('refused'), 'ok', lost(true), lost(true), lost(true)]
+    const done = producer.publishMany([message('a'), message('b'), message('c')])
+    await vi.advanceTimersByTimeAsync(2000)
+    const outcomes = await done
+    expect(outcomes.map((outcome) => outcome?.code)).toEqual([undefined, undefined, 'CT_BROKER'])
+    expect(script.log).toEqual(['connect', 'publishMany a,b,c', 'publishMany b'])
+    expect(await producer.publishMany([])).toEqual([])
+  })
+
+  it('publishMany within its time: what has no answer may be delivered', async () => {
+    start({ publishTimeoutMs: 100 })
+    script.publishes = ['ok', 'silence']
+    const done = producer.publishMany([message('a'), message('b')])
+    await vi.advanceTimersByTimeAsync(100)
+    expect((await done).map((outcome) => outcome?.details['maybeDelivered'])).toEqual([true, true])
+  })
+
+  it('reports what was sent, after it was confirmed', async () => {
+    const sent: unknown[] = []
+    producer = new Producer({ broker: () => script.broker, onSent: (event) => sent.push([script.log.length, event]) })
+    await producer.publish(message(), { sentEvent: { uuid: '1' } })
+    await producer.publish(message(), { sentEvent: { uuid: '2' } })
+    script.publishes = [new BrokerError('no')]
+    await producer.publish(message(), { sentEvent: { uuid: '3' } }).catch(() => {})
+    expect(sent).toEqual([
+      [2, { uuid: '1' }],
+      [3, { uuid: '2' }],
+    ])
+  })
+
+  it('close waits for what is under way and takes nothing more', async () => {
+    start()
+    await producer.publish(message())
+    script.publishes = [lost()]
+    const last = producer.publish(message())
+    const closing = producer.close()
+    await expect(producer.publish(message())).rejects.toMatchObject({ code: 'CT_CLOSED' })
+    await vi.advanceTimersByTimeAsync(1000)
+    await last
+    await closing
+    expect(script.log.slice(-2)).toEqual(['publish q', 'close'])
+  })
+
+  it('publishTimeoutMs null: as long as it takes', async () => {
+    start({ publishTimeoutMs: null })
+    script.connects = Array.from({ length: 30 }, away)
+    const done = producer.publish(message())
+    await vi.advanceTimersByTimeAsync(600_000)
+    await done
+  })
+})
