@@ -1,0 +1,46 @@
+/** The keys a fleet uses on Redis, and how a message moves between them (docs/adapters/redis.md). */
+import { box, note, path, svg } from './shapes.ts'
+
+svg(
+  'redis-keys.svg',
+  900,
+  400,
+  'Redis keys: queue lists by priority step, unacked hash and index, results, parked lists, and the one script that moves messages between them',
+  [
+    note(120, 28, 'LIST per queue and step', 'middle', 'title'),
+    box({ x: 20, y: 45, w: 200, h: 42 }, 'mid', ['celery']),
+    box({ x: 20, y: 95, w: 200, h: 42 }, 'mid', ['celery\\x06\\x163']),
+    box({ x: 20, y: 145, w: 200, h: 42 }, 'mid', ['celery\\x06\\x166 … 9']),
+    note(120, 208, 'LPUSH: any producer'),
+    box({ x: 350, y: 85, w: 200, h: 66 }, 'card py', [
+      'one script',
+      'settle what is finished,',
+      'claim what is next',
+    ]),
+    note(780, 28, 'held', 'middle', 'title'),
+    box({ x: 680, y: 45, w: 200, h: 50 }, 'mid', ['unacked', 'HASH tag → message']),
+    box({ x: 680, y: 105, w: 200, h: 50 }, 'mid', ['unacked_index', 'ZSET tag → time claimed']),
+    box({ x: 680, y: 165, w: 200, h: 50 }, 'mid', ['ct.starts', 'HASH id → starts (ct only)']),
+    box({ x: 350, y: 230, w: 200, h: 50 }, 'card ts', [
+      'celery-task-meta-&lt;id&gt;',
+      'STRING + PUBLISH: the result',
+    ]),
+    box({ x: 20, y: 310, w: 200, h: 50 }, 'mid', ['celery.parked', 'LIST (ct only)']),
+    box({ x: 325, y: 310, w: 250, h: 50 }, 'mid', ['_kombu.binding.&lt;exchange&gt;', 'SET of bindings']),
+    box({ x: 680, y: 310, w: 200, h: 50 }, 'mid', ['/&lt;db&gt;.celeryev/…', 'PUB/SUB: events, control']),
+    path('M221 66 C290 66 290 105 348 105'),
+    path('M221 116 H348'),
+    path('M221 166 C290 166 290 130 348 130'),
+    note(296, 70, 'RPOP n'),
+    path('M551 105 C610 105 620 72 678 72'),
+    path('M551 118 C610 118 620 128 678 128'),
+    note(615, 82, 'HSET'),
+    note(628, 145, 'ZADD'),
+    path('M450 152 V228'),
+    note(458, 195, 'SET, unless SUCCESS', 'start'),
+    path('M680 208 C620 230 640 296 560 298 H320 C270 298 250 310 222 325', 'back'),
+    note(640, 285, 'too many starts', 'start'),
+    path('M678 58 C520 10 330 10 221 52', 'back'),
+    note(450, 14, 'overdue: put back as redelivered, by ct or kombu'),
+  ].join(''),
+)
