@@ -16,6 +16,8 @@ export interface CreditOptions {
   readonly concurrency: number
   /** Most messages to take in one step; the grown budget goes up to two such steps. */
   readonly maxClaim: number
+  /** False: the budget stays at its base (`worker_disable_prefetch`). Default true. */
+  readonly grows?: boolean
   /** Upper bound of the credit that held messages can reach (Celery's `worker_eta_task_limit`); undefined: none. */
   readonly etaTaskLimit: number | undefined
   readonly onChange: (credit: number, maxClaim: number) => void
@@ -111,7 +113,7 @@ export class Credit {
   #sample(): void {
     const now = this.#now()
     const elapsed = now - this.#sampledAt
-    if (elapsed < sampleMs) return
+    if (elapsed < sampleMs || this.#options.grows === false) return
     const perMs = this.#finished / elapsed
     this.#sampledAt = now
     this.#finished = 0

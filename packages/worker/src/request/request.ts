@@ -79,10 +79,16 @@ export class Request {
     return this.message.softTimeLimit ?? this.strategy.softTimeLimit
   }
 
+  /** How it was settled. */
+  settlement: Settlement | undefined
+  /** The settlement has reached the broker. */
+  confirmed = false
+
   /** Undefined when it was settled before or is no longer ours. */
   settle(settlement: Settlement): Promise<void> | undefined {
     if (this.acknowledged || this.disowned === 'lease-lost') return undefined
     this.acknowledged = true
+    this.settlement = settlement
     return this.delivery.settle(settlement)
   }
 

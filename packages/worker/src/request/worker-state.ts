@@ -25,6 +25,11 @@ export class WorkerState {
     return [...this.open].filter((request) => request.id === id && request.phase !== 'done')
   }
 
+  /** Everything that a new connection has to take over: its settlement has not reached the broker. */
+  unconfirmed(): Request[] {
+    return [...this.open].filter((request) => !request.confirmed && request.disowned !== 'lease-lost')
+  }
+
   /** Everything whose lease is ours to renew. */
   held(): Delivery[] {
     const held: Delivery[] = []

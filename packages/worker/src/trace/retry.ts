@@ -1,8 +1,7 @@
-/** Retries: asked for by the task, or by `autoretryFor` (celery/app/autoretry.py, task.py 5.7). */
-import { CeleryError, Retry, type RawJson } from '@ct/contracts'
-import type { ErrorClass, ResolvedTaskOptions, TaskRetryOptions } from '@ct/client'
+/** What a retry sends again (celery/app/task.py 5.7, `signature_from_request`). */
+import type { ErrorClass, TaskRetryOptions } from '@ct/client'
+import type { RawJson, Retry } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
-import { retryCountdown } from './back-off.ts'
 
 /** All that a retry changes; everything else of the message is sent again as it was. */
 export interface RetryCopy {
@@ -29,25 +28,6 @@ export function retryCopy(request: Request, retry: Retry, now: number): RetryCop
   }
 }
 
-/**
- * The retry that `autoretryFor` asks for, or undefined when the error is the outcome: it does not match, or retries are used up. Control
- * flow (`Retry`, `Ignore`, `Reject`) is never wrapped.
- */
-export function automaticRetry(options: ResolvedTaskOptions, request: Request, error: unknown): Retry | undefined {
-  if (options.autoretryFor.length === 0 || isControlFlow(error)) return undefined
-  if (matches(options.dontAutoretryFor, error) || !matches(options.autoretryFor, error)) return undefined
-  const { retries } = request.message
-  const { maxRetries = options.maxRetries } = options.retryKwargs
-  if (maxRetries !== null && retries + 1 > maxRetries) return undefined
-  return new Retry(null, { exc: error, when: retryCountdown(options, retries), sig: { exc: error } })
-}
-
 export function matches(classes: readonly ErrorClass[], error: unknown): boolean {
   return classes.some((one) => error instanceof one)
-}
-
-export function isControlFlow(error: unknown): boolean {
-  return (
-    error instanceof CeleryError && (error.code === 'CT_RETRY' || error.code === 'CT_IGNORE' || error.code === 'CT_REJECT')
-  )
 }

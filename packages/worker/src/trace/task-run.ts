@@ -2,8 +2,16 @@
  * The `task` argument of a handler while a worker runs it. Everything costly (request view, signal, logger) is made when asked for:
  * most tasks ask for none of it.
  */
-import type { App, Logger, RegisteredTask, TaskContext, TaskRequest, TaskRetryOptions } from '@ct/client'
-import { MaxRetriesExceededError, parseIso, Retry, type ResultHandle, type SlotPort } from '@ct/contracts'
+import {
+  prepareRetry,
+  type App,
+  type Logger,
+  type RegisteredTask,
+  type TaskContext,
+  type TaskRequest,
+  type TaskRetryOptions,
+} from '@ct/client'
+import type { ResultHandle, Retry, SlotPort } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import type { TraceServices } from './ports.ts'
 import { taskRequest } from './task-request.ts'
@@ -52,17 +60,7 @@ export class TaskRun implements TaskContext {
   }
 
   retry(options: TaskRetryOptions = {}): Retry {
-    const { maxRetries: own } = this.task.options
-    const { retries } = this.#request.message
-    // In the call null means "the default", as in Celery; only the task's own option can mean "for ever".
-    const maxRetries = options.maxRetries ?? own
-    if (maxRetries !== null && retries + 1 > maxRetries) {
-      if (options.exc !== undefined && options.exc !== null) throw options.exc
-      throw new MaxRetriesExceededError(
-        `Can't retry ${this.#request.label} args:${this.#request.message.argsrepr} kwargs:${this.#request.message.kwargsrepr}`,
-      )
-    }
-    return new Retry(null, { exc: options.exc, when: retryMoment(options, this.task.options.defaultRetryDelay), sig: options })
+    return prepareRetry(this, options)
   }
 
   async updateState(state: string, meta?: unknown): Promise<void> {
@@ -80,11 +78,4 @@ export class TaskRun implements TaskContext {
     }
     return Promise.resolve()
   }
-}
-
-/** Seconds from now, or the moment. */
-export function retryMoment(options: TaskRetryOptions, defaultDelay: number): number | Date {
-  if (options.eta instanceof Date) return options.eta
-  if (typeof options.eta === 'string') return new Date(parseIso(options.eta).epochMs)
-  return options.countdown ?? defaultDelay
 }

@@ -12,6 +12,7 @@
  * Where the broker can settle with results, the last state and the ack are one step. A plain success (no links, no hooks) runs without
  * a promise of its own: that is the hot path.
  */
+import { automaticRetry } from '@ct/client'
 import { CeleryError, Ignore, pyRepr, pythonTraceback, Reject, Retry, type ResultWrite, type Settlement } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { reportPart } from './chord.ts'
@@ -21,7 +22,8 @@ import { memberOf, propagateFailure } from './failure.ts'
 import { sendSuccessors } from './links.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
-import { automaticRetry, matches, retryCopy, type RetryCopy } from './retry.ts'
+import { matches, retryCopy, type RetryCopy } from './retry.ts'
+import { taskRequest } from './task-request.ts'
 
 export interface TracerOptions {
   readonly services: TraceServices
@@ -144,7 +146,10 @@ export class Tracer {
       this.#services.log.info(`Task ${request.label} ignored`)
     } else if (error instanceof Reject) await this.#rejected(request, error)
     else {
-      const retry = automaticRetry(request.strategy.options, request, error)
+      const retry =
+        request.strategy.options.autoretryFor.length === 0
+          ? undefined
+          : automaticRetry({ task: request.strategy.task, request: taskRequest(request, this.#services.hostname) }, error)
       await (retry === undefined ? this.#failure(request, error) : this.#retry(request, retry))
     }
   }

@@ -1,0 +1,319 @@
+/**
+ * From reserved to running: gives requests to the pool as slots become free, and takes their outcomes.
+ *
+ *   submit ─► ready ───────────────────────────────► checked again (revoked, expired) ─► slot ─► accepted ─► outcome ─► tracer
+ *      └─ redelivered ─► one at a time: counted ─► ready
+ *                                        └─ too often ─► parked
+ *
+ * Nothing waits inside the pool, so that what has not started can be released, revoked or found by remote control. Starting is cut into
+ * slices: a batch of tasks that compute must not keep heartbeats, lease renewal and commands from their turn.
+ */
+import {
+  SoftTimeLimitExceeded,
+  TaskRevokedError,
+  TimeLimitExceeded,
+  type Pool,
+  type PoolJob,
+  type PoolJobEvents,
+  type PoolOutcome,
+  type SlotMessage,
+} from '@ct/contracts'
+import { canAbandon, Fifo } from '../pool/index.ts'
+import type { Disowned, Request, Revocations, WorkerState } from '../request/index.ts'
+import { ack, type Outcome, type Tracer, type TraceServices } from '../trace/index.ts'
+
+export interface DispatcherOptions {
+  readonly pool: Pool
+  readonly state: WorkerState
+  readonly services: TraceServices
+  readonly tracer: Tracer
+  readonly revocations: Revocations
+  /** The stored state is SUCCESS already (`worker_deduplicate_successful_tasks`); resolves true when the request was dealt with. */
+  readonly deduplicate: ((request: Request) => Promise<boolean>) | undefined
+  /** A settlement that was no ending failed or succeeded: early ack, park. */
+  readonly onSettled: (request: Request, error?: unknown) => void
+}
+
+/** Longest time without giving other callbacks their turn. */
+const sliceMs = 8
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #ready = new Fifo<Request>()
+  readonly #redelivered = new Fifo<Request>()
+  #counted: Request | undefined
+  #jobs = 0
+  #draining = false
+  #scheduled = false
+  #stopped = false
+  #paused = false
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+  }
+
+  /** Without a connection nothing is started: whose the messages are is known again when it is back. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#nextRedelivered()
+    this.#drain()
+  }
+
+  submit(request: Request): void {
+    request.phase = 'reserved'
+    if (request.delivery.info.redelivered && this.#needsCare(request)) {
+      this.#redelivered.push(request)
+      this.#nextRedelivered()
+      return
+    }
+    this.#ready.push(request)
+    this.#drain()
+  }
+
+  /** Nothing is started any more. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #needsCare(request: Request): boolean {
+    return request.strategy.options.maxDeliveries !== null || this.#options.deduplicate !== undefined
+  }
+
+  // ---- redelivered messages ------------------------------------------------------------------------------------------
+
+  #nextRedelivered(): void {
+    while (this.#counted === undefined && !this.#stopped && !this.#paused) {
+      const next = this.#redelivered.shift()
+      if (next === undefined) return
+      if (next.phase !== 'reserved') continue
+      this.#counted = next
+      this.#count(next).catch((error: unknown) => {
+        // Not counted, not started: the broker gives it to somebody again.
+        this.#options.services.log.error(`The redelivered task ${next.label} could not be counted.`, { error })
+        this.#give(next, 'release')
+      })
+    }
+  }
+
+  async #count(request: Request): Promise<void> {
+    const { maxDeliveries, acksLate } = request.strategy.options
+    if (acksLate && this.#options.deduplicate !== undefined && (await this.#options.deduplicate(request))) {
+      this.left(request)
+      return
+    }
+    if (maxDeliveries !== null) {
+      const starts = await request.delivery.countStart()
+      if (request.phase !== 'reserved') return
+      if (starts > maxDeliveries) {
+        this.#park(request, starts, maxDeliveries)
+        return
+      }
+    }
+    this.#ready.push(request)
+    this.#drain()
+  }
+
+  #park(request: Request, starts: number, maxDeliveries: number): void {
+    this.#options.services.log.error(
+      `Task ${request.label} was started ${starts - 1} times and never ended (maxDeliveries ${maxDeliveries}); ` +
+        `it is parked in ${request.delivery.queue}.parked.`,
+    )
+    request.phase = 'done'
+    const parked = request.settle({ action: 'park', reason: 'max-deliveries', starts: starts - 1 })
+    this.#follow(request, parked)
+    this.left(request)
+  }
+
+  #give(request: Request, action: 'release' | 'requeue'): void {
+    request.phase = 'done'
+    this.#follow(request, request.settle({ action }))
+    this.left(request)
+  }
+
+  #follow(request: Request, settled: Promise<void> | undefined): void {
+    if (settled === undefined) this.#options.onSettled(request)
+    else {
+      settled.then(
+        () => this.#options.onSettled(request),
+        (error: unknown) => this.#options.onSettled(request, error),
+      )
+    }
+  }
+
+  /** The request will not run any more; the next redelivered one may. */
+  left(request: Request): void {
+    if (this.#counted !== request) return
+    this.#counted = undefined
+    this.#nextRedelivered()
+  }
+
+  // ---- slots ---------------------------------------------------------------------------------------------------------
+
+  #drain(): void {
+    if (this.#draining || this.#scheduled) return
+    this.#draining = true
+    const { pool } = this.#options
+    const until = performance.now() + sliceMs
+    try {
+      while (!this.#stopped && !this.#paused && pool.active < pool.size) {
+        if (performance.now() > until) {
+          this.#scheduled = true
+          setImmediate(() => {
+            this.#scheduled = false
+            this.#drain()
+          })
+          return
+        }
+        const next = this.#ready.shift()
+        if (next === undefined) return
+        if (next.phase === 'reserved') this.#start(next)
+      }
+    } finally {
+      this.#draining = false
+    }
+  }
+
+  #start(request: Request): void {
+    const { revocations, tracer, pool } = this.#options
+    if (revocations.mayConcern(request) || revocations.stamps.size > 0) {
+      const reason = revocations.reasonFor(request)
+      if (reason !== undefined) {
+        request.phase = 'done'
+        tracer.interruptions.revoked(request, reason, revocations.stampOf(request))
+        this.left(request)
+        return
+      }
+    }
+    const { message } = request
+    const job: PoolJob = {
+      jobId: ++this.#jobs,
+      taskId: request.id,
+      taskName: message.task,
+      body: message.body,
+      contentType: message.contentType,
+      contentEncoding: message.contentEncoding,
+      request: message.headers,
+      local: request,
+    }
+    const ticket = pool.submit(job, new JobEvents(this, request))
+    request.ticket = ticket
+    if (request.terminateSignal !== undefined) this.terminate(request, request.terminateSignal)
+    ticket.outcome.then((outcome) => this.#ended(request, outcome))
+  }
+
+  accepted(request: Request, info: { readonly pid: number; readonly startedAt: number }): void {
+    const { state, services } = this.#options
+    const { options } = request.strategy
+    request.phase = 'active'
+    request.timeStart = info.startedAt / 1000
+    request.startedAt = performance.now()
+    request.workerPid = info.pid
+    state.accepted(request)
+    if (!options.acksLate) this.#followEarly(request, request.settle(ack))
+    if (services.events.enabled && options.sendEvents) services.events.send('task-started', { uuid: request.id })
+    if (services.log.debugEnabled) services.log.debug(`Task accepted: ${request.label} pid:${info.pid}`)
+    const { timeLimit, softTimeLimit } = request
+    if (timeLimit !== null || softTimeLimit !== null) this.#limit(request, timeLimit, softTimeLimit)
+  }
+
+  #followEarly(request: Request, settled: Promise<void> | undefined): void {
+    settled?.then(
+      () => {
+        request.confirmed = true
+      },
+      (error: unknown) => {
+        this.#options.services.log.warn(
+          `The early ack of task ${request.label} did not reach the broker; it may run again.`,
+          { error },
+        )
+      },
+    )
+  }
+
+  #limit(request: Request, hard: number | null, soft: number | null): void {
+    request.timers = []
+    const { log } = this.#options.services
+    if (soft !== null && soft > 0) {
+      const timer = setTimeout(() => {
+        log.warn(`Soft time limit (${soft}s) exceeded for ${request.label}`)
+        request.ticket?.abort(new SoftTimeLimitExceeded(soft))
+      }, soft * 1000)
+      request.timers.push(timer.unref())
+    }
+    if (hard !== null && hard > 0) {
+      const timer = setTimeout(() => {
+        if (!this.#disown(request, 'time-limit', new TimeLimitExceeded(hard))) return
+        this.#options.tracer.interruptions.timeLimit(request, hard)
+      }, hard * 1000)
+      request.timers.push(timer.unref())
+    }
+  }
+
+  /** Ends an active request by command, or remembers to when it starts. True when it was running. */
+  terminate(request: Request, signal: string, signum: number | null = null): boolean {
+    if (request.phase !== 'active' || request.ticket === undefined) {
+      request.terminateSignal = signal
+      return false
+    }
+    if (!this.#disown(request, 'terminated', new TaskRevokedError('terminated'), signal)) return false
+    this.#options.tracer.interruptions.terminated(request, signum)
+    return true
+  }
+
+  /** Cold shutdown. */
+  cancel(request: Request, reason: Error): void {
+    if (!this.#disown(request, 'cancelled', reason, 'SIGKILL')) return
+    this.#options.tracer.interruptions.cancelled(request, 'cancelled by Celery')
+  }
+
+  /** Stops waiting for the run: told through its signal, killed where the pool can, else its slot is given to others. */
+  #disown(request: Request, why: Disowned, reason: Error, signal?: string): boolean {
+    const { ticket } = request
+    if (ticket === undefined || request.phase !== 'active' || request.disowned !== undefined) return false
+    request.disowned = why
+    request.clearTimers()
+    ticket.abort(reason)
+    if (!ticket.kill(signal) && canAbandon(ticket)) {
+      ticket.abandon(why, (outcome) => {
+        if (outcome.kind === 'done') this.#options.tracer.interruptions.late(request, outcome.value as Outcome)
+      })
+    }
+    return true
+  }
+
+  #ended(request: Request, outcome: PoolOutcome): void {
+    request.clearTimers()
+    if (request.phase === 'active') this.#options.state.active -= 1
+    request.phase = 'done'
+    const { disowned } = request
+    // Killed or given up on purpose: its ending is under way already.
+    if (disowned === undefined || disowned === 'lease-lost') {
+      this.#options.tracer.finish(request, outcome.kind === 'done' ? (outcome.value as Outcome) : outcome)
+    }
+    this.left(request)
+    this.#drain()
+  }
+}
+
+class JobEvents implements PoolJobEvents {
+  readonly #dispatcher: Dispatcher
+  readonly #request: Request
+
+  constructor(dispatcher: Dispatcher, request: Request) {
+    this.#dispatcher = dispatcher
+    this.#request = request
+  }
+
+  onAccepted(info: { readonly pid: number; readonly startedAt: number }): void {
+    this.#dispatcher.accepted(this.#request, info)
+  }
+
+  /** Jobs of pools that share memory call the worker directly. */
+  onMessage(message: SlotMessage): Promise<unknown> {
+    return Promise.reject(new Error(`A slot sent "${message.kind}", which nobody expects.`))
+  }
+}

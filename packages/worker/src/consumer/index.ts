@@ -1,0 +1,5 @@
+export { Credit, type CreditOptions } from './credit.ts'
+export { Dispatcher, type DispatcherOptions } from './dispatcher.ts'
+export { Reception, type ReceptionOptions } from './reception.ts'
+export { TaskConsumer, type TaskConsumerOptions } from './task-consumer.ts'
+export { Unconfirmed } from './unconfirmed.ts'

@@ -1,0 +1,371 @@
+/**
+ * The worker's connection to its queues, for as long as the worker lives.
+ *
+ *   start ─► connecting ─► taking over ─► consuming ─┬─ connection lost ──────────────► connecting
+ *                ▲                                   ├─ nothing comes though it should ─► taking over (new consumer)
+ *                │                                   └─ stop ─► draining ─► closed
+ *                └─ back-off while the broker is away
+ *
+ * Taking over: what is held from the connection before is adopted where the broker can do that; what has ended meanwhile is settled then.
+ * Elsewhere the broker has given the messages back already: what was not started is forgotten, what runs goes on, and its outcome is
+ * remembered for when the message comes again.
+ */
+import {
+  CeleryError,
+  isCeleryError,
+  type Broker,
+  type BrokerConnection,
+  type Consumer,
+  type Delivery,
+  type Notice,
+} from '@ct/contracts'
+import type { Queue, ReconnectingConnection } from '@ct/client'
+import type { Request, WorkerState } from '../request/index.ts'
+import type { TraceServices } from '../trace/index.ts'
+import type { Credit } from './credit.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { LeaseKeeper } from './lease-keeper.ts'
+import type { Reception } from './reception.ts'
+import type { Unconfirmed } from './unconfirmed.ts'
+import { Watchdog } from './watchdog.ts'
+
+export interface TaskConsumerOptions {
+  readonly broker: Broker
+  readonly connection: ReconnectingConnection<BrokerConnection>
+  readonly queues: () => Iterable<Queue>
+  readonly state: WorkerState
+  readonly services: TraceServices
+  readonly reception: Reception
+  readonly dispatcher: Dispatcher
+  readonly credit: Credit
+  readonly unconfirmed: Unconfirmed
+  readonly reducePrefetch: boolean
+  readonly cancelOnLoss: boolean
+  readonly watchdogMs: number | undefined
+  /** Attempts to connect before giving up; undefined: no limit. */
+  readonly maxAttempts: { readonly first: number | undefined; readonly later: number | undefined }
+  /** A connection is there, before tasks are consumed. Also after a loss. */
+  readonly onConnected: (connection: BrokerConnection) => Promise<void>
+  /** Tasks are consumed. Also after a loss. */
+  readonly onReady: () => void
+  readonly onLost: (error: Error) => void
+  /** It will not come back: the broker refuses us, or the attempts are used up. */
+  readonly onFatal: (error: Error) => void
+}
+
+export class TaskConsumer {
+  readonly #options: TaskConsumerOptions
+  readonly #stopping = new AbortController()
+  readonly #watchdog: Watchdog
+  #connection: BrokerConnection | undefined
+  #consumer: Consumer | undefined
+  #leases: LeaseKeeper | undefined
+  #again: (() => void) | undefined
+  #unlisten: (() => void) | undefined
+  #loop: Promise<void> | undefined
+
+  constructor(options: TaskConsumerOptions) {
+    this.#options = options
+    this.#watchdog = new Watchdog({
+      ...(options.watchdogMs === undefined ? {} : { intervalMs: options.watchdogMs }),
+      delivered: () => options.reception.received,
+      ready: () => this.#consumer !== undefined && options.state.open.size < options.credit.current,
+      waiting: () => this.#waiting(),
+      onStalled: (waiting) => this.#stalled(waiting),
+    })
+  }
+
+  /** Resolves when tasks are consumed; rejects when the broker cannot be reached or refuses us. */
+  start(): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      this.#unlisten = this.#options.connection.listen({
+        onLost: (error) => this.#lost(error),
+        onConnectFailed: (error, attempt, retryInMs) => this.#connectFailed(error, attempt, retryInMs),
+        onNotice: (notice) => this.#notice(notice),
+      })
+      this.#loop = this.#run(resolve, reject)
+    })
+  }
+
+  setCredit(credit: number, maxClaim: number): void {
+    this.#consumer?.setCredit(credit)
+    this.#consumer?.setMaxClaim(maxClaim)
+  }
+
+  async add(queue: Queue): Promise<void> {
+    await this.#consumer?.subscribe([{ queue: queue.declaration, noAck: queue.noAck, ...exchangeType(queue) }])
+  }
+
+  async cancel(name: string): Promise<void> {
+    await this.#consumer?.cancel([name])
+  }
+
+  /** Takes no more messages; resolves when none will be delivered any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#watchdog.stop()
+    this.#again?.()
+    await this.#consumer?.stop().catch(() => undefined)
+  }
+
+  /** After everything has been settled. */
+  async close(unsettled: 'release' | 'keep' = 'release'): Promise<void> {
+    await this.stop()
+    this.#unlisten?.()
+    await this.#consumer?.flush().catch((error: unknown) => {
+      this.#options.services.log.warn('Some acknowledgements did not reach the broker; their tasks will run again.', { error })
+    })
+    this.#leases?.stop()
+    await this.#consumer?.close({ unsettled })
+    this.#consumer = undefined
+    await this.#loop
+  }
+
+  // ---- the loop ------------------------------------------------------------------------------------------------------
+
+  async #run(started: () => void, failed: (error: unknown) => void): Promise<void> {
+    const { connection, maxAttempts } = this.#options
+    const { signal } = this.#stopping
+    const fatal = (first: boolean, error: unknown): void => {
+      if (first) failed(error)
+      else this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
+    }
+    for (let first = true; !signal.aborted; ) {
+      const limit = first ? maxAttempts.first : maxAttempts.later
+      let ready: BrokerConnection
+      try {
+        ready = await connection.whenReady({ signal, ...(limit === undefined ? {} : { maxAttempts: limit }) })
+      } catch (error) {
+        if (signal.aborted) break
+        fatal(first, error)
+        return
+      }
+      const broken = new Promise<void>((resolve) => {
+        this.#again = resolve
+      })
+      try {
+        await this.#consume(ready, first)
+      } catch (error) {
+        if (signal.aborted) break
+        if (!isRetryable(error)) {
+          fatal(first, error)
+          return
+        }
+        this.#options.services.log.warn('Consuming could not be started; trying again.', { error })
+        await this.#options.services.pause(200)
+        continue
+      }
+      if (first) started()
+      first = false
+      await broken
+    }
+    failed(new CeleryError('CT_CLOSED', 'The worker was stopped before it was ready.'))
+  }
+
+  async #consume(connection: BrokerConnection, first: boolean): Promise<void> {
+    const { credit, reception, services, dispatcher } = this.#options
+    if (connection !== this.#connection) await this.#options.onConnected(connection)
+    this.#connection = connection
+    const consumer = await connection.openConsumer({
+      credit: credit.current,
+      maxClaim: credit.maxClaim,
+      onDelivery: reception.receive,
+    })
+    if (!first) await this.#takeOver(consumer)
+    this.#consumer = consumer
+    // It may have changed while the consumer was being opened.
+    this.setCredit(credit.current, credit.maxClaim)
+    await consumer.subscribe(
+      [...this.#options.queues()].map((queue) => ({
+        queue: queue.declaration,
+        noAck: queue.noAck,
+        ...exchangeType(queue),
+      })),
+    )
+    if (connection.leaseMs !== undefined) {
+      this.#leases = new LeaseKeeper(consumer, {
+        leaseMs: connection.leaseMs,
+        held: () => this.#options.state.held(),
+        onLost: (deliveries) => this.#leasesLost(deliveries),
+        onError: (error) => services.log.warn('Leases could not be renewed.', { error }),
+      })
+      this.#leases.start()
+    }
+    this.#watchdog.stop()
+    this.#watchdog.start()
+    dispatcher.resume()
+    this.#options.onReady()
+  }
+
+  #lost(error: Error): void {
+    if (this.#stopping.signal.aborted) return
+    const { services, dispatcher, reception, broker, state, cancelOnLoss } = this.#options
+    services.log.warn(`The connection to the broker is lost: ${error.message} Reconnecting.`)
+    dispatcher.pause()
+    this.#leases?.stop()
+    this.#watchdog.stop()
+    this.#consumer = undefined
+    this.#connection = undefined
+    if (!broker.capabilities.settleAcrossConnections) {
+      reception.clear()
+      for (const request of state.unconfirmed()) if (request.phase !== 'active') this.#forget(request)
+      if (cancelOnLoss) {
+        const reason = new CeleryError('CT_LEASE_LOST', 'The connection to the broker was lost; the task will be delivered again.')
+        for (const request of state.unconfirmed()) dispatcher.cancel(request, reason)
+      }
+    }
+    this.#options.onLost(error)
+    this.#again?.()
+  }
+
+  // ---- taking over ---------------------------------------------------------------------------------------------------
+
+  async #takeOver(consumer: Consumer): Promise<void> {
+    const { broker, state, services, credit, reducePrefetch } = this.#options
+    const before = state.unconfirmed()
+    const gone = new Set(
+      broker.capabilities.settleAcrossConnections
+        ? await consumer.adopt(before.map((request) => request.delivery))
+        : before.map((request) => request.delivery),
+    )
+    let kept = 0
+    for (const request of before) {
+      if (gone.has(request.delivery)) this.#forget(request)
+      else {
+        kept += 1
+        if (request.acknowledged) this.#settleAgain(request)
+      }
+    }
+    if (before.length > 0) services.log.info(`Took over ${kept} of ${before.length} messages held before.`)
+    if (!broker.capabilities.settleAcrossConnections && reducePrefetch) credit.reduce(state.active)
+  }
+
+  #settleAgain(request: Request): void {
+    const { settlement } = request
+    if (settlement === undefined) return
+    request.delivery.settle(settlement).then(
+      () => {
+        request.confirmed = true
+        if (request.phase === 'done') this.#options.state.open.delete(request)
+      },
+      (error: unknown) => {
+        this.#options.services.log.warn(`Task ${request.label} could not be settled after the reconnect.`, { error })
+      },
+    )
+  }
+
+  /** Its message is not ours any more. */
+  #forget(request: Request): void {
+    const { state, unconfirmed, dispatcher } = this.#options
+    if (request.phase === 'done') {
+      if (request.settlement !== undefined) unconfirmed.add(request.id, request.settlement)
+      state.open.delete(request)
+      return
+    }
+    if (request.phase === 'active') {
+      // Without leases we cannot know whether somebody else runs it by now; its outcome counts if we are the first.
+      if (!this.#options.broker.capabilities.settleAcrossConnections) return
+      request.disowned ??= 'lease-lost'
+      request.ticket?.abort(new CeleryError('CT_LEASE_LOST', `The message of task ${request.label} was given to somebody else.`))
+      return
+    }
+    request.disowned = 'lease-lost'
+    request.phase = 'done'
+    state.open.delete(request)
+    dispatcher.left(request)
+  }
+
+  #leasesLost(deliveries: readonly Delivery[]): void {
+    const lost = new Set(deliveries)
+    const { state, services } = this.#options
+    for (const request of state.unconfirmed()) {
+      if (!lost.has(request.delivery)) continue
+      services.log.warn(`The lease of task ${request.label} is lost: somebody else has its message now.`)
+      this.#forget(request)
+    }
+  }
+
+  // ---- notices -------------------------------------------------------------------------------------------------------
+
+  #connectFailed(error: Error, attempt: number, retryInMs: number | undefined): void {
+    const again = retryInMs === undefined ? '' : ` Trying again in ${(retryInMs / 1000).toFixed(1)} s (attempt ${attempt}).`
+    this.#options.services.log.error(`Cannot connect to ${this.#options.broker.describe().url}: ${error.message}${again}`)
+  }
+
+  #notice(notice: Notice): void {
+    const { log } = this.#options.services
+    switch (notice.kind) {
+      case 'connection-lost':
+        return
+      case 'connection-blocked':
+        log.warn(`The broker blocks publishing: ${notice.reason}`)
+        return
+      case 'connection-unblocked':
+        log.info('The broker takes messages again.')
+        return
+      case 'consumer-cancelled':
+        log.warn(`The broker ended the subscription to ${notice.queue}: ${notice.reason} Subscribing again.`)
+        void this.#resubscribe(notice.queue)
+        return
+      case 'restored':
+        log.info(`${notice.count} messages whose lease had run out were put back.`)
+        return
+      case 'malformed':
+        log.error(
+          `Received a message from ${notice.queue} that is not even an envelope: ${notice.reason}. ` +
+            (notice.parkedIn === undefined ? 'It is discarded.' : `It is parked in ${notice.parkedIn}.`),
+          { excerpt: notice.excerpt },
+        )
+        return
+      case 'lease-lost': {
+        const tags = new Set(notice.tags)
+        const requests = this.#options.state.unconfirmed().filter((request) => tags.has(request.delivery.tag))
+        this.#leasesLost(requests.map((request) => request.delivery))
+        return
+      }
+      case 'warning':
+        log.warn(notice.message)
+        return
+      default:
+        notice satisfies never
+    }
+  }
+
+  async #resubscribe(name: string): Promise<void> {
+    const queue = [...this.#options.queues()].find((one) => one.name === name)
+    if (queue === undefined) return
+    try {
+      await this.add(queue)
+    } catch (error) {
+      this.#options.services.log.error(`Queue ${name} cannot be consumed any more.`, { error })
+    }
+  }
+
+  async #waiting(): Promise<number> {
+    const connection = this.#connection
+    if (connection === undefined || this.#options.broker.capabilities.queueSize === 'none') return 0
+    let waiting = 0
+    for (const queue of this.#options.queues()) waiting += await connection.queueSize(queue.name)
+    return waiting
+  }
+
+  #stalled(waiting: number): void {
+    this.#options.services.log.error(
+      `${waiting} messages wait in the queues, there is room for them, and none was delivered: making a new consumer.`,
+    )
+    const stuck = this.#consumer
+    this.#consumer = undefined
+    this.#leases?.stop()
+    this.#options.dispatcher.pause()
+    void stuck?.close({ unsettled: 'keep' })
+    this.#again?.()
+  }
+}
+
+function isRetryable(error: unknown): boolean {
+  return isCeleryError(error) && error.retryable
+}
+
+function exchangeType(queue: Queue): { readonly exchangeType?: string } {
+  return queue.exchange === undefined ? {} : { exchangeType: queue.exchange.type }
+}

@@ -1,0 +1,3 @@
+export type { CommandTarget } from './command.ts'
+export { mergeRevoked } from './inspect-commands.ts'
+export { Pidbox } from './pidbox.ts'

@@ -1,0 +1,103 @@
+/**
+ * The worker's ear for remote control (kombu/pidbox.py, celery/worker/pidbox.py 5.7): its own queue on the fanout exchange of all nodes,
+ * its own consumer, one command at a time. No message can stop it: what cannot be read costs a log line, what fails is answered with
+ * the error.
+ */
+import { isForNode, nodeQueue, readControlMessage, writeReply, type ControlCodec, type ControlMessage } from '@ct/client'
+import { isPlainObject, pyRepr, type BrokerConnection, type Consumer, type Delivery, type OutgoingMessage } from '@ct/contracts'
+import { CommandError, noReply, type CommandTarget } from './command.ts'
+import { controlCommands } from './control-commands.ts'
+import { inspectCommands } from './inspect-commands.ts'
+
+const commands = new Map([...Object.entries(inspectCommands), ...Object.entries(controlCommands)])
+
+export class Pidbox {
+  readonly #target: CommandTarget
+  readonly #codec: ControlCodec
+  #connection: BrokerConnection | undefined
+  #consumer: Consumer | undefined
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(target: CommandTarget) {
+    this.#target = target
+    const { serializers, settings } = target.context
+    this.#codec = {
+      serializers,
+      serializer: settings.taskSerializer,
+      accept: serializers.accept(settings.acceptContent),
+    }
+  }
+
+  /** For each new connection; the old one is gone with its consumer. */
+  async open(connection: BrokerConnection): Promise<void> {
+    this.#connection = connection
+    const consumer = await connection.openConsumer({ credit: Infinity, onDelivery: (delivery) => this.#receive(delivery) })
+    this.#consumer = consumer
+    await consumer.subscribe([
+      { queue: nodeQueue(this.#target.hostname, this.#target.context.settings), noAck: true, exchangeType: 'fanout' },
+    ])
+  }
+
+  async close(): Promise<void> {
+    await this.#consumer?.stop().catch(() => undefined)
+    await this.#queue
+    await this.#consumer?.close()
+    this.#consumer = undefined
+  }
+
+  #receive(delivery: Delivery): void {
+    this.#queue = this.#queue.then(() => this.#handle(delivery))
+  }
+
+  async #handle(delivery: Delivery): Promise<void> {
+    const { logger, clock } = this.#target.context
+    try {
+      const request = readControlMessage(delivery, this.#codec)
+      clock.forward()
+      clock.adjust(request.clock)
+      if (!isForNode(request, this.#target.hostname)) return
+      const value = await this.#run(request)
+      if (value === noReply || request.replyTo === undefined) return
+      await this.#connection?.publish(this.#reply(request, value)!)
+    } catch (error) {
+      logger.error('A control message could not be handled.', { error })
+    }
+  }
+
+  async #run(request: ControlMessage): Promise<unknown> {
+    const { logger } = this.#target.context
+    try {
+      const command = commands.get(request.method)
+      if (command === undefined) throw new CommandError('KeyError', request.method)
+      const stray = Object.keys(request.arguments).find((name) => command.strict?.includes(name) === false)
+      if (stray !== undefined) {
+        throw new CommandError('TypeError', `${request.method}() got an unexpected keyword argument '${stray}'`)
+      }
+      return await command.run(this.#target, request.arguments)
+    } catch (error) {
+      logger.error(`pidbox command error: ${pyRepr(error)}`, error instanceof CommandError ? {} : { error })
+      return { error: pyRepr(error) }
+    }
+  }
+
+  #reply(request: ControlMessage, value: unknown): OutgoingMessage | undefined {
+    const { hostname, context } = this.#target
+    const clock = context.clock.forward()
+    try {
+      return writeReply(request, hostname, value, clock, this.#codec)
+    } catch {
+      return writeReply(request, hostname, jsonSafe(value, 0), clock, this.#codec)
+    }
+  }
+}
+
+/** What the serializer cannot say is said as text (CTRL-10). */
+function jsonSafe(value: unknown, depth: number): unknown {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
+  if (typeof value === 'number') return Number.isFinite(value) ? value : pyRepr(value)
+  if (depth < 20 && Array.isArray(value)) return value.map((one) => jsonSafe(one, depth + 1))
+  if (depth < 20 && isPlainObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, jsonSafe(one, depth + 1)]))
+  }
+  return pyRepr(value)
+}

@@ -1,0 +1,101 @@
+/** What a worker can be told, checked once. */
+import { didYouMean } from '@ct/client'
+import { ConfigurationError, type Pool } from '@ct/contracts'
+
+export interface WorkerOptions {
+  /** Consume from these alone. Default: every configured queue. */
+  readonly queues?: string | readonly string[]
+  /** Consume from all but these. */
+  readonly excludeQueues?: string | readonly string[]
+  /** Tasks that run at a time. Default: the setting, else 50 in the async pool and the number of CPUs in others. */
+  readonly concurrency?: number
+  /** Node name; `%h`, `%n`, `%d` are expanded. Default `celery@<hostname>`. */
+  readonly hostname?: string
+  /** `async` (default), `solo`, or a pool of another package. */
+  readonly pool?: 'async' | 'solo' | Pool
+  /** Messages fetched per slot; 0: no limit. Default: `workerPrefetchMultiplier`. */
+  readonly prefetchMultiplier?: number
+  /** Most messages to claim in one step. Default: the setting `maxClaim`. */
+  readonly maxClaim?: number
+  /** Send task events (`-E`). Default: `workerSendTaskEvents`. */
+  readonly taskEvents?: boolean
+  /** No `worker-online`, heartbeats, `worker-offline`. */
+  readonly withoutHeartbeat?: boolean
+  /** Seconds between heartbeats. Default 2. */
+  readonly heartbeatInterval?: number
+  /** Do not ask other workers for their revoked ids. */
+  readonly withoutMingle?: boolean
+  /** No remote control. Default: `workerEnableRemoteControl`. */
+  readonly withoutRemoteControl?: boolean
+  /** Seconds; hard limit of tasks that have none. */
+  readonly timeLimit?: number
+  /** Seconds; soft limit of tasks that have none. */
+  readonly softTimeLimit?: number
+  /** Discard what waits in the consumed queues before starting. */
+  readonly purge?: boolean
+  /** URLs of the modules that register the tasks; pools of threads and processes need them. */
+  readonly modules?: readonly (string | URL)[]
+  readonly maxTasksPerChild?: number
+  readonly maxMemoryPerChild?: number
+  /** Stop on SIGTERM, SIGINT and SIGQUIT, each further signal escalating. Default false: the program's own business. */
+  readonly signals?: boolean
+  /** Milliseconds between looks at queues from which nothing comes. Default 30,000. */
+  readonly watchdogMs?: number
+}
+
+const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
+  'queues',
+  'excludeQueues',
+  'concurrency',
+  'hostname',
+  'pool',
+  'prefetchMultiplier',
+  'maxClaim',
+  'taskEvents',
+  'withoutHeartbeat',
+  'heartbeatInterval',
+  'withoutMingle',
+  'withoutRemoteControl',
+  'timeLimit',
+  'softTimeLimit',
+  'purge',
+  'modules',
+  'maxTasksPerChild',
+  'maxMemoryPerChild',
+  'signals',
+  'watchdogMs',
+])
+
+/** Throws `ConfigurationError` (`CT_CONFIGURATION`) for an unknown option or a wrong value. */
+export function checkWorkerOptions(options: WorkerOptions): void {
+  for (const key of Object.keys(options)) {
+    if (!known.has(key)) {
+      throw new ConfigurationError(`A worker has no option "${key}".${didYouMean(key, known)}`, { details: { option: key } })
+    }
+  }
+  whole(options.concurrency, 'concurrency', 1)
+  whole(options.prefetchMultiplier, 'prefetchMultiplier', 0)
+  whole(options.maxClaim, 'maxClaim', 1)
+  whole(options.maxTasksPerChild, 'maxTasksPerChild', 1)
+  whole(options.maxMemoryPerChild, 'maxMemoryPerChild', 1)
+  above(options.heartbeatInterval, 'heartbeatInterval')
+  above(options.timeLimit, 'timeLimit')
+  above(options.softTimeLimit, 'softTimeLimit')
+  above(options.watchdogMs, 'watchdogMs')
+  const { pool } = options
+  if (typeof pool === 'string' && pool !== 'async' && pool !== 'solo') {
+    throw new ConfigurationError(
+      `There is no pool "${String(pool)}" in this package. Give "async", "solo", or a pool object such as threadPool() of @ct/pool-threads.`,
+    )
+  }
+}
+
+function whole(value: number | undefined, name: string, least: number): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return
+  throw new ConfigurationError(`The worker option "${name}" is ${String(value)}. Give a whole number from ${least}.`)
+}
+
+function above(value: number | undefined, name: string): void {
+  if (value === undefined || (typeof value === 'number' && value > 0)) return
+  throw new ConfigurationError(`The worker option "${name}" is ${String(value)}. Give a number above 0.`)
+}

@@ -1,0 +1,259 @@
+/**
+ * A worker: takes messages from queues, runs their tasks, stores what they come to.
+ *
+ *   idle ──start()──► starting ──► running ◄──► reconnecting
+ *                        │            │
+ *                        │            └─ stop() ──► warm ── all done ─────────────────────────► stopped
+ *                        │                           │ stop({ mode: 'soft' }), second signal      ▲
+ *                        │                           ▼                                            │
+ *                        │                          soft ── all done, or its time is over ──► cold ┘
+ *                        └─ failed ──────────────────────────────────────────────────────────► stopped
+ *
+ * warm: nothing new is taken, what is not started goes back, what runs is waited for. soft: waited for at most
+ * `workerSoftShutdownTimeout` seconds. cold: what still runs is cancelled; acknowledged late, it goes back to its queue.
+ *
+ * Order at the start, as in Celery (worker-behaviour §1.2): pool → connection → events → mingle → heartbeat → remote control → tasks. After
+ * a lost connection everything from the connection on is done again.
+ */
+import { EventEmitter } from 'node:events'
+import type { App } from '@ct/client'
+import type { Pool } from '@ct/contracts'
+import type { WorkerOptions } from './options.ts'
+import { installSignals, type StopMode } from './signals.ts'
+import type { WorkerEventMap, WorkerEventName } from './worker-events.ts'
+import { hookNames } from './worker-events.ts'
+import { WorkerParts } from './worker-parts.ts'
+
+export type WorkerStatus = 'idle' | 'starting' | 'running' | 'reconnecting' | 'warm' | 'soft' | 'cold' | 'stopped'
+
+export interface StopOptions {
+  /** Default `warm`. A later call can only go further. */
+  readonly mode?: 'warm' | 'soft' | 'cold'
+}
+
+const order: readonly StopMode[] = ['warm', 'soft', 'cold', 'exit']
+
+export class Worker {
+  readonly app: App
+  readonly hostname: string
+  readonly #options: WorkerOptions
+  readonly #parts: WorkerParts
+  readonly #hooks = new EventEmitter<WorkerEventMap>()
+  #status: WorkerStatus = 'idle'
+  #starting: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+  #mode: StopMode | undefined
+  #escalated: (() => void) | undefined
+  #removeSignals: (() => void) | undefined
+  #alive: NodeJS.Timeout | undefined
+  #exitCode = 0
+
+  constructor(app: App, options: WorkerOptions) {
+    this.app = app
+    this.#options = options
+    this.#parts = new WorkerParts(app, options, {
+      onShutdown: () => void this.stop(),
+      onLost: (error) => this.#lost(error),
+      onReady: () => this.#ready(),
+      onFatal: (error) => this.#fatal(error),
+    })
+    this.hostname = this.#parts.hostname
+  }
+
+  get status(): WorkerStatus {
+    return this.#status
+  }
+
+  /** What the process should exit with when the worker has stopped: 0, or 1 after SIGINT, a cold stop or a failure. */
+  get exitCode(): number {
+    return this.#exitCode
+  }
+
+  get concurrency(): number {
+    return this.#parts.pool.size
+  }
+
+  get pool(): Pool {
+    return this.#parts.pool
+  }
+
+  /** Names of the queues consumed from. */
+  get queues(): readonly string[] {
+    return this.#parts.queueNames()
+  }
+
+  /** Names of the tasks it can run, built-in ones included. */
+  get tasks(): readonly string[] {
+    return this.#parts.taskNames()
+  }
+
+  /** Tasks running now, and started since the worker did. */
+  get counts(): { readonly active: number; readonly processed: number; readonly received: number; readonly refused: number } {
+    return this.#parts.counts()
+  }
+
+  /** Resolves when tasks are consumed. Rejects when the broker cannot be reached or refuses us; the worker is stopped then. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  async #start(): Promise<void> {
+    this.#status = 'starting'
+    // Timers and some brokers' sockets do not keep a process alive; a worker does.
+    this.#alive = setInterval(() => {}, 0x7fff_ffff)
+    if (this.#options.signals === true) {
+      this.#removeSignals = installSignals({ onStop: (mode, signal) => this.#signalled(mode, signal) })
+    }
+    try {
+      await this.#parts.start()
+    } catch (error) {
+      if (this.#mode === undefined) this.#exitCode = 1
+      await this.#finish()
+      throw error
+    }
+  }
+
+  /** Resolves when the worker has stopped. Idempotent; a call with a later mode makes it go faster. */
+  stop(options: StopOptions = {}): Promise<void> {
+    this.#escalate(options.mode ?? 'warm')
+    return this.#stopping ?? Promise.resolve()
+  }
+
+  /** Resolves when the worker has stopped, for whatever reason. */
+  async finished(): Promise<void> {
+    if (this.#status === 'stopped') return
+    await new Promise<void>((resolve) => {
+      this.#hooks.once('stopped', resolve)
+    })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** See {@link WorkerEventMap}. Listeners are called synchronously; what they throw is logged. */
+  on<N extends WorkerEventName>(name: N, listener: (...args: WorkerEventMap[N]) => void): this {
+    this.#hooks.on(name, listener as never)
+    this.#listen()
+    return this
+  }
+
+  off<N extends WorkerEventName>(name: N, listener: (...args: WorkerEventMap[N]) => void): this {
+    this.#hooks.off(name, listener as never)
+    this.#listen()
+    return this
+  }
+
+  /** Task events cost something even when nobody takes them. */
+  #listen(): void {
+    const wanted = Object.values(hookNames).some((name) => this.#hooks.listenerCount(name) > 0)
+    this.#parts.events.listen(
+      wanted
+        ? (type, fields) => {
+            const name = hookNames[type]
+            if (name !== undefined) this.#emit(name, fields as never)
+          }
+        : undefined,
+    )
+  }
+
+  #emit<N extends WorkerEventName>(name: N, ...args: WorkerEventMap[N]): void {
+    try {
+      this.#hooks.emit(name, ...(args as never))
+    } catch (error) {
+      this.app.context.logger.error(`A listener of the worker's event "${name}" raised an error.`, { error })
+    }
+  }
+
+  #ready(): void {
+    if (this.#mode !== undefined) return
+    this.#status = 'running'
+    this.#emit('ready')
+  }
+
+  #lost(error: Error): void {
+    if (this.#mode !== undefined) return
+    this.#status = 'reconnecting'
+    this.#emit('reconnecting', error)
+  }
+
+  #fatal(error: Error): void {
+    this.#exitCode = 1
+    this.app.context.logger.critical(`The worker cannot go on: ${error.message}`, { error })
+    this.#emit('failed', error)
+    this.#escalate('warm')
+  }
+
+  #signalled(mode: StopMode, signal: NodeJS.Signals): void {
+    if (signal === 'SIGINT' || mode !== 'warm') this.#exitCode = 1
+    if (mode === 'exit') process.exit(1)
+    this.app.context.logger.warn(`${signal}: ${mode} shutdown.`)
+    this.#escalate(mode)
+  }
+
+  #escalate(mode: StopMode): void {
+    if (this.#status === 'idle') {
+      this.#status = 'stopped'
+      this.#stopping = this.#parts.close()
+    }
+    if (this.#status === 'stopped') return
+    if (this.#mode !== undefined && order.indexOf(mode) <= order.indexOf(this.#mode)) return
+    this.#mode = mode
+    this.#escalated?.()
+    this.#stopping ??= this.#shutDown()
+  }
+
+  async #shutDown(): Promise<void> {
+    const parts = this.#parts
+    parts.stopTaking()
+    // A worker that is still starting is stopped by its own failure to start.
+    await this.#starting?.catch(() => undefined)
+    if (this.#status === 'stopped') return
+    await parts.release()
+    for (let done = false; !done; ) {
+      const mode = this.#mode ?? 'warm'
+      if (mode === 'warm') {
+        this.#enter('warm')
+        done = await this.#drained(undefined)
+      } else if (mode === 'soft') {
+        this.#enter('soft')
+        const seconds = parts.softTimeout
+        if (seconds > 0) {
+          this.app.context.logger.warn(`Initiating Soft Shutdown, terminating in ${seconds} seconds`)
+          done = await this.#drained(seconds * 1000)
+        }
+        if (!done && this.#mode === 'soft') this.#mode = 'cold'
+      } else {
+        this.#enter('cold')
+        this.#exitCode = 1
+        await parts.cancelRunning()
+        done = true
+      }
+    }
+    await this.#finish()
+  }
+
+  #enter(mode: 'warm' | 'soft' | 'cold'): void {
+    if (this.#status === mode) return
+    this.#status = mode
+    this.#emit('stopping', mode)
+  }
+
+  /** True when nothing is left to do; false when the time is over or the mode has changed. */
+  #drained(ms: number | undefined): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    this.#escalated = () => resolve(false)
+    const timer = ms === undefined ? undefined : setTimeout(() => resolve(false), ms)
+    void this.#parts.drained().then(() => resolve(true))
+    return promise.finally(() => clearTimeout(timer))
+  }
+
+  async #finish(): Promise<void> {
+    await this.#parts.close()
+    this.#removeSignals?.()
+    clearInterval(this.#alive)
+    this.#status = 'stopped'
+    this.#emit('stopped')
+  }
+}
