@@ -9,6 +9,8 @@ export interface Logger {
   critical(message: string, fields?: LogFields): void
   /** A logger that adds these fields to each record. */
   child(fields: LogFields): Logger
+  /** Whether lines of that level are wanted; workers ask before they put one together. Without it all are. */
+  isEnabled?(level: 'debug' | 'info'): boolean
 }
 
 /**
@@ -28,5 +30,6 @@ export function createConsoleLogger(fields: LogFields = {}): Logger {
     error: (message, more) => write('error', message, more),
     critical: (message, more) => write('error', message, more),
     child: (more) => createConsoleLogger({ ...fields, ...more }),
+    isEnabled: () => false,
   }
 }
