@@ -38,7 +38,7 @@ export class AppServices implements AppContext {
   readonly serializers: SerializerRegistry
   readonly compressors: CompressorRegistry
   readonly clock: LogicalClock = new LogicalClock()
-  readonly logger: Logger
+  logger: Logger
   readonly hostname: string = hostname()
   readonly origin: string = `gen${process.pid}@${this.hostname}`
   readonly oid: string = randomUUID()

@@ -67,6 +67,7 @@ export class App {
   readonly name: string | undefined
   readonly #configuration: Configuration
   readonly #services: AppServices
+  readonly #hasLogger: boolean
 
   constructor(options: AppOptions = {}) {
     const {
@@ -106,6 +107,7 @@ export class App {
       logger: logger ?? createConsoleLogger(),
       now: now ?? Date.now,
     })
+    this.#hasLogger = logger !== undefined
     this.task = this.#defineTask.bind(this) as DefineTask
     this.#warnOfDeprecated()
   }
@@ -313,6 +315,12 @@ export class App {
   /** Settings that somebody changed, by Python's names, without secrets; for logs and `inspect conf`. */
   describeSettings(options: { readonly withDefaults?: boolean | undefined } = {}): string {
     return settingsAsText(options.withDefaults === true ? this.settings : this.#configuration.changes())
+  }
+
+  /** What runs the app says where its log goes: `ct worker` does. Nothing changes when the app was made with a logger of its own. */
+  logTo(logger: Logger): this {
+    if (!this.#hasLogger) this.#services.logger = logger
+    return this
   }
 
   /** Waits for what is being sent, then closes all connections. Idempotent, never rejects. */

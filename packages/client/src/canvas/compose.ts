@@ -1,4 +1,3 @@
-import type { GroupResult } from '../result/index.ts'
 import { Chain, normalSteps } from './chain.ts'
 import { Chord } from './chord.ts'
 import { Group } from './group.ts'
@@ -13,14 +12,8 @@ import type {
   StepDoesNotAccept,
 } from './signature-types.ts'
 
-/** Handle of a group whose results have these types. */
-export type GroupHandle<R extends readonly unknown[]> = {
-  get(...options: Parameters<GroupResult['get']>): Promise<R>
-} & GroupResult<R[number]>
-
-/** A group as its parts type it. */
-export type GroupOf<S extends readonly AnySignature[]> = Omit<Group<ArgsOf<S[number]>, ResultsOf<S>>, never> &
-  Signature<ArgsOf<S[number]>, ResultsOf<S>, GroupHandle<ResultsOf<S>>>
+/** What `group(members)` gives. */
+export type GroupOf<S extends readonly AnySignature[]> = Group<ArgsOf<S[number]>, ResultsOf<S>>
 
 /**
  * Steps one after the other, each with the result of the one before as its first argument. A group that is followed by

@@ -21,11 +21,16 @@ interface GroupParts {
   readonly immutable?: boolean | undefined
 }
 
+/** Handle of a group whose results have these types. */
+export type GroupHandle<R extends readonly unknown[]> = {
+  get(...options: Parameters<GroupResult['get']>): Promise<R>
+} & GroupResult<R[number]>
+
 /** Several signatures sent at once with the same arguments; the result is the list of theirs, in their order. */
 export class Group<
   A extends readonly unknown[] = readonly unknown[],
-  R = readonly unknown[],
-> extends Signature<A, R, GroupResult<R>> {
+  R extends readonly unknown[] = readonly unknown[],
+> extends Signature<A, R, GroupHandle<R>> {
   readonly subtaskType = 'group'
   readonly tasks: readonly AnySignature[]
 

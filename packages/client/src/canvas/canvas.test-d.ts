@@ -1,0 +1,125 @@
+/** Types follow arguments and results through canvases. */
+import { expectTypeOf } from 'vitest'
+import { createApp } from '../app/index.ts'
+import type { AsyncResult } from '../result/index.ts'
+import { chain, chord, group } from './index.ts'
+import type { Signature } from './index.ts'
+
+const app = createApp({ name: 'proj' })
+const add = app.task('proj.add', (x: number, y: number) => x + y)
+const xsum = app.task('proj.xsum', (numbers: number[]) => numbers.length)
+const text = app.task('proj.text', (value: number) => String(value))
+const upper = app.task('proj.upper', async (value: string) => value.toUpperCase())
+const pad = app.task('proj.pad', (value: string, width = 8) => value.padEnd(width))
+const total = app.task('proj.total', (...numbers: number[]) => numbers.length)
+const onError = app.task('proj.onError', (taskId: string) => taskId)
+
+// What `.s()` leaves to give: the first arguments
+expectTypeOf(add.s(2, 2)).toEqualTypeOf<Signature<[], number>>()
+expectTypeOf(add.s(4)).toEqualTypeOf<Signature<[x: number], number>>()
+expectTypeOf(add.s()).toEqualTypeOf<Signature<[x: number, y: number], number>>()
+// @ts-expect-error a text is no number
+add.s('4')
+// @ts-expect-error too many
+add.s(1, 2, 3)
+expectTypeOf(pad.s(4)).toEqualTypeOf<Signature<[value: string], string>>()
+expectTypeOf(pad.s('x')).toEqualTypeOf<Signature<[], string>>()
+void total.s(1, 2).delay(3)
+
+void add.s(2, 2).delay()
+void add.s(2, 2).applyAsync({ countdown: 5 })
+void add.s(4).delay(2)
+void add.s(4).applyAsync([2])
+// @ts-expect-error an argument is missing
+void add.s(4).delay()
+// @ts-expect-error an argument is missing
+void add.s(4).applyAsync({ countdown: 5 })
+// @ts-expect-error a text is no number
+void add.s(4).delay('2')
+
+// Chains: each step takes the result of the one before
+const eight = chain(add.s(2, 2), add.s(4))
+expectTypeOf(eight.applyAsync()).resolves.toEqualTypeOf<AsyncResult<number>>()
+expectTypeOf(chain(add.s(2, 2), text.s(), upper.s()).applyAsync()).resolves.toEqualTypeOf<
+  AsyncResult<string>
+>()
+expectTypeOf(chain(add.s(4), text.s()).delay(1)).resolves.toEqualTypeOf<AsyncResult<string>>()
+chain(add.s(2, 2), add.si(1, 1), add.s(4))
+chain(chain(add.s(1), add.s(2)), add.s(3))
+// @ts-expect-error the second step takes no argument any more
+chain(add.s(2, 2), add.s(4, 4))
+// @ts-expect-error a number is no text
+chain(add.s(2, 2), upper.s())
+// @ts-expect-error a number is no text, in the middle
+chain(text.s(1), upper.s(), add.s(1), text.s())
+// @ts-expect-error the first step lacks an argument
+void chain(add.s(4), add.s(4)).delay()
+// What is not known is not checked
+chain(app.signature('python.task'), add.s(4))
+chain(add.s(1, 1), app.signature('python.task'))
+chain(...[add.s(1), add.s(2)])
+
+// Groups
+const both = group([add.s(1, 1), text.s(2)])
+expectTypeOf(both.applyAsync().then((result) => result.get())).resolves.toEqualTypeOf<[number, string]>()
+expectTypeOf(
+  group(add.s(1, 1), add.s(2, 2))
+    .applyAsync()
+    .then((result) => result.get()),
+).resolves.toEqualTypeOf<[number, number]>()
+expectTypeOf(
+  group([1, 2].map((n) => add.s(n, n)))
+    .applyAsync()
+    .then((result) => result.get()),
+).resolves.toEqualTypeOf<number[]>()
+expectTypeOf(
+  group([add.s(1), add.s(2)])
+    .delay(1)
+    .then((result) => result.get()),
+).resolves.toEqualTypeOf<[number, number]>()
+
+// Chords
+expectTypeOf(chord(group([add.s(1, 1), add.s(2, 2)]), xsum.s()).applyAsync()).resolves.toEqualTypeOf<
+  AsyncResult<number>
+>()
+expectTypeOf(chord([add.s(1, 1), add.s(2, 2)], xsum.s()).applyAsync()).resolves.toEqualTypeOf<
+  AsyncResult<number>
+>()
+expectTypeOf(
+  chain(group([add.s(1, 1), add.s(2, 2)]), xsum.s(), text.s()).applyAsync(),
+).resolves.toEqualTypeOf<AsyncResult<string>>()
+chord(
+  [1, 2].map((n) => add.s(n, n)),
+  xsum.s(),
+)
+// @ts-expect-error texts are no numbers
+chord([text.s(1), text.s(2)], xsum.s())
+// @ts-expect-error the body takes no list
+chord([add.s(1, 1)], text.s())
+// @ts-expect-error texts are no numbers
+chain(group([text.s(1), text.s(2)]), xsum.s())
+
+// Links
+void add.applyAsync([1, 1], { link: text.s(), linkError: onError.s() })
+expectTypeOf(add.s(1, 1).onError(onError.s())).toEqualTypeOf<Signature<[], number>>()
+expectTypeOf(add.s(1, 1).set({ queue: 'q' })).toEqualTypeOf<Signature<[], number>>()
+expectTypeOf(add.s(4).clone()).toEqualTypeOf<Signature<[x: number], number>>()
+
+// Many at once
+expectTypeOf(app.sendMany([add.s(1, 1), text.s(1)])).resolves.toEqualTypeOf<
+  [AsyncResult<number>, AsyncResult<string>]
+>()
+expectTypeOf(app.sendMany([1, 2].map((n) => add.s(n, n)))).resolves.toEqualTypeOf<AsyncResult<number>[]>()
+
+// Maps
+expectTypeOf(text.map([1, 2]).applyAsync()).resolves.toEqualTypeOf<AsyncResult<string[]>>()
+expectTypeOf(
+  add
+    .starmap([
+      [1, 2],
+      [3, 4],
+    ])
+    .applyAsync(),
+).resolves.toEqualTypeOf<AsyncResult<number[]>>()
+// @ts-expect-error a text is no number
+text.map(['1'])
