@@ -35,10 +35,10 @@ type Handler = (...args: readonly unknown[]) => unknown
 
 const noKwargs: Kwargs = Object.freeze({})
 
-/** Makes a task callable: the function itself gets the class's methods and fields. */
+/** Makes a task callable: the function itself gets the class's methods and fields, private ones included. */
+// oxlint-disable-next-line typescript/no-extraneous-class -- its constructor gives back another object: that is all it is for
 class Callable {
   constructor(fn: Handler) {
-    // eslint-disable-next-line no-constructor-return
     return Object.setPrototypeOf(fn, new.target.prototype) as this
   }
 }
