@@ -1,6 +1,10 @@
+/** Redis, and what speaks like it (Valkey): broker, result backend and schedule store, in the layout of kombu and Celery. */
+export { redis } from './adapter.ts'
 export { redisBackend } from './backend/backend.ts'
 export { redisBroker } from './broker/broker.ts'
 export type { RedisBackendOptions } from './options/backend-options.ts'
 export type { RedisBrokerOptions } from './options/broker-options.ts'
+export type { RedisScheduleStoreOptions } from './options/schedule-options.ts'
 export type { RedisCredentials, RedisServerOptions } from './options/server-options.ts'
 export type { RedisTlsOptions } from './options/tls.ts'
+export { redisScheduleStore } from './schedule/schedule-store.ts'

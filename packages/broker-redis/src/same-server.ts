@@ -1,4 +1,8 @@
-/** How the broker recognises a result backend whose documents lie in its own database (capability of the pair, B25). */
+/**
+ * How broker, result backend and schedule store recognise that they share a database (capabilities of pairs: B25, S6). The brands
+ * are registered symbols, so that two copies of this package recognise each other's.
+ */
+import type { BrokerSettings } from './options/broker-options.ts'
 import type { RedisServer } from './options/server-options.ts'
 
 const storeBrand = Symbol.for('ct.redis.store')
@@ -15,11 +19,20 @@ export function serverName(server: RedisServer): string {
   return [server.kind, server.path ?? hosts.join(','), server.masterName ?? '', server.db].join('|')
 }
 
-/** The brand is a registered symbol, so that two copies of this package recognise each other's. */
 export function brandStore(backend: object, store: RedisStore): void {
   Object.defineProperty(backend, storeBrand, { value: store })
 }
 
 export function redisStore(backend: object): RedisStore | undefined {
   return (backend as { [storeBrand]?: RedisStore })[storeBrand]
+}
+
+const brokerBrand = Symbol.for('ct.redis.broker')
+
+export function brandBroker(broker: object, settings: BrokerSettings): void {
+  Object.defineProperty(broker, brokerBrand, { value: settings })
+}
+
+export function brokerSettingsOf(broker: object): BrokerSettings | undefined {
+  return (broker as { [brokerBrand]?: BrokerSettings })[brokerBrand]
 }

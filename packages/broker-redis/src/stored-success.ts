@@ -15,7 +15,7 @@ export interface StoreWrite {
   readonly ttl: string
   /** SHA-1 of the stored document that may be replaced, '' as long as nobody has looked. */
   readonly guard: string
-  readonly document: Buffer | string
+  readonly document: Buffer
 }
 
 export function storeWrite(key: string, write: Pick<ResultWrite, 'document' | 'expiresInMs'>): StoreWrite {
@@ -26,10 +26,9 @@ export function ttlText(expiresInMs: number | undefined): string {
   return expiresInMs === undefined ? '' : String(Math.max(1, Math.round(expiresInMs)))
 }
 
-/** ASCII goes to the driver as text, which it writes faster than bytes. */
-export function asArgument(bytes: Uint8Array): Buffer | string {
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return buffer
+/** The driver takes Buffers alone for bytes. */
+export function asArgument(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Looks at what is stored: writes that would replace a SUCCESS are left out, the others get the guard that lets them through. */

@@ -8,6 +8,7 @@ import type { Argument, Link } from '../connection/link.ts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import { bind } from '../scripts/bind.ts'
+import { sweepBindings } from '../scripts/sweep-bindings.ts'
 
 /** kombu 5.7: a table of expiring queues is swept this long after it was last declared, at the earliest (D57-30). */
 const leastBindingLifeMs = 3_600_000
@@ -25,6 +26,8 @@ export class Bindings {
   readonly #types = new Map<string, ExchangeType>()
   readonly #bound = new Map<string, Bound[]>()
   readonly #expires = new Map<string, number>()
+  /** When the deadline of an expiring queue's tables was pushed last. */
+  readonly #kept = new Map<string, number>()
 
   constructor(link: Link, keys: Keys, settings: BrokerSettings) {
     this.#link = link
@@ -75,17 +78,26 @@ export class Bindings {
 
   #bind(queue: string, exchange: string, type: ExchangeType, routingKey: string): Promise<unknown> {
     const expires = this.expiresMs(queue)
+    if (expires > 0) this.#kept.set(queue, Date.now())
     const keys = [this.#keys.binding(exchange), this.#keys.permanentBinding(exchange), this.#keys.bindingDeadlines]
     const member = this.#member(queue, routingKey, type === 'topic' ? topicPattern(routingKey) : '')
     return this.#link.run(bind, keys, [member, exchange, expires === 0 ? '' : Math.max(2 * expires, leastBindingLifeMs)])
   }
 
-  /** Expiring queues that we bound and somebody still consumes: their tables must not be swept (D57-31). */
-  async refresh(queues: readonly string[]): Promise<void> {
+  /**
+   * For expiring queues that are consumed here (D57-31): pushes the deadlines of their tables every third of the time they have, and
+   * deletes tables whose queues are long gone.
+   */
+  async keep(queues: Iterable<string>): Promise<void> {
+    const waits: Promise<unknown>[] = []
     for (const queue of queues) {
-      if (this.expiresMs(queue) === 0) continue
-      for (const { exchange, type, routingKey } of this.#bound.get(queue) ?? []) await this.#bind(queue, exchange, type, routingKey)
+      const expires = this.expiresMs(queue)
+      const kept = this.#kept.get(queue) ?? 0
+      if (expires === 0 || Date.now() - kept < Math.max(2 * expires, leastBindingLifeMs) / 3) continue
+      for (const { exchange, type, routingKey } of this.#bound.get(queue) ?? []) waits.push(this.#bind(queue, exchange, type, routingKey))
     }
+    waits.push(this.#link.run(sweepBindings, [this.#keys.bindingDeadlines], [this.#keys.binding(''), this.#keys.permanentBinding(''), 100]))
+    await Promise.all(waits)
   }
 
   /** Removes what we know of the queue's bindings, in both spellings a topic pattern can have (D57-33). */
@@ -99,6 +111,7 @@ export class Bindings {
     }
     this.#bound.delete(queue)
     this.#expires.delete(queue)
+    this.#kept.delete(queue)
     await this.#link.all(commands)
   }
 

@@ -4,7 +4,7 @@ import { brokerFailures } from '../connection/failure.ts'
 import { Keys } from '../keys.ts'
 import { brokerSettings, type RedisBrokerOptions } from '../options/broker-options.ts'
 import { packageName } from '../package-name.ts'
-import { redisStore, serverName } from '../same-server.ts'
+import { brandBroker, redisStore, serverName } from '../same-server.ts'
 import { RedisBrokerConnection } from './connection.ts'
 
 /**
@@ -40,7 +40,7 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
     wakeUp: 'push',
     queueSize: 'exact',
   }
-  return defineBroker({
+  const broker = defineBroker({
     name: 'redis',
     packageName,
     capabilities,
@@ -78,6 +78,8 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
       await Promise.all([...connections].map((connection) => connection.close()))
     },
   })
+  brandBroker(broker, settings)
+  return broker
 }
 
 function closedBroker(): ClosedError {

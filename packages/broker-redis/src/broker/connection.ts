@@ -45,6 +45,8 @@ export interface ConnectionOptions {
 }
 
 const closeGraceMs = 2000
+/** kombu 5.7 looks as often. */
+const keepMs = 60_000
 
 export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
   readonly settings: BrokerSettings
@@ -60,7 +62,7 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
   #hub: Promise<Hub> | undefined
   #error: Error | undefined
   #closing: Promise<void> | undefined
-  #refresh: NodeJS.Timeout | undefined
+  #keeper: NodeJS.Timeout | undefined
 
   private constructor(options: ConnectionOptions, link: Link) {
     const { settings, keys } = options
@@ -99,7 +101,7 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
   lost(error: Error): void {
     if (this.#error !== undefined || this.#closing !== undefined) return
     this.#error = error
-    clearInterval(this.#refresh)
+    clearInterval(this.#keeper)
     void this.#restorer.stop()
     for (const consumer of this.#consumers) consumer.end(error)
     this.#link.fail(error)
@@ -154,8 +156,17 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
       options,
     )
     this.#consumers.add(consumer)
+    this.#keeper ??= setInterval(() => this.#keepBindings(), keepMs)
     if (this.settings.ackEmulation) this.#restorer.start()
     return consumer
+  }
+
+  #keepBindings(): void {
+    const expiring = [...this.#consumers].flatMap((consumer) => consumer.expiring)
+    if (expiring.length === 0) return
+    this.#bindings.keep(expiring).catch((error: unknown) => {
+      if (this.#link.usable) this.notice({ kind: 'warning', message: `Bindings could not be kept: ${(error as Error).message}` })
+    })
   }
 
   async #openHub(signal: AbortSignal | undefined): Promise<Hub> {
@@ -206,7 +217,7 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#refresh)
+    clearInterval(this.#keeper)
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     await this.#restorer.stop()
     const hub = await this.#hub?.catch(() => undefined)

@@ -71,6 +71,7 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     this.#fanouts = new FanoutSources(
       hub.subscriber,
       context.keys,
+      context.settings.fanoutCompat !== undefined,
       () => this.#taking && room() > 0,
       (queue, noAck, message) => this.#handFanout(queue, noAck, message),
     )
@@ -80,6 +81,7 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       sources: this.#sources,
       tagPrefix: internals.tagPrefix,
       maxClaim: options.maxClaim ?? options.credit,
+      credit: () => this.#credit,
       room,
       onTaken: (taken) => this.#hand(taken),
     })
@@ -116,6 +118,11 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       ackEmulation: settings.ackEmulation,
       expiresMs: typeof expires === 'number' ? expires : 0,
     })
+  }
+
+  /** Queues of this consumer that expire when unused. */
+  get expiring(): string[] {
+    return [...this.#subscribed.values()].flatMap(({ queue }) => (queue.arguments?.['x-expires'] === undefined ? [] : [queue.name]))
   }
 
   async cancel(queues: readonly string[]): Promise<void> {
@@ -193,7 +200,16 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
         if (wanted) this.#handItem(source, itsTag, item)
         else this.#putBack(source, itsTag, item)
       }
+      if (source.expiresMs > 0) this.#touch(source)
     }
+  }
+
+  /** A queue that expires when unused is used (kombu 5.7 does so at each get). */
+  #touch(source: Source): void {
+    const { link } = this.#internals.hub
+    link.together(() => {
+      for (const list of source.lists) link.send('pexpire', [list, source.expiresMs]).catch(() => undefined)
+    })
   }
 
   #handItem(source: Source, tag: string, item: Buffer): void {

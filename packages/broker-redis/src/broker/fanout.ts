@@ -3,6 +3,7 @@
  * tasks) gets at most its credit; the rest waits in memory.
  */
 import type { Buffer } from 'node:buffer'
+import { createHash } from 'node:crypto'
 import type { Subscriber } from '../connection/subscriber.ts'
 import type { Keys } from '../keys.ts'
 
@@ -21,15 +22,19 @@ export class FanoutSources {
   readonly #hasRoom: () => boolean
   readonly #deliver: (queue: string, noAck: boolean, message: Buffer) => void
   readonly #sources = new Map<string, FanoutSource>()
+  readonly #compat: boolean
+  readonly #seen = new Set<string>()
 
   constructor(
     subscriber: Subscriber,
     keys: Keys,
+    compat: boolean,
     hasRoom: () => boolean,
     deliver: (queue: string, noAck: boolean, message: Buffer) => void,
   ) {
     this.#subscriber = subscriber
     this.#keys = keys
+    this.#compat = compat
     this.#hasRoom = hasRoom
     this.#deliver = deliver
   }
@@ -45,6 +50,7 @@ export class FanoutSources {
       paused: false,
       waiting: [],
       listener: (message) => {
+        if (this.#compat && this.#seenBefore(queue, message)) return
         if (!source.paused && (noAck || (source.waiting.length === 0 && this.#hasRoom()))) this.#deliver(queue, noAck, message)
         else if (source.waiting.push(message) > mostWaiting) source.waiting.shift()
       },
@@ -53,8 +59,13 @@ export class FanoutSources {
     await this.#subscriber.psubscribe(patterns, source.listener)
   }
 
-  has(queue: string): boolean {
-    return this.#sources.has(queue)
+  /** With two channels per exchange each message comes twice (D57-35). */
+  #seenBefore(queue: string, message: Buffer): boolean {
+    const mark = `${queue} ${createHash('sha1').update(message).digest('base64')}`
+    if (this.#seen.has(mark)) return true
+    this.#seen.add(mark)
+    if (this.#seen.size > 1000) this.#seen.delete(this.#seen.values().next().value as string)
+    return false
   }
 
   remove(queue: string): void {

@@ -43,6 +43,7 @@ export interface StepperOptions {
   readonly sources: Sources
   readonly tagPrefix: string
   readonly maxClaim: number
+  readonly credit: () => number
   /** How many more deliveries may be handed over now. */
   readonly room: () => number
   readonly onTaken: (taken: Taken) => void
@@ -151,7 +152,7 @@ export class Stepper implements Waiter {
     const settlements = this.#batch.size
     if (settlements === 0 && room === 0) return
     if (this.#inFlight === 1) {
-      const worthwhile = Math.max(1, Math.min(this.maxClaim, mostPerStep, 200) >> 2)
+      const worthwhile = Math.max(1, this.#most() >> 1)
       if (settlements < worthwhile && room < worthwhile) return
     }
     this.#send(room)
@@ -159,7 +160,12 @@ export class Stepper implements Waiter {
 
   #room(): number {
     if (this.#mode !== 'busy' || !this.#taking || this.#sources.active.length === 0) return 0
-    return Math.max(0, Math.min(this.maxClaim, mostPerStep, this.#options.room() - this.#requested))
+    return Math.max(0, Math.min(this.#most(), this.#options.room() - this.#requested))
+  }
+
+  /** Half of the credit at a time: the one half is worked off while the other is fetched. */
+  #most(): number {
+    return Math.max(1, Math.min(this.maxClaim, mostPerStep, Math.ceil(this.#options.credit() / 2)))
   }
 
   #send(wanted: number): void {

@@ -1,0 +1,50 @@
+import { ConfigurationError } from '@ct/contracts'
+import { keyPrefix } from './broker-options.ts'
+import { checkOptions, type OptionTable } from './check.ts'
+import { resolveServer, serverOptionTable, withUrlQuery, type RedisServer, type RedisServerOptions } from './server-options.ts'
+
+export interface RedisScheduleStoreOptions extends RedisServerOptions {
+  /** Before every key. In a cluster the same hash-tagged one as the broker's. */
+  readonly globalKeyprefix?: string
+  /** Name of the schedule; several may live in one database. Default `default`. */
+  readonly schedule?: string
+}
+
+/** Resolved: what `schedule/` works with. */
+export interface ScheduleSettings {
+  readonly server: RedisServer
+  readonly prefix: string
+  /** Hash: name of the entry → its JSON. */
+  readonly entriesKey: string
+  /** String, counts the changes. */
+  readonly markerKey: string
+  /** Hash with `holder` and `token`; gone when its lease ran out. */
+  readonly leaderKey: string
+  /** String, the last token given. */
+  readonly tokenKey: string
+}
+
+const table: OptionTable = {
+  ...serverOptionTable,
+  globalKeyprefix: 'string',
+  schedule: 'string',
+  visibilityTimeout: 'any',
+}
+
+/** Error: `CT_CONFIGURATION`. */
+export function scheduleSettings(given: Readonly<Record<string, unknown>>): ScheduleSettings {
+  const owner = 'redisScheduleStore'
+  const options = checkOptions(owner, withUrlQuery(given), table) as RedisScheduleStoreOptions
+  if (options.schedule === '') throw new ConfigurationError(`${owner}: option "schedule" must not be empty`)
+  const server = resolveServer(owner, options as Record<string, unknown>)
+  const prefix = keyPrefix(owner, options.globalKeyprefix, server)
+  const base = `${prefix}ct.schedule.${options.schedule ?? 'default'}`
+  return {
+    server,
+    prefix,
+    entriesKey: `${base}.entries`,
+    markerKey: `${base}.marker`,
+    leaderKey: `${base}.leader`,
+    tokenKey: `${base}.token`,
+  }
+}
