@@ -12,7 +12,7 @@ import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import { dateDoneOf } from './result-codec.ts'
 import type { StoreCallOptions } from './result-store.ts'
-import { waitForResults } from './wait-for-results.ts'
+import { streamResults, waitForResults } from './wait-for-results.ts'
 import type { GetOptions } from './wait-options.ts'
 
 /** Any handle: of one task or of a group. */
@@ -190,43 +190,9 @@ export class AsyncResult<T = unknown> {
 
   /** Every state as it changes, from what is stored now to the final one. Errors of the task are states here, not thrown. */
   async *iterate(options: Pick<GetOptions, 'timeoutMs' | 'signal'> = {}): AsyncGenerator<ResultMeta, void, undefined> {
-    const queue: ResultMeta[] = []
-    let wake: (() => void) | undefined
-    let over = false
-    let failure: unknown
-    const done = new AbortController()
-    const signal = options.signal === undefined ? done.signal : AbortSignal.any([options.signal, done.signal])
-    const waiting = waitForResults(
-      this.#context.store,
-      [this.id],
-      (meta) => {
-        queue.push(this.remember(meta))
-        wake?.()
-        return 'more'
-      },
-      { ...options, signal, what: `The result of task ${this.id}` },
-    )
-      .catch((error: unknown) => {
-        failure = error
-      })
-      .finally(() => {
-        over = true
-        wake?.()
-      })
-    try {
-      for (;;) {
-        const meta = queue.shift()
-        if (meta !== undefined) yield meta
-        else if (over) break
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-      }
-      if (failure !== undefined) throw failure
-    } finally {
-      done.abort()
-      await waiting
+    const what = `The result of task ${this.id}`
+    for await (const meta of streamResults(this.#context.store, [this.id], () => true, { ...options, what })) {
+      yield this.remember(meta)
     }
   }
 

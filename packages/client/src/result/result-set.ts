@@ -4,7 +4,7 @@ import type { ResultNode } from './async-result.ts'
 import { throwIfFailed, valueOf } from './meta-value.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
-import { waitForResults } from './wait-for-results.ts'
+import { streamResults, waitForResults } from './wait-for-results.ts'
 import type { WaitOptions } from './wait-options.ts'
 
 /**
@@ -154,45 +154,10 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   async *iterNative(
     options: Pick<WaitOptions, 'timeoutMs' | 'signal' | 'onMessage' | 'onInterval' | 'intervalMs'> = {},
   ): AsyncGenerator<readonly [string, ResultMeta], void, undefined> {
-    const queue: ResultMeta[] = []
-    let wake: (() => void) | undefined
-    let over = false
-    let failure: unknown
-    const done = new AbortController()
-    const signal = options.signal === undefined ? done.signal : AbortSignal.any([options.signal, done.signal])
-    const waiting = waitForResults(
-      this.context.store,
-      this.leafIds(),
-      (meta) => {
-        if (readyStates.has(meta.status)) {
-          queue.push(meta)
-          wake?.()
-        }
-        return 'more'
-      },
-      { ...options, signal, what: this.describe() },
-    )
-      .catch((error: unknown) => {
-        failure = error
-      })
-      .finally(() => {
-        over = true
-        wake?.()
-      })
-    try {
-      for (;;) {
-        const meta = queue.shift()
-        if (meta !== undefined) yield [meta.taskId, meta]
-        else if (over) break
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-      }
-      if (failure !== undefined) throw failure
-    } finally {
-      done.abort()
-      await waiting
+    const isReady = (meta: ResultMeta): boolean => readyStates.has(meta.status)
+    const waiting = { ...options, what: this.describe() }
+    for await (const meta of streamResults(this.context.store, this.leafIds(), isReady, waiting)) {
+      yield [meta.taskId, meta]
     }
   }
 

@@ -84,3 +84,56 @@ async function lookOnce(
   }
   if (ready < ids.length) throw resultTimedOut(options.what, 0)
 }
+
+/**
+ * As {@link waitForResults}, as a stream: everything that `select` lets through, in order of arrival, until all is ready. Leaving the
+ * loop early leaves no watcher behind.
+ */
+export async function* streamResults(
+  store: ResultStore,
+  taskIds: readonly string[],
+  select: (meta: ResultMeta) => boolean,
+  options: WaitOptions & { readonly what: string },
+): AsyncGenerator<ResultMeta, void, undefined> {
+  const queue: ResultMeta[] = []
+  let wake = (): void => {}
+  let over = false
+  let failure: unknown
+  const left = new AbortController()
+  const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal])
+  const waiting = waitForResults(
+    store,
+    taskIds,
+    (meta) => {
+      if (select(meta)) queue.push(meta)
+      wake()
+      return 'more'
+    },
+    { ...options, signal },
+  )
+    .catch((error: unknown) => {
+      failure = error
+    })
+    .finally(() => {
+      over = true
+      wake()
+    })
+  try {
+    for (;;) {
+      const meta = queue.shift()
+      if (meta !== undefined) {
+        yield meta
+      } else if (over) {
+        break
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    }
+    if (failure !== undefined) throw failure
+  } finally {
+    left.abort()
+    await waiting
+  }
+}
