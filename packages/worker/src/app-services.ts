@@ -5,7 +5,6 @@ import {
   signatureFromDict,
   type AppContext,
   type EventDispatcher,
-  type Logger,
   type TaskOutcome,
 } from '@ct/client'
 import {
@@ -265,22 +264,20 @@ export class DispatchedTaskEvents implements TaskEvents {
   }
 }
 
-/** The app's logger, with the question whether a line is wanted at all. A logger that cannot answer gets every line. */
-export function traceLog(logger: Logger): TraceLog {
-  const asks = logger as Logger & { isEnabled?(level: 'debug' | 'info'): boolean }
+/** The app's logger, whichever it is by then, with the question whether a line is wanted at all. */
+export function traceLog(context: AppContext): TraceLog {
   return {
-    debug: (message, fields) => logger.debug(message, fields),
-    info: (message, fields) => logger.info(message, fields),
-    warn: (message, fields) => logger.warn(message, fields),
-    error: (message, fields) => logger.error(message, fields),
-    critical: (message, fields) => logger.critical(message, fields),
-    child: (fields) => logger.child(fields),
+    debug: (message, fields) => context.logger.debug(message, fields),
+    info: (message, fields) => context.logger.info(message, fields),
+    warn: (message, fields) => context.logger.warn(message, fields),
+    error: (message, fields) => context.logger.error(message, fields),
+    critical: (message, fields) => context.logger.critical(message, fields),
+    child: (fields) => context.logger.child(fields),
     get infoEnabled() {
-      return asks.isEnabled?.('info') ?? true
+      return context.logger.isEnabled?.('info') ?? true
     },
     get debugEnabled() {
-      return asks.isEnabled?.('debug') ?? true
+      return context.logger.isEnabled?.('debug') ?? true
     },
   }
 }
-

@@ -347,7 +347,7 @@ export class WorkerParts {
       chords: chordsOf(context),
       sender: senderOf(context),
       events: this.events,
-      log: traceLog(context.logger),
+      log: traceLog(context),
       defaults: context.defaults,
       inheritPriority: settings.taskInheritParentPriority,
       chordJoinTimeout: settings.resultChordJoinTimeout,

@@ -56,7 +56,7 @@ export class TaskRun implements TaskContext {
   }
 
   get log(): Logger {
-    return (this.#log ??= this.#services.log.child({ task_id: this.#request.id, task_name: this.name }))
+    return (this.#log ??= this.#services.log.child({ taskId: this.#request.id, taskName: this.name }))
   }
 
   retry(options: TaskRetryOptions = {}): Retry {
