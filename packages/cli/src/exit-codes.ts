@@ -6,9 +6,11 @@ export const exitCodes = {
   error: 1,
   /** Unknown command or option, or a value that does not fit. */
   usage: 2,
-  /** No worker answered, or the broker cannot be reached (EX_UNAVAILABLE). */
+  /** No worker answered, or the broker or result backend cannot be reached (EX_UNAVAILABLE). */
   unavailable: 69,
 } as const
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
 /** Ends a command with this code after printing the message to standard error. */
 export class CommandFailure extends Error {

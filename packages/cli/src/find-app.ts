@@ -13,19 +13,26 @@ const extensions = ['.ts', '.mts', '.js', '.mjs', '.cts', '.cjs']
 
 export interface FoundApp {
   readonly app: App
-  /** URL of the module, for pools that run it elsewhere. */
-  readonly module: string
+  /** URL of the module, for pools that run it elsewhere; undefined where no module was named. */
+  readonly module: string | undefined
 }
 
 /** Throws `CommandFailure` that says what was tried, or shows why the module failed to load. */
-export async function findApp(name: string, workdir: string): Promise<FoundApp> {
+export async function findApp(
+  name: string,
+  workdir: string,
+  onModule?: (url: string) => void,
+): Promise<FoundApp> {
   const { file, attribute } = splitName(name, workdir)
-  const url = locate(file, workdir)
+  const url = locateModule(file, workdir, '-A')
+  onModule?.(url)
   let module: Record<string, unknown>
   try {
     module = (await import(url)) as Record<string, unknown>
   } catch (error) {
-    throw new CommandFailure(`The module ${file} could not be loaded: ${describe(error)}`, exitCodes.error, { cause: error })
+    throw new CommandFailure(`The module ${file} could not be loaded: ${describe(error)}`, exitCodes.error, {
+      cause: error,
+    })
   }
   return { app: pick(module, attribute, file), module: url }
 }
@@ -37,29 +44,50 @@ function splitName(name: string, workdir: string): { file: string; attribute: st
   return { file: name.slice(0, colon), attribute: name.slice(colon + 1) }
 }
 
-function locate(file: string, workdir: string): string {
+/** URL of the file or package that an option names; `CommandFailure` says what was tried. */
+export function locateModule(file: string, workdir: string, option: '-A' | '--config' | '--include'): string {
   const base = resolve(workdir, file)
   const dotted = join(workdir, ...file.split('.'))
   const tried: string[] = []
   const roots = isAbsolute(file) || file.startsWith('.') ? [base] : [base, dotted]
-  for (const root of new Set(roots)) {
-    for (const candidate of [root, ...extensions.map((end) => root + end), ...extensions.map((end) => join(root, `index${end}`))]) {
+  const complete = extensions.some((end) => file.endsWith(end))
+  for (const root of new Set(complete ? [base] : roots)) {
+    const others = complete
+      ? []
+      : [...extensions.map((end) => root + end), ...extensions.map((end) => join(root, `index${end}`))]
+    for (const candidate of [root, ...others]) {
       tried.push(candidate)
       if (existsSync(candidate) && statSync(candidate).isFile()) return pathToFileURL(candidate).href
     }
   }
-  if (!file.startsWith('.') && !isAbsolute(file)) {
+  if (!file.startsWith('.') && !isAbsolute(file) && !complete) {
     try {
       return pathToFileURL(createRequire(join(workdir, 'package.json')).resolve(file)).href
     } catch {
       tried.push(`package ${file}`)
     }
   }
-  const shown = tried.filter((path) => !path.includes('index.') || path.endsWith('index.ts')).map((path) => `\n  ${path}`)
+  const advice =
+    option === '-A' ? '\nGive the file that exports your app, for example: ct worker -A ./tasks.ts' : ''
   throw new CommandFailure(
-    `No module for -A ${file}. Tried:${shown.join('')}\nGive the file that exports your app, for example: ct worker -A ./tasks.ts`,
+    `There is no module for ${option} ${file}. Tried:\n${summarize(tried)}${advice}`,
     exitCodes.usage,
   )
+}
+
+/** `path.ts .mts .js …` on one line per root, instead of a line per extension. */
+function summarize(tried: readonly string[]): string {
+  const lines = new Map<string, string[]>()
+  for (const path of tried) {
+    const end = extensions.find((extension) => path.endsWith(extension))
+    const root = end === undefined ? path : path.slice(0, -end.length)
+    const ends = lines.get(root) ?? []
+    if (!lines.has(root)) lines.set(root, ends)
+    if (end !== undefined && !ends.includes(end)) ends.push(end)
+  }
+  return [...lines]
+    .map(([root, ends]) => `  ${root}${ends.length > 1 ? ` (also ${ends.join(' ')})` : (ends[0] ?? '')}`)
+    .join('\n')
 }
 
 function pick(module: Record<string, unknown>, attribute: string | undefined, file: string): App {
@@ -88,7 +116,13 @@ function pick(module: Record<string, unknown>, attribute: string | undefined, fi
 
 /** Apps of another copy of the package are apps too, hence no `instanceof`. */
 function isApp(value: unknown): value is App {
-  return typeof value === 'object' && value !== null && 'context' in value && 'sendTask' in value && 'control' in value
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'context' in value &&
+    'sendTask' in value &&
+    'control' in value
+  )
 }
 
 function describe(error: unknown): string {

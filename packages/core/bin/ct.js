@@ -15,14 +15,25 @@ if (major < 22 || (major === 22 && minor < 18)) {
 const source = fileURLToPath(new URL('../src/command.ts', import.meta.url))
 if (existsSync(source) && !process.execArgv.some((option) => option.includes('@ct/source'))) {
   // A checkout, not an installation: run the sources, so that nothing has to be built first.
-  const child = spawn(process.execPath, ['--conditions=@ct/source', ...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
-    stdio: 'inherit',
-  })
+  const child = spawn(
+    process.execPath,
+    [
+      '--conditions=@ct/source',
+      ...process.execArgv,
+      fileURLToPath(import.meta.url),
+      ...process.argv.slice(2),
+    ],
+    {
+      stdio: 'inherit',
+    },
+  )
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
     // On a terminal the child gets Ctrl-C by itself, with its process group.
-    process.on(signal, () => signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal))
+    process.on(signal, () => (signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal)))
   }
-  child.on('exit', (code, signal) => (signal === null ? process.exit(code) : process.kill(process.pid, signal)))
+  child.on('exit', (code, signal) =>
+    signal === null ? process.exit(code) : process.kill(process.pid, signal),
+  )
 } else {
   const { main } = existsSync(source) ? await import(source) : await import('../dist/command.js')
   await main(process.argv.slice(2))

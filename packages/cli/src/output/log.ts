@@ -22,7 +22,12 @@ export interface StreamLoggerOptions {
   readonly now?: () => number
 }
 
-const colours: Readonly<Record<string, Format>> = { DEBUG: 'blue', WARNING: 'yellow', ERROR: 'red', CRITICAL: 'magenta' }
+const colours: Readonly<Record<string, Format>> = {
+  DEBUG: 'blue',
+  WARNING: 'yellow',
+  ERROR: 'red',
+  CRITICAL: 'magenta',
+}
 
 /** `[2026-11-24 03:30:57,123: INFO/MainProcess] …` as Celery writes it, or one JSON object per line. */
 export function createStreamLogger(options: StreamLoggerOptions, fields: LogFields = {}): Logger {
@@ -30,7 +35,9 @@ export function createStreamLogger(options: StreamLoggerOptions, fields: LogFiel
   const log = (name: LogLevel, message: string, more: LogFields | undefined): void => {
     if (logLevels[name] < level) return
     const all = more === undefined ? fields : { ...fields, ...more }
-    write(format === 'json' ? jsonLine(name, message, all, now()) : textLine(name, message, all, now(), style))
+    write(
+      format === 'json' ? jsonLine(name, message, all, now()) : textLine(name, message, all, now(), style),
+    )
   }
   return {
     debug: (message, more) => log('DEBUG', message, more),
@@ -38,17 +45,28 @@ export function createStreamLogger(options: StreamLoggerOptions, fields: LogFiel
     warn: (message, more) => log('WARNING', message, more),
     error: (message, more) => log('ERROR', message, more),
     critical: (message, more) => log('CRITICAL', message, more),
+    isEnabled: (name) => logLevels[name === 'debug' ? 'DEBUG' : 'INFO'] >= level,
     child: (more) => createStreamLogger(options, { ...fields, ...more }),
   }
 }
 
 function textLine(name: LogLevel, message: string, fields: LogFields, now: number, style: Style): string {
-  const at = new Date(now - new Date(now).getTimezoneOffset() * 60_000).toISOString().slice(0, -1).replace('T', ' ').replace('.', ',')
+  const at = new Date(now - new Date(now).getTimezoneOffset() * 60_000)
+    .toISOString()
+    .slice(0, -1)
+    .replace('T', ' ')
+    .replace('.', ',')
   const { traceback, error, taskName, taskId, ...rest } = fields
   // The lines about a task name it already, as in Celery; what a task logs itself gets the prefix of Celery's task logger.
-  const task = typeof taskName === 'string' && !message.startsWith('Task ') ? `${taskName}[${String(taskId)}]: ` : ''
+  const task =
+    typeof taskName === 'string' && !message.startsWith('Task ') ? `${taskName}[${String(taskId)}]: ` : ''
   const more = Object.keys(rest).length === 0 ? '' : ` ${style.paint('dim', JSON.stringify(rest, jsonSafe))}`
-  const trace = typeof traceback === 'string' ? `\n${traceback.trimEnd()}` : error instanceof Error && error.stack ? `\n${error.stack}` : ''
+  const trace =
+    typeof traceback === 'string'
+      ? `\n${traceback.trimEnd()}`
+      : error instanceof Error && error.stack
+        ? `\n${error.stack}`
+        : ''
   const head = `[${at}: ${name}/MainProcess] ${task}${message}`
   const colour = colours[name]
   return `${colour === undefined ? head : style.paint(colour, head)}${more}${trace}\n`

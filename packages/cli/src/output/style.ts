@@ -8,7 +8,10 @@ export interface Style {
   paint(format: Format, text: string): string
 }
 
-export function createStyle(stream: { readonly isTTY?: boolean }, options: { readonly color?: boolean } = {}): Style {
+export function createStyle(
+  stream: { readonly isTTY?: boolean },
+  options: { readonly color?: boolean } = {},
+): Style {
   const coloured =
     options.color !== false &&
     (process.env['NO_COLOR'] ?? '') === '' &&

@@ -1,0 +1,91 @@
+import { Command, CommanderError } from 'commander'
+import { addCall } from './commands/call.ts'
+import { addCompletion } from './commands/completion.ts'
+import { addParked } from './commands/parked.ts'
+import { addPurge } from './commands/purge.ts'
+import { addReport } from './commands/report.ts'
+import { addResult } from './commands/result.ts'
+import { exitCodes } from './exit-codes.ts'
+import { explain } from './explain.ts'
+import { addGlobalOptions, type GlobalOptions } from './global-options.ts'
+import { remoteCommands } from './remote/remote-commands.ts'
+import { addRemotePrograms } from './remote/remote-programs.ts'
+import { Session, type CliOptions } from './session.ts'
+import { addWorker } from './worker/worker-command.ts'
+
+/** Celery's commands that ct does not have. */
+const notHere: Readonly<Record<string, string>> = {
+  amqp: 'The broker’s own tools do what it does.',
+  beat: 'Run "celery beat" beside ct workers: the messages are the same.',
+  events: 'Run "celery events" on the same broker: it sees ct workers.',
+  flower: 'Run "celery flower" on the same broker: it sees ct workers.',
+  graph: '',
+  list: '',
+  logtool: 'Use --log-format json and a tool for JSON lines.',
+  migrate: '',
+  multi: 'A service manager starts several workers: ct worker -n one@%h, ct worker -n two@%h.',
+  shell: 'Start node and import the file of your app.',
+  upgrade: '',
+}
+
+/**
+ * The `ct` command. Resolves to the exit code when everything it opened is closed; never rejects, never exits the process itself.
+ */
+export async function runCli(argv: readonly string[], options: CliOptions): Promise<number> {
+  const started = performance.now()
+  const session = new Session(options)
+  let exitCode: number
+  try {
+    await createProgram(session).parseAsync([...argv], { from: 'user' })
+    exitCode = session.exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    else {
+      const explanation = await explain(error, session, performance.now() - started)
+      session.complain(session.errorStyle.paint('red', explanation.message))
+      exitCode = explanation.exitCode
+    }
+  }
+  await session.close()
+  return exitCode
+}
+
+function createProgram(session: Session): Command {
+  const program = new Command('ct')
+    .description('Celery for TypeScript: workers, and what one does to them.')
+    .usage('[options] <command>')
+    .version(`ct ${session.options.version}`, '--version', 'print the version')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => void session.stdout.write(text),
+      writeErr: (text) => void session.stderr.write(text),
+      outputError: (text, write) => write(withAdvice(text)),
+      getOutHasColors: () => session.style.coloured,
+      getErrHasColors: () => session.errorStyle.coloured,
+    })
+    .showSuggestionAfterError(true)
+    .exitOverride()
+  addGlobalOptions(program)
+  addWorker(program, session)
+  addCall(program, session)
+  addResult(program, session)
+  addRemotePrograms(program, session)
+  addPurge(program, session)
+  addParked(program, session)
+  addReport(program, session)
+  addCompletion(program, session)
+  program.hook('preAction', () => session.begin(program.opts<GlobalOptions>()))
+  return program
+}
+
+/** What is missing may be there under another name. */
+function withAdvice(text: string): string {
+  const name = /unknown command '(?<name>[^']+)'/.exec(text)?.groups?.['name']
+  if (name === undefined) return text
+  if (Object.hasOwn(notHere, name))
+    return `error: ct has no counterpart of "celery ${name}" yet. ${notHere[name]}`.trim() + '\n'
+  const remote = remoteCommands.find((command) => command.name === name)
+  return remote === undefined
+    ? text
+    : `error: unknown command '${name}'\n(Did you mean ${remote.group} ${remote.name}?)\n`
+}

@@ -1,0 +1,146 @@
+import { chdir, cwd } from 'node:process'
+import type { App } from '@ct/client'
+import { encodeJson } from '@ct/contracts'
+import { CommandFailure, exitCodes } from './exit-codes.ts'
+import { findApp, locateModule, type FoundApp } from './find-app.ts'
+import type { GlobalOptions } from './global-options.ts'
+import { createStyle, type Style } from './output/style.ts'
+
+/** Where a command writes to. `process.stdout` and `process.stderr` are such. */
+export interface OutputStream {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+/** What `ct` needs of the package that wires it. */
+export interface CliOptions {
+  /** Makes an app for commands that need no tasks, where `-A` is not given. */
+  readonly createApp: (options: { readonly name: string }) => App
+  /** Version shown by `--version`. */
+  readonly version: string
+  /** Told of the module that `-A` names before it is loaded: its package.json is where adapters are looked for. */
+  readonly onModule?: ((url: string) => void) | undefined
+  readonly stdout?: OutputStream
+  readonly stderr?: OutputStream
+  /** Asks on the terminal; undefined where there is nobody to ask. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined
+}
+
+/** One run of the command line: its global options, its output, and the app, found when a command first asks for it. */
+export class Session {
+  readonly options: CliOptions
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  #globals: GlobalOptions = {}
+  #style: Style
+  #errorStyle: Style
+  #found: Promise<FoundApp> | undefined
+  /** What the command ends with if nothing fails. */
+  exitCode: number = exitCodes.ok
+
+  constructor(options: CliOptions) {
+    this.options = options
+    this.stdout = options.stdout ?? process.stdout
+    this.stderr = options.stderr ?? process.stderr
+    this.#style = createStyle(this.stdout)
+    this.#errorStyle = createStyle(this.stderr)
+  }
+
+  get globals(): GlobalOptions {
+    return this.#globals
+  }
+
+  /** For standard output. */
+  get style(): Style {
+    return this.#style
+  }
+
+  /** For standard error. */
+  get errorStyle(): Style {
+    return this.#errorStyle
+  }
+
+  /** The command is about to run: the working directory comes first, then what the app is to find in the environment. */
+  begin(globals: GlobalOptions): void {
+    this.#globals = globals
+    const color = globals.color !== false
+    this.#style = createStyle(this.stdout, { color })
+    this.#errorStyle = createStyle(this.stderr, { color })
+    if (globals.workdir !== undefined) enter(globals.workdir)
+    // As in Celery: an address on the command line wins over all other sources, in processes that the app starts too (APP-27).
+    if (globals.broker !== undefined) process.env['CELERY_BROKER_URL'] = globals.broker
+    if (globals.resultBackend !== undefined) process.env['CELERY_RESULT_BACKEND'] = globals.resultBackend
+  }
+
+  /** The app that `-A` names; without `-A`, one that knows the broker and no tasks. */
+  async app(): Promise<App> {
+    return (await this.found()).app
+  }
+
+  async found(): Promise<FoundApp> {
+    return await (this.#found ??= this.#find())
+  }
+
+  /** As {@link app}, for commands that make sense with a broker only. */
+  async appWithBroker(): Promise<App> {
+    if (
+      this.#globals.app === undefined &&
+      (process.env['CELERY_BROKER_URL'] ?? '') === '' &&
+      this.#globals.config === undefined
+    ) {
+      throw new CommandFailure(
+        'Which broker? Give the file that exports your app (-A ./tasks.ts), or a URL (-b redis://localhost).',
+        exitCodes.usage,
+      )
+    }
+    return await this.app()
+  }
+
+  /** The app, if a command has asked for it and it was found. */
+  async foundApp(): Promise<App | undefined> {
+    return (await this.#found?.catch(() => undefined))?.app
+  }
+
+  print(text: string): void {
+    this.stdout.write(`${text}\n`)
+  }
+
+  /** Not with `--quiet`: what is nice to know and no part of the answer. */
+  tell(text: string): void {
+    if (this.#globals.quiet !== true) this.print(text)
+  }
+
+  complain(text: string): void {
+    this.stderr.write(`${text}\n`)
+  }
+
+  printJson(value: unknown): void {
+    this.print(encodeJson(value))
+  }
+
+  async close(): Promise<void> {
+    await (await this.foundApp())?.close()
+  }
+
+  async #find(): Promise<FoundApp> {
+    const { app: name, config } = this.#globals
+    const found =
+      name === undefined
+        ? { app: this.options.createApp({ name: 'ct' }), module: undefined }
+        : await findApp(name, cwd(), this.options.onModule)
+    if (config !== undefined) {
+      await found.app.configFromFile(new URL(locateModule(config, cwd(), '--config')))
+    }
+    return found
+  }
+}
+
+function enter(folder: string): void {
+  try {
+    chdir(folder)
+  } catch (error) {
+    throw new CommandFailure(`There is no folder ${folder} to work in (--workdir).`, exitCodes.usage, {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,171 @@
+/** The options of `ct worker`: Celery's names (CLI-20), ct's own `--log-format`, and what is said to those that ct does not have. */
+import { availableParallelism } from 'node:os'
+import { InvalidArgumentError, Option } from 'commander'
+import type { WorkerOptions } from '@ct/worker'
+import { CommandFailure, exitCodes } from '../exit-codes.ts'
+import { list, seconds, wholeNumber } from '../option-values.ts'
+import { logLevels, parseLogLevel } from '../output/log.ts'
+
+export interface WorkerCommandOptions {
+  readonly hostname?: string
+  readonly queues?: readonly string[]
+  readonly excludeQueues?: readonly string[]
+  readonly include?: readonly string[]
+  readonly concurrency?: number
+  readonly pool?: string
+  readonly taskEvents?: boolean
+  readonly timeLimit?: number
+  readonly softTimeLimit?: number
+  readonly prefetchMultiplier?: number
+  readonly disablePrefetch?: boolean
+  readonly purge?: boolean
+  readonly optimization?: string
+  readonly withoutGossip?: boolean
+  readonly withoutMingle?: boolean
+  readonly withoutHeartbeat?: boolean
+  readonly heartbeatInterval?: number
+  readonly loglevel?: number
+  readonly logFormat?: 'text' | 'json'
+  readonly logfile?: string
+}
+
+export function workerCommandOptions(): readonly Option[] {
+  return [
+    new Option(
+      '-n, --hostname <name>',
+      'node name; %h is the host, %n its first part, %d its domain (default: celery@%h)',
+    ),
+    new Option('-Q, --queues <names>', 'consume from these queues, separated by commas').argParser(list),
+    new Option('-X, --exclude-queues <names>', 'consume from all queues but these').argParser(list),
+    new Option('-I, --include <modules>', 'further modules with tasks, separated by commas').argParser(list),
+    new Option(
+      '-c, --concurrency <n>',
+      'tasks that run at a time, or "auto" for the number of CPUs (default: 50)',
+    ).argParser(concurrency),
+    new Option(
+      '-P, --pool <name>',
+      'async: many tasks on the event loop; solo: one at a time (default: async)',
+    ),
+    new Option('-E, --task-events', 'send task events, for monitors'),
+    new Option('--events', 'the same').hideHelp(),
+    new Option(
+      '-l, --loglevel <level>',
+      'debug, info, warning, error or critical (default: warning)',
+    ).argParser(level),
+    new Option('--log-format <format>', 'text, or one JSON object per line').choices(['text', 'json']),
+    new Option('-f, --logfile <path>', 'append the log to this file instead of standard error'),
+    new Option('--time-limit <seconds>', 'hard limit of tasks that have none').argParser(seconds),
+    new Option('--soft-time-limit <seconds>', 'soft limit of tasks that have none').argParser(seconds),
+    new Option(
+      '--prefetch-multiplier <n>',
+      'messages taken ahead per slot; 0: no limit (default: 4)',
+    ).argParser(wholeNumber),
+    new Option('--disable-prefetch', 'take a message only when a slot is free'),
+    new Option('--purge', 'delete what waits in the queues before the start'),
+    new Option('--discard', 'the same').hideHelp(),
+    new Option('-O, --optimization <profile>', 'accepted as in Celery; both do the same here').choices([
+      'default',
+      'fair',
+    ]),
+    new Option(
+      '--without-gossip',
+      'do not follow the events of other workers (they are not followed anyway)',
+    ),
+    new Option('--without-mingle', 'do not ask other workers for revoked ids at the start'),
+    new Option('--without-heartbeat', 'send no heartbeats'),
+    new Option('--heartbeat-interval <seconds>', 'between heartbeats (default: 2)').argParser(seconds),
+  ]
+}
+
+/** Options of Celery that ct does not have: given, they are refused with these words, since ignoring them would change what runs. */
+const refused: readonly (readonly [flags: string, advice: string])[] = [
+  ['-B, --beat', 'Run "celery beat" beside this worker: the messages are the same.'],
+  ['-s, --schedule-filename <path>', 'It belongs to -B. Run "celery beat" beside this worker.'],
+  ['--schedule <path>', 'It belongs to -B. Run "celery beat" beside this worker.'],
+  ['--scheduler <name>', 'It belongs to -B. Run "celery beat" beside this worker.'],
+  ['--autoscale <max,min>', 'The async pool needs none: -c 50 costs nothing while tasks are few.'],
+  ['-D, --detach', 'Let a service manager (systemd, Docker, pm2) run the worker in the background.'],
+  ['--pidfile <path>', 'Let a service manager (systemd, Docker, pm2) watch the worker.'],
+  ['--uid <user>', 'Let a service manager start the worker as that user.'],
+  ['--gid <group>', 'Let a service manager start the worker as that group.'],
+  ['--umask <mask>', 'Let a service manager set it.'],
+  ['--executable <path>', 'Start ct with that Node instead.'],
+  ['-S, --statedb <path>', 'Revoked ids come from the other workers at the start.'],
+  ['--max-tasks-per-child <n>', 'The pools async and solo have no child processes.'],
+  ['--max-memory-per-child <n>', 'The pools async and solo have no child processes.'],
+  ['--pool-start-method <name>', 'The pools async and solo have no child processes.'],
+]
+
+export function refusedOptions(): readonly Option[] {
+  return refused.map(([flags, advice]) => {
+    const option = new Option(flags).hideHelp()
+    const refuse = (): never => {
+      throw new CommandFailure(
+        `ct worker does not have ${option.short ?? option.long} yet. ${advice}`,
+        exitCodes.usage,
+      )
+    }
+    if (option.isBoolean()) option.preset(true)
+    return option.argParser(refuse)
+  })
+}
+
+const foreignPools: Readonly<Record<string, string>> = {
+  prefork: 'Work that keeps the CPU busy: start several workers, each with -c 1.',
+  processes: 'Work that keeps the CPU busy: start several workers, each with -c 1.',
+  threads: 'Work that keeps the CPU busy: start several workers, each with -c 1.',
+  gevent: 'It is Python’s. What it is for, "async" does.',
+  eventlet: 'It is Python’s. What it is for, "async" does.',
+  custom: 'Give a pool in code: app.worker({ pool }).',
+}
+
+/** What the command line says about the worker itself; settings and modules are the command's business. */
+export function workerOptions(
+  options: WorkerCommandOptions & { readonly events?: boolean; readonly discard?: boolean },
+): WorkerOptions {
+  const pool = options.pool === undefined ? undefined : poolName(options.pool)
+  const given = {
+    hostname: options.hostname,
+    queues: options.queues,
+    excludeQueues: options.excludeQueues,
+    concurrency: options.concurrency,
+    pool,
+    taskEvents: options.taskEvents ?? options.events,
+    timeLimit: options.timeLimit,
+    softTimeLimit: options.softTimeLimit,
+    prefetchMultiplier: options.prefetchMultiplier,
+    purge: options.purge ?? options.discard,
+    withoutMingle: options.withoutMingle,
+    withoutHeartbeat: options.withoutHeartbeat,
+    heartbeatInterval: options.heartbeatInterval,
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as WorkerOptions
+}
+
+function poolName(name: string): 'async' | 'solo' {
+  if (name === 'async' || name === 'solo') return name
+  const advice = foreignPools[name]
+  throw new CommandFailure(
+    advice === undefined
+      ? `There is no pool "${name}". Pools: async (many tasks on one event loop, the default), solo (one at a time).`
+      : `ct does not have the pool "${name}" yet. ${advice} Pools: async (the default), solo.`,
+    exitCodes.usage,
+  )
+}
+
+function concurrency(text: string): number {
+  if (text === 'auto') return availableParallelism()
+  const value = wholeNumber(text)
+  // As in Celery, 0 is the number of CPUs.
+  return value === 0 ? availableParallelism() : value
+}
+
+function level(text: string): number {
+  const value = parseLogLevel(text)
+  if (value === undefined) {
+    throw new InvalidArgumentError(
+      `Levels: ${Object.keys(logLevels).join(', ').toLowerCase()}, or a number such as 20.`,
+    )
+  }
+  return value
+}

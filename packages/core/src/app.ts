@@ -1,0 +1,99 @@
+import { memory } from '@ct/broker-memory'
+import { App as ClientApp, type AppOptions, type SettingsInput } from '@ct/client'
+import { defineAdapter, type Adapter } from '@ct/contracts'
+import { createWorker, type Worker, type WorkerOptions } from '@ct/worker'
+import { adapterFinder } from './find-adapter.ts'
+
+/** Where messages and results are when nobody says: in this process. */
+const embedded = 'memory://'
+
+/** Settings that say where the broker is; any of them takes the place of the embedded one. */
+const brokerSettings = [
+  'brokerUrl',
+  'brokerReadUrl',
+  'brokerWriteUrl',
+  'brokerTransport',
+  'brokerHost',
+] as const
+
+/** An app that can also work. See `createApp`. */
+export class App extends ClientApp {
+  readonly #hasBroker: boolean
+  readonly #hasBackend: boolean
+  readonly #layers: (SettingsInput | (() => SettingsInput))[] = []
+
+  constructor(options: AppOptions = {}) {
+    let warn = (): void => undefined
+    super({
+      ...options,
+      adapters: [...(options.adapters ?? []), announcingMemory(() => warn())],
+      discover: options.discover ?? adapterFinder(),
+    })
+    this.#hasBroker = options.broker !== undefined
+    this.#hasBackend = options.backend !== undefined
+    super.addDefaults(() => this.#embeddedDefaults())
+    let warned = false
+    warn = () => {
+      if (warned || this.#embeddedDefaults().brokerUrl === undefined) return
+      warned = true
+      this.context.logger.warn(
+        "No broker is configured, so messages stay in this process and end with it. Give one: createApp({ broker: 'redis://localhost' }) or CELERY_BROKER_URL; broker: 'memory://' says that it is meant.",
+      )
+    }
+  }
+
+  override addDefaults(layer: SettingsInput | (() => SettingsInput)): this {
+    this.#layers.push(layer)
+    return super.addDefaults(layer)
+  }
+
+  /**
+   * A worker of this app's tasks in this process. Opens nothing until `start()`; also `await using`.
+   *
+   * ```ts
+   * await using worker = app.worker({ concurrency: 50, queues: ['celery'] })
+   * await worker.start()
+   * ```
+   */
+  worker(options: WorkerOptions = {}): Worker {
+    return createWorker(this, options)
+  }
+
+  #embeddedDefaults(): SettingsInput {
+    const others = Object.assign(
+      {},
+      ...this.#layers.map((layer) => (typeof layer === 'function' ? layer() : layer)),
+      this.context.changes(),
+    ) as SettingsInput
+    const hasBroker = this.#hasBroker || brokerSettings.some((name) => others[name] != null)
+    if (hasBroker) return {}
+    const hasBackend = this.#hasBackend || others.resultBackend !== undefined
+    return { brokerUrl: embedded, ...(hasBackend ? {} : { resultBackend: embedded }) }
+  }
+}
+
+/** The memory adapter, telling when somebody makes a broker with it. */
+function announcingMemory(onBroker: () => void): Adapter {
+  return defineAdapter({
+    ...memory,
+    broker(url, options) {
+      onBroker()
+      return memory.broker!(url, options)
+    },
+  })
+}
+
+/**
+ * Makes an app with everything that `@ct/core` brings: worker, JSON, and brokers by URL from the adapters that are installed.
+ *
+ * Without a broker, messages and results stay in this process (`memory://`), with a warning; Celery would look for RabbitMQ on this
+ * machine. Without a backend, results are disabled, as in Celery. Opens nothing. Errors: `CT_CONFIGURATION`; `CT_ADAPTER`, with
+ * the package to install, when a URL's scheme belongs to no installed adapter (at the first connect).
+ *
+ * ```ts
+ * export const app = createApp({ name: 'proj', broker: 'redis://localhost', backend: 'redis://localhost' })
+ * ```
+ */
+export function createApp(options: AppOptions = {}): App {
+  return new App(options)
+}

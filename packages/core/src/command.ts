@@ -1,0 +1,37 @@
+/** What `bin/ct.js` runs. */
+import { createInterface } from 'node:readline/promises'
+import { runCli } from '@ct/cli'
+import { createApp } from './app.ts'
+import { searchFrom } from './find-adapter.ts'
+import { version } from './version.ts'
+
+/** Runs one command and ends the process with its exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const terminal = process.stdin.isTTY && process.stdout.isTTY
+  const exitCode = await runCli(argv, {
+    createApp,
+    version,
+    ask: terminal ? ask : undefined,
+    onModule: searchFrom,
+  })
+  await flushed(process.stdout)
+  await flushed(process.stderr)
+  // The module of `-A` may have opened what nobody closes (a database, a server); a command that is done ends all the same.
+  process.exit(exitCode)
+}
+
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stdout })
+  try {
+    return await lines.question(question)
+  } finally {
+    lines.close()
+  }
+}
+
+/** Pipes are written in the background; `process.exit()` would cut them off. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve())
+  })
+}
