@@ -1,5 +1,5 @@
-import type { OutgoingMessage } from '@ct/contracts'
-import { CeleryError, isCeleryError, PublishError } from '@ct/contracts'
+import type { CeleryError, OutgoingMessage } from '@ct/contracts'
+import { AbortedError, isCeleryError, PublishError } from '@ct/contracts'
 
 /** Whether the message may be with the broker although the publish failed in this way. */
 export function mayBeDelivered(error: unknown): boolean {
@@ -37,9 +37,8 @@ export function publishTimedOut(message: OutgoingMessage, ms: number, maybeDeliv
   )
 }
 
-export function publishAborted(message: OutgoingMessage, signal: AbortSignal, maybeDelivered: boolean): CeleryError {
-  return new CeleryError(
-    'CT_ABORTED',
+export function publishAborted(message: OutgoingMessage, signal: AbortSignal, maybeDelivered: boolean): AbortedError {
+  return new AbortedError(
     `Publishing to ${destinationOf(message)} was given up: its signal was aborted.${advice(maybeDelivered)}`,
     { cause: signal.reason, details: { maybeDelivered } },
   )
