@@ -152,8 +152,10 @@ export class PageRun {
   }
 }
 
+/** npm's remarks about its own configuration are this machine's, not the page's. */
 function linesOf(output: string): string[] {
-  return output.trimEnd() === '' ? [] : output.trimEnd().split('\n')
+  const text = output.replaceAll(/^npm (?:warn|notice).*\n/gm, '').trimEnd()
+  return text === '' ? [] : text.split('\n')
 }
 
 async function within(ended: Promise<number | null>, child: ChildProcess): Promise<number | null> {
