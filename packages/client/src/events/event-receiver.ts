@@ -91,13 +91,18 @@ export class EventReceiver {
   /** Starts if need be and hands events to the handlers until one of the options ends it. Leaves the receiver listening. */
   async capture(options: CaptureOptions = {}): Promise<void> {
     const { limit = Infinity, timeoutMs, signal } = options
-    if (signal?.aborted === true) return
-    await this.start({ signal })
+    try {
+      await this.start({ signal })
+    } catch (error) {
+      if (signal?.aborted === true) return
+      throw error
+    }
     if (options.wakeup !== undefined) {
       await options.wakeup().catch((error: unknown) => {
         this.#options.warn?.(`Workers could not be asked for a heartbeat: ${String(error)}`)
       })
     }
+    if (signal?.aborted === true) return
     let received = 0
     await new Promise<void>((resolve) => {
       const finish = (): void => {

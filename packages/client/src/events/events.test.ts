@@ -1,0 +1,251 @@
+import { randomUUID } from 'node:crypto'
+import type { Broker, OutgoingMessage } from '@ct/contracts'
+import { BrokerError, BrokerUnavailableError, SerializerRegistry } from '@ct/contracts'
+import { memoryBroker, memoryHub } from '@ct/broker-memory'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Producer } from '../producer/index.ts'
+import type { CeleryEvent } from './index.ts'
+import { EventDispatcher, eventQueue, EventReceiver, readEvents } from './index.ts'
+
+const serializers = new SerializerRegistry()
+const accept = serializers.accept(['json'])
+const clock = (): { value: number; forward(): number; adjust(n: number): number } => ({
+  value: 0,
+  forward() {
+    return ++this.value
+  },
+  adjust(n) {
+    this.value = Math.max(this.value, n) + 1
+    return this.value
+  },
+})
+
+let broker: Broker
+let hub: string
+beforeEach(() => {
+  hub = `events-${randomUUID()}`
+  broker = memoryBroker({ name: hub })
+})
+afterEach(() => broker.close())
+
+describe('the dispatcher', () => {
+  let sent: OutgoingMessage[]
+  let answers: (Error | undefined)[]
+  let warnings: string[]
+  const eventsOf = (message: OutgoingMessage): Record<string, unknown>[] => readEvents(message, serializers, accept)
+  const dispatcher = (options: Partial<ConstructorParameters<typeof EventDispatcher>[0]> = {}): EventDispatcher =>
+    new EventDispatcher({
+      broker: () => broker,
+      serializers,
+      clock: clock(),
+      hostname: 'w@h',
+      now: () => 1_700_000_000_500,
+      random: () => 0,
+      warn: (message) => warnings.push(message),
+      publish: async (message) => {
+        const answer = answers.shift()
+        if (answer !== undefined) throw answer
+        sent.push(message)
+      },
+      ...options,
+    })
+
+  beforeEach(() => {
+    sent = []
+    answers = []
+    warnings = []
+  })
+
+  it('EVT-1 EVT-2 EVT-3: a single event as Python sends it', async () => {
+    const events = dispatcher()
+    events.send('worker-heartbeat', { freq: 2 })
+    await events.close()
+    const [message] = sent
+    expect(message).toMatchObject({
+      exchange: 'celeryev',
+      exchangeType: 'topic',
+      routingKey: 'worker.heartbeat',
+      contentType: 'application/json',
+      headers: { hostname: 'w@h' },
+      properties: { deliveryMode: 1, priority: 0 },
+    })
+    expect(JSON.parse(Buffer.from(message!.body).toString())).toEqual({
+      type: 'worker-heartbeat',
+      hostname: 'w@h',
+      utcoffset: new Date(1_700_000_000_500).getTimezoneOffset() / 60,
+      pid: process.pid,
+      clock: 1,
+      timestamp: 1_700_000_000.5,
+      freq: 2,
+    })
+  })
+
+  it('EVT-4: a buffered group goes out as one list at the next turn, or when the batch is full', async () => {
+    const events = dispatcher({ bufferGroups: ['task'] })
+    events.send('task-received', { uuid: '1' })
+    events.send('task-started', { uuid: '1' })
+    expect(sent).toHaveLength(0)
+    await new Promise(setImmediate)
+    await Promise.resolve()
+    expect(sent.map((message) => [message.routingKey, eventsOf(message).length])).toEqual([['task.multi', 2]])
+    for (let i = 0; i < 24; i++) events.send('task-received', { uuid: String(i) })
+    expect(sent).toHaveLength(2)
+    events.send('task-sent', { uuid: '9' })
+    expect(sent[2]!.routingKey).toBe('task.sent')
+    events.send('worker-online')
+    expect(sent[3]!.routingKey).toBe('worker.online')
+    await events.close()
+    expect(sent).toHaveLength(4)
+  })
+
+  it('EVT-7 EVT-8: groups filter; on and off as Celery toggles them', async () => {
+    const events = dispatcher({ groups: ['worker'] })
+    events.send('task-received')
+    events.send('worker-online')
+    expect(sent).toHaveLength(1)
+    expect(events.addGroup('task')).toBe(true)
+    expect(events.addGroup('task')).toBe(false)
+    events.send('task-received')
+    expect(events.removeGroup('task')).toBe(true)
+    expect(events.removeGroup('task')).toBe(false)
+    events.send('task-received')
+    expect(sent).toHaveLength(2)
+    events.disable()
+    events.send('worker-online')
+    events.enable()
+    events.send('worker-offline')
+    expect(sent.map((message) => message.routingKey)).toEqual(['worker.online', 'task.received', 'worker.offline'])
+    await events.close()
+    const all = dispatcher()
+    expect(all.addGroup('task')).toBe(false)
+    expect(all.removeGroup('task')).toBe(false)
+    await all.close()
+  })
+
+  it('EVT-7: what cannot be published is kept in order, bounded, and sent when the broker is back', async () => {
+    vi.useFakeTimers()
+    try {
+      const events = dispatcher({ offlineLimit: 3 })
+      answers = [new BrokerUnavailableError('away'), new BrokerUnavailableError('away')]
+      for (const n of [1, 2, 3, 4, 5]) {
+        events.send('custom-event', { n })
+        await vi.advanceTimersByTimeAsync(0)
+      }
+      expect(sent).toHaveLength(0)
+      expect(events.dropped).toBe(2)
+      await vi.advanceTimersByTimeAsync(500 + 1000)
+      expect(sent.flatMap(eventsOf).map((event) => event['n'])).toEqual([3, 4, 5])
+      events.send('custom-event', { n: 6 })
+      expect(sent.flatMap(eventsOf).map((event) => event['n'])).toEqual([3, 4, 5, 6])
+      expect(warnings).toHaveLength(2)
+      await events.close()
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('an event that is refused or cannot be encoded is reported and hurts nobody', async () => {
+    const events = dispatcher()
+    answers = [new BrokerError('no')]
+    events.send('a-b')
+    events.send('a-b', { cyclic: Symbol('x') })
+    events.send('a-b', { fine: 1 })
+    await events.close()
+    expect(sent).toHaveLength(1)
+    expect(warnings).toHaveLength(2)
+    events.send('a-b')
+    expect(sent).toHaveLength(1)
+  })
+})
+
+describe('the receiver', () => {
+  it('EVT-5: queue as Celery declares it', () => {
+    expect(eventQueue('id', '#', {}, broker.capabilities)).toMatchObject({
+      name: 'celeryev.id',
+      durable: false,
+      autoDelete: true,
+      exclusive: true,
+      arguments: { 'x-message-ttl': 5000, 'x-expires': 60_000 },
+      bindings: [{ exchange: { name: 'celeryev', type: 'topic', durable: true }, routingKey: '#' }],
+    })
+  })
+
+  it('EVT-4 EVT-6: single events, batches and empty batches; clocks; limit ends the capture', async () => {
+    const seen: CeleryEvent[] = []
+    const started: CeleryEvent[] = []
+    const own = clock()
+    own.value = 50
+    await using receiver = new EventReceiver({
+      broker: () => broker,
+      serializers,
+      clock: own,
+      now: () => 7000,
+      handlers: { 'task-started': (event) => started.push(event), '*': (event) => seen.push(event) },
+    })
+    await using producer = new Producer({ broker: () => broker })
+    const publish = (body: unknown, routingKey: string): Promise<void> =>
+      producer.publish({
+        ...serializers.encode(body),
+        headers: { hostname: 'w@h' },
+        properties: { deliveryMode: 1 },
+        exchange: 'celeryev',
+        exchangeType: 'topic',
+        routingKey,
+      })
+    const wakeup = vi.fn(async () => {
+      await publish([], 'task.multi')
+      await publish({ type: 'task-sent', clock: 900 }, 'task.sent')
+      await publish(['nonsense', { no: 'type' }], 'task.multi')
+      await publish(
+        [
+          { type: 'task-received', uuid: '1', clock: 70 },
+          { type: 'task-started', uuid: '1' },
+        ],
+        'task.multi',
+      )
+      setTimeout(() => void publish({ type: 'worker-offline', clock: 80 }, 'worker.offline'), 5)
+    })
+    const capturing = receiver.capture({ limit: 4, timeoutMs: 200, wakeup })
+    await capturing
+    await vi.waitFor(() => expect(seen.map((event) => event.type)).toEqual(['task-sent', 'task-received', 'worker-offline']))
+    expect(wakeup).toHaveBeenCalledOnce()
+    expect(seen[0]).toMatchObject({ clock: 49, local_received: 7 })
+    expect(seen[1]).toMatchObject({ clock: 70 })
+    expect(started[0]).toMatchObject({ uuid: '1', clock: 72 })
+  })
+
+  it('a topic of its own; a signal ends the capture; after a cut it listens again', async () => {
+    const seen: string[] = []
+    await using receiver = new EventReceiver({
+      broker: () => broker,
+      serializers,
+      clock: clock(),
+      routingKey: 'worker.#',
+      handlers: { '*': (event) => seen.push(event.type) },
+    })
+    await using producer = new Producer({ broker: () => broker })
+    const dispatcher = new EventDispatcher({
+      broker: () => broker,
+      publish: (message) => producer.publish(message),
+      serializers,
+      clock: clock(),
+      hostname: 'w@h',
+    })
+    await receiver.start()
+    dispatcher.send('task-received')
+    dispatcher.send('worker-online')
+    await vi.waitFor(() => expect(seen).toEqual(['worker-online']))
+    memoryHub(hub).cut(broker)
+    await vi.waitFor(async () => {
+      dispatcher.send('worker-heartbeat')
+      await new Promise(setImmediate)
+      expect(seen).toContain('worker-heartbeat')
+    })
+    const stop = new AbortController()
+    const capturing = receiver.capture({ signal: stop.signal })
+    stop.abort()
+    await capturing
+    await dispatcher.close()
+  })
+})

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto'
+import type { ConnectOptions, ResultBackend, ResultBackendConnection } from '@ct/contracts'
+import { BackendError, BackendUnavailableError, CompressorRegistry, defineResultBackend, SerializerRegistry } from '@ct/contracts'
+import { memoryBackend, memoryHub } from '@ct/broker-memory'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { AsyncResult, ResultStore } from './index.ts'
+
+let name: string
+let backend: ResultBackend
+let refusals: Error[]
+let connects: number
+let connections: ResultBackendConnection[]
+let reader: ResultStore
+let writer: ResultStore
+
+function storeOn(target: ResultBackend): ResultStore {
+  return new ResultStore({
+    backend: () => target,
+    serializers: new SerializerRegistry(),
+    compressors: new CompressorRegistry(),
+  })
+}
+
+const get = (id: string, timeoutMs = 10_000): Promise<unknown> => new AsyncResult(id, { store: reader }).get({ timeoutMs })
+const put = (taskId: string, result: unknown): Promise<void> => writer.storeResult({ taskId, state: 'SUCCESS', result })
+
+beforeEach(() => {
+  name = `hub-${randomUUID()}`
+  const inner = memoryBackend({ name })
+  refusals = []
+  connects = 0
+  connections = []
+  backend = defineResultBackend({
+    name: 'refusing',
+    packageName: '@ct/test',
+    capabilities: inner.capabilities,
+    describe: () => inner.describe(),
+    close: () => inner.close(),
+    connect: async (options: ConnectOptions) => {
+      connects++
+      const refusal = refusals.shift()
+      if (refusal !== undefined) throw refusal
+      const connection = await inner.connect(options)
+      connections.push(connection)
+      return connection
+    },
+  })
+  reader = storeOn(backend)
+  writer = storeOn(memoryBackend({ name }))
+})
+afterEach(async () => {
+  await reader.close()
+  await writer.close()
+})
+
+describe('waiting for results over a connection that comes and goes', () => {
+  it('RES-73: what was stored while the connection was gone is told after it is back', async () => {
+    const waiting = Promise.all([get('a'), get('b')])
+    await vi.waitFor(() => expect(connections).toHaveLength(1))
+    refusals = [new BackendUnavailableError('away'), new BackendUnavailableError('away')]
+    memoryHub(name).cut()
+    await put('a', 1)
+    await vi.waitFor(() => expect(connections.length).toBeGreaterThanOrEqual(2))
+    await put('b', 2)
+    expect(await waiting).toEqual([1, 2])
+    expect(connects).toBeGreaterThanOrEqual(4)
+  })
+
+  it('a refusal ends all waiting, and the next who waits asks again', async () => {
+    refusals = [new BackendError('wrong password')]
+    await expect(Promise.all([get('a'), get('b')])).rejects.toMatchObject({ code: 'CT_BACKEND' })
+    await put('a', 1)
+    expect(await get('a')).toBe(1)
+  })
+
+  it('a connection is not kept for nobody', async () => {
+    await expect(get('a', 5)).rejects.toMatchObject({ code: 'CT_RESULT_TIMEOUT' })
+    memoryHub(name).cut()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(connects).toBe(1)
+    await put('a', 1)
+    expect(await get('a')).toBe(1)
+    expect(connects).toBe(2)
+  })
+
+  it('who waits for an id again in the same turn in which the last one left is told', async () => {
+    await put('a', 1)
+    expect(await get('a')).toBe(1)
+    const again: unknown[] = []
+    for (let i = 0; i < 20; i++) again.push(await get('a'))
+    expect(again).toEqual(Array.from({ length: 20 }, () => 1))
+  })
+
+  it('who comes late to an id that others watch is told what is known', async () => {
+    const states: string[] = []
+    const stop = reader.watch('a', { onMeta: (meta) => states.push(meta.status), onError: () => {} })
+    await writer.storeResult({ taskId: 'a', state: 'PROGRESS', result: 1 })
+    await vi.waitFor(() => expect(states).toEqual(['PROGRESS']))
+    const late: string[] = []
+    const stopLate = reader.watch('a', { onMeta: (meta) => late.push(meta.status), onError: () => {} })
+    await vi.waitFor(() => expect(late).toEqual(['PROGRESS']))
+    stop()
+    stopLate()
+  })
+
+  it('RES-71: operations are tried again while the store is away', async () => {
+    refusals = [new BackendUnavailableError('away'), new BackendUnavailableError('away')]
+    await put('a', 1)
+    expect((await reader.getMeta('a')).result).toBe(1)
+    const connection = connections[0]!
+    const getMany = vi.spyOn(connection, 'getMany').mockRejectedValueOnce(new BackendUnavailableError('blink'))
+    expect((await reader.getMeta('a')).result).toBe(1)
+    expect(getMany).toHaveBeenCalledTimes(2)
+    getMany.mockRejectedValueOnce(new BackendError('never'))
+    await expect(reader.getMeta('a')).rejects.toMatchObject({ code: 'CT_BACKEND' })
+  })
+
+  it('a document nobody can read is an error for those who wait for it, and for nobody else', async () => {
+    const waiting = get('a')
+    const other = get('b')
+    await vi.waitFor(() => expect(connections).toHaveLength(1))
+    const broken = { taskId: 'a', state: 'SUCCESS', ready: true, expiresInMs: undefined, document: Buffer.from('{') }
+    const failed = expect(waiting).rejects.toMatchObject({ code: 'CT_DECODE' })
+    await writer.store([broken])
+    await failed
+    await put('b', 2)
+    expect(await other).toBe(2)
+  })
+})
