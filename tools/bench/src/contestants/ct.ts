@@ -1,0 +1,86 @@
+import { redis } from '@ct/broker-redis'
+import { createApp } from '@ct/core'
+import { type Contestant, countdown, fromCallers, timed } from '../contestant.ts'
+
+function makeApp(redisUrl: string, onRun: () => void = () => undefined) {
+  const app = createApp({ name: 'bench', adapters: [redis], broker: redisUrl, backend: redisUrl })
+  const add = app.task('bench.add', (x: number, y: number) => {
+    onRun()
+    return x + y
+  })
+  return { app, add }
+}
+
+export const ct: Contestant = {
+  name: 'ct',
+  about:
+    '@ct/core and @ct/broker-redis of this checkout, default options, results stored for a day, no task events',
+  concurrencies: [50, 100, 200],
+
+  async fill(redisUrl, tasks) {
+    const { app, add } = makeApp(redisUrl)
+    for (let n = 0; n < tasks; n += 1000) {
+      await app.sendMany(Array.from({ length: Math.min(1000, tasks - n) }, (_, i) => add.s(n + i, 1)))
+    }
+    await app.close()
+  },
+
+  async drain(redisUrl, tasks, concurrency) {
+    const done = countdown(tasks)
+    const { app } = makeApp(redisUrl, done.hit)
+    const worker = app.worker({ concurrency })
+    const result = await timed(async () => {
+      await worker.start()
+      await done.reached
+      // Ends when the last result and ack are with Redis.
+      await worker.stop()
+    })
+    await app.close()
+    return result
+  },
+
+  async send(redisUrl, tasks, callers) {
+    const { app, add } = makeApp(redisUrl)
+    await add.delay(0, 0)
+    const result = await timed(() => fromCallers(tasks, callers, (n) => add.delay(n, 1)))
+    await app.close()
+    return result
+  },
+
+  async sendMany(redisUrl, tasks, batch) {
+    const { app, add } = makeApp(redisUrl)
+    await add.delay(0, 0)
+    const result = await timed(async () => {
+      for (let n = 0; n < tasks; n += batch) {
+        await app.sendMany(Array.from({ length: batch }, (_, i) => add.s(n + i, 1)))
+      }
+    })
+    await app.close()
+    return result
+  },
+
+  async serve(redisUrl, concurrency) {
+    const { app } = makeApp(redisUrl)
+    const worker = app.worker({ concurrency })
+    await worker.start()
+    return {
+      async stop() {
+        await worker.stop()
+        await app.close()
+      },
+    }
+  },
+
+  async roundTrips(redisUrl, tasks) {
+    const { app, add } = makeApp(redisUrl)
+    const milliseconds: number[] = []
+    for (let n = 0; n < tasks; n += 1) {
+      const start = performance.now()
+      const result = await add.delay(n, 1)
+      await result.get({ timeoutMs: 10_000 })
+      milliseconds.push(performance.now() - start)
+    }
+    await app.close()
+    return { milliseconds }
+  },
+}
