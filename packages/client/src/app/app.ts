@@ -172,16 +172,17 @@ export class App {
    * Sends a task by name; it need not be known here (APP-64). Eager mode does not apply. Unless said, the worker's task decides
    * whether the result is ignored. Errors: as `Task.applyAsync`.
    */
-  sendTask<R = unknown>(name: string, options: SendTaskOptions = {}): Promise<AsyncResult<R>> {
+  async sendTask<R = unknown>(name: string, options: SendTaskOptions = {}): Promise<AsyncResult<R>> {
     const { args = [], kwargs = {}, ...call } = options
-    return publishTask(this.context, {
+    const result = await publishTask(this.context, {
       task: name,
       args,
       kwargs,
       options: toSignatureOptions(call),
       signal: call.signal,
       byName: true,
-    }).then((result) => resultHandle(this.context, result) as AsyncResult<R>)
+    })
+    return resultHandle(this.context, result) as AsyncResult<R>
   }
 
   /**

@@ -219,7 +219,7 @@ export abstract class Signature<
   }
 
   /** Sends it. Arguments come before its own. */
-  applyAsync(...call: ApplyArgs<A, ApplyOptions>): Promise<H> {
+  async applyAsync(...call: ApplyArgs<A, ApplyOptions>): Promise<H> {
     const [first, second] = call as readonly [unknown?, ApplyOptions?]
     const args = Array.isArray(first) ? (first as readonly unknown[]) : []
     const { kwargs, ...options } = (Array.isArray(first) ? second : (first as ApplyOptions | undefined)) ?? {}

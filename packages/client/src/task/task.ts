@@ -135,8 +135,12 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   /** With `kwargs`, positional arguments may be fewer. */
   applyAsync(args: Partial<A>, options: ApplyOptions & { readonly kwargs: Kwargs }): Promise<AsyncResult<R>>
   applyAsync(...call: readonly unknown[]): Promise<AsyncResult<R>> {
-    const { args, kwargs, options, signal } = this.#callFrom(call)
-    return this.#send(args, kwargs, options, signal)
+    try {
+      const { args, kwargs, options, signal } = this.#callFrom(call)
+      return this.#send(args, kwargs, options, signal)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /** Runs it in this process, now, without broker (TEST 16.1). */

@@ -1,0 +1,411 @@
+import { Broadcast, Queue } from '../routing/index.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { isoformat, RawJson } from '@ct/contracts'
+import { capturedApp, nowMs } from '../../test/captured-app.ts'
+import type { CapturedApp } from '../../test/captured-app.ts'
+import type { AppOptions } from '../app/index.ts'
+import { LocalTaskContext, localRequest } from '../task/index.ts'
+import type { RegisteredTask } from '../task/index.ts'
+import { runInTask } from './current-task.ts'
+import { prepareTask, publishTask } from './send-task-message.ts'
+
+let captured: CapturedApp
+
+beforeEach(() => {
+  captured = capturedApp()
+})
+afterEach(async () => {
+  await captured[Symbol.asyncDispose]()
+})
+
+async function use(options: AppOptions): Promise<CapturedApp['app']> {
+  await captured[Symbol.asyncDispose]()
+  captured = capturedApp(options)
+  return captured.app
+}
+
+const add = (x: number, y: number): number => x + y
+
+describe('a sent task', () => {
+  it('TASK-110, TASK-111: has the headers, properties and body of Celery', async () => {
+    const { app } = captured
+    const task = app.task('proj.add', add)
+    const result = await task.delay(1, 2)
+    const [message] = await captured.sent()
+    expect(message!.headers).toEqual({
+      lang: 'py',
+      task: 'proj.add',
+      id: result.id,
+      shadow: null,
+      eta: null,
+      expires: null,
+      group: null,
+      group_index: null,
+      retries: 0,
+      timelimit: [null, null],
+      root_id: result.id,
+      parent_id: null,
+      argsrepr: '(1, 2)',
+      kwargsrepr: '{}',
+      origin: `gen${process.pid}@${app.context.hostname}`,
+      ignore_result: false,
+      replaced_task_nesting: 0,
+      stamped_headers: null,
+      stamps: {},
+    })
+    expect(message!.properties).toMatchObject({
+      correlationId: result.id,
+      replyTo: app.context.oid,
+      deliveryMode: 2,
+      priority: 0,
+    })
+    expect([message!.args, message!.kwargs, message!.embed]).toEqual([
+      [1, 2],
+      {},
+      { callbacks: null, errbacks: null, chain: null, chord: null },
+    ])
+  })
+
+  it('TASK-131…133: turns countdown, eta and expires into instants', async () => {
+    const task = captured.app.task('proj.add', add)
+    await task.applyAsync([1, 2], { countdown: 1.5, expires: 60 })
+    await task.applyAsync([1, 2], { countdown: 0, eta: undefined })
+    await task.applyAsync([1, 2], {
+      eta: new Date('2010-01-01T00:00:00Z'),
+      expires: new Date('2010-01-02T00:00:00.5Z'),
+    })
+    await task.applyAsync([1, 2], { eta: '2010-01-01T00:00:00+02:00' })
+    const messages = await captured.sent()
+    expect(messages.map(({ headers }) => [headers['eta'], headers['expires']])).toEqual([
+      [isoformat(nowMs + 1500), isoformat(nowMs + 60_000)],
+      [null, null],
+      ['2010-01-01T00:00:00+00:00', '2010-01-02T00:00:00.500000+00:00'],
+      ['2010-01-01T00:00:00+02:00', null],
+    ])
+    expect(messages.map(({ properties }) => properties.expiration)).toEqual([
+      '60000',
+      undefined,
+      expect.any(String),
+      undefined,
+    ])
+    // Past already: legal, and the broker may drop it at once.
+    const past = prepareTask(captured.app.context, {
+      task: 'proj.add',
+      args: [],
+      kwargs: {},
+      options: { expires: -5 },
+    })
+    expect([past.message.headers['expires'], past.message.properties.expiration]).toEqual([
+      isoformat(nowMs - 5000),
+      '0',
+    ])
+  })
+
+  it('D57-207: refuses nonsense at the call', async () => {
+    const task = captured.app.task('proj.add', add)
+    const bad = [
+      { countdown: Number.NaN },
+      { eta: 'soon' },
+      { expires: 'soon' },
+      { eta: new Date(Number.NaN) },
+      { priority: -1 },
+      { taskId: '' },
+      { countDown: 1 },
+      { timeLimit: Infinity },
+      { countdown: 1e15 },
+      { publishTimeoutMs: 0 },
+    ]
+    for (const options of bad)
+      await expect(task.applyAsync([1, 2], options as never), JSON.stringify(options)).rejects.toThrow()
+    await expect(task.applyAsync([1, 2], { countDown: 1 } as never)).rejects.toThrow(
+      /Did you mean "countdown"/,
+    )
+    expect(await captured.sent()).toEqual([])
+  })
+
+  it('TASK-134…149: passes every other option on', async () => {
+    const task = captured.app.task('proj.add', add)
+    await task.applyAsync([1], {
+      kwargs: { y: 2 },
+      taskId: 'my-id',
+      priority: 4,
+      compression: 'zlib',
+      headers: { tenant: 'a', lang: 'x' },
+      properties: { MessageGroupId: 'g' },
+      timeLimit: 30,
+      softTimeLimit: 20,
+      ignoreResult: true,
+      shadow: 'shown',
+      replyTo: 'queue',
+      deliveryMode: 'transient',
+      argsrepr: '(…)',
+      kwargsrepr: '{…}',
+      rootId: 'root',
+      parentId: 'parent',
+      groupId: 'group',
+      groupIndex: 3,
+      retries: 2,
+      replacedTaskNesting: 1,
+      stamps: { order: 7 },
+    })
+    const connection = await captured.app.context.producer.connection()
+    expect(await connection.queueSize('celery')).toBe(1)
+    let headers: Readonly<Record<string, unknown>> = {}
+    let properties: Readonly<Record<string, unknown>> = {}
+    const consumer = await connection.openConsumer({
+      credit: 1,
+      onDelivery: (delivery) => {
+        headers = delivery.headers
+        properties = delivery.properties as never
+      },
+    })
+    await consumer.subscribe([{ queue: captured.app.context.queues.get('celery').declaration }])
+    while ((await connection.queueSize('celery')) > 0) await new Promise(setImmediate)
+    await consumer.close()
+    expect(headers).toMatchObject({
+      id: 'my-id',
+      compression: 'application/x-gzip',
+      tenant: 'a',
+      lang: 'x',
+      timelimit: [30, 20],
+      ignore_result: true,
+      shadow: 'shown',
+      argsrepr: '(…)',
+      kwargsrepr: '{…}',
+      root_id: 'root',
+      parent_id: 'parent',
+      group: 'group',
+      group_index: 3,
+      retries: 2,
+      replaced_task_nesting: 1,
+      stamped_headers: ['order'],
+      stamps: { order: 7 },
+    })
+    expect(properties).toMatchObject({
+      correlationId: 'my-id',
+      replyTo: 'queue',
+      deliveryMode: 1,
+      priority: 4,
+      extra: { MessageGroupId: 'g' },
+    })
+  })
+
+  it('TASK-30: checks arguments at the caller, unless typing is off', async () => {
+    const task = captured.app.task('proj.add', add)
+    await expect((task.delay as (x: number) => Promise<unknown>)(1)).rejects.toThrow(
+      "add() missing 1 required positional argument: 'y'",
+    )
+    await expect(task.applyAsync([1, 2], { kwargs: { z: 1 } } as never)).rejects.toThrow(
+      "unexpected keyword argument 'z'",
+    )
+    const loose = captured.app.task('proj.loose', { typing: false }, add)
+    await (loose.delay as (x: number) => Promise<unknown>)(1)
+    expect(await captured.sent()).toHaveLength(1)
+  })
+
+  it('TASK-37: the task’s options are defaults, and a call’s null clears limits and expiry', async () => {
+    const app = await use({ taskSoftTimeLimit: 5, taskDefaultPriority: 6 })
+    const task = app.task(
+      'proj.add',
+      { timeLimit: 10, expires: 60, queue: 'images', ignoreResult: true, serializer: 'json' },
+      add,
+    )
+    await task.delay(1, 2)
+    await task.applyAsync([1, 2], {
+      timeLimit: null,
+      softTimeLimit: null,
+      expires: null,
+      queue: 'other',
+      ignoreResult: false,
+    })
+    const messages = await captured.sent('images', 'other')
+    expect(
+      messages.map(({ queue, headers, properties }) => [
+        queue,
+        headers['timelimit'],
+        headers['ignore_result'],
+        headers['expires'] !== null,
+        properties.priority,
+      ]),
+    ).toEqual([
+      ['images', [10, 5], true, true, 6],
+      ['other', [null, null], false, false, 6],
+    ])
+  })
+
+  it('TASK-38: annotations rewrite options, `*` first', async () => {
+    const app = await use({
+      taskAnnotations: { '*': { rate_limit: '1/s', queue: 'all' }, 'proj.add': { queue: 'mine' } },
+    })
+    const task = app.task('proj.add', add)
+    expect(task.options.rateLimit).toBe('1/s')
+    await task.delay(1, 2)
+    expect((await captured.sent('mine'))[0]!.queue).toBe('mine')
+  })
+
+  it('TASK-36: a task can name itself for monitors; the call’s shadow wins', async () => {
+    const task = captured.app.task('proj.add', { shadowName: (args) => `add ${String(args[0])}` }, add)
+    await task.delay(1, 2)
+    await task.applyAsync([1, 2], { shadow: 'mine' })
+    expect((await captured.sent()).map(({ headers }) => headers['shadow'])).toEqual(['add 1', 'mine'])
+  })
+
+  it('ROUTE-1, ROUTE-5: is routed by taskRoutes, by the task, by the call', async () => {
+    const app = await use({ taskRoutes: { 'proj.*': { queue: 'routed', priority: 3 } } })
+    const task = app.task('proj.add', add)
+    await task.delay(1, 2)
+    await task.applyAsync([1, 2], { queue: 'called' })
+    await task.applyAsync([1, 2], { queue: new Queue('object'), routeName: 'other' })
+    const messages = await captured.sent('routed', 'called', 'object')
+    expect(messages.map(({ queue, properties }) => [queue, properties.priority]).toSorted()).toEqual([
+      ['called', 3],
+      ['object', 0],
+      ['routed', 3],
+    ])
+    void Broadcast
+  })
+
+  it('APP-64, D57-17: by name leaves ignoring to the worker', async () => {
+    const { app } = captured
+    app.task('proj.add', { queue: 'images' }, add)
+    await app.sendTask('proj.add', { args: [1], kwargs: { y: 2 } })
+    await app.sendTask('elsewhere', { queue: 'images', ignoreResult: true })
+    const messages = await captured.sent('images')
+    expect(messages.map(({ headers }) => headers['ignore_result'])).toEqual([null, true])
+    expect(messages[0]!.kwargs).toEqual({ y: 2 })
+  })
+
+  it('RES-16: a handle of an ignored result waits for nothing', async () => {
+    const task = captured.app.task('proj.add', { ignoreResult: true }, add)
+    const result = await task.delay(1, 2)
+    expect(result.ignored).toBe(true)
+    expect(await result.get()).toBeNull()
+  })
+
+  it('forwards arguments as source text', async () => {
+    const { context } = captured.app
+    await publishTask(context, {
+      task: 'x',
+      args: RawJson.from('[1.0, 12345678901234567890]'),
+      kwargs: RawJson.from('{"a": 1e2}'),
+    })
+    const connection = await context.producer.connection()
+    let body = ''
+    const consumer = await connection.openConsumer({
+      credit: 1,
+      onDelivery: (delivery) => (body = new TextDecoder().decode(delivery.body)),
+    })
+    await consumer.subscribe([{ queue: context.queues.get('celery').declaration }])
+    while (body === '') await new Promise(setImmediate)
+    expect(body).toContain('[[1.0, 12345678901234567890], {"a": 1e2}, ')
+    await consumer.close()
+  })
+
+  it('asks route functions with decoded arguments', async () => {
+    const seen: unknown[] = []
+    const app = await use({
+      taskRoutes: (name, args, kwargs) => {
+        seen.push([name, args, kwargs])
+        return null
+      },
+    })
+    await publishTask(app.context, { task: 'x', args: RawJson.from('[1]'), kwargs: {} })
+    expect(seen).toEqual([['x', [1], {}]])
+  })
+})
+
+describe('inside a running task', () => {
+  function inTask<T>(fn: () => T, fields = {}, children: never[] | undefined = []): T {
+    const { app } = captured
+    const task = (app.tasks.get('proj.parent') ?? app.task('proj.parent', () => 1)) as RegisteredTask
+    const request = localRequest('proj.parent', {
+      id: 'parent',
+      rootId: 'root',
+      calledDirectly: false,
+      ...fields,
+    })
+    return runInTask({ context: new LocalTaskContext(task, request, app), children }, fn)
+  }
+
+  it('TASK-50: a send has its parent and root, and is recorded as a child', async () => {
+    const task = captured.app.task('proj.add', add)
+    const children: never[] = []
+    const [first] = await inTask(
+      () => Promise.all([task.delay(1, 2), task.applyAsync([1, 2], { addToParent: false })]),
+      {},
+      children,
+    )
+    const messages = await captured.sent()
+    expect(messages.map(({ headers }) => [headers['root_id'], headers['parent_id']])).toEqual([
+      ['root', 'parent'],
+      ['root', 'parent'],
+    ])
+    expect(children).toEqual([{ id: first.id, parent: null, children: null }])
+  })
+
+  it('TASK-29: a group is one child, and nothing is recorded without trail', async () => {
+    const task = captured.app.task('proj.add', add)
+    const children: { id: string; children: unknown[] }[] = []
+    const { group } = await import('./index.ts')
+    const result = await inTask(() => group([task.s(1, 1), task.s(2, 2)]).applyAsync(), {}, children as never)
+    expect(children).toHaveLength(1)
+    expect(children[0]!.id).toBe(result.id)
+    expect(children[0]!.children).toHaveLength(2)
+    await inTask(() => task.delay(1, 2), {}, undefined)
+  })
+
+  it('ROUTE-31: the priority is inherited when the setting says so', async () => {
+    const app = await use({ taskInheritParentPriority: true })
+    const task = app.task('proj.add', add)
+    const deliveryInfo = { exchange: '', routingKey: 'celery', priority: 7, redelivered: false }
+    await inTask(() => task.delay(1, 2), { deliveryInfo })
+    await inTask(() => task.applyAsync([1, 2], { priority: 2 }), { deliveryInfo })
+    expect((await captured.sent()).map(({ properties }) => properties.priority).toSorted()).toEqual([2, 7])
+  })
+
+  it('a task called as a function is nobody’s parent', async () => {
+    const task = captured.app.task('proj.add', add)
+    const caller = captured.app.task('proj.caller', { bind: true }, async () => task.delay(1, 2))
+    await caller()
+    expect((await captured.sent())[0]!.headers['parent_id']).toBeNull()
+  })
+})
+
+describe('sendMany', () => {
+  it('sends thousands in one step, in order', async () => {
+    const task = captured.app.task('proj.add', add)
+    const results = await captured.app.sendMany(Array.from({ length: 3000 }, (_, index) => task.s(index, 1)))
+    const messages = await captured.sent()
+    expect(messages.map(({ headers }) => headers['id'])).toEqual(results.map(({ id }) => id))
+    expect(messages[2999]!.args).toEqual([2999, 1])
+  })
+
+  it('takes options and canvases too', async () => {
+    const { chain } = await import('./index.ts')
+    const task = captured.app.task('proj.add', add)
+    const [plain, chained] = await captured.app.sendMany([
+      task.s(1, 1).set({ queue: 'q', taskId: 'mine' }),
+      chain(task.s(1, 1), task.s(2)),
+    ])
+    const messages = await captured.sent('q', 'celery')
+    expect(plain.id).toBe('mine')
+    expect(chained.parent?.id).toBe(messages.find(({ queue }) => queue === 'celery')!.headers['id'])
+  })
+
+  it('tells which were not taken', async () => {
+    const { app } = captured
+    const task = app.task('proj.add', add)
+    await app.close()
+    await expect(app.sendMany([task.s(1, 1)])).rejects.toMatchObject({ code: 'CT_CLOSED' })
+  })
+
+  it('stops for a signal', async () => {
+    const task = captured.app.task('proj.add', add)
+    await expect(
+      captured.app.sendMany([task.s(1, 1)], { signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ code: 'CT_PUBLISH' })
+    await expect(task.applyAsync([1, 1], { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'CT_ABORTED',
+    })
+  })
+})
