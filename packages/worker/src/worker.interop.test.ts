@@ -1,0 +1,311 @@
+/** A ct worker and a ct client in a fleet with real Celery 5.7, on Redis: both directions, and workflows that both sides work on. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { python, runCelery, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { freshRedis } from '@ct-tools/services'
+import { redisBackend, redisBroker } from '@ct/broker-redis'
+import { createApp, type App, type Logger } from '@ct/client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createWorker, type Worker } from './index.ts'
+
+const ready = await tryPython('5.7')
+const quiet: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  critical: (message, fields) => console.error(message, fields),
+  child: () => quiet,
+}
+
+describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
+  let redis: Awaited<ReturnType<typeof freshRedis>>
+  let app: App
+  let worker: Worker
+  let peer: PythonWorker
+  let client: PythonClient
+  const failures: string[] = []
+  const seen: unknown[][] = []
+
+  beforeAll(async () => {
+    redis = await freshRedis()
+    const { url } = redis
+    app = createApp({
+      name: 'interop_tasks',
+      broker: redisBroker({ url }),
+      backend: redisBackend({ url }),
+      resultExtended: true,
+      logger: quiet,
+    })
+    app.task('interop_tasks.add', (x: number, y: number) => x + y)
+    app.task('interop_tasks.mul', (x: number, y: number) => x * y)
+    app.task('interop_tasks.xsum', (numbers: number[]) => numbers.reduce((sum, one) => sum + one, 0))
+    app.task('interop_tasks.identity', (value: unknown) => value)
+    app.task('interop_tasks.fail', (message = 'broken') => {
+      throw new RangeError(message)
+    })
+    app.task('ct.retry', { bind: true, maxRetries: 3, params: ['times'] }, (task, times: number) => {
+      if (task.request.retries < times) throw task.retry({ countdown: 0, exc: new Error('not yet') })
+      return [task.request.retries, task.request.id]
+    })
+    app.task('ct.seen', (...args: unknown[]) => {
+      seen.push(args)
+      return args[0] ?? null
+    })
+    app.task('ct.sleep', { bind: true, params: ['seconds'] }, async (task, seconds: number) => {
+      await sleep(seconds * 1000, undefined, { signal: task.signal }).catch(() => {})
+      return 'slept'
+    })
+    app.task('ct.fields', { bind: true, params: ['first', 'a'] }, (task, _first: number, _a: number) => task.request)
+    app.task('ct.progress', { bind: true }, async (task) => {
+      await task.updateState('PROGRESS', { current: 1, total: 2 })
+      await sleep(300)
+      return 'done'
+    })
+    worker = createWorker(app, { hostname: 'ct@interop', queues: ['ct'], taskEvents: true, withoutMingle: true })
+    worker.on('taskFailed', (event) => failures.push(event.uuid))
+    const peers = { broker: url, backend: url }
+    ;[client, peer] = await Promise.all([
+      python('5.7', peers),
+      startPythonWorker({ version: '5.7', ...peers, queues: ['celery'], concurrency: 2, config: { result_extended: true } }),
+      worker.start(),
+    ])
+  })
+
+  afterAll(async () => {
+    await worker?.stop()
+    await app?.close()
+    await client?.[Symbol.asyncDispose]()
+    await peer?.stop()
+    await redis?.[Symbol.asyncDispose]()
+  })
+
+  const ct = { queue: 'ct' }
+
+  describe('Python calls ct', () => {
+    it('WIRE-1, RES-60: a task and its result, extended', async () => {
+      const id = await client.send('interop_tasks.add', [2, 3], {}, ct)
+      expect(await client.get(id)).toBe(5)
+      const meta = await client.meta(id)
+      expect(meta).toMatchObject({
+        status: 'SUCCESS',
+        result: 5,
+        children: [],
+        name: 'interop_tasks.add',
+        args: [2, 3],
+        kwargs: {},
+        worker: 'ct@interop',
+        retries: 0,
+        queue: 'ct',
+      })
+    })
+
+    it('TASK-52: keyword arguments bind to parameters, wrong ones are a TypeError', async () => {
+      expect(await client.get(await client.send('interop_tasks.add', [2], { y: 5 }, ct))).toBe(7)
+      const id = await client.send('interop_tasks.add', [1], { z: 5 }, ct)
+      await expect(client.get(id)).rejects.toMatchObject({ type: 'TypeError' })
+    })
+
+    it('TASK-71: a failure arrives as the exception of that name, with a traceback', async () => {
+      const id = await client.send('interop_tasks.fail', ['oh'], {}, ct)
+      await expect(client.get(id)).rejects.toMatchObject({ type: 'ValueError' })
+      expect(await client.meta(id)).toMatchObject({
+        status: 'FAILURE',
+        result: { exc_type: 'ValueError', exc_module: 'builtins', exc_message: ['oh'] },
+        traceback: expect.stringContaining('Traceback (most recent call last):'),
+      })
+      expect(failures).toContain(id)
+    })
+
+    it('TASK-95, TASK-96: a retry keeps the id', async () => {
+      const id = await client.send('ct.retry', [2], {}, ct)
+      expect(await client.get(id)).toEqual([2, id])
+    })
+
+    it('TASK-97: retries used up fail with the cause', async () => {
+      const id = await client.send('ct.retry', [9], {}, ct)
+      await expect(client.get(id)).rejects.toThrow('not yet')
+    })
+
+    it('WORK-63: ETA', async () => {
+      const before = Date.now()
+      const id = await client.send('interop_tasks.add', [1, 1], {}, { ...ct, countdown: 0.7 })
+      expect(await client.get(id)).toBe(2)
+      expect(Date.now() - before).toBeGreaterThan(600)
+    })
+
+    it('TASK-117: progress', async () => {
+      const id = await client.send('ct.progress', [], {}, ct)
+      const state = await client.exec('wait_for(lambda: app.AsyncResult(i).state == "PROGRESS")\napp.AsyncResult(i).info', { i: id })
+      expect(state).toEqual({ current: 1, total: 2 })
+      expect(await client.get(id)).toBe('done')
+    })
+
+    it('WORK-72: an unknown task is stored as NotRegistered', async () => {
+      const id = await client.send('no.such.task', [], {}, ct)
+      await expect(client.get(id)).rejects.toMatchObject({ type: 'NotRegistered' })
+    })
+
+    it('TASK-50, TASK-57: request fields', async () => {
+      const id = await client.send('ct.fields', [1], { a: 2 }, { ...ct, headers: { mine: 'yes' }, shadow: 'other' })
+      expect(await client.get(id)).toMatchObject({
+        id,
+        rootId: id,
+        parentId: null,
+        args: [1],
+        kwargs: { a: 2 },
+        hostname: 'ct@interop',
+        headers: { mine: 'yes' },
+        shadow: 'other',
+        retries: 0,
+        deliveryInfo: { exchange: '', routingKey: 'ct', redelivered: false },
+      })
+    })
+  })
+
+  describe('ct calls Python', () => {
+    it('WIRE-1: a task, its failure, its retry', async () => {
+      const sum = await app.sendTask<number>('interop_tasks.add', { args: [2, 3], queue: 'celery' })
+      expect(await sum.get({ timeoutMs: 10_000 })).toBe(5)
+      const failed = await app.sendTask('interop_tasks.fail', { args: ['no'], queue: 'celery' })
+      await expect(failed.get({ timeoutMs: 10_000 })).rejects.toMatchObject({ name: 'ValueError' })
+      const retried = await app.sendTask<number>('interop_tasks.retry_then_succeed', { args: [2], queue: 'celery' })
+      expect(await retried.get({ timeoutMs: 10_000 })).toBe(2)
+    })
+  })
+
+  describe('workflows that both work on', () => {
+    it('CANVAS-20: a chain through both, started in Python', async () => {
+      const id = await client.apply('chain(add.s(1, 2).set(queue="ct"), mul.s(10), add.s(5).set(queue="ct"), mul.s(2))')
+      expect(await client.get(id)).toBe(70)
+    })
+
+    it('CANVAS-60, CANVAS-61: link and link_error of both languages', async () => {
+      const linked = await client.apply('add.signature((1, 2), queue="ct", link=[signature("ct.seen", queue="ct", kwargs={})])')
+      expect(await client.get(linked)).toBe(3)
+      await expect.poll(() => seen).toContainEqual([3])
+      const failed = await client.apply('fail.signature(("x",), queue="ct", link_error=[on_error_id.s()])')
+      await expect(client.get(failed)).rejects.toThrow('x')
+      await expect.poll(() => peer.records, { timeout: 5000 }).toContainEqual(expect.objectContaining({ on_error_id: failed }))
+    })
+
+    it('BACK-34, BACK-35, D57-2…4: a chord whose header is worked by both, the body by either', async () => {
+      const header = '[add.s(1, 1).set(queue="ct"), add.s(2, 2), add.s(3, 3).set(queue="ct"), add.s(4, 4)]'
+      const inPython = await client.apply(`chord(${header}, xsum.s())`)
+      expect(await client.get(inPython)).toBe(20)
+      const inCt = await client.apply(`chord(${header}, xsum.s().set(queue="ct"))`)
+      expect(await client.get(inCt)).toBe(20)
+      const ordered = await client.apply(`chord(${header}, identity.s().set(queue="ct"))`)
+      expect(await client.get(ordered)).toEqual([2, 4, 6, 8])
+    })
+
+    it('D57-5, D57-80: a failing header member fails the body, whoever reports it', async () => {
+      for (const queue of ['ct', 'celery']) {
+        const id = await client.apply(
+          `chord([add.s(1, 1), fail.s("member").set(queue="${queue}"), add.s(1, 2).set(queue="ct")], xsum.s())`,
+        )
+        await expect(client.get(id)).rejects.toThrow('member')
+        expect(await client.meta(id)).toMatchObject({ status: 'FAILURE', result: { exc_type: 'ChordError' } })
+      }
+    })
+
+    it('CANVAS-77: numbers keep their form on the way through ct', async () => {
+      const id = await client.apply('chord([identity.s(1.0).set(queue="celery"), identity.s(2**70).set(queue="celery"), add.s(1, 1).set(queue="ct")], identity.s())')
+      expect(await client.exec('repr(app.AsyncResult(i).get(timeout=10))', { i: id })).toBe('[1.0, 1180591620717411303424, 2]')
+    })
+
+    it('D57-3: no keys of a finished chord are left but the done marker', async () => {
+      const keys = async (): Promise<string[]> =>
+        Object.keys(await client.redisDump()).filter((key) => /^celery-taskset-meta-.*\.[jstdc]$/.test(key))
+      const before = new Set(await keys())
+      const id = await client.apply('chord([add.s(1, 1).set(queue="ct"), add.s(2, 2).set(queue="ct")], xsum.s().set(queue="ct"))')
+      expect(await client.get(id)).toBe(6)
+      const fresh = async (): Promise<string[]> => (await keys()).filter((key) => !before.has(key)).map((key) => key.slice(-2))
+      await expect.poll(fresh, { timeout: 5000 }).toEqual(['.c'])
+    })
+  })
+
+  describe('remote control', () => {
+    it('CTRL-40…47: inspect sees a ct worker', async () => {
+      const held = await client.send('ct.sleep', [8], {}, ct)
+      const later = await client.send('interop_tasks.add', [1, 1], {}, { ...ct, countdown: 60 })
+      await expect.poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 }).toContain(held)
+      const active = (await client.inspect('active')) as Record<string, unknown>
+      expect(active['ct@interop']).toMatchObject([
+        {
+          id: held,
+          name: 'ct.sleep',
+          type: 'ct.sleep',
+          args: [8],
+          kwargs: {},
+          hostname: 'ct@interop',
+          acknowledged: false,
+          delivery_info: { exchange: '', routing_key: 'ct', priority: 0, redelivered: false },
+          worker_pid: process.pid,
+        },
+      ])
+      const scheduled = (await client.inspect('scheduled')) as Record<string, { request: { id: string } }[]>
+      expect(scheduled['ct@interop']?.map(({ request }) => request.id)).toEqual([later])
+      expect(await client.inspect('ping')).toMatchObject({ 'ct@interop': { ok: 'pong' } })
+      const registered = (await client.inspect('registered')) as Record<string, string[]>
+      expect(registered['ct@interop']).toContain('ct.sleep')
+      expect(registered['ct@interop']).toEqual(registered['ct@interop']?.toSorted())
+      const stats = (await client.inspect('stats')) as Record<string, Record<string, unknown>>
+      expect(stats['ct@interop']).toMatchObject({
+        pid: process.pid,
+        total: expect.objectContaining({ 'ct.sleep': expect.any(Number) }),
+        broker: expect.objectContaining({ transport: 'redis' }),
+        pool: expect.objectContaining({ 'max-concurrency': 50 }),
+        rusage: expect.objectContaining({ utime: expect.any(Number) }),
+      })
+      const queues = (await client.inspect('active_queues')) as Record<string, { name: string }[]>
+      expect(queues['ct@interop']?.map(({ name }) => name)).toEqual(['ct'])
+      const queried = (await client.inspect('query_task', [held, later])) as Record<string, Record<string, [string]>>
+      expect(queried['ct@interop']?.[later]?.[0]).toBe('scheduled')
+      expect(await client.inspect('conf')).toHaveProperty('ct@interop')
+    })
+
+    it('CTRL-20, D57-60: revoke reaches a held task; terminate ends a running one', async () => {
+      const held = await client.send('interop_tasks.add', [1, 1], {}, { ...ct, countdown: 1 })
+      await client.exec('app.control.revoke(i)', { i: held })
+      await expect(client.get(held)).rejects.toMatchObject({ type: 'TaskRevokedError' })
+      const running = await client.send('ct.sleep', [30], {}, ct)
+      await expect.poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 }).toContain(running)
+      const answer = await client.exec('app.control.revoke(i, terminate=True, reply=True)', { i: running })
+      expect(JSON.stringify(answer)).toContain(`terminate: ${running}`)
+      await expect(client.get(running)).rejects.toMatchObject({ type: 'TaskRevokedError' })
+    })
+
+    it('CTRL-23, CTRL-24, CTRL-25, CTRL-30, CTRL-31: commands answer with Celery’s words', async () => {
+      const ask = async (source: string): Promise<string> => JSON.stringify(await client.exec(source))
+      const to = 'destination=["ct@interop"], reply=True'
+      expect(await ask(`app.control.rate_limit("ct.fields", "100/s", ${to})`)).toContain('new rate limit set successfully')
+      expect(await ask(`app.control.rate_limit("ct.fields", 0, ${to})`)).toContain('rate limit disabled successfully')
+      expect(await ask(`app.control.rate_limit("nope", "1/s", ${to})`)).toContain('unknown task')
+      expect(await ask(`app.control.time_limit("ct.fields", soft=50, hard=60, ${to})`)).toContain('time limits set successfully')
+      expect(await ask(`app.control.add_consumer("ct2", ${to})`)).toContain('add consumer ct2')
+      const id = await client.send('interop_tasks.add', [4, 4], {}, { queue: 'ct2' })
+      expect(await client.get(id)).toBe(8)
+      expect(await ask(`app.control.cancel_consumer("ct2", ${to})`)).toContain('no longer consuming from ct2')
+      expect(await ask(`app.control.enable_events(${to})`)).toContain('task events already enabled')
+      expect(await ask('app.control.broadcast("no_such", destination=["ct@interop"], reply=True)')).toContain("KeyError('no_such')")
+    })
+
+    it('CTRL-40: celery status and celery inspect ping', async () => {
+      const options = { broker: redis.url, backend: redis.url }
+      const status = await runCelery('5.7', ['status'], options)
+      expect(status.stdout).toContain('ct@interop')
+      expect(status.code).toBe(0)
+    })
+
+    it('CTRL-32: celery control shutdown stops a ct worker warm', async () => {
+      const other = createWorker(app, { hostname: 'ct2@interop', queues: ['elsewhere'], withoutMingle: true })
+      await other.start()
+      const options = { broker: redis.url, backend: redis.url }
+      const shutdown = await runCelery('5.7', ['control', '-d', 'ct2@interop', 'shutdown'], options)
+      expect(shutdown.stderr + shutdown.stdout).not.toContain('Traceback')
+      await other.finished()
+      expect(other.status).toBe('stopped')
+      expect(other.exitCode).toBe(0)
+    })
+  })
+})
