@@ -41,13 +41,10 @@ export class PageRun {
     if (step.run) await this.#file(step)
   }
 
-  /** Ends what still runs, as Ctrl-C would. Rejects when it did not end well. */
+  /** Ends what still runs, as a supervisor would. Rejects when something did not end well. */
   async close(): Promise<void> {
-    for (const { child, command, ended, output } of this.#served.toReversed()) {
-      child.kill('SIGTERM')
-      const status = await within(ended, child)
-      if (status !== 0 && status !== null) throw new Error(`"${command}" ended with ${status}\n${output()}`)
-    }
+    const stopped = await Promise.allSettled(this.#served.splice(0).map((running) => stop(running)))
+    for (const one of stopped) if (one.status === 'rejected') throw one.reason
   }
 
   async #file(step: FileStep): Promise<void> {
@@ -75,7 +72,9 @@ export class PageRun {
   async #serve(step: ConsoleStep): Promise<void> {
     const [first, ...more] = step.commands
     if (first === undefined || more.length > 0) throw new Error('a served block has one command')
-    const running = this.#start(`exec ${first.command}`, 'all')
+    await this.#replace(first.command)
+    // Without npx, whose process would stand between us and the signals.
+    const running = this.#start(`exec ${first.command.replace(/^npx /, '')}`, 'all', first.command)
     this.#served.push(running)
     await new Promise<void>((resolve, reject) => {
       const fail = (why: string): void => {
@@ -101,7 +100,13 @@ export class PageRun {
     })
   }
 
-  #start(command: string, keep: 'stdout' | 'all'): Running {
+  /** The same command again means: stop it, and start it again. */
+  async #replace(command: string): Promise<void> {
+    const at = this.#served.findIndex((running) => running.command === command)
+    if (at >= 0) for (const running of this.#served.splice(at, 1)) await stop(running)
+  }
+
+  #start(line: string, keep: 'stdout' | 'all', command = line): Running {
     const { python } = this.#options
     const path = [
       join(workspace, 'tools/docs/node_modules/.bin'),
@@ -111,7 +116,7 @@ export class PageRun {
     ]
     const { VITEST: _vitest, ...env } = process.env
     const child = guardProcess(
-      spawn('/bin/bash', ['-c', this.#here(command)], {
+      spawn('/bin/bash', ['-c', this.#here(line)], {
         cwd: this.#folder,
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -158,6 +163,14 @@ function linesOf(output: string): string[] {
   return text === '' ? [] : text.split('\n')
 }
 
+async function stop({ child, command, ended, output }: Running): Promise<void> {
+  child.kill('SIGTERM')
+  const status = await within(ended, child)
+  if (status !== 0)
+    throw new Error(`"${command}" did not end well on SIGTERM: ${status ?? 'killed'}\n${output()}`)
+}
+
+/** Exit code; null when it had to be killed. */
 async function within(ended: Promise<number | null>, child: ChildProcess): Promise<number | null> {
   const timer = setTimeout(() => {
     // The group, so that what a shell started goes too.

@@ -5,7 +5,8 @@
  *   ts main.ts run            the same, then run with Node; `// → text` at the ends of lines is the output, in order
  *   python tasks.py           a file; Python's environment has Celery
  *   console run               lines that begin with `$ ` are run by a shell, the lines below each are its output
- *   console serve             one such line, which stays running until the page ends; its output says when it is ready
+ *   console serve             one such line, which stays running until the page ends, or until it is served again; its output
+ *                             says when it is ready
  *
  * A file of the same name later in the page replaces the earlier one. In output `…` stands for anything within a line, and a line
  * of it alone for any lines. `redis://localhost` becomes a database of the test server. Blocks of other languages, and `console`
