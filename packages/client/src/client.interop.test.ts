@@ -67,8 +67,15 @@ for (const version of versions) {
       const failing = await app.sendTask('interop_tasks.fail', { args: ['on purpose'] })
       const error = await failing.get({ timeoutMs: 10_000 }).catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(RemoteError)
-      expect(error).toMatchObject({ name: 'ValueError', message: 'on purpose', excModule: 'builtins', args: ['on purpose'] })
-      expect((error as RemoteError).traceback).toMatch(/^Traceback \(most recent call last\):[^]*ValueError: on purpose/)
+      expect(error).toMatchObject({
+        name: 'ValueError',
+        message: 'on purpose',
+        excModule: 'builtins',
+        args: ['on purpose'],
+      })
+      expect((error as RemoteError).traceback).toMatch(
+        /^Traceback \(most recent call last\):[^]*ValueError: on purpose/,
+      )
       const custom = await app.sendTask('interop_tasks.fail_custom', { args: ['x', 7] })
       const unknown = await custom.get({ timeoutMs: 10_000 }).catch((thrown: unknown) => thrown)
       expect(unknown).toMatchObject({ name: 'CustomError', excModule: 'interop_tasks', args: ['x', 7] })
@@ -84,7 +91,8 @@ for (const version of versions) {
       const tail = new AsyncResult<number>(id, app.context.resultContext)
       expect(await tail.get({ timeoutMs: 10_000 })).toBe(30)
       const values: unknown[] = []
-      for await (const [node, value] of app.asyncResult(first).collect({ timeoutMs: 10_000 })) values.push([node.id, value])
+      for await (const [node, value] of app.asyncResult(first).collect({ timeoutMs: 10_000 }))
+        values.push([node.id, value])
       expect(values).toEqual([
         [first, 3],
         [id, 30],
@@ -101,7 +109,9 @@ for (const version of versions) {
       expect(restored).toBeInstanceOf(GroupResult)
       expect(await restored!.get({ timeoutMs: 10_000 })).toEqual([2, 4])
 
-      const members = await Promise.all([1, 2].map((n) => app.sendTask<number>('interop_tasks.add', { args: [n, n] })))
+      const members = await Promise.all(
+        [1, 2].map((n) => app.sendTask<number>('interop_tasks.add', { args: [n, n] })),
+      )
       const mine = new GroupResult<number>('made-here', members, app.context.resultContext)
       await mine.save()
       expect(await client.exec(`app.GroupResult.restore('made-here').get(timeout=10)`)).toEqual([2, 4])
@@ -109,7 +119,12 @@ for (const version of versions) {
 
     it('RES-60 RES-62: what is stored here, Python reads', async () => {
       const { results } = app.context
-      await results.storeResult({ taskId: 'from-ct', state: 'SUCCESS', result: { deep: [1, null] }, children: [] })
+      await results.storeResult({
+        taskId: 'from-ct',
+        state: 'SUCCESS',
+        result: { deep: [1, null] },
+        children: [],
+      })
       expect(await client.get('from-ct')).toEqual({ deep: [1, null] })
       await results.storeResult({
         taskId: 'failed-ct',
@@ -119,12 +134,24 @@ for (const version of versions) {
         children: [],
       })
       await expect(client.get('failed-ct')).rejects.toMatchObject({ type: 'TypeError' })
-      expect(await client.meta('failed-ct')).toMatchObject({ status: 'FAILURE', traceback: 'at add (tasks.ts:1:1)' })
+      expect(await client.meta('failed-ct')).toMatchObject({
+        status: 'FAILURE',
+        traceback: 'at add (tasks.ts:1:1)',
+      })
     })
 
     it('D57-25: compressed results both ways', { skip: version !== '5.7' }, async () => {
-      const squeezed = createApp({ broker: server.url, backend: server.url, adapters: [redis], resultCompression: 'zlib' })
-      await squeezed.context.results.storeResult({ taskId: 'zipped', state: 'SUCCESS', result: 'a'.repeat(5000) })
+      const squeezed = createApp({
+        broker: server.url,
+        backend: server.url,
+        adapters: [redis],
+        resultCompression: 'zlib',
+      })
+      await squeezed.context.results.storeResult({
+        taskId: 'zipped',
+        state: 'SUCCESS',
+        result: 'a'.repeat(5000),
+      })
       expect(await client.get('zipped')).toBe('a'.repeat(5000))
       await squeezed.close()
       await client.exec(`
@@ -142,15 +169,23 @@ for (const version of versions) {
       const stats = await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).stats()
       expect(stats!.pool['max-concurrency']).toBe(2)
       expect(stats!.total['interop_tasks.add']).toBeGreaterThan(0)
-      const queues = await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).activeQueues()
+      const queues = await app.control
+        .inspect({ destination: worker.nodename, timeoutMs: 5000 })
+        .activeQueues()
       expect(queues!.map((queue) => queue.name)).toEqual(['celery'])
-      expect(await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).conf()).toMatchObject({
+      expect(
+        await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).conf(),
+      ).toMatchObject({
         result_extended: true,
       })
-      expect(await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).report()).toMatchObject({
+      expect(
+        await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).report(),
+      ).toMatchObject({
         ok: expect.stringContaining(version) as string,
       })
-      expect(await app.control.ping({ pattern: 'py-*', timeoutMs: 1000 })).toEqual([{ [worker.nodename]: { ok: 'pong' } }])
+      expect(await app.control.ping({ pattern: 'py-*', timeoutMs: 1000 })).toEqual([
+        { [worker.nodename]: { ok: 'pong' } },
+      ])
     })
 
     it('CTRL-20 RES-23: a task revoked here is not run by Python', async () => {
@@ -160,19 +195,25 @@ for (const version of versions) {
       ])
       const error = await result.get({ timeoutMs: 10_000 }).catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(TaskRevokedError)
-      expect(await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).revoked()).toContain(result.id)
+      expect(
+        await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).revoked(),
+      ).toContain(result.id)
     })
 
     it('CTRL-21: a running task is terminated', async () => {
       const result = await app.sendTask('interop_tasks.sleep', { args: [60] })
       await vi.waitFor(async () => expect(await result.state()).toBe('STARTED'), { timeout: 10_000 })
       await result.revoke({ terminate: true })
-      await expect(result.get({ timeoutMs: 10_000 })).rejects.toMatchObject({ code: 'CT_REVOKED', reason: 'terminated' })
+      await expect(result.get({ timeoutMs: 10_000 })).rejects.toMatchObject({
+        code: 'CT_REVOKED',
+        reason: 'terminated',
+      })
     })
 
     it('CTRL-23 CTRL-30 CTRL-31: commands that change a worker', async () => {
       const one = { destination: [worker.nodename], reply: true, timeoutMs: 5000 } as const
-      const answer = (replies: readonly Readonly<Record<string, unknown>>[]): unknown => replies[0]?.[worker.nodename]
+      const answer = (replies: readonly Readonly<Record<string, unknown>>[]): unknown =>
+        replies[0]?.[worker.nodename]
       expect(answer(await app.control.rateLimit('interop_tasks.mul', '100/s', one))).toEqual({
         ok: 'new rate limit set successfully',
       })
@@ -182,8 +223,12 @@ for (const version of versions) {
       expect(answer(await app.control.addConsumer('extra', one))).toEqual({ ok: 'add consumer extra' })
       const result = await app.sendTask<number>('interop_tasks.add', { args: [1, 1], queue: 'extra' })
       expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
-      expect(answer(await app.control.cancelConsumer('extra', one))).toEqual({ ok: 'no longer consuming from extra' })
-      expect(answer(await app.control.broadcast('no_such_command', one))).toMatchObject({ error: expect.any(String) as string })
+      expect(answer(await app.control.cancelConsumer('extra', one))).toEqual({
+        ok: 'no longer consuming from extra',
+      })
+      expect(answer(await app.control.broadcast('no_such_command', one))).toMatchObject({
+        error: expect.any(String) as string,
+      })
     })
 
     it('EVT-20…29: events of Python arrive here, single and in batches', async () => {
@@ -211,7 +256,9 @@ for (const version of versions) {
         routing_key: 'celery',
         hostname: app.context.origin,
       })
-      expect(seen.find((event) => event.type === 'task-succeeded' && event['uuid'] === result.id)).toMatchObject({
+      expect(
+        seen.find((event) => event.type === 'task-succeeded' && event['uuid'] === result.id),
+      ).toMatchObject({
         result: '8',
         hostname: worker.nodename,
       })
@@ -230,7 +277,12 @@ for (const version of versions) {
       const sent = (events as readonly Record<string, unknown>[]).find(
         (event) => event['type'] === 'task-sent' && event['uuid'] === id,
       )
-      expect(sent).toMatchObject({ name: 'interop_tasks.add', exchange: '', routing_key: 'celery', pid: process.pid })
+      expect(sent).toMatchObject({
+        name: 'interop_tasks.add',
+        exchange: '',
+        routing_key: 'celery',
+        pid: process.pid,
+      })
     })
 
     it('CTRL-4: nothing of the reply queue stays behind', async () => {

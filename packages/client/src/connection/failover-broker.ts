@@ -52,7 +52,11 @@ export function failoverBroker(
   })
 }
 
-function ordered(brokers: readonly Broker[], strategy: FailoverStrategy, random: () => number): readonly Broker[] {
+function ordered(
+  brokers: readonly Broker[],
+  strategy: FailoverStrategy,
+  random: () => number,
+): readonly Broker[] {
   if (strategy === 'round-robin') return brokers
   if (strategy === 'shuffle') {
     const shuffled = [...brokers]

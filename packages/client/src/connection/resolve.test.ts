@@ -24,7 +24,9 @@ function brokerAt(url: string, up: () => boolean = () => true, name = 'fake'): B
     close: async () => {},
     connect: (options: ConnectOptions) => {
       seen.push(url)
-      return up() ? template.connect(options) : Promise.reject(new BrokerUnavailableError(`${url} is not there`))
+      return up()
+        ? template.connect(options)
+        : Promise.reject(new BrokerUnavailableError(`${url} is not there`))
     },
   })
 }
@@ -66,7 +68,9 @@ describe('brokers and backends from URLs', () => {
 
   it('refuses what no define…() made, what is of another kind, and an adapter that offers no such thing', () => {
     expect(() => resolveBroker({} as Broker)).toThrow(/define/)
-    expect(() => resolveBackend(resolveBroker('memory://', { adapters: [memory] }) as never)).toThrow(/result-backend/)
+    expect(() => resolveBackend(resolveBroker('memory://', { adapters: [memory] }) as never)).toThrow(
+      /result-backend/,
+    )
     expect(() => resolveBackend('db://', { adapters: [fake] })).toThrow(/offers no backend/)
   })
 })

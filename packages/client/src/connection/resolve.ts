@@ -2,7 +2,14 @@ import type { Adapter, Broker, ResultBackend } from '@ct/contracts'
 import { AdapterError, assertContract, ConfigurationError } from '@ct/contracts'
 import type { FailoverStrategy } from './failover-broker.ts'
 import { failoverBroker } from './failover-broker.ts'
-import { alternativesOf, maskedUrl, packageForScheme, schemeCandidates, schemeOf, suggestScheme } from './schemes.ts'
+import {
+  alternativesOf,
+  maskedUrl,
+  packageForScheme,
+  schemeCandidates,
+  schemeOf,
+  suggestScheme,
+} from './schemes.ts'
 
 /** Finds an adapter that was not passed in; `@ct/core` looks among the installed packages. Undefined: none. */
 export type DiscoverAdapter = (wanted: {
@@ -63,7 +70,8 @@ export function resolveBackend(source: BackendSource, options: ResolveOptions = 
 
 function adapterFor(kind: 'broker' | 'backend', url: string, options: ResolveOptions): Adapter {
   const scheme = schemeOf(url)
-  if (scheme === '') throw new ConfigurationError(`The ${kind} URL is empty. Give one such as "redis://localhost".`)
+  if (scheme === '')
+    throw new ConfigurationError(`The ${kind} URL is empty. Give one such as "redis://localhost".`)
   const candidates = schemeCandidates(scheme)
   const adapters = options.adapters ?? []
   for (const adapter of adapters) assertContract(adapter, 'adapter')

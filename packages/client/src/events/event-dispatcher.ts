@@ -208,7 +208,9 @@ export class EventDispatcher {
     while (this.#keptCount > this.#offlineLimit && drop < this.#kept.length - 1) {
       this.#keptCount -= this.#kept[drop]!.count
       if (this.#dropped === 0) {
-        this.#options.warn?.(`Events are lost: more than ${this.#offlineLimit} wait for the broker to come back.`)
+        this.#options.warn?.(
+          `Events are lost: more than ${this.#offlineLimit} wait for the broker to come back.`,
+        )
       }
       this.#dropped += this.#kept[drop]!.count
       drop++

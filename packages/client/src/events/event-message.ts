@@ -1,4 +1,10 @@
-import type { BrokerCapabilities, MessageContent, OutgoingMessage, QueueDeclaration, SerializerRegistry } from '@ct/contracts'
+import type {
+  BrokerCapabilities,
+  MessageContent,
+  OutgoingMessage,
+  QueueDeclaration,
+  SerializerRegistry,
+} from '@ct/contracts'
 import { isPlainObject } from '@ct/contracts'
 
 /** The settings of events; durations are seconds. */
@@ -55,7 +61,9 @@ export function writeEvents(
 ): OutgoingMessage {
   const { serializers, settings, capabilities } = options
   const batch = Array.isArray(events)
-  const type = batch ? `${eventGroup((events as readonly CeleryEvent[])[0]!.type)}.multi` : (events as CeleryEvent).type
+  const type = batch
+    ? `${eventGroup((events as readonly CeleryEvent[])[0]!.type)}.multi`
+    : (events as CeleryEvent).type
   return {
     ...serializers.encode(events, settings.eventSerializer ?? 'json'),
     headers: { hostname },
@@ -74,7 +82,9 @@ export function readEvents(
 ): Record<string, unknown>[] {
   const body = serializers.decode(message.body, message.contentType, message.contentEncoding, accept)
   const list: readonly unknown[] = Array.isArray(body) ? body : [body]
-  return list.filter((event): event is Record<string, unknown> => isPlainObject(event) && typeof event['type'] === 'string')
+  return list.filter(
+    (event): event is Record<string, unknown> => isPlainObject(event) && typeof event['type'] === 'string',
+  )
 }
 
 /** Queue of one receiver: `celeryev.<id>`, bound with `#` for all events or e.g. `worker.#`. */

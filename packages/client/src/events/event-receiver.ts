@@ -79,7 +79,9 @@ export class EventReceiver {
   async start(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { capabilities, name } = this.#options.broker()
     if (!capabilities.exchanges.fanout && !capabilities.exchanges.topic) {
-      throw new UnsupportedError(`The broker ${name} carries no events: it has neither topic nor fanout exchanges.`)
+      throw new UnsupportedError(
+        `The broker ${name} carries no events: it has neither topic nor fanout exchanges.`,
+      )
     }
     if (this.#listening === undefined) {
       this.#expectSubscription()
@@ -151,7 +153,8 @@ export class EventReceiver {
       this.#listening?.resolve()
     } catch (error) {
       // Lost in between: the next connection subscribes again.
-      if (this.#connection.current === connection) this.#fail(error instanceof Error ? error : new Error(String(error)))
+      if (this.#connection.current === connection)
+        this.#fail(error instanceof Error ? error : new Error(String(error)))
     }
   }
 
@@ -169,7 +172,10 @@ export class EventReceiver {
 
   #receive(delivery: Delivery): void {
     const { serializers, settings, warn } = this.#options
-    this.#accept ??= serializers.accept([...(settings?.acceptContent ?? ['json']), settings?.eventSerializer ?? 'json'])
+    this.#accept ??= serializers.accept([
+      ...(settings?.acceptContent ?? ['json']),
+      settings?.eventSerializer ?? 'json',
+    ])
     let events: Record<string, unknown>[]
     try {
       events = readEvents(delivery, serializers, this.#accept)

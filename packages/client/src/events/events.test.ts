@@ -32,8 +32,11 @@ describe('the dispatcher', () => {
   let sent: OutgoingMessage[]
   let answers: (Error | undefined)[]
   let warnings: string[]
-  const eventsOf = (message: OutgoingMessage): Record<string, unknown>[] => readEvents(message, serializers, accept)
-  const dispatcher = (options: Partial<ConstructorParameters<typeof EventDispatcher>[0]> = {}): EventDispatcher =>
+  const eventsOf = (message: OutgoingMessage): Record<string, unknown>[] =>
+    readEvents(message, serializers, accept)
+  const dispatcher = (
+    options: Partial<ConstructorParameters<typeof EventDispatcher>[0]> = {},
+  ): EventDispatcher =>
     new EventDispatcher({
       broker: () => broker,
       serializers,
@@ -114,7 +117,11 @@ describe('the dispatcher', () => {
     events.send('worker-online')
     events.enable()
     events.send('worker-offline')
-    expect(sent.map((message) => message.routingKey)).toEqual(['worker.online', 'task.received', 'worker.offline'])
+    expect(sent.map((message) => message.routingKey)).toEqual([
+      'worker.online',
+      'task.received',
+      'worker.offline',
+    ])
     await events.close()
     const all = dispatcher()
     expect(all.addGroup('task')).toBe(false)
@@ -208,7 +215,9 @@ describe('the receiver', () => {
     })
     const capturing = receiver.capture({ limit: 4, timeoutMs: 200, wakeup })
     await capturing
-    await vi.waitFor(() => expect(seen.map((event) => event.type)).toEqual(['task-sent', 'task-received', 'worker-offline']))
+    await vi.waitFor(() =>
+      expect(seen.map((event) => event.type)).toEqual(['task-sent', 'task-received', 'worker-offline']),
+    )
     expect(wakeup).toHaveBeenCalledOnce()
     expect(seen[0]).toMatchObject({ clock: 49, local_received: 7 })
     expect(seen[1]).toMatchObject({ clock: 70 })

@@ -195,13 +195,17 @@ export function readReply(message: MessageContent, codec: ControlCodec): Control
 
 /** Whether a request is for that node: by name, by pattern, or for all. */
 export function isForNode(message: ControlMessage, nodename: string): boolean {
-  if (message.destination !== null && message.destination.length > 0) return message.destination.includes(nodename)
+  if (message.destination !== null && message.destination.length > 0)
+    return message.destination.includes(nodename)
   if (message.pattern === null || message.pattern === '' || message.matcher === null) return true
   return patternMatcher(message.pattern, message.matcher)?.(nodename) ?? false
 }
 
 /** How node names are matched: `glob`, or `pcre` anchored at the start only. Undefined: no such matcher, or not an expression. */
-export function patternMatcher(pattern: string, matcher: string): ((nodename: string) => boolean) | undefined {
+export function patternMatcher(
+  pattern: string,
+  matcher: string,
+): ((nodename: string) => boolean) | undefined {
   if (matcher === 'glob') {
     const glob = globToRegExp(pattern)
     return (nodename) => glob.test(nodename)

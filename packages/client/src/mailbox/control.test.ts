@@ -77,7 +77,10 @@ describe('remote control', () => {
   it('CTRL-2 CTRL-40: asks all nodes and merges their answers', async () => {
     const requests = await node('a@h', () => ({ ok: 'pong' }))
     await node('b@h', () => ({ ok: 'pong' }))
-    expect(await control.inspect({ timeoutMs: 100 }).ping()).toEqual({ 'a@h': { ok: 'pong' }, 'b@h': { ok: 'pong' } })
+    expect(await control.inspect({ timeoutMs: 100 }).ping()).toEqual({
+      'a@h': { ok: 'pong' },
+      'b@h': { ok: 'pong' },
+    })
     expect(requests).toEqual([
       {
         method: 'ping',
@@ -102,7 +105,14 @@ describe('remote control', () => {
       arguments: { 'x-expires': 10_000, 'x-message-ttl': 300_000 },
       bindings: [{ exchange: { name: 'celery.pidbox', type: 'fanout', durable: false }, routingKey: '' }],
     })
-    expect(nodeQueue('a@h', { controlExchange: 'x', controlQueueDurable: true, controlQueueExclusive: false, controlQueueTtl: null })).toMatchObject({
+    expect(
+      nodeQueue('a@h', {
+        controlExchange: 'x',
+        controlQueueDurable: true,
+        controlQueueExclusive: false,
+        controlQueueTtl: null,
+      }),
+    ).toMatchObject({
       name: 'a@h.x.pidbox',
       durable: true,
       autoDelete: false,
@@ -130,7 +140,9 @@ describe('remote control', () => {
 
   it('CTRL-12: a node by name answers without its name around', async () => {
     await node('a@h', () => ['t1', 't2'])
-    const answer: readonly string[] | null = await control.inspect({ destination: 'a@h', timeoutMs: 5000 }).registered()
+    const answer: readonly string[] | null = await control
+      .inspect({ destination: 'a@h', timeoutMs: 5000 })
+      .registered()
     expect(answer).toEqual(['t1', 't2'])
     expect(await control.inspect({ destination: 'x@h', timeoutMs: 20 }).registered()).toBeNull()
   })
@@ -138,11 +150,14 @@ describe('remote control', () => {
   it('CTRL-8: by pattern, glob or expression; a text as destination is refused', async () => {
     await node('web1@h', () => 1)
     await node('mail@h', () => 2)
-    const ask = (options: object): Promise<unknown> => control.inspect({ timeoutMs: 50, ...options }).request('x')
+    const ask = (options: object): Promise<unknown> =>
+      control.inspect({ timeoutMs: 50, ...options }).request('x')
     expect(await ask({ pattern: 'web*' })).toEqual({ 'web1@h': 1 })
     expect(await ask({ pattern: 'mai', matcher: 'pcre' })).toEqual({ 'mail@h': 2 })
     await expect(ask({ pattern: '(', matcher: 'pcre' })).rejects.toMatchObject({ code: 'CT_CONFIGURATION' })
-    await expect(control.broadcast('x', { destination: 'web1@h' as never })).rejects.toThrow(/list of node names/)
+    await expect(control.broadcast('x', { destination: 'web1@h' as never })).rejects.toThrow(
+      /list of node names/,
+    )
   })
 
   it('CTRL-7: two nodes of one name are reported', async () => {
@@ -150,7 +165,8 @@ describe('remote control', () => {
     const twin = await producer.connection()
     const consumer = await twin.openConsumer({
       credit: Infinity,
-      onDelivery: (delivery) => void producer.publish(writeReply(readControlMessage(delivery, codec), 'a@h', 2, 1, codec)!),
+      onDelivery: (delivery) =>
+        void producer.publish(writeReply(readControlMessage(delivery, codec), 'a@h', 2, 1, codec)!),
     })
     await consumer.subscribe([{ queue: { ...nodeQueue('a@h', {}), name: 'twin' }, noAck: true }])
     nodes.push(consumer)
@@ -227,7 +243,10 @@ describe('remote control', () => {
       ['revoke_by_stamped_headers', { headers: { user: ['1'] }, terminate: false, signal: 'SIGTERM' }],
       ['rate_limit', { task_name: 't', rate_limit: '10/m' }],
       ['time_limit', { task_name: 't', soft: 1, hard: null }],
-      ['add_consumer', { queue: 'q', exchange: null, exchange_type: 'direct', routing_key: 'k', max_priority: 3 }],
+      [
+        'add_consumer',
+        { queue: 'q', exchange: null, exchange_type: 'direct', routing_key: 'k', max_priority: 3 },
+      ],
       ['cancel_consumer', { queue: 'q' }],
       ['enable_events', {}],
       ['disable_events', {}],
@@ -240,7 +259,9 @@ describe('remote control', () => {
       ['shutdown', {}],
     ])
     expect(requests.every((request) => request.replyTo === undefined)).toBe(true)
-    expect(await control.rateLimit('t', 0, { destination: ['a@h'], reply: true })).toEqual([{ 'a@h': { ok: 'done' } }])
+    expect(await control.rateLimit('t', 0, { destination: ['a@h'], reply: true })).toEqual([
+      { 'a@h': { ok: 'done' } },
+    ])
   })
 
   it('CTRL-40…53: every question with the arguments Celery sends', async () => {
@@ -321,8 +342,15 @@ describe('control messages', () => {
       ticket: 't',
       replyTo: { exchange: 'reply.celery.pidbox', routingKey: 'oid' },
     })
-    for (const broken of [[], 'x', {}, { method: 3 }, { ...body, arguments: [] }, { ...body, destination: 'a@h' }]) {
-      expect(() => readControlMessage(message(broken), codec), JSON.stringify(broken)).toThrow(
+    for (const broken of [
+      [],
+      'x',
+      {},
+      { method: 3 },
+      { ...body, arguments: [] },
+      { ...body, destination: 'a@h' },
+    ]) {
+      expect(() => readControlMessage(message(broken), codec)).toThrow(
         expect.objectContaining({ code: 'CT_INVALID_MESSAGE' }),
       )
     }

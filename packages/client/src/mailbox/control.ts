@@ -43,7 +43,10 @@ export class Control {
   }
 
   /** Any command; see {@link Mailbox.broadcast}. */
-  async broadcast<T = unknown>(command: string, options: BroadcastCallOptions = {}): Promise<CommandReplies<T>> {
+  async broadcast<T = unknown>(
+    command: string,
+    options: BroadcastCallOptions = {},
+  ): Promise<CommandReplies<T>> {
     return (await this.mailbox.broadcast(command, options)) as CommandReplies<T>
   }
 
@@ -53,10 +56,7 @@ export class Control {
   }
 
   /** Tells all workers not to run these tasks; ids nobody has seen yet are remembered. */
-  revoke(
-    taskIds: string | readonly string[],
-    options: RevokeCommandOptions = {},
-  ): Promise<CommandReplies> {
+  revoke(taskIds: string | readonly string[], options: RevokeCommandOptions = {}): Promise<CommandReplies> {
     const { terminate, killSignal, ...rest } = options
     return this.broadcast('revoke', {
       ...rest,
@@ -85,8 +85,15 @@ export class Control {
   }
 
   /** `10/m`, `5/s`, a number per second, or 0 for no limit. */
-  rateLimit(taskName: string, rateLimit: string | number, options: CommandOptions = {}): Promise<CommandReplies> {
-    return this.broadcast('rate_limit', { ...options, arguments: { task_name: taskName, rate_limit: rateLimit } })
+  rateLimit(
+    taskName: string,
+    rateLimit: string | number,
+    options: CommandOptions = {},
+  ): Promise<CommandReplies> {
+    return this.broadcast('rate_limit', {
+      ...options,
+      arguments: { task_name: taskName, rate_limit: rateLimit },
+    })
   }
 
   /** Time limits in seconds of a task from now on; null or absent clears. */
@@ -155,7 +162,10 @@ export class Control {
   }
 
   poolRestart(
-    options: CommandOptions & { readonly modules?: readonly string[] | undefined; readonly reload?: boolean | undefined } = {},
+    options: CommandOptions & {
+      readonly modules?: readonly string[] | undefined
+      readonly reload?: boolean | undefined
+    } = {},
   ): Promise<CommandReplies> {
     const { modules, reload, ...rest } = options
     return this.broadcast('pool_restart', {
@@ -170,7 +180,12 @@ export class Control {
   }
 
   /** Lets workers agree which of them acts (gossip). */
-  election(id: string, topic: string, action: unknown, options: CommandOptions = {}): Promise<CommandReplies<null>> {
+  election(
+    id: string,
+    topic: string,
+    action: unknown,
+    options: CommandOptions = {},
+  ): Promise<CommandReplies<null>> {
     return this.broadcast('election', { ...options, arguments: { id, topic, action } })
   }
 

@@ -4,7 +4,7 @@
  */
 export function globToRegExp(glob: string): RegExp {
   let source = ''
-  for (let i = 0; i < glob.length; ) {
+  for (let i = 0; i < glob.length;) {
     const char = glob[i++]!
     if (char === '*') {
       // Runs of stars mean one; collapsing them keeps the expression from backtracking over and over.

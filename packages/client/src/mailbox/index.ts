@@ -28,4 +28,10 @@ export type {
   StatsInfo,
 } from './inspect-replies.ts'
 export { Mailbox } from './mailbox.ts'
-export type { Addressing, BroadcastCallOptions, MailboxClock, MailboxOptions, MailboxSettings } from './mailbox.ts'
+export type {
+  Addressing,
+  BroadcastCallOptions,
+  MailboxClock,
+  MailboxOptions,
+  MailboxSettings,
+} from './mailbox.ts'

@@ -80,7 +80,10 @@ export type OkReply<T = string> = { readonly ok: T }
 export type ErrorReply = { readonly error: string }
 
 /** `active`, `reserved`, `scheduled` or `ready`, with the request. */
-export type QueriedTask = readonly [state: 'active' | 'reserved' | 'scheduled' | 'ready' | (string & {}), info: RequestInfo]
+export type QueriedTask = readonly [
+  state: 'active' | 'reserved' | 'scheduled' | 'ready' | (string & {}),
+  info: RequestInfo,
+]
 
 export interface HelloInfo {
   /** Ids, oldest first; Celery before 5.7 sends a mapping from id to time. */

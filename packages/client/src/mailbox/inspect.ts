@@ -16,7 +16,9 @@ export interface InspectOptions extends Omit<BroadcastCallOptions, 'destination'
 }
 
 /** Answers by node name, or of the one node asked; null when nobody answered. */
-export type InspectAnswer<T, One extends boolean> = (One extends true ? T : Readonly<Record<string, T>>) | null
+export type InspectAnswer<T, One extends boolean> =
+  | (One extends true ? T : Readonly<Record<string, T>>)
+  | null
 
 /**
  * Questions to workers (celery/app/control.py 5.7, Inspect). Without destinations each takes the whole `timeoutMs`, since nobody knows
@@ -73,12 +75,16 @@ export class Inspect<One extends boolean = false> {
   }
 
   /** Settings by their Python names, secrets hidden. */
-  conf(options: { readonly withDefaults?: boolean } = {}): Promise<InspectAnswer<Readonly<Record<string, unknown>>, One>> {
+  conf(
+    options: { readonly withDefaults?: boolean } = {},
+  ): Promise<InspectAnswer<Readonly<Record<string, unknown>>, One>> {
     return this.request('conf', { with_defaults: options.withDefaults ?? false })
   }
 
   /** State and request of tasks by id; unknown ids are left out. */
-  queryTask(...ids: readonly (string | readonly string[])[]): Promise<InspectAnswer<Readonly<Record<string, QueriedTask>>, One>> {
+  queryTask(
+    ...ids: readonly (string | readonly string[])[]
+  ): Promise<InspectAnswer<Readonly<Record<string, QueriedTask>>, One>> {
     return this.request('query_task', { ids: ids.flat() })
   }
 
@@ -130,7 +136,9 @@ export class Inspect<One extends boolean = false> {
     for (const reply of replies) {
       for (const [node, value] of Object.entries(reply)) {
         if (Object.hasOwn(byNode, node)) {
-          this.#warn?.(`Two nodes named "${node}" answered "${command}". Give each worker a name of its own (-n).`)
+          this.#warn?.(
+            `Two nodes named "${node}" answered "${command}". Give each worker a name of its own (-n).`,
+          )
         }
         Object.defineProperty(byNode, node, { value, enumerable: true, writable: true, configurable: true })
       }

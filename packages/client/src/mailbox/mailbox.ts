@@ -3,7 +3,13 @@ import type { Broker, Delivery, SerializerRegistry } from '@ct/contracts'
 import { ConfigurationError, UnsupportedError } from '@ct/contracts'
 import { abortedError } from '../connection/index.ts'
 import type { ControlCodec, ControlReply, ControlSettings } from './control-message.ts'
-import { patternMatcher, readReply, replyExchange, replyQueue, writeControlMessage } from './control-message.ts'
+import {
+  patternMatcher,
+  readReply,
+  replyExchange,
+  replyQueue,
+  writeControlMessage,
+} from './control-message.ts'
 import { ReplyCollector } from './reply-collector.ts'
 import type { Producer } from '../producer/index.ts'
 
@@ -88,7 +94,9 @@ export class Mailbox {
       )
     }
     if (destination != null && !Array.isArray(destination)) {
-      throw new ConfigurationError(`destination must be a list of node names, such as ["${String(destination)}"].`)
+      throw new ConfigurationError(
+        `destination must be a list of node names, such as ["${String(destination)}"].`,
+      )
     }
     const matcher = options.matcher ?? (pattern == null ? null : 'glob')
     if (pattern != null && patternMatcher(pattern, matcher ?? 'glob') === undefined) {
@@ -177,7 +185,10 @@ export class Mailbox {
     expires: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await this.#options.producer.publish(writeControlMessage(message, expires, this.#coding(), this.#settings), { signal })
+    await this.#options.producer.publish(
+      writeControlMessage(message, expires, this.#coding(), this.#settings),
+      { signal },
+    )
   }
 
   #repliesTo(ticket: string, delivery: Delivery): ControlReply[] {
@@ -192,7 +203,9 @@ export class Mailbox {
       if (first !== undefined) clock.adjust(first.clock)
       return replies
     } catch (error) {
-      warn?.(`An answer to a control command cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+      warn?.(
+        `An answer to a control command cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      )
       return []
     }
   }

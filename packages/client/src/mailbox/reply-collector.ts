@@ -19,7 +19,10 @@ export class ReplyCollector {
   #opened: Promise<{ readonly connection: BrokerConnection; readonly consumer: Consumer }> | undefined
   #closing: Promise<void> = Promise.resolve()
 
-  constructor(queue: QueueDeclaration, connect: (signal: AbortSignal | undefined) => Promise<BrokerConnection>) {
+  constructor(
+    queue: QueueDeclaration,
+    connect: (signal: AbortSignal | undefined) => Promise<BrokerConnection>,
+  ) {
     this.#queue = queue
     this.#connect = connect
   }
@@ -41,7 +44,10 @@ export class ReplyCollector {
     try {
       const connection = await this.#connect(signal)
       // A consumer of a connection that is gone hears nothing any more.
-      if (this.#opened !== undefined && (await this.#opened.catch(() => undefined))?.connection !== connection) {
+      if (
+        this.#opened !== undefined &&
+        (await this.#opened.catch(() => undefined))?.connection !== connection
+      ) {
         this.#close()
       }
       this.#opened ??= this.#closing.then(() => this.#open(connection))
@@ -61,7 +67,9 @@ export class ReplyCollector {
     await this.#closing
   }
 
-  async #open(connection: BrokerConnection): Promise<{ readonly connection: BrokerConnection; readonly consumer: Consumer }> {
+  async #open(
+    connection: BrokerConnection,
+  ): Promise<{ readonly connection: BrokerConnection; readonly consumer: Consumer }> {
     const consumer = await connection.openConsumer({
       credit: Infinity,
       onDelivery: (delivery) => {

@@ -34,7 +34,9 @@ export class Declarations {
       })
       for (const queue of fresh) pending.set(queue, settled)
     }
-    const waiting = new Set(queues.map((queue) => pending.get(queue)).filter((promise) => promise !== undefined))
+    const waiting = new Set(
+      queues.map((queue) => pending.get(queue)).filter((promise) => promise !== undefined),
+    )
     await Promise.all(waiting)
   }
 }

@@ -155,7 +155,9 @@ export class Producer {
           if (!open) return
           clearTimeout(timer)
           const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
-          this.#afterFailure(error, message, options, left).then(resolve, reject).finally(() => this.#leave())
+          this.#afterFailure(error, message, options, left)
+            .then(resolve, reject)
+            .finally(() => this.#leave())
         },
       )
     })
@@ -229,7 +231,11 @@ export class Producer {
         if (failures > 0) await delay(this.#pauseMs(options, failures), deadline.signal, 'Publishing')
         const connection = await this.#connected(options, deadline, retry)
         handedOver = connection
-        await abortable(connection.publish(message, { signal: deadline.signal }), deadline.signal, 'Publishing')
+        await abortable(
+          connection.publish(message, { signal: deadline.signal }),
+          deadline.signal,
+          'Publishing',
+        )
         if (options.sentEvent !== undefined) this.#options.onSent?.(options.sentEvent)
         return
       } catch (error) {
@@ -256,7 +262,7 @@ export class Producer {
     const outcomes: (CeleryError | undefined)[] = messages.map(() => undefined)
     const maybe = messages.map(() => false)
     let open = messages.map((_, index) => index)
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       let handedOver: BrokerConnection | undefined
       let error: unknown
       try {
@@ -289,7 +295,8 @@ export class Producer {
       }
       failures++
       const arrived = handedOver !== undefined && mayBeDelivered(error)
-      const over = deadline.expired || options.signal?.aborted === true || !this.#mayRetry(error, options, failures)
+      const over =
+        deadline.expired || options.signal?.aborted === true || !this.#mayRetry(error, options, failures)
       if (deadline.expired && handedOver !== undefined) this.#unanswered(handedOver, timeoutMs!)
       for (const index of open) {
         const message = messages[index]!
@@ -319,7 +326,8 @@ export class Producer {
   #mayRetry(error: unknown, options: PublishOptions, failures: number): boolean {
     if (!(options.retry ?? this.#retry)) return false
     if (!isCeleryError(error) || !error.retryable) return false
-    const maxRetries = options.retryPolicy?.maxRetries === undefined ? this.#policy.maxRetries : options.retryPolicy.maxRetries
+    const maxRetries =
+      options.retryPolicy?.maxRetries === undefined ? this.#policy.maxRetries : options.retryPolicy.maxRetries
     return maxRetries === null || failures <= maxRetries
   }
 

@@ -17,27 +17,43 @@ export function destinationOf(message: OutgoingMessage): string {
 }
 
 /** What the caller gets: refusals that no retry mends keep their code, everything else is `CT_PUBLISH`. */
-export function publishErrorFrom(error: unknown, message: OutgoingMessage, maybeDelivered: boolean): CeleryError {
+export function publishErrorFrom(
+  error: unknown,
+  message: OutgoingMessage,
+  maybeDelivered: boolean,
+): CeleryError {
   if (isCeleryError(error)) {
     if (error.code === 'CT_PUBLISH' && mayBeDelivered(error) === maybeDelivered) return error
     if (!error.retryable && error.code !== 'CT_PUBLISH' && !maybeDelivered) return error
   }
   const reason = error instanceof Error ? error.message : String(error)
-  return new PublishError(`Publishing to ${destinationOf(message)} failed: ${reason}${advice(maybeDelivered)}`, {
-    cause: error,
-    maybeDelivered,
-    retryable: !isCeleryError(error) || error.retryable,
-  })
+  return new PublishError(
+    `Publishing to ${destinationOf(message)} failed: ${reason}${advice(maybeDelivered)}`,
+    {
+      cause: error,
+      maybeDelivered,
+      retryable: !isCeleryError(error) || error.retryable,
+    },
+  )
 }
 
-export function publishTimedOut(message: OutgoingMessage, ms: number, maybeDelivered: boolean, cause: unknown): PublishError {
+export function publishTimedOut(
+  message: OutgoingMessage,
+  ms: number,
+  maybeDelivered: boolean,
+  cause: unknown,
+): PublishError {
   return new PublishError(
     `Publishing to ${destinationOf(message)} was not confirmed within ${ms} ms (publishTimeoutMs).${advice(maybeDelivered)}`,
     { maybeDelivered, ...(cause === undefined ? {} : { cause }) },
   )
 }
 
-export function publishAborted(message: OutgoingMessage, signal: AbortSignal, maybeDelivered: boolean): AbortedError {
+export function publishAborted(
+  message: OutgoingMessage,
+  signal: AbortSignal,
+  maybeDelivered: boolean,
+): AbortedError {
   return new AbortedError(
     `Publishing to ${destinationOf(message)} was given up: its signal was aborted.${advice(maybeDelivered)}`,
     { cause: signal.reason, details: { maybeDelivered } },

@@ -3,7 +3,16 @@ import { CompressorRegistry, RemoteError, SerializerRegistry, TaskRevokedError }
 import { memoryBackend } from '@ct/broker-memory'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ResultContext, ResultSettings, TaskOutcome } from './index.ts'
-import { AsyncResult, EagerResult, GroupResult, restoreGroup, ResultCodec, resultFromTuple, ResultSet, ResultStore } from './index.ts'
+import {
+  AsyncResult,
+  EagerResult,
+  GroupResult,
+  restoreGroup,
+  ResultCodec,
+  resultFromTuple,
+  ResultSet,
+  ResultStore,
+} from './index.ts'
 
 let hub = 0
 let backend: ResultBackend
@@ -23,11 +32,18 @@ function open(settings: ResultSettings = {}): ResultStore {
 }
 
 /** What a worker would store, from a store of its own. */
-async function stored(outcome: Partial<TaskOutcome> & { taskId: string }, settings?: ResultSettings): Promise<void> {
+async function stored(
+  outcome: Partial<TaskOutcome> & { taskId: string },
+  settings?: ResultSettings,
+): Promise<void> {
   await open(settings).storeResult({ state: 'SUCCESS', result: null, children: [], ...outcome })
 }
 
-const boom = (text = 'bad'): unknown => ({ exc_type: 'ValueError', exc_message: [text, 3], exc_module: 'builtins' })
+const boom = (text = 'bad'): unknown => ({
+  exc_type: 'ValueError',
+  exc_message: [text, 3],
+  exc_module: 'builtins',
+})
 
 beforeEach(() => {
   backend = memoryBackend({ name: `results-${hub++}` })
@@ -39,7 +55,8 @@ afterEach(async () => {
   await backend.close()
 })
 
-const result = <T = unknown>(id: string, options = {}): AsyncResult<T> => new AsyncResult<T>(id, context, options)
+const result = <T = unknown>(id: string, options = {}): AsyncResult<T> =>
+  new AsyncResult<T>(id, context, options)
 
 describe('AsyncResult', () => {
   it('RES-10: needs an id; equal by id', () => {
@@ -77,7 +94,9 @@ describe('AsyncResult', () => {
 
   it('RES-11 RES-17: an error comes back typed, with its traceback; propagate: false hands it over', async () => {
     await stored({ taskId: 'a', state: 'FAILURE', result: boom(), traceback: 'Traceback …' })
-    const error = await result('a').get().catch((thrown: unknown) => thrown)
+    const error = await result('a')
+      .get()
+      .catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(RemoteError)
     expect(error).toMatchObject({
       name: 'ValueError',
@@ -102,7 +121,9 @@ describe('AsyncResult', () => {
       state: 'REVOKED',
       result: { exc_type: 'TaskRevokedError', exc_message: ['terminated'], exc_module: 'celery.exceptions' },
     })
-    const error = await result('a').get().catch((thrown: unknown) => thrown)
+    const error = await result('a')
+      .get()
+      .catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(TaskRevokedError)
     expect(error).toMatchObject({ reason: 'terminated' })
   })
@@ -148,7 +169,9 @@ describe('AsyncResult', () => {
     await stored({ taskId: 'middle', state: 'FAILURE', result: boom('second') })
     await stored({ taskId: 'root', state: 'FAILURE', result: boom('first') })
     await expect(tail.get()).rejects.toMatchObject({ args: ['first', 3] })
-    await expect(tail.get({ followParents: false, timeoutMs: 5 })).rejects.toMatchObject({ code: 'CT_RESULT_TIMEOUT' })
+    await expect(tail.get({ followParents: false, timeoutMs: 5 })).rejects.toMatchObject({
+      code: 'CT_RESULT_TIMEOUT',
+    })
     expect(tail.asList()).toEqual(['tail', 'middle', 'root'])
   })
 
@@ -216,7 +239,14 @@ describe('AsyncResult', () => {
   })
 
   it('RES-21 RES-61: extended fields where they were stored; date_done always', async () => {
-    const extended = { name: 'add', args: [1, 2], kwargs: { z: 3 }, worker: 'w@h', retries: 1, queue: 'celery' }
+    const extended = {
+      name: 'add',
+      args: [1, 2],
+      kwargs: { z: 3 },
+      worker: 'w@h',
+      retries: 1,
+      queue: 'celery',
+    }
     await stored({ taskId: 'a', result: 1, extended })
     expect(await result('a').name()).toBeNull()
     expect(await result('a').dateDone()).toEqual(new Date('2026-01-02T03:04:05.678Z'))
@@ -246,7 +276,12 @@ describe('AsyncResult', () => {
     const revoke = vi.fn(async () => [])
     context = { store: context.store, control: () => ({ revoke, revokeByStampedHeaders: revoke }) }
     await result('a').revoke({ terminate: true, killSignal: 'SIGINT', wait: true, timeoutMs: 5 })
-    expect(revoke).toHaveBeenCalledWith('a', { terminate: true, killSignal: 'SIGINT', reply: true, timeoutMs: 5 })
+    expect(revoke).toHaveBeenCalledWith('a', {
+      terminate: true,
+      killSignal: 'SIGINT',
+      reply: true,
+      timeoutMs: 5,
+    })
     context = { store: context.store }
     await expect(result('a').revoke()).rejects.toMatchObject({ code: 'CT_CONFIGURATION' })
   })
@@ -314,7 +349,10 @@ describe('AsyncResult', () => {
     const tuple = [['c', [['p', [['r', null], null]], null]], null]
     expect(handle.asTuple()).toEqual(tuple)
     expect(JSON.parse(JSON.stringify({ handle }))).toEqual({ handle: tuple })
-    expect(resultFromTuple(tuple, context)).toMatchObject({ id: 'c', parent: { id: 'p', parent: { id: 'r' } } })
+    expect(resultFromTuple(tuple, context)).toMatchObject({
+      id: 'c',
+      parent: { id: 'p', parent: { id: 'r' } },
+    })
     expect(resultFromTuple(handle, context)).toBe(handle)
     expect(resultFromTuple(['bare', null], context).id).toBe('bare')
     const group = resultFromTuple([['g', null], [[['m', null], null]]], context)
@@ -324,7 +362,11 @@ describe('AsyncResult', () => {
 })
 
 describe('ResultSet and GroupResult', () => {
-  const set = (...ids: string[]): ResultSet<number> => new ResultSet<number>(ids.map((id) => result(id)), context)
+  const set = (...ids: string[]): ResultSet<number> =>
+    new ResultSet<number>(
+      ids.map((id) => result(id)),
+      context,
+    )
 
   it('RES-40 RES-53: an ordered collection', () => {
     const results = set('a', 'b')
@@ -342,14 +384,18 @@ describe('ResultSet and GroupResult', () => {
   it('RES-41 RES-42: states of all', async () => {
     const results = set('a', 'b')
     await stored({ taskId: 'a', result: 1 })
-    expect([await results.ready(), await results.waiting(), await results.successful(), await results.failed()]).toEqual([
-      false,
+    expect([
+      await results.ready(),
+      await results.waiting(),
+      await results.successful(),
+      await results.failed(),
+    ]).toEqual([false, true, false, false])
+    await stored({ taskId: 'b', state: 'FAILURE', result: boom() })
+    expect([await results.ready(), await results.successful(), await results.failed()]).toEqual([
       true,
       false,
-      false,
+      true,
     ])
-    await stored({ taskId: 'b', state: 'FAILURE', result: boom() })
-    expect([await results.ready(), await results.successful(), await results.failed()]).toEqual([true, false, true])
     expect(await results.completedCount()).toBe(1)
     await expect(results.maybeThrow()).rejects.toBeInstanceOf(RemoteError)
   })
@@ -382,7 +428,9 @@ describe('ResultSet and GroupResult', () => {
     expect(await set('a').join({ timeoutMs: 0 })).toEqual([1])
     expect(await set('a').joinNative({ timeoutMs: 0 })).toEqual([1])
     await expect(set('a', 'b').join({ timeoutMs: 0 })).rejects.toMatchObject({ code: 'CT_RESULT_TIMEOUT' })
-    await expect(set('a', 'b').joinNative({ timeoutMs: 0 })).rejects.toMatchObject({ code: 'CT_RESULT_TIMEOUT' })
+    await expect(set('a', 'b').joinNative({ timeoutMs: 0 })).rejects.toMatchObject({
+      code: 'CT_RESULT_TIMEOUT',
+    })
   })
 
   it('RES-47: results as they come; leaving early leaves nothing behind', async () => {
@@ -401,8 +449,12 @@ describe('ResultSet and GroupResult', () => {
   })
 
   it('RES-46 D57-74: nested groups give nested arrays, propagate included', async () => {
-    const nested = new ResultSet([result('a'), new GroupResult('g', [result('b'), result('c')], context)], context)
-    for (const [taskId, value] of Object.entries({ a: 1, b: 2, c: 3 })) await stored({ taskId, result: value })
+    const nested = new ResultSet(
+      [result('a'), new GroupResult('g', [result('b'), result('c')], context)],
+      context,
+    )
+    for (const [taskId, value] of Object.entries({ a: 1, b: 2, c: 3 }))
+      await stored({ taskId, result: value })
     expect(await nested.joinNative()).toEqual([1, [2, 3]])
     expect(await nested.join()).toEqual([1, [2, 3]])
     await stored({ taskId: 'd', state: 'FAILURE', result: boom() })
@@ -452,7 +504,12 @@ describe('ResultSet and GroupResult', () => {
 describe('EagerResult', () => {
   it('RES-52: the same interface without a store', async () => {
     const eager = new EagerResult<number>('e', { state: 'SUCCESS', value: 4, name: 'add' }, context)
-    expect([await eager.get(), await eager.ready(), await eager.successful(), await eager.name()]).toEqual([4, true, true, 'add'])
+    expect([await eager.get(), await eager.ready(), await eager.successful(), await eager.name()]).toEqual([
+      4,
+      true,
+      true,
+      'add',
+    ])
     const error = new Error('x')
     const failed = new EagerResult('f', { state: 'FAILURE', value: error, traceback: 'tb' }, context)
     await expect(failed.get()).rejects.toBe(error)
@@ -500,13 +557,23 @@ describe('the store', () => {
         now: Date.now,
       })
     const text = 'long '.repeat(1000)
-    const write = codec({ resultCompression: 'gzip' }, true).encode({ taskId: 'x', state: 'SUCCESS', result: text })
-    expect(Buffer.from(write.document).toString('latin1')).toMatch(/^\0celery-compressed\0application\/x-gzip\0/)
+    const write = codec({ resultCompression: 'gzip' }, true).encode({
+      taskId: 'x',
+      state: 'SUCCESS',
+      result: text,
+    })
+    expect(Buffer.from(write.document).toString('latin1')).toMatch(
+      /^\0celery-compressed\0application\/x-gzip\0/,
+    )
     expect(write.document.length).toBeLessThan(500)
     expect(codec({}, false).decode({ taskId: 'x', document: write.document }).result).toBe(text)
     const part = codec({ resultCompression: 'gzip' }, true).encodeValue([1, 'x', 'SUCCESS', text])
     expect(codec({}, false).decodeValue(part)).toEqual([1, 'x', 'SUCCESS', text])
-    const plain = codec({ resultCompression: 'gzip' }, false).encode({ taskId: 'x', state: 'SUCCESS', result: 1 })
+    const plain = codec({ resultCompression: 'gzip' }, false).encode({
+      taskId: 'x',
+      state: 'SUCCESS',
+      result: 1,
+    })
     expect(Buffer.from(plain.document).toString()).toMatch(/^\{/)
     expect(() => codec({ resultCompression: 'nope' }, true)).toThrow(/"nope"/)
   })
@@ -518,7 +585,10 @@ describe('the store', () => {
       settings: { resultExtended: true },
       now: () => 1000,
     }
-    const codec = new ResultCodec({ ...options, capabilities: { ...backend.capabilities, format: 'columns' } })
+    const codec = new ResultCodec({
+      ...options,
+      capabilities: { ...backend.capabilities, format: 'columns' },
+    })
     const write = codec.encode({
       taskId: 'x',
       state: 'SUCCESS',
@@ -555,11 +625,9 @@ describe('the store', () => {
     expect(expiry({ resultExpires: 1.5 }, 'STARTED')).toBe(1500)
     expect(expiry({ resultExpires: 0 }, 'SUCCESS')).toBeUndefined()
     expect(expiry({ resultExpires: null }, 'SUCCESS')).toBeUndefined()
-    if (backend.capabilities.failureExpires) {
-      expect(expiry({ resultFailureExpires: 7 }, 'FAILURE')).toBe(7000)
-      expect(expiry({ resultFailureExpires: 7 }, 'REVOKED')).toBe(86_400_000)
-      expect(expiry({ resultFailureExpires: 0 }, 'FAILURE')).toBeUndefined()
-    }
+    expect(expiry({ resultFailureExpires: 7 }, 'FAILURE')).toBe(7000)
+    expect(expiry({ resultFailureExpires: 7 }, 'REVOKED')).toBe(86_400_000)
+    expect(expiry({ resultFailureExpires: 0 }, 'FAILURE')).toBeUndefined()
   })
 
   it('RES-60 RES-62: the document as Python writes it', () => {
@@ -574,7 +642,11 @@ describe('the store', () => {
     })
     expect(JSON.parse(Buffer.from(write.document).toString())).toEqual({
       status: 'FAILURE',
-      result: { exc_type: expect.any(String) as string, exc_message: ['too big'], exc_module: expect.any(String) as string },
+      result: {
+        exc_type: expect.any(String) as string,
+        exc_message: ['too big'],
+        exc_module: expect.any(String) as string,
+      },
       traceback: 'tb',
       children: [[['c', null], null]],
       date_done: '2026-01-02T03:04:05.678000+00:00',

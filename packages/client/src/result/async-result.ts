@@ -189,9 +189,14 @@ export class AsyncResult<T = unknown> {
   }
 
   /** Every state as it changes, from what is stored now to the final one. Errors of the task are states here, not thrown. */
-  async *iterate(options: Pick<GetOptions, 'timeoutMs' | 'signal'> = {}): AsyncGenerator<ResultMeta, void, undefined> {
+  async *iterate(
+    options: Pick<GetOptions, 'timeoutMs' | 'signal'> = {},
+  ): AsyncGenerator<ResultMeta, void, undefined> {
     const what = `The result of task ${this.id}`
-    for await (const meta of streamResults(this.#context.store, [this.id], () => true, { ...options, what })) {
+    for await (const meta of streamResults(this.#context.store, [this.id], () => true, {
+      ...options,
+      what,
+    })) {
       yield this.remember(meta)
     }
   }

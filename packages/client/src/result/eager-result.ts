@@ -21,7 +21,12 @@ export class EagerResult<T = unknown> extends AsyncResult<T> {
   #value: unknown
   readonly #outcome: EagerOutcome
 
-  constructor(id: string, outcome: EagerOutcome, context: ResultContext, options: { readonly parent?: ResultNode | null } = {}) {
+  constructor(
+    id: string,
+    outcome: EagerOutcome,
+    context: ResultContext,
+    options: { readonly parent?: ResultNode | null } = {},
+  ) {
     super(id, context, options)
     this.#outcome = outcome
     this.#state = outcome.state
@@ -73,7 +78,8 @@ export class EagerResult<T = unknown> extends AsyncResult<T> {
     let wanted = true
     queueMicrotask(() => {
       if (!wanted) return
-      if (onError !== undefined && this.#value instanceof Error && propagateStates.has(this.#state)) onError(this.#value)
+      if (onError !== undefined && this.#value instanceof Error && propagateStates.has(this.#state))
+        onError(this.#value)
       else callback(this)
     })
     return () => {

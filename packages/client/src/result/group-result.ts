@@ -13,7 +13,12 @@ export class GroupResult<T = unknown> extends ResultSet<T> {
   readonly id: string
   readonly parent: ResultNode | null
 
-  constructor(id: string, results: Iterable<ResultNode>, context: ResultContext, options: GroupResultOptions = {}) {
+  constructor(
+    id: string,
+    results: Iterable<ResultNode>,
+    context: ResultContext,
+    options: GroupResultOptions = {},
+  ) {
     if (typeof id !== 'string' || id === '') throw new ConfigurationError('A group result needs an id.')
     super(results, context)
     this.id = id

@@ -173,7 +173,12 @@ export class ResultCodec {
 
   #load(bytes: Uint8Array): unknown {
     const { serializers } = this.#options
-    return serializers.decode(bytes, this.#serializer.contentType, this.#serializer.contentEncoding, this.#accept)
+    return serializers.decode(
+      bytes,
+      this.#serializer.contentType,
+      this.#serializer.contentEncoding,
+      this.#accept,
+    )
   }
 
   #columns(meta: ResultMeta, dateDone: number | null): ResultColumns {
@@ -225,7 +230,12 @@ export class ResultCodec {
         document['stamped_headers'] = stamps['stamped_headers']
         for (const [name, value] of Object.entries(stamps['stamps'])) {
           if (!Object.hasOwn(document, name)) {
-            Object.defineProperty(document, name, { value, enumerable: true, writable: true, configurable: true })
+            Object.defineProperty(document, name, {
+              value,
+              enumerable: true,
+              writable: true,
+              configurable: true,
+            })
           }
         }
       }

@@ -23,10 +23,7 @@ export interface ResultRevokeOptions {
 /** The part of remote control that results use. */
 export interface ResultControl {
   revoke(taskIds: string | readonly string[], options?: RevokeCall): Promise<unknown>
-  revokeByStampedHeaders(
-    headers: Readonly<Record<string, unknown>>,
-    options?: RevokeCall,
-  ): Promise<unknown>
+  revokeByStampedHeaders(headers: Readonly<Record<string, unknown>>, options?: RevokeCall): Promise<unknown>
 }
 
 export interface RevokeCall {

@@ -49,7 +49,8 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
 
   /** By result or id. Throws `CT_CONFIGURATION` when it is not a member. */
   remove(result: ResultNode | string): void {
-    if (!this.discard(result)) throw new ConfigurationError(`${idOf(result)} is not a member of this result set.`)
+    if (!this.discard(result))
+      throw new ConfigurationError(`${idOf(result)} is not a member of this result set.`)
   }
 
   /** As {@link remove}; false when it is not a member. */
@@ -86,7 +87,9 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   /** Number of members that *succeeded*, as in Celery. A member that is a group counts when all of it did. */
   async completedCount(): Promise<number> {
     const metas = new Map((await this.#metas()).map((meta) => [meta.taskId, meta]))
-    return this.#results.filter((member) => member.leafIds().every((id) => metas.get(id)?.status === 'SUCCESS')).length
+    return this.#results.filter((member) =>
+      member.leafIds().every((id) => metas.get(id)?.status === 'SUCCESS'),
+    ).length
   }
 
   /** Throws the error of the first member, in order, that failed. */
@@ -103,7 +106,8 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   /** Revokes all members with one message. */
   async revoke(options: ResultRevokeOptions = {}): Promise<unknown> {
     const control = this.context.control?.()
-    if (control === undefined) throw new ConfigurationError('These results cannot be revoked: they were made without an app.')
+    if (control === undefined)
+      throw new ConfigurationError('These results cannot be revoked: they were made without an app.')
     return await control.revoke(this.leafIds(), revokeCall(options))
   }
 
@@ -121,7 +125,11 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
       const { timeoutMs } = options
       const left = timeoutMs == null ? undefined : Math.max(0, timeoutMs - (performance.now() - started))
       // Passed on as "look once" when nothing is left: what is ready wins over a timeout that is over.
-      const rest = { ...options, disableSyncSubtasks: false, timeoutMs: left === undefined ? undefined : Math.ceil(left) }
+      const rest = {
+        ...options,
+        disableSyncSubtasks: false,
+        timeoutMs: left === undefined ? undefined : Math.ceil(left),
+      }
       values.push((await member.get(rest)) as T)
     }
     return values
@@ -175,14 +183,17 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   /** Calls back once, when all members are ready. Returns a function that takes the request back. */
   onReady(callback: (results: this) => void, onError?: (error: Error) => void): () => void {
     const done = new AbortController()
-    waitForResults(this.context.store, this.leafIds(), () => 'more', { signal: done.signal, what: this.describe() }).then(
-      () => {
-        if (!done.signal.aborted) callback(this)
-      },
-      (error: unknown) => {
+    const waiting = { signal: done.signal, what: this.describe() }
+    const watch = async (): Promise<void> => {
+      try {
+        await waitForResults(this.context.store, this.leafIds(), () => 'more', waiting)
+      } catch (error) {
         if (!done.signal.aborted) onError?.(error instanceof Error ? error : new Error(String(error)))
-      },
-    )
+        return
+      }
+      if (!done.signal.aborted) callback(this)
+    }
+    void watch()
     return () => done.abort()
   }
 

@@ -141,7 +141,8 @@ export class ResultStore {
     taskIds: readonly string[],
     options: StoreCallOptions = {},
   ): Promise<(ResultMeta | undefined)[]> {
-    for (const taskId of taskIds) if (taskId === '') throw new ConfigurationError('A task id must not be empty.')
+    for (const taskId of taskIds)
+      if (taskId === '') throw new ConfigurationError('A task id must not be empty.')
     const found = taskIds.map((taskId) => this.#cache.get(taskId))
     const missing = taskIds.filter((_, index) => found[index] === undefined)
     if (missing.length === 0) return found
@@ -184,7 +185,8 @@ export class ResultStore {
   async saveGroup(handle: ResultHandle, options: StoreCallOptions = {}): Promise<void> {
     const { codec, backend } = this.#opened
     // SQL stores hold the bare tuple (D57-21), key-value stores a mapping around it.
-    const value = backend.capabilities.format === 'columns' ? encodeResultHandle(handle) : groupDocument(handle)
+    const value =
+      backend.capabilities.format === 'columns' ? encodeResultHandle(handle) : groupDocument(handle)
     const document = codec.encodeValue(value)
     await this.#retrying(
       (connection) =>
@@ -237,10 +239,14 @@ export class ResultStore {
     const { settings = {}, warn, now = Date.now, serializers, compressors, formatDate } = this.#options
     const { capabilities } = backend
     if (settings.resultCompression != null && !capabilities.compression) {
-      warn?.(`resultCompression has no effect with the result backend ${backend.name}: results are stored plain.`)
+      warn?.(
+        `resultCompression has no effect with the result backend ${backend.name}: results are stored plain.`,
+      )
     }
     if (settings.resultFailureExpires != null && !capabilities.failureExpires) {
-      warn?.(`resultFailureExpires has no effect with the result backend ${backend.name}: resultExpires applies.`)
+      warn?.(
+        `resultFailureExpires has no effect with the result backend ${backend.name}: resultExpires applies.`,
+      )
     }
     const codec = new ResultCodec({ capabilities, serializers, compressors, settings, now, formatDate })
     const connection = new ReconnectingConnection<ResultBackendConnection>({
@@ -271,7 +277,8 @@ export class ResultStore {
       try {
         return await operation(ready)
       } catch (error) {
-        if (!isCeleryError(error) || !error.retryable || retries >= this.#maxRetries || this.#closed) throw error
+        if (!isCeleryError(error) || !error.retryable || retries >= this.#maxRetries || this.#closed)
+          throw error
         // A lost connection waits by itself before it comes back; everything else waits here.
         if (connection.current === ready) {
           await delay(Math.min(1000, 50 * 2 ** retries), options.signal, 'Waiting for the result backend')

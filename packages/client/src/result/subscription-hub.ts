@@ -112,7 +112,8 @@ export class SubscriptionHub {
       // Whatever is watched when it is there again will be added then.
       this.#adds.clear()
       this.#removes.clear()
-      if (this.#connection.state === 'closed') this.#fail([...this.#watched.keys()], new ClosedError('The result store was closed.'))
+      if (this.#connection.state === 'closed')
+        this.#fail([...this.#watched.keys()], new ClosedError('The result store was closed.'))
       if (this.#watched.size === 0) this.#letGo()
       return
     }

@@ -29,7 +29,9 @@ export interface GetOptions extends WaitOptions {
 
 export function resultTimedOut(what: string, timeoutMs: number): TimeoutError {
   return new TimeoutError(
-    timeoutMs === 0 ? `${what} is not ready.` : `${what} was not ready within ${timeoutMs} ms. The task goes on.`,
+    timeoutMs === 0
+      ? `${what} is not ready.`
+      : `${what} was not ready within ${timeoutMs} ms. The task goes on.`,
     { details: { timeoutMs } },
   )
 }

@@ -111,16 +111,22 @@ export function queuesFrom(queues: TaskQueues): Queue[] {
     throw new ConfigurationError('taskQueues must be a list of queues or a mapping from name to options.')
   }
   if (Symbol.iterator in queues) {
-    return Array.from(queues as Iterable<Queue | string | (QueueDefinition & { readonly name: string })>, (entry) => {
-      if (typeof entry === 'string') return queueFromDefinition(entry)
-      if (Queue.isQueue(entry)) return entry
-      if (Array.isArray(entry) && typeof entry[0] === 'string') return named(entry[0], entry[1] as QueueDefinition)
-      const { name, ...definition } = entry
-      if (typeof name !== 'string' || name === '') {
-        throw new ConfigurationError('An entry of taskQueues has no name. Give { name: "…", … } or new Queue("…").')
-      }
-      return queueFromDefinition(name, definition)
-    })
+    return Array.from(
+      queues as Iterable<Queue | string | (QueueDefinition & { readonly name: string })>,
+      (entry) => {
+        if (typeof entry === 'string') return queueFromDefinition(entry)
+        if (Queue.isQueue(entry)) return entry
+        if (Array.isArray(entry) && typeof entry[0] === 'string')
+          return named(entry[0], entry[1] as QueueDefinition)
+        const { name, ...definition } = entry
+        if (typeof name !== 'string' || name === '') {
+          throw new ConfigurationError(
+            'An entry of taskQueues has no name. Give { name: "…", … } or new Queue("…").',
+          )
+        }
+        return queueFromDefinition(name, definition)
+      },
+    )
   }
   return Object.keys(queues)
     .toSorted()

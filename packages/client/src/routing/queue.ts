@@ -144,15 +144,12 @@ export class Broadcast extends Queue {
 
   constructor(name: string, options: BroadcastOptions = {}) {
     const { queue, unique, ...rest } = options
-    super(
-      unique === true || queue === undefined ? `${queue ?? 'bcast'}.${randomUUID()}` : queue,
-      {
-        ...rest,
-        alias: options.alias ?? name,
-        autoDelete: options.autoDelete ?? true,
-        exchange: options.exchange ?? new Exchange(name, { type: 'fanout' }),
-      },
-    )
+    super(unique === true || queue === undefined ? `${queue ?? 'bcast'}.${randomUUID()}` : queue, {
+      ...rest,
+      alias: options.alias ?? name,
+      autoDelete: options.autoDelete ?? true,
+      exchange: options.exchange ?? new Exchange(name, { type: 'fanout' }),
+    })
     this.broadcastName = name
     Object.freeze(this)
   }

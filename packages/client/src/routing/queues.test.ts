@@ -14,7 +14,10 @@ describe('queues of an app', () => {
       const queues = new Queues({ taskQueues: taskQueues as never })
       expect(queues.names()).toEqual(['images'])
       expect(queues.get('images').declaration.bindings).toEqual([
-        { exchange: { name: 'media', type: 'direct', durable: true, autoDelete: false }, routingKey: 'image' },
+        {
+          exchange: { name: 'media', type: 'direct', durable: true, autoDelete: false },
+          routingKey: 'image',
+        },
       ])
     }
   })
@@ -28,7 +31,9 @@ describe('queues of an app', () => {
   })
 
   it('ROUTE-20: unknown options are refused with a suggestion', () => {
-    expect(() => new Queues({ taskQueues: { a: { routeingKey: 'x' } as never } })).toThrow(/Did you mean "routingKey"/)
+    expect(() => new Queues({ taskQueues: { a: { routeingKey: 'x' } as never } })).toThrow(
+      /Did you mean "routingKey"/,
+    )
     expect(() => new Queues({ taskQueues: [{ exchange: 'x' } as never] })).toThrow(/no name/)
     expect(() => new Queues({ taskQueues: 'celery' as never })).toThrow(/taskQueues/)
   })
@@ -53,14 +58,22 @@ describe('queues of an app', () => {
   })
 
   it('ROUTE-20 ROUTE-21: exclusive implies auto-delete; server exchanges are not declared', () => {
-    expect(new Queue('q', { exclusive: true }).declaration).toMatchObject({ exclusive: true, autoDelete: true })
+    expect(new Queue('q', { exclusive: true }).declaration).toMatchObject({
+      exclusive: true,
+      autoDelete: true,
+    })
     expect(new Exchange('amq.topic').declaration.noDeclare).toBe(true)
   })
 
   it('ROUTE-22: several bindings', () => {
     const queue = new Queues({
       taskQueues: {
-        q: { bindings: [{ exchange: 'a', routing_key: '1' } as never, { exchange: new Exchange('b', { type: 'fanout' }) }] },
+        q: {
+          bindings: [
+            { exchange: 'a', routing_key: '1' } as never,
+            { exchange: new Exchange('b', { type: 'fanout' }) },
+          ],
+        },
       },
     }).get('q')
     expect(queue.declaration.bindings).toMatchObject([
@@ -131,6 +144,8 @@ describe('queues of an app', () => {
 
   it('the default queue is created when taskQueues does not list it', () => {
     const queues = new Queues({ taskQueues: { other: {} } })
-    expect(queues.get('celery').declaration.bindings).toMatchObject([{ exchange: { name: 'celery' }, routingKey: 'celery' }])
+    expect(queues.get('celery').declaration.bindings).toMatchObject([
+      { exchange: { name: 'celery' }, routingKey: 'celery' },
+    ])
   })
 })

@@ -107,7 +107,8 @@ export class Queues implements Iterable<Queue> {
   get(name: string): Queue {
     const queue = this.find(name)
     if (queue !== undefined) return queue
-    if (!this.createMissing) throw new QueueNotFoundError(name, [...this.#queues.keys(), ...this.#aliases.keys()])
+    if (!this.createMissing)
+      throw new QueueNotFoundError(name, [...this.#queues.keys(), ...this.#aliases.keys()])
     return this.add(this.#missingQueue(name))
   }
 
@@ -148,7 +149,9 @@ export class Queues implements Iterable<Queue> {
 
   /** Does not consume from these; by name or alias. */
   deselect(names: string | readonly string[]): void {
-    const excluded = (typeof names === 'string' ? [names] : names).map((name) => this.find(name)?.name ?? name)
+    const excluded = (typeof names === 'string' ? [names] : names).map(
+      (name) => this.find(name)?.name ?? name,
+    )
     if (excluded.length === 0) return
     this.#selected = new Map([...this.consumeFrom].filter(([name]) => !excluded.includes(name)))
     this.#version++
@@ -167,7 +170,9 @@ export class Queues implements Iterable<Queue> {
     const needsExchange = queue.exchange === undefined || queue.exchange.name === ''
     const needsKey = queue.routingKey === undefined || queue.routingKey === ''
     const needsPriority =
-      maxPriority != null && queue.maxPriority === undefined && queue.queueArguments?.['x-max-priority'] === undefined
+      maxPriority != null &&
+      queue.maxPriority === undefined &&
+      queue.queueArguments?.['x-max-priority'] === undefined
     if (!needsExchange && !needsKey && !needsPriority) return queue
     return queue.with({
       ...(needsExchange ? { exchange: this.defaultExchange } : {}),
@@ -182,7 +187,8 @@ export class Queues implements Iterable<Queue> {
     return new Queue(this.defaultQueueName, {
       exchange: this.defaultExchange,
       routingKey: this.defaultRoutingKey,
-      queueArguments: this.#settings.taskDefaultQueueType === 'quorum' ? { 'x-queue-type': 'quorum' } : undefined,
+      queueArguments:
+        this.#settings.taskDefaultQueueType === 'quorum' ? { 'x-queue-type': 'quorum' } : undefined,
     })
   }
 

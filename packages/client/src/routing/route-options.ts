@@ -126,11 +126,15 @@ export function routeOptionsFrom(route: RouteOptions, where: string): RouteOptio
         { details: { option: key } },
       )
     } else {
-      throw new ConfigurationError(`${where} has an unknown option "${key}".${didYouMean(option, routeKeys)}`, {
-        details: { option: key },
-      })
+      throw new ConfigurationError(
+        `${where} has an unknown option "${key}".${didYouMean(option, routeKeys)}`,
+        {
+          details: { option: key },
+        },
+      )
     }
   }
-  if (properties !== undefined) options['properties'] = { ...(options['properties'] as object), ...properties }
+  if (properties !== undefined)
+    options['properties'] = { ...(options['properties'] as object), ...properties }
   return options
 }

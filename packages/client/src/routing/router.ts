@@ -112,14 +112,16 @@ export class Router {
     for (const router of this.#routes.routers) {
       const route = router(name, call.args, call.kwargs, given, call.task)
       if (route == null) continue
-      const fromRoute: RouteOptions = typeof route === 'string' || Queue.isQueue(route) ? { queue: route } : route
+      const fromRoute: RouteOptions =
+        typeof route === 'string' || Queue.isQueue(route) ? { queue: route } : route
       routed = Object.keys(fromRoute).length > 0
       merged = mergeOptions(fromRoute, given)
       break
     }
     // A route without a queue leaves the queue open, and so does a complete address; else the default queue fills the gaps.
     const addressed = merged.exchange != null && merged.exchange !== '' && merged.routingKey != null
-    if (!routed && !addressed && merged.queue == null) merged = { ...merged, queue: this.queues.defaultQueueName }
+    if (!routed && !addressed && merged.queue == null)
+      merged = { ...merged, queue: this.queues.defaultQueueName }
     return this.#destination(name, merged)
   }
 
@@ -194,7 +196,8 @@ function isEmpty(options: RouteOptions): boolean {
 export function mergeOptions(base: RouteOptions, over: RouteOptions): RouteOptions {
   const merged: Record<string, unknown> = { ...base }
   for (const [key, value] of Object.entries(over)) {
-    if (value != null || (key === 'priority' && value === null && merged['priority'] === undefined)) merged[key] = value
+    if (value != null || (key === 'priority' && value === null && merged['priority'] === undefined))
+      merged[key] = value
   }
   return merged
 }

@@ -22,7 +22,10 @@ export interface CompiledRoutes {
 export function compileRoutes(routes: TaskRoutes | null | undefined): CompiledRoutes {
   if (routes == null) return { routers: [], byNameOnly: true }
   // A list of pairs is one map that keeps its order; Celery wants it wrapped in another list, which works as well.
-  const list = Array.isArray(routes) && !routes.every(isPair) ? (routes as readonly TaskRouter[]) : [routes as TaskRouter]
+  const list =
+    Array.isArray(routes) && !routes.every(isPair)
+      ? (routes as readonly TaskRouter[])
+      : [routes as TaskRouter]
   let byNameOnly = true
   const routers = list.map((router, index): RouteFunction => {
     const where = list.length === 1 ? 'taskRoutes' : `taskRoutes[${index}]`
@@ -32,7 +35,8 @@ export function compileRoutes(routes: TaskRoutes | null | undefined): CompiledRo
     }
     if (isRouteObject(router)) {
       byNameOnly = false
-      return (name, args, kwargs) => checked(router.routeForTask(name, args, kwargs), `The answer of routeForTask in ${where}`)
+      return (name, args, kwargs) =>
+        checked(router.routeForTask(name, args, kwargs), `The answer of routeForTask in ${where}`)
     }
     return compileMap(router, where)
   })
@@ -46,7 +50,10 @@ function compileMap(map: RouteMap, where: string): RouteFunction {
     const checkedRoute = checked(route, `The route of ${String(key)} in ${where}`)
     if (typeof key !== 'string') {
       // Python's re.match is anchored at the start only; sticky from 0 is the same.
-      patterns.push({ pattern: new RegExp(key.source, key.flags.replaceAll(/[gy]/g, '') + 'y'), route: checkedRoute })
+      patterns.push({
+        pattern: new RegExp(key.source, key.flags.replaceAll(/[gy]/g, '') + 'y'),
+        route: checkedRoute,
+      })
     } else if (key.includes('*')) {
       patterns.push({ pattern: globToRegExp(key), route: checkedRoute })
     } else {
@@ -71,27 +78,39 @@ function entriesOf(map: RouteMap, where: string): Iterable<readonly [string | Re
     )
   }
   if (typeof map !== 'object' || map === null) {
-    throw new ConfigurationError(`${where} is ${typeof map}. Give a map, a function, an object with routeForTask(), or a list of them.`)
+    throw new ConfigurationError(
+      `${where} is ${typeof map}. Give a map, a function, an object with routeForTask(), or a list of them.`,
+    )
   }
   if (map instanceof Map || Array.isArray(map)) {
     const entries = [...(map as Iterable<readonly [string | RegExp, unknown]>)]
-    if (!entries.every(isPair)) throw new ConfigurationError(`${where} has entries that are no [name, route] pairs.`)
+    if (!entries.every(isPair))
+      throw new ConfigurationError(`${where} has entries that are no [name, route] pairs.`)
     return entries
   }
   return Object.entries(map)
 }
 
 function isPair(value: unknown): value is readonly [string | RegExp, unknown] {
-  return Array.isArray(value) && value.length === 2 && (typeof value[0] === 'string' || value[0] instanceof RegExp)
+  return (
+    Array.isArray(value) && value.length === 2 && (typeof value[0] === 'string' || value[0] instanceof RegExp)
+  )
 }
 
 function isRouteObject(value: TaskRouter): value is RouteObject {
-  return typeof value === 'object' && value !== null && typeof (value as Partial<RouteObject>).routeForTask === 'function'
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Partial<RouteObject>).routeForTask === 'function'
+  )
 }
 
 function checked(route: unknown, where: string): Route {
   if (route == null) return null
   if (typeof route === 'string' || Queue.isQueue(route)) return route
-  if (typeof route === 'object' && !Array.isArray(route)) return routeOptionsFrom(route as RouteOptions, where)
-  throw new ConfigurationError(`${where} is ${Array.isArray(route) ? 'a list' : typeof route}. Give a queue name, options or null.`)
+  if (typeof route === 'object' && !Array.isArray(route))
+    return routeOptionsFrom(route as RouteOptions, where)
+  throw new ConfigurationError(
+    `${where} is ${Array.isArray(route) ? 'a list' : typeof route}. Give a queue name, options or null.`,
+  )
 }
