@@ -77,6 +77,8 @@ export class WorkerParts {
   #pidbox: Pidbox | undefined
   #idleWaiters: (() => void)[] = []
   #taking = true
+  /** Ends what need not be waited for when the worker stops. */
+  readonly #leaving = new AbortController()
   #closed: Promise<void> | undefined
   #pausesEnded = false
 
@@ -172,6 +174,7 @@ export class WorkerParts {
   /** Takes no more messages, starts no more tasks. */
   stopTaking(): void {
     this.#taking = false
+    this.#leaving.abort()
     this.#dispatcher.stop()
     void this.#consumer.stop()
   }
@@ -272,6 +275,11 @@ export class WorkerParts {
   }
 
   // ---- making the parts ----------------------------------------------------------------------------------------------
+
+  /** Slots: those of the pool once it runs, before that those it will start with. */
+  get concurrency(): number {
+    return this.pool.size > 0 ? this.pool.size : this.#concurrency()
+  }
 
   #concurrency(): number {
     if (!this.pool.capabilities.resizable && this.pool.name === 'solo') return 1
@@ -412,6 +420,7 @@ export class WorkerParts {
         arguments: { from_node: this.hostname, revoked: this.#revocations.ids.ids() },
         reply: true,
         timeoutMs: 1000,
+        signal: this.#leaving.signal,
       })
       for (const reply of replies) {
         for (const [node, value] of Object.entries(reply)) {
@@ -422,6 +431,7 @@ export class WorkerParts {
         }
       }
     } catch (error) {
+      if (this.#leaving.signal.aborted) return
       this.#services.log.warn('The other workers could not be asked for their revoked ids.', { error })
     }
   }

@@ -70,7 +70,7 @@ export class Worker {
   }
 
   get concurrency(): number {
-    return this.#parts.pool.size
+    return this.#parts.concurrency
   }
 
   get pool(): Pool {

@@ -180,6 +180,8 @@ export class AppServices implements AppContext {
 
   async #close(): Promise<void> {
     await this.#events?.close()
+    // While there is a connection to delete its queue with.
+    await this.#control?.close()
     await this.#producer?.close()
     await this.#results?.close()
     // What came in as an object may serve others too: whoever made it closes it.
