@@ -57,12 +57,14 @@ export class Board {
   }
 
   #draw({ title, fraction, text, done }: Line): string {
+    const head = `${done ? styleText('green', '✓') : ' '} ${title.padEnd(this.#width)}`
+    if (done && this.#lines.every((line) => line.done)) return head + text
     const cells = 20
     const full = Math.round(fraction * cells)
-    const bar = styleText(done ? 'green' : 'cyan', '━'.repeat(full)) + styleText('dim', '━'.repeat(cells - full))
-    const sign = done ? styleText('green', '✓') : ' '
+    const bar =
+      styleText(done ? 'green' : 'cyan', '━'.repeat(full)) + styleText('dim', '━'.repeat(cells - full))
     // A line that wraps could not be drawn over.
-    const room = (process.stdout.columns ?? 80) - this.#width - cells - 6
-    return `${sign} ${title.padEnd(this.#width)}${bar}  ${text.length > room ? `${text.slice(0, room - 1)}…` : text}`
+    const room = (process.stdout.columns || 80) - this.#width - cells - 6
+    return `${head}${bar}  ${text.length > room ? `${text.slice(0, room - 1)}…` : text}`
   }
 }

@@ -16,9 +16,9 @@ export const app = createApp({
 
 export type Counts = Readonly<Record<string, number>>
 
-/** How often each word occurs in one file. */
+/** How often each word of four letters or more occurs in one file. */
 export const countWords = app.task('demo.count_words', async (file: string): Promise<Counts> => {
-  const words = (await readFile(file, 'utf8')).toLowerCase().match(/\p{L}+/gu) ?? []
+  const words = (await readFile(file, 'utf8')).toLowerCase().match(/\p{L}{4,}/gu) ?? []
   const counts = new Map<string, number>()
   for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
   return Object.fromEntries(counts)
@@ -34,16 +34,20 @@ export const sumUp = app.task('demo.sum_up', (files: readonly Counts[]) => {
   return {
     files: files.length,
     words: words.reduce((sum, [, count]) => sum + count, 0),
-    longest: words.map(([word]) => word).reduce((a, b) => (b.length > a.length ? b : a), ''),
     most: words.slice(0, 5),
   }
 })
 
 /** Fails at first, as a service that is being restarted would, and succeeds when it is tried again. */
-export const askService = app.task('demo.ask_service', { bind: true, maxRetries: 3 }, (task, question: string) => {
-  if (task.request.retries === 0) throw task.retry({ countdown: 0.2, exc: new Error('503 Service Unavailable') })
-  return { answer: `${question} 42`, attempts: task.request.retries + 1 }
-})
+export const askService = app.task(
+  'demo.ask_service',
+  { bind: true, maxRetries: 3 },
+  (task, question: string) => {
+    if (task.request.retries === 0)
+      throw task.retry({ countdown: 0.2, exc: new Error('503 Service Unavailable') })
+    return { answer: `${question} 42`, attempts: task.request.retries + 1 }
+  },
+)
 
 /** Tells how far it is; whoever holds the result sees it at once. */
 export const render = app.task('demo.render', { bind: true }, async (task, frames: number) => {

@@ -16,11 +16,17 @@ export async function workerHere(): Promise<DemoWorker> {
 
 /** `ct worker -A tasks.ts`, as one would type it. */
 export async function workerProcess(): Promise<DemoWorker> {
-  const ct = fileURLToPath(import.meta.resolve('@ct/core/package.json').replace(/package\.json$/, 'bin/ct.js'))
+  const ct = fileURLToPath(
+    import.meta.resolve('@ct/core/package.json').replace(/package\.json$/, 'bin/ct.js'),
+  )
   const tasks = fileURLToPath(new URL('tasks.ts', import.meta.url))
-  const worker = spawn(process.execPath, [...process.execArgv, ct, 'worker', '-A', tasks, '-n', 'demo@%h', '-l', 'info', '-q'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const worker = spawn(
+    process.execPath,
+    [...process.execArgv, ct, 'worker', '-A', tasks, '-n', 'demo@%h', '-l', 'info', '-q'],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  )
   const stop = (): boolean => worker.kill('SIGTERM')
   process.on('exit', stop)
   let log = ''
