@@ -293,6 +293,28 @@ describe('publishing', () => {
     expect(script.log.slice(-2)).toEqual(['publish q', 'close'])
   })
 
+  it('a broker that asked us to wait is not given up for its silence', async () => {
+    start({ publishTimeoutMs: 100 })
+    await producer.publish(message())
+    script.options[0]!.onNotice({ kind: 'connection-blocked', reason: 'memory' })
+    script.publishes = ['silence']
+    const failed = failureOf(producer.publish(message()))
+    await vi.advanceTimersByTimeAsync(100)
+    expect(await failed).toMatchObject({ maybeDelivered: true })
+    await producer.publish(message())
+    expect(script.log.filter((line) => line === 'connect')).toHaveLength(1)
+  })
+
+  it('close without a limit for publishes waits ten seconds, and those under way then end', async () => {
+    start({ publishTimeoutMs: null })
+    script.connects = Array.from({ length: 100 }, away)
+    const failed = failureOf(producer.publish(message()))
+    const closing = producer.close()
+    await vi.advanceTimersByTimeAsync(10_000)
+    await closing
+    expect(await failed).toMatchObject({ code: 'CT_CLOSED' })
+  })
+
   it('publishTimeoutMs null: as long as it takes', async () => {
     start({ publishTimeoutMs: null })
     script.connects = Array.from({ length: 30 }, away)

@@ -73,6 +73,8 @@ export class Producer {
   #inFlight = 0
   #drained: (() => void) | undefined
   #closing: Promise<void> | undefined
+  /** The broker asked us to wait: silence is then no sign of a dead connection. */
+  #blocked = false
 
   constructor(options: ProducerOptions) {
     this.#options = options
@@ -86,6 +88,15 @@ export class Producer {
       connectTimeoutMs: (settings.brokerConnectionTimeout ?? 4) * 1000,
       unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
       backoff: options.backoff,
+    })
+    this.#connection.listen({
+      onReady: () => {
+        this.#blocked = false
+      },
+      onNotice: ({ kind }) => {
+        if (kind === 'connection-blocked') this.#blocked = true
+        else if (kind === 'connection-unblocked') this.#blocked = false
+      },
     })
   }
 
@@ -176,13 +187,20 @@ export class Producer {
     return await this.#counted(this.#publishMany(messages, options))
   }
 
-  /** Takes no more messages, waits for those under way (each ends within its time), then closes the connection. Never rejects. */
+  /**
+   * Takes no more messages, waits for those under way (each ends within its time; 10 s where that has no limit), then closes the
+   * connection. Never rejects.
+   */
   close(): Promise<void> {
     this.#closing ??= (async () => {
       if (this.#inFlight > 0) {
+        let timer: NodeJS.Timeout | undefined
         await new Promise<void>((resolve) => {
           this.#drained = resolve
+          // Without a limit of their own, publishes to a broker that is away would keep us here for ever.
+          if (this.#timeoutMs === null) timer = setTimeout(resolve, 10_000)
         })
+        clearTimeout(timer)
       }
       await this.#connection.close()
     })()
@@ -224,6 +242,7 @@ export class Producer {
   ): Promise<void> {
     using deadline = new Deadline(timeoutMs, options.signal)
     const retry = options.retry ?? this.#retry
+    const allowedMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
     let lastError: unknown
     for (;;) {
       let handedOver: BrokerConnection | undefined
@@ -242,7 +261,7 @@ export class Producer {
         if (handedOver !== undefined && mayBeDelivered(error)) maybe = true
         if (deadline.expired) {
           if (handedOver !== undefined) this.#unanswered(handedOver, timeoutMs!)
-          throw publishTimedOut(message, timeoutMs!, maybe, lastError ?? causeOf(error))
+          throw publishTimedOut(message, allowedMs!, maybe, lastError ?? causeOf(error))
         }
         if (options.signal?.aborted === true) throw publishAborted(message, options.signal, maybe)
         failures++
@@ -338,7 +357,7 @@ export class Producer {
 
   /** No answer for as long as a publish may take at all: the connection is dead, whatever the socket says. */
   #unanswered(connection: BrokerConnection, waitedMs: number): void {
-    if (this.#timeoutMs === null || waitedMs < this.#timeoutMs) return
+    if (this.#blocked || this.#timeoutMs === null || waitedMs < this.#timeoutMs) return
     this.#connection.markLost(
       connection,
       new BrokerUnavailableError(`The broker did not answer a publish for ${waitedMs} ms.`),
