@@ -13,7 +13,9 @@ import type {
 } from './signature-types.ts'
 
 /** What `group(members)` gives. */
-export type GroupOf<S extends readonly AnySignature[]> = Group<ArgsOf<S[number]>, ResultsOf<S>>
+export type GroupOf<S extends readonly AnySignature[]> = Group<GroupArgs<S>, ResultsOf<S>>
+
+type GroupArgs<S extends readonly AnySignature[]> = [S[number]] extends [never] ? [] : ArgsOf<S[number]>
 
 /**
  * Steps one after the other, each with the result of the one before as its first argument. A group that is followed by
@@ -42,7 +44,7 @@ export function group(...given: readonly unknown[]): unknown {
 
 /** What a header gives to the body. */
 type HeaderResults<H> = H extends readonly AnySignature[] ? ResultsOf<H> : ResultOf<H>
-type HeaderArgs<H> = H extends readonly AnySignature[] ? ArgsOf<H[number]> : ArgsOf<H>
+type HeaderArgs<H> = H extends readonly AnySignature[] ? GroupArgs<H> : ArgsOf<H>
 
 type CheckedBody<H, B> =
   unknown extends HeaderResults<H>

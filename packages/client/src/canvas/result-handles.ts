@@ -1,6 +1,8 @@
+import { ConfigurationError } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import { AsyncResult, EagerResult, GroupResult } from '../result/index.ts'
 import type { ResultNode } from '../result/index.ts'
+import { EagerGroupResult } from './eager-group-result.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
 
@@ -16,12 +18,21 @@ export function resultHandle(context: AppContext, frozen: FrozenResult): ResultN
   return new GroupResult(frozen.id, members, context.resultContext, { parent })
 }
 
-/** The same for what ran in this process. */
+/** An empty group may belong to no app: its result is there, and nothing about it is stored anywhere. */
+export function emptyGroupHandle(frozen: FrozenResult): ResultNode {
+  return new EagerGroupResult(frozen.id, [], {
+    get store(): never {
+      throw new ConfigurationError('The result of an empty group that belongs to no app is stored nowhere.')
+    },
+  })
+}
+
+/** {@link resultHandle} for what ran in this process. */
 export function eagerHandle(context: AppContext, outcome: EagerOutcome): ResultNode {
   const parent = outcome.parent === null ? null : eagerHandle(context, outcome.parent)
   if (outcome.members !== null) {
     const members = outcome.members.map((member) => eagerHandle(context, member))
-    return new GroupResult(outcome.id, members, context.resultContext, { parent })
+    return new EagerGroupResult(outcome.id, members, context.resultContext, { parent })
   }
   return new EagerResult(outcome.id, outcome, context.resultContext, { parent })
 }

@@ -7,7 +7,7 @@ import { toSignatureOptions, travellingOptions } from './call-option-names.ts'
 import type { CallOptions } from './call-options.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
-import { eagerHandle, resultHandle } from './result-handles.ts'
+import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
 import type { ApplyArgs } from './signature-types.ts'
 
 declare const types: unique symbol
@@ -252,8 +252,8 @@ export abstract class Signature<
       return eagerHandle(this.context, await this.runEagerly({ ...call, roundTrip: true })) as H
     }
     const result = await this.send(call)
-    // An empty chain belongs to no app and sends nothing.
-    return (result === null ? null : resultHandle(this.context, result)) as H
+    if (result === null) return null as H
+    return (this.app === undefined ? emptyGroupHandle(result) : resultHandle(this.context, result)) as H
   }
 
   /** For workers and canvas. Whether `taskAlwaysEager` applies: tasks that are not registered here are sent all the same. */
