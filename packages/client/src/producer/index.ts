@@ -1,2 +1,2 @@
 export { Producer } from './producer.ts'
-export type { ProducerOptions, ProducerSettings, PublishOptions, SentEvent } from './producer.ts'
+export type { ProducerOptions, ProducerSettings, PublishOptions, SentEvent } from './producer-options.ts'

@@ -1,52 +1,25 @@
-import type { Broker, BrokerConnection, CeleryError, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
+import type { BrokerConnection, CeleryError, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
 import { AbortedError, BrokerUnavailableError, ClosedError, isCeleryError } from '@ct/contracts'
-import type { BackoffOptions, ConnectionListener } from '../connection/index.ts'
+import type { ConnectionListener } from '../connection/index.ts'
 import { abortable, delay, ReconnectingConnection } from '../connection/index.ts'
 import type { RetryPolicy } from '../routing/index.ts'
 import { Deadline } from './deadline.ts'
 import { Declarations } from './declarations.ts'
+import type { ProducerOptions, PublishOptions } from './producer-options.ts'
 import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
-
-/** The settings publishing obeys; defaults are those of ct. */
-export interface ProducerSettings {
-  /** Default true. */
-  readonly taskPublishRetry?: boolean | undefined
-  readonly taskPublishRetryPolicy?: Partial<RetryPolicy> | undefined
-  /** Milliseconds for a publish, connecting, declaring and retries included; null: no limit. Default 10,000. */
-  readonly publishTimeoutMs?: number | null | undefined
-  /** Seconds for one attempt to connect. Default 4. */
-  readonly brokerConnectionTimeout?: number | null | undefined
-}
-
-export interface ProducerOptions {
-  /** Asked for at the first publish. */
-  readonly broker: () => Broker
-  readonly settings?: ProducerSettings | undefined
-  /** Told of every message that was confirmed and came with `sentEvent`; must not throw. */
-  readonly onSent?: ((event: SentEvent) => void) | undefined
-  readonly backoff?: BackoffOptions | undefined
-}
-
-/** Fields of a `task-sent` event. */
-export type SentEvent = Readonly<Record<string, unknown>>
-
-export interface PublishOptions {
-  /** Declared first, once per connection. */
-  readonly declare?: readonly QueueDeclaration[] | undefined
-  readonly signal?: AbortSignal | undefined
-  /** Default `publishTimeoutMs`; null: no limit. */
-  readonly timeoutMs?: number | null | undefined
-  /** False: one attempt to connect and one to publish. Default `taskPublishRetry`. */
-  readonly retry?: boolean | null | undefined
-  /** Over `taskPublishRetryPolicy`. */
-  readonly retryPolicy?: Partial<RetryPolicy> | null | undefined
-  /** Reported when the message is confirmed. */
-  readonly sentEvent?: SentEvent | undefined
-}
 
 const defaultPolicy: RetryPolicy = { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 }
 const noOptions: PublishOptions = Object.freeze({})
 const noQueues: readonly QueueDeclaration[] = Object.freeze([])
+
+/** With a blank in front; nothing where no adapter owns the URL: that is for connecting to say, not for closing. */
+function addressOf(broker: () => Broker): string {
+  try {
+    return ` ${broker().describe().url}`
+  } catch {
+    return ''
+  }
+}
 
 /**
  * Publishes for an app over one connection that is made at the first publish and made again when it was lost.
@@ -84,7 +57,7 @@ export class Producer {
     this.#retry = settings.taskPublishRetry ?? true
     this.#connection = new ReconnectingConnection({
       connect: (connect) => options.broker().connect(connect),
-      describe: () => `the broker ${options.broker().describe().url}`,
+      describe: () => `the broker${addressOf(options.broker)}`,
       connectTimeoutMs: (settings.brokerConnectionTimeout ?? 4) * 1000,
       unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
       backoff: options.backoff,
