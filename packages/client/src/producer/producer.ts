@@ -1,4 +1,4 @@
-import type { BrokerConnection, CeleryError, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
+import type { Broker, BrokerConnection, CeleryError, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
 import { AbortedError, BrokerUnavailableError, ClosedError, isCeleryError } from '@ct/contracts'
 import type { ConnectionListener } from '../connection/index.ts'
 import { abortable, delay, ReconnectingConnection } from '../connection/index.ts'
