@@ -469,6 +469,7 @@ export class WorkerParts {
       resizePool: async (by) => {
         await (by > 0 ? this.pool.grow(by) : this.pool.shrink(-by))
         this.#credit.resize(this.pool.size)
+        this.#dispatcher.slotsChanged()
       },
       shutdown: () => this.#hooks.onShutdown(),
     }

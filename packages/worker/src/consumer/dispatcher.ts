@@ -74,6 +74,11 @@ export class Dispatcher {
     this.#drain()
   }
 
+  /** Slots may have become free by other means than the end of a task. */
+  slotsChanged(): void {
+    this.#drain()
+  }
+
   /** Nothing is started any more. */
   stop(): void {
     this.#stopped = true

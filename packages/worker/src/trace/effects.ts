@@ -20,16 +20,26 @@ export class Effects {
     this.#onEnd = onEnd
   }
 
-  /** False when it was settled before (early ack) or is no longer ours: then nothing is sent. */
-  settle(request: Request, settlement: Settlement): boolean {
+  /**
+   * False when it was settled before (early ack) or is no longer ours: then nothing is sent. `then` is what follows the settlement, as
+   * events do: whoever hears of an outcome finds its result stored.
+   */
+  settle(request: Request, settlement: Settlement, then?: () => void): boolean {
     const settled = request.settle(settlement)
     if (settled === undefined) {
       this.#onEnd(request)
+      then?.()
       return false
     }
     settled.then(
-      () => this.#onEnd(request),
-      (error: unknown) => this.#onEnd(request, error),
+      () => {
+        this.#onEnd(request)
+        then?.()
+      },
+      (error: unknown) => {
+        this.#onEnd(request, error)
+        then?.()
+      },
     )
     return true
   }

@@ -73,10 +73,10 @@ export class Interruptions {
     if (request.storeErrors) await this.#storeState(request, 'FAILURE', error, traceback)
     if (!request.isPlain) await propagateFailure(services, request, error, traceback, request.storeErrors)
     await this.#effects.hooks(request, 'FAILURE', error)
-    if (!this.#effects.settle(request, requeue ? { action: 'requeue' } : ack)) {
-      // Acknowledged when it started.
-    } else if (requeue) this.#effects.event(request, 'task-rejected', { requeue: true })
-    this.#effects.failedEvent(request, error, traceback)
+    this.#effects.settle(request, requeue ? { action: 'requeue' } : ack, () => {
+      if (requeue) this.#effects.event(request, 'task-rejected', { requeue: true })
+      this.#effects.failedEvent(request, error, traceback)
+    })
   }
 
   /** The process or thread that ran it is gone. */
@@ -85,8 +85,9 @@ export class Interruptions {
     const { options } = request.strategy
     if (await this.#succeededAlready(request)) {
       services.log.warn(`Task ${request.label} lost its process after its success was stored.`)
-      this.#effects.settle(request, ack)
-      this.#effects.event(request, 'task-succeeded', { result: null, runtime: null })
+      this.#effects.settle(request, ack, () =>
+        this.#effects.event(request, 'task-succeeded', { result: null, runtime: null }),
+      )
       return
     }
     const error = new WorkerLostError(lostText(outcome))
@@ -94,21 +95,20 @@ export class Interruptions {
     const late = !request.acknowledged
     if (late && options.rejectOnWorkerLost && !this.#retriesSpent(request)) {
       services.log.error(`Task ${request.label} goes back to its queue: ${error.message}`)
-      this.#effects.settle(request, { action: 'requeue' })
-      this.#effects.event(request, 'task-rejected', { requeue: true })
+      this.#effects.settle(request, { action: 'requeue' }, () =>
+        this.#effects.event(request, 'task-rejected', { requeue: true }),
+      )
       return
     }
     services.log.error(`Task handler raised error: ${pyRepr(error)}`)
     const traceback = pythonTraceback(error)
     const reject = late && !options.acksOnFailure
-    // The rejected message leaves first, then the failure is stored: the order Python has.
-    if (reject && this.#effects.settle(request, { action: 'reject' })) {
-      this.#effects.event(request, 'task-rejected', { requeue: false })
-    }
     if (request.storeErrors) await this.#storeState(request, 'FAILURE', error, traceback)
     if (!request.isPlain) await propagateFailure(services, request, error, traceback, request.storeErrors)
-    if (!reject) this.#effects.settle(request, ack)
-    this.#effects.failedEvent(request, error, traceback)
+    this.#effects.settle(request, reject ? { action: 'reject' } : ack, () => {
+      if (reject) this.#effects.event(request, 'task-rejected', { requeue: false })
+      this.#effects.failedEvent(request, error, traceback)
+    })
   }
 
   /** Only where results are kept and can be read; tried once: a store that is down must not hold up the worker. */
@@ -146,8 +146,9 @@ export class Interruptions {
     await this.#effects.hook(request, 'onRetry', () =>
       options.onRetry?.(error, request.id, request.body.args, request.body.kwargs, this.#effects.view(request)),
     )
-    this.#effects.settle(request, ack)
-    this.#effects.event(request, 'task-retried', { exception: pyRepr(error), traceback })
+    this.#effects.settle(request, ack, () =>
+      this.#effects.event(request, 'task-retried', { exception: pyRepr(error), traceback }),
+    )
     return true
   }
 

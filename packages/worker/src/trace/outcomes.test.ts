@@ -3,7 +3,7 @@
  *
  * Where ct differs on purpose:
  *  - hard time limit: one FAILURE and one `task-failed`, as Celery's green pools have it; prefork's second pair says nothing new
- *  - a lost slot: FAILURE is stored before the ack, so that a crash in between loses nothing
+ *  - a lost slot: FAILURE is stored before the ack or reject, so that a crash in between loses nothing
  */
 import { createApp, type App, type TaskDefinition } from '@ct/client'
 import {
@@ -54,7 +54,7 @@ interface Setup {
 async function effects(setup: Setup): Promise<string[]> {
   const seen: string[] = []
   const app = createApp({ defaults: setup.defaults, logger: silent() })
-  const task = app.task('t', { bind: true, ...setup.options }, ((...args: never[]) => {
+  const task = app.task('t', { ...setup.options, bind: true } as { readonly bind: true }, ((...args: never[]) => {
     seen.push('run')
     return setup.task(app)(...args)
   }) as never)
@@ -309,7 +309,7 @@ const rows: readonly Row[] = [
     pool: dyingPool,
     early: ['ack', 'store FAILURE', 'task-failed'],
     late: ['store FAILURE', 'ack', 'task-failed'],
-    noAck: ['reject', 'task-rejected(false)', 'store FAILURE', 'task-failed'],
+    noAck: ['store FAILURE', 'reject', 'task-rejected(false)', 'task-failed'],
   },
   {
     outcome: 'TASK-12: process lost, rejectOnWorkerLost true',
@@ -343,7 +343,7 @@ const rows: readonly Row[] = [
     pool: dyingPool,
     early: ['ack', 'store FAILURE', 'task-failed'],
     late: ['store FAILURE', 'ack', 'task-failed'],
-    noAck: ['reject', 'task-rejected(false)', 'store FAILURE', 'task-failed'],
+    noAck: ['store FAILURE', 'reject', 'task-rejected(false)', 'task-failed'],
   },
   {
     outcome: 'WORK-69: revoked before the start',

@@ -78,18 +78,15 @@ export class Tracer {
         return
       }
     }
-    if (write === undefined) this.#effects.settle(request, ack)
-    else if (request.acknowledged || !results.canSettle) {
+    if (write !== undefined && (request.acknowledged || !results.canSettle)) {
+      const stored = this.#effects.store(request, [write])
       this.#effects.guard(
         request,
-        this.#effects.store(request, [write]).then(() => {
-          this.#effects.settle(request, ack)
-          this.#succeeded(request, value)
-        }),
+        stored.then(() => this.#succeeded(request, value, ack)),
       )
       return
-    } else this.#effects.settle(request, { action: 'ack', results: [write] })
-    this.#succeeded(request, value)
+    }
+    this.#succeeded(request, value, write === undefined ? ack : { action: 'ack', results: [write] })
   }
 
   async #success(request: Request, value: unknown): Promise<void> {
@@ -119,22 +116,27 @@ export class Tracer {
     if (write !== undefined && !fused) await this.#effects.store(request, [write])
     if (inChord) await reportPart(this.#services, memberOf(request, this.#services.inheritPriority ? request.message.priority ?? undefined : undefined), 'SUCCESS', value)
     await this.#effects.hooks(request, 'SUCCESS', value)
-    this.#effects.settle(request, fused && write !== undefined ? { action: 'ack', results: [write] } : ack)
-    this.#succeeded(request, value)
+    this.#succeeded(request, value, fused && write !== undefined ? { action: 'ack', results: [write] } : ack)
   }
 
-  #succeeded(request: Request, value: unknown): void {
+  /** Settles, and says so. */
+  #succeeded(request: Request, value: unknown, settlement: Settlement): void {
     const { log, events } = this.#services
     this.#options.onSuccess?.(request.id)
-    const runtime = (performance.now() - request.startedAt) / 1000
     const { options } = request.strategy
-    if (log.infoEnabled) {
-      log.info(`Task ${request.label} succeeded in ${runtime}s: ${pyRepr(value, { maxLength: options.resultreprMaxsize })}`)
+    const wanted = events.enabled && options.sendEvents
+    if (!wanted && !log.infoEnabled) {
+      this.#effects.settle(request, settlement)
+      return
     }
-    if (events.enabled && options.sendEvents) {
-      const result = pyRepr(value, { maxLength: options.resultreprMaxsize })
-      events.send('task-succeeded', { uuid: request.id, result, runtime })
-    }
+    const runtime = (performance.now() - request.startedAt) / 1000
+    const result = pyRepr(value, { maxLength: options.resultreprMaxsize })
+    if (log.infoEnabled) log.info(`Task ${request.label} succeeded in ${runtime}s: ${result}`)
+    this.#effects.settle(
+      request,
+      settlement,
+      wanted ? () => events.send('task-succeeded', { uuid: request.id, result, runtime }) : undefined,
+    )
   }
 
   // ---- errors --------------------------------------------------------------------------------------------------------
@@ -159,13 +161,20 @@ export class Tracer {
     const traceback = pythonTraceback(error)
     const reject = !request.acknowledged && !options.acksOnFailure
     const settlement: Settlement = reject ? { action: 'reject' } : ack
-    await this.#failed(request, error, traceback, settlement)
-    if (reject) this.#effects.event(request, 'task-rejected', { requeue: false })
-    this.#effects.failedEvent(request, error, traceback)
+    await this.#failed(request, error, traceback, settlement, () => {
+      if (reject) this.#effects.event(request, 'task-rejected', { requeue: false })
+      this.#effects.failedEvent(request, error, traceback)
+    })
   }
 
   /** Stores FAILURE, tells whom it concerns, runs the hooks, logs, settles. */
-  async #failed(request: Request, error: unknown, traceback: string, settlement: Settlement): Promise<void> {
+  async #failed(
+    request: Request,
+    error: unknown,
+    traceback: string,
+    settlement: Settlement,
+    then: () => void,
+  ): Promise<void> {
     const { results } = this.#services
     const { options } = request.strategy
     const write = request.storeErrors ? this.#encodeFailure(request, error, traceback) : undefined
@@ -178,7 +187,7 @@ export class Tracer {
       await this.#effects.hooks(request, 'FAILURE', error)
     }
     this.#logFailure(request, error)
-    this.#effects.settle(request, fused && write !== undefined ? { ...settlement, results: [write] } : settlement)
+    this.#effects.settle(request, fused && write !== undefined ? { ...settlement, results: [write] } : settlement, then)
   }
 
   /** An error that cannot be stored as it is (its own arguments cannot be encoded) is stored by its text. */
@@ -211,8 +220,9 @@ export class Tracer {
       log.error(`The retry of task ${request.label} could not be published.`, { error })
       // Celery rejects the message, and the task is lost. With late acks it can simply go back.
       if (this.#services.defaults === 'ct' && !request.acknowledged) {
-        this.#effects.settle(request, { action: 'requeue' })
-        this.#effects.event(request, 'task-rejected', { requeue: true })
+        this.#effects.settle(request, { action: 'requeue' }, () =>
+          this.#effects.event(request, 'task-rejected', { requeue: true }),
+        )
       } else await this.#rejected(request, new Reject(error, false, { cause: error }))
       return
     }
@@ -231,8 +241,9 @@ export class Tracer {
     if (log.infoEnabled) {
       log.info(`Task ${request.label} retry: ${retry.message}${reason === null ? '' : `: ${pyRepr(reason)}`}`)
     }
-    this.#effects.settle(request, ack)
-    this.#effects.event(request, 'task-retried', { exception: pyRepr(reason ?? retry), traceback })
+    this.#effects.settle(request, ack, () =>
+      this.#effects.event(request, 'task-retried', { exception: pyRepr(reason ?? retry), traceback }),
+    )
   }
 
   async #rejected(request: Request, reject: Reject): Promise<void> {
@@ -240,7 +251,7 @@ export class Tracer {
     log.warn(`Task ${request.label} reject requeue=${reject.requeue ? 'True' : 'False'}: ${pyRepr(reject.reason)}`)
     if (reject.requeue) {
       // With an early ack there is nothing left to reject.
-      if (this.#effects.settle(request, { action: 'requeue' })) this.#effects.event(request, 'task-rejected', { requeue: true })
+      this.#reject(request, { action: 'requeue' }, true)
       return
     }
     const traceback = pythonTraceback(reject)
@@ -251,6 +262,13 @@ export class Tracer {
     if (!request.isPlain) await propagateFailure(this.#services, request, reject, traceback, request.storeErrors)
     await this.#effects.hooks(request, 'FAILURE', reject)
     this.#effects.failedEvent(request, reject, traceback)
-    if (this.#effects.settle(request, { action: 'reject' })) this.#effects.event(request, 'task-rejected', { requeue: false })
+    this.#reject(request, { action: 'reject' }, false)
+  }
+
+  #reject(request: Request, settlement: Settlement, requeue: boolean): void {
+    const early = request.acknowledged
+    this.#effects.settle(request, settlement, () => {
+      if (!early) this.#effects.event(request, 'task-rejected', { requeue })
+    })
   }
 }

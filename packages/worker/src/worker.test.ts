@@ -1,0 +1,620 @@
+/** A worker and a client on the memory broker: what a task may do, what callers see, how a worker starts and stops. */
+import { memoryBackend, memoryBroker } from '@ct/broker-memory'
+import { chain, chord, createApp, currentTask, group, type App, type AppOptions, type Logger } from '@ct/client'
+import { ConfigurationError, Ignore, parkedSuffix, type Broker, type OutgoingMessage } from '@ct/contracts'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createWorker, type Worker, type WorkerOptions } from './index.ts'
+
+interface Line {
+  readonly level: string
+  readonly message: string
+}
+
+function recordingLogger(lines: Line[]): Logger {
+  const logger: Logger = {
+    debug: () => {},
+    info: (message) => lines.push({ level: 'info', message }),
+    warn: (message) => lines.push({ level: 'warn', message }),
+    error: (message) => lines.push({ level: 'error', message }),
+    critical: (message) => lines.push({ level: 'critical', message }),
+    child: () => logger,
+  }
+  return logger
+}
+
+let hubs = 0
+const open: { worker?: Worker; app: App }[] = []
+
+/** The memory broker, without what it does for the worker elsewhere: hold messages until their ETA. */
+function plainBroker(hub: string): Broker {
+  const broker = memoryBroker({ name: hub })
+  const capabilities = { ...broker.capabilities, nativeDelay: null }
+  return new Proxy(broker, {
+    get(target, key) {
+      if (key === 'capabilities') return capabilities
+      const value: unknown = Reflect.get(target, key)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
+function makeApp(options: AppOptions = {}): { app: App; lines: Line[] } {
+  const hub = `worker-test-${process.pid}-${++hubs}`
+  const lines: Line[] = []
+  const app = createApp({
+    name: 'proj',
+    broker: plainBroker(hub),
+    backend: memoryBackend({ name: hub }),
+    logger: recordingLogger(lines),
+    ...options,
+  })
+  open.push({ app })
+  return { app, lines }
+}
+
+async function startWorker(app: App, options: WorkerOptions = {}): Promise<Worker> {
+  const worker = createWorker(app, { withoutMingle: true, hostname: 'w@test', ...options })
+  open.push({ app, worker })
+  await worker.start()
+  return worker
+}
+
+afterEach(async () => {
+  for (const { worker } of open) await worker?.stop({ mode: 'cold' })
+  for (const { app } of open) await app.close()
+  open.length = 0
+})
+
+const soon = { timeoutMs: 5000 }
+
+describe('tasks', () => {
+  it('TASK-110, RES-45: a task runs and its result arrives', async () => {
+    const { app } = makeApp()
+    const add = app.task('add', (x: number, y: number) => x + y)
+    await startWorker(app)
+    const result = await add.delay(2, 3)
+    expect(await result.get(soon)).toBe(5)
+  })
+
+  it('TASK-50…58: the handler gets one typed task', async () => {
+    const { app } = makeApp()
+    const look = app.task('look', { bind: true }, (task, x: number) => ({
+      id: task.request.id,
+      hostname: task.request.hostname,
+      retries: task.request.retries,
+      x,
+      name: task.name,
+      current: currentTask()?.request.id,
+      aborted: task.signal.aborted,
+    }))
+    await startWorker(app)
+    const result = await look.delay(7)
+    expect(await result.get(soon)).toEqual({
+      id: result.id,
+      hostname: 'w@test',
+      retries: 0,
+      x: 7,
+      name: 'look',
+      current: result.id,
+      aborted: false,
+    })
+  })
+
+  it('TASK-50: what a task sends has it as parent and is its child', async () => {
+    const { app } = makeApp()
+    const inner = app.task('inner', { bind: true }, (task) => [task.request.parentId, task.request.rootId])
+    const outer = app.task('outer', async () => (await inner.delay()).id)
+    await startWorker(app)
+    const result = await outer.delay()
+    const child = app.asyncResult<string[]>((await result.get(soon)) as string)
+    expect(await child.get(soon)).toEqual([result.id, result.id])
+    expect((await app.context.results.getMeta(result.id)).children?.map(({ id }) => id)).toEqual([child.id])
+  })
+
+  it('TASK-95: retry with new arguments', async () => {
+    const { app } = makeApp()
+    const twice = app.task('twice', { bind: true }, (task, x: number): number => {
+      if (task.request.retries === 0) throw task.retry({ args: [x * 2], countdown: 0 })
+      return x
+    })
+    await startWorker(app)
+    expect(await (await twice.delay(21)).get(soon)).toBe(42)
+  })
+
+  it('TASK-20, TASK-21: autoretry', async () => {
+    const { app } = makeApp()
+    let runs = 0
+    const flaky = app.task(
+      'flaky',
+      { bind: true, autoretryFor: [Error], dontAutoretryFor: [RangeError], retryKwargs: { countdown: 0, maxRetries: 2 } },
+      (task, how: string): number => {
+        runs += 1
+        if (how === 'never') throw new RangeError('no')
+        if (task.request.retries < 2) throw new TypeError('again')
+        return task.request.retries
+      },
+    )
+    await startWorker(app)
+    expect(await (await flaky.delay('later')).get(soon)).toBe(2)
+    await expect((await flaky.delay('never')).get(soon)).rejects.toThrow('no')
+    expect(runs).toBe(4)
+  })
+
+  it('TASK-16, TASK-117: STARTED and states of the task’s own', async () => {
+    const { app } = makeApp()
+    const go = Promise.withResolvers<void>()
+    const slow = app.task('slow', { bind: true, trackStarted: true }, async (task) => {
+      await go.promise
+      await task.updateState('PROGRESS', { done: 1 })
+      return 'x'
+    })
+    await startWorker(app)
+    const result = await slow.delay()
+    await expect.poll(() => result.state()).toBe('STARTED')
+    expect((await app.context.results.getMeta(result.id)).result).toEqual({ pid: process.pid, hostname: 'w@test' })
+    go.resolve()
+    expect(await result.get(soon)).toBe('x')
+  })
+
+  it('TASK-13, TASK-14: ignoreResult of the task, of the call, and errors stored all the same', async () => {
+    const { app } = makeApp()
+    const quiet = app.task('quiet', { ignoreResult: true }, () => 1)
+    const loud = app.task('loud', () => 1)
+    const fails = app.task('fails', { ignoreResult: true, storeErrorsEvenIfIgnored: true }, () => {
+      throw new Error('kept')
+    })
+    const worker = await startWorker(app)
+    const done = waitFor(worker, 'taskSucceeded', 3)
+    const first = await quiet.delay()
+    const second = await loud.applyAsync([], { ignoreResult: true })
+    const third = await quiet.applyAsync([], { ignoreResult: false })
+    await done
+    expect(await third.get(soon)).toBe(1)
+    expect((await app.context.results.getMetas([first.id, second.id])).map(({ status }) => status)).toEqual(['PENDING', 'PENDING'])
+    const failed = waitFor(worker, 'taskFailed', 1)
+    const { id } = await fails.delay()
+    await failed
+    expect((await app.context.results.getMeta(id)).status).toBe('FAILURE')
+  })
+
+  it('TASK-71: a result that cannot be encoded is a failure', async () => {
+    const { app } = makeApp()
+    const bad = app.task('bad', () => (): void => {})
+    await startWorker(app)
+    await expect((await bad.delay()).get(soon)).rejects.toMatchObject({ code: 'CT_ENCODE' })
+  })
+
+  it('TASK-85…88: hooks run in order; their errors change nothing (D57-63)', async () => {
+    const { app, lines } = makeApp()
+    const calls: string[] = []
+    const hooked = app.task(
+      'hooked',
+      {
+        beforeStart: () => void calls.push('beforeStart'),
+        onSuccess: () => {
+          calls.push('onSuccess')
+          throw new Error('hook')
+        },
+        onFailure: () => void calls.push('onFailure'),
+        afterReturn: (state) => void calls.push(`afterReturn ${state}`),
+      },
+      (fail: boolean) => {
+        calls.push('run')
+        if (fail) throw new Error('x')
+      },
+    )
+    await startWorker(app)
+    await (await hooked.delay(false)).get(soon)
+    await expect((await hooked.delay(true)).get(soon)).rejects.toThrow('x')
+    await expect.poll(() => calls.length).toBe(8)
+    expect(calls).toEqual([
+      'beforeStart',
+      'run',
+      'onSuccess',
+      'afterReturn SUCCESS',
+      'beforeStart',
+      'run',
+      'onFailure',
+      'afterReturn FAILURE',
+    ])
+    expect(lines.some(({ message }) => message.includes('onSuccess of task hooked'))).toBe(true)
+  })
+
+  it('TASK-26, TASK-75: log lines are Celery’s', async () => {
+    const { app, lines } = makeApp()
+    class Expected extends Error {}
+    const t = app.task('t', { throws: [Expected] }, (how: string) => {
+      if (how === 'expected') throw new Expected('e')
+      if (how === 'ignore') throw new Ignore()
+      if (how === 'fail') throw new TypeError('f')
+      return [1, 'x', null]
+    })
+    await startWorker(app, { concurrency: 1 })
+    const ids: string[] = []
+    for (const how of ['ok', 'expected', 'fail', 'ignore']) ids.push((await t.delay(how)).id)
+    await expect.poll(() => lines.some(({ message }) => message.endsWith('ignored'))).toBe(true)
+    const about = lines.filter(({ message }) => message.startsWith('Task t[')).map(({ level, message }) => `${level} ${message}`)
+    expect(about).toContain(`info Task t[${ids[0]}] received`)
+    expect(about.find((line) => line.includes('succeeded'))).toMatch(/^info Task t\[.*\] succeeded in [\d.e-]+s: \[1, 'x', None\]$/)
+    expect(about).toContain(`info Task t[${ids[1]}] raised expected: Expected('e')`)
+    expect(about).toContain(`error Task t[${ids[2]}] raised unexpected: TypeError('f')`)
+    expect(about).toContain(`info Task t[${ids[3]}] ignored`)
+  })
+})
+
+describe('limits', () => {
+  it('TASK-8: the soft limit fires the signal; a task may catch it', async () => {
+    const { app } = makeApp()
+    const patient = app.task('patient', { bind: true, softTimeLimit: 0.02 }, async (task) => {
+      await new Promise((resolve) => {
+        task.signal.addEventListener('abort', resolve)
+      })
+      return (task.signal.reason as Error).name
+    })
+    await startWorker(app)
+    expect(await (await patient.delay()).get(soon)).toBe('SoftTimeLimitExceeded')
+  })
+
+  it('TASK-7, WORK-55: the hard limit records a failure, frees the slot, and ignores what the code comes to later', async () => {
+    const { app, lines } = makeApp()
+    const late = Promise.withResolvers<void>()
+    const slow = app.task('slow', { timeLimit: 0.02 }, async () => {
+      await late.promise
+      return 'too late'
+    })
+    const quick = app.task('quick', () => 'quick')
+    const worker = await startWorker(app, { concurrency: 1 })
+    const result = await slow.delay()
+    await expect(result.get(soon)).rejects.toMatchObject({ code: 'CT_TIME_LIMIT' })
+    expect(worker.counts.active).toBe(0)
+    expect(await (await quick.delay()).get(soon)).toBe('quick')
+    late.resolve()
+    await expect.poll(() => lines.some(({ message }) => message.includes('that is not recorded'))).toBe(true)
+    expect(await result.state()).toBe('FAILURE')
+  })
+
+  it('TASK-139: limits of the call win over those of the task', async () => {
+    const { app } = makeApp()
+    const slow = app.task('slow', { bind: true, timeLimit: 60 }, (task) => [task.request.timeLimit, task.request.softTimeLimit])
+    await startWorker(app)
+    expect(await (await slow.applyAsync([], { timeLimit: 5, softTimeLimit: 4 })).get(soon)).toEqual([5, 4])
+  })
+
+  it('WORK-66: a rate limit spaces the starts of a task and holds up no other', async () => {
+    const { app } = makeApp()
+    const starts: number[] = []
+    const limited = app.task('limited', { rateLimit: '20/s' }, () => void starts.push(performance.now()))
+    const free = app.task('free', () => 'free')
+    await startWorker(app)
+    const results = await Promise.all([1, 2, 3].map(() => limited.delay()))
+    expect(await (await free.delay()).get(soon)).toBe('free')
+    for (const result of results) await result.get(soon)
+    expect(starts[1]! - starts[0]!).toBeGreaterThan(40)
+    expect(starts[2]! - starts[1]!).toBeGreaterThan(40)
+  })
+
+  it('WORK-63: held messages take no place of the others', async () => {
+    const { app } = makeApp({ workerPrefetchMultiplier: 1 })
+    const echo = app.task('echo', (x: number) => x)
+    await startWorker(app, { concurrency: 1 })
+    await Promise.all([1, 2, 3, 4, 5].map((x) => echo.applyAsync([x], { countdown: 300 })))
+    expect(await (await echo.delay(6)).get(soon)).toBe(6)
+  })
+
+  it('TASK-131: a countdown is waited for', async () => {
+    const { app } = makeApp()
+    const at = app.task('at', () => Date.now())
+    await startWorker(app)
+    const before = Date.now()
+    expect(await (await at.applyAsync([], { countdown: 0.15 })).get(soon)).toBeGreaterThanOrEqual(before + 150)
+  })
+
+  it('WORK-68: a task that expires while it is held is revoked', async () => {
+    const { app } = makeApp()
+    const t = app.task('t', () => 1)
+    await startWorker(app)
+    const result = await t.applyAsync([], { expires: 0.02, countdown: 0.05 })
+    await expect(result.get(soon)).rejects.toMatchObject({ code: 'CT_REVOKED', message: 'expired' })
+  })
+})
+
+describe('workflows', () => {
+  it('CANVAS-20, CANVAS-65: chain, group, chord', async () => {
+    const { app } = makeApp()
+    const add = app.task('add', (x: number, y: number) => x + y)
+    const sum = app.task('sum', (numbers: number[]) => numbers.reduce((a, b) => a + b, 0))
+    await startWorker(app)
+    expect(await (await chain(add.s(1, 2), add.s(10), add.s(100)).applyAsync()).get(soon)).toBe(113)
+    expect(await (await group([add.s(1, 1), add.s(2, 2)]).applyAsync()).get(soon)).toEqual([2, 4])
+    expect(await (await chord([add.s(1, 1), add.s(2, 2), add.s(3, 3)], sum.s()).applyAsync()).get(soon)).toBe(12)
+    const both = chain(add.s(1, 1), group([add.s(1), add.s(2)]), sum.s(), add.s(1000))
+    expect(await (await both.applyAsync()).get(soon)).toBe(1007)
+  })
+
+  it('CANVAS-60…64: callbacks, error callbacks of both styles', async () => {
+    const { app } = makeApp()
+    const seen: unknown[] = []
+    const t = app.task('t', (fail: boolean) => {
+      if (fail) throw new Error('broken')
+      return 'value'
+    })
+    const note = app.task('note', (value: unknown) => void seen.push(['note', value]))
+    const old = app.task('old', (id: string) => void seen.push(['old', id]))
+    const fresh = app.task('fresh', (request: { id: string }, error: Error, traceback: string) => {
+      seen.push(['fresh', request.id, error.message, traceback.startsWith('Traceback')])
+    })
+    const throws = app.task('throws', (_request: unknown, _error: unknown, _traceback: unknown) => {
+      throw new Error('errback')
+    })
+    await startWorker(app)
+    await (await t.applyAsync([false], { link: [note.s() as never, note.s() as never] })).get(soon)
+    await expect.poll(() => seen.length).toBe(2)
+    const errbacks = [throws.s(), fresh.s(), old.s()] as never[]
+    const failed = await t.applyAsync([true], { linkError: errbacks })
+    await expect(failed.get(soon)).rejects.toThrow('broken')
+    await expect.poll(() => seen.length).toBe(4)
+    expect(seen).toEqual([
+      ['note', 'value'],
+      ['note', 'value'],
+      ['fresh', failed.id, 'broken', true],
+      ['old', failed.id],
+    ])
+  })
+
+  it('CANVAS-70, D57-80: a failed header fails the body and the steps behind it', async () => {
+    const { app } = makeApp()
+    const add = app.task('add', (x: number, y: number) => x + y)
+    const fail = app.task('fail', (): number => {
+      throw new TypeError('member')
+    })
+    const sum = app.task('sum', (numbers: number[]) => numbers.length)
+    await startWorker(app)
+    const last = await chain(group([add.s(1, 1), fail.s()]), sum.s(), add.s(1)).applyAsync()
+    await expect(last.get(soon)).rejects.toThrow()
+    await expect.poll(async () => (await app.context.results.getMeta(last.id)).status).toBe('FAILURE')
+    expect((await app.context.results.getMeta(last.id)).result).toMatchObject({ exc_type: 'ChordError' })
+  })
+
+  it('canvas §7.1: a failing step marks the steps behind it', async () => {
+    const { app } = makeApp()
+    const fail = app.task('fail', (): number => {
+      throw new TypeError('first')
+    })
+    const add = app.task('add', (x: number, y: number) => x + y)
+    await startWorker(app)
+    const last = await chain(fail.s(), add.s(1), add.s(2)).applyAsync()
+    await expect(last.get(soon)).rejects.toThrow('first')
+    await expect.poll(async () => (await app.context.results.getMeta(last.id)).status).toBe('FAILURE')
+  })
+
+  it('WIRE-60: built-in tasks can be called by name', async () => {
+    const { app } = makeApp()
+    app.task('double', (x: number) => x * 2)
+    app.task('add', (x: number, y: number) => x + y)
+    await startWorker(app)
+    const call = async (name: string, args: unknown[], kwargs: Record<string, unknown>): Promise<unknown> =>
+      await (await app.sendTask(name, { args, kwargs })).get(soon)
+    const sig = (task: string): object => ({ task, args: [], kwargs: {}, options: {}, subtask_type: null, immutable: false })
+    expect(await call('celery.accumulate', [1, 2], { index: 0 })).toBe(1)
+    expect(await call('celery.accumulate', [1, 2], {})).toEqual([1, 2])
+    expect(await call('celery.map', [], { task: sig('double'), it: [1, 2] })).toEqual([2, 4])
+    expect(await call('celery.starmap', [], { task: sig('add'), it: [[1, 2], [3, 4]] })).toEqual([3, 7])
+    expect(await call('celery.backend_cleanup', [], {})).toBeNull()
+    expect(await call('celery.chunks', [], { task: sig('add'), it: [[1, 2], [3, 4], [5, 6]], n: 2 })).toHaveLength(2)
+  })
+})
+
+describe('messages nobody can work', () => {
+  it('TASK-102, architecture §6: a message that never ends is parked after maxDeliveries starts', async () => {
+    const { app, lines } = makeApp({ maxDeliveries: 3 })
+    let runs = 0
+    const { Reject } = await import('@ct/contracts')
+    const poison = app.task('poison', () => {
+      runs += 1
+      throw new Reject('again', true)
+    })
+    const fine = app.task('fine', () => 'fine')
+    await startWorker(app)
+    await poison.delay()
+    const parked = `celery${parkedSuffix}`
+    const connection = await app.context.producer.connection()
+    await expect.poll(() => connection.queueSize(parked), { timeout: 5000 }).toBe(1)
+    // The first start is not counted, three redelivered ones are.
+    expect(runs).toBe(4)
+    expect(await (await fine.delay()).get(soon)).toBe('fine')
+    expect(lines.some(({ level, message }) => level === 'error' && message.includes('parked in celery.parked'))).toBe(true)
+    const [message] = await connection.parked.list('celery')
+    expect(message).toMatchObject({ taskName: 'poison', history: { reason: 'max-deliveries', starts: 3 } })
+  })
+
+  const good: Record<string, unknown> = { task: 't', id: 'x', lang: 'py' }
+  const corpus: readonly (readonly [string, Partial<OutgoingMessage> & { readonly text?: string }])[] = [
+    ['no headers, body no task', { headers: {}, text: '{}' }],
+    ['headers without a task', { headers: { id: 'x' }, text: '[[],{},{}]' }],
+    ['body not JSON', { headers: good, text: '{nope' }],
+    ['body of two', { headers: good, text: '[[],{}]' }],
+    ['body an object without args', { headers: good, text: '{"a":1}' }],
+    ['empty body', { headers: good, text: '' }],
+    ['args a text', { headers: good, text: '["abc",{},null]' }],
+    ['kwargs a list', { headers: good, text: '[[],[],null]' }],
+    ['kwargs null', { headers: good, text: '[[],null,null]' }],
+    ['embed a text', { headers: good, text: '[[],{},"x"]' }],
+    ['callbacks not signatures', { headers: good, text: '[[],{},{"callbacks":[1]}]' }],
+    ['id missing', { headers: { task: 't' }, text: '[[],{},null]' }],
+    ['id a number', { headers: { task: 't', id: 5 }, text: '[[],{},null]' }],
+    ['task a number', { headers: { task: 5, id: 'x' }, text: '[[],{},null]' }],
+    ['eta no time', { headers: { ...good, eta: 'soon' }, text: '[[],{},null]' }],
+    ['eta a number', { headers: { ...good, eta: 12 }, text: '[[],{},null]' }],
+    ['expires no time', { headers: { ...good, expires: '' }, text: '[[],{},null]' }],
+    ['timelimit of one', { headers: { ...good, timelimit: [5] }, text: '[[],{},null]' }],
+    ['retries negative', { headers: { ...good, retries: -1 }, text: '[[],{},null]' }],
+    ['group_index a text', { headers: { ...good, group_index: 'a' }, text: '[[],{},null]' }],
+    ['stamps a list', { headers: { ...good, stamps: [] }, text: '[[],{},null]' }],
+    ['content type not accepted', { headers: good, contentType: 'application/x-python-serialize', text: '[[],{},null]' }],
+    ['compression unknown', { headers: { ...good, compression: 'application/x-nothing' }, text: '[[],{},null]' }],
+    ['compression a lie', { headers: { ...good, compression: 'application/x-gzip' }, text: '[[],{},null]' }],
+    ['nested too deep', { headers: good, text: `[[${'['.repeat(5000)}${']'.repeat(5000)}],{},null]` }],
+    ['unknown task', { headers: { ...good, task: 'nobody' }, text: '[[],{},null]' }],
+  ]
+
+  it.each(['ct', 'celery'] as const)('WORK-72…74, D57-200…202: with defaults %s, no malformed message stops the worker', async (defaults) => {
+    const { app, lines } = makeApp({ defaults })
+    const t = app.task('t', () => 'ran')
+    const worker = await startWorker(app)
+    for (const [, { text, ...message }] of corpus) {
+      await app.context.producer.publish({
+        body: new TextEncoder().encode(text),
+        contentType: 'application/json',
+        contentEncoding: 'utf-8',
+        headers: {},
+        properties: {},
+        exchange: '',
+        routingKey: 'celery',
+        ...message,
+      })
+    }
+    await expect.poll(() => worker.counts.refused, { timeout: 5000 }).toBe(corpus.length)
+    expect(lines.filter(({ level }) => level !== 'info')).toHaveLength(corpus.length)
+    expect(await (await t.delay()).get(soon)).toBe('ran')
+    const connection = await app.context.producer.connection()
+    await expect.poll(() => connection.queueSize(`celery${parkedSuffix}`)).toBe(defaults === 'ct' ? corpus.length : 0)
+    expect(await connection.queueSize('celery')).toBe(0)
+  })
+})
+
+describe('starting and stopping', () => {
+  it('WORK-15: a warm stop waits for what runs and gives back what has not started', async () => {
+    const { app } = makeApp()
+    const go = Promise.withResolvers<void>()
+    let started = 0
+    const slow = app.task('slow', async () => {
+      started += 1
+      await go.promise
+      return 'done'
+    })
+    const worker = await startWorker(app, { concurrency: 1 })
+    const first = await slow.delay()
+    await Promise.all([slow.delay(), slow.applyAsync([], { countdown: 60 })])
+    await expect.poll(() => worker.counts.received).toBe(3)
+    const stopped = worker.stop()
+    await expect.poll(() => worker.status).toBe('warm')
+    go.resolve()
+    await stopped
+    expect(started).toBe(1)
+    expect(await first.get(soon)).toBe('done')
+    expect(worker.exitCode).toBe(0)
+    const connection = await app.context.producer.connection()
+    expect(await connection.queueSize('celery')).toBe(2)
+  })
+
+  it('WORK-16, WORK-17: soft waits a while, then cold gives unfinished late-ack tasks back', async () => {
+    const { app } = makeApp({ workerSoftShutdownTimeout: 0.05 })
+    const reasons: unknown[] = []
+    const endless = app.task('endless', { bind: true }, async (task) => {
+      await new Promise((resolve) => {
+        task.signal.addEventListener('abort', resolve)
+      })
+      reasons.push(task.signal.reason)
+    })
+    const cancelled: string[] = []
+    const worker = await startWorker(app)
+    worker.on('taskCancelled', ({ uuid }) => cancelled.push(uuid))
+    const modes: string[] = []
+    worker.on('stopping', (mode) => modes.push(mode))
+    const { id } = await endless.delay()
+    await expect.poll(() => worker.counts.active).toBe(1)
+    const stopped = worker.stop()
+    await expect.poll(() => worker.status).toBe('warm')
+    await worker.stop({ mode: 'soft' })
+    await stopped
+    expect(modes).toEqual(['warm', 'soft', 'cold'])
+    expect(cancelled).toEqual([id])
+    expect(worker.exitCode).toBe(1)
+    expect(reasons).toMatchObject([{ code: 'CT_ABORTED' }])
+    const connection = await app.context.producer.connection()
+    expect(await connection.queueSize('celery')).toBe(1)
+  })
+
+  it('WORK-15: await using stops the worker; stop is idempotent and legal before start', async () => {
+    const { app } = makeApp()
+    app.task('t', () => 1)
+    const never = createWorker(app)
+    await never.stop()
+    expect(never.status).toBe('stopped')
+    await expect(never.start()).rejects.toThrow()
+    const worker = createWorker(app, { withoutMingle: true })
+    {
+      await using running = worker
+      await running.start()
+      expect(running.status).toBe('running')
+    }
+    expect(worker.status).toBe('stopped')
+    await worker.stop()
+  })
+
+  it('WORK-5: queues can be chosen and excluded', async () => {
+    const { app } = makeApp({ taskQueues: { one: {}, two: {}, three: {} } as never })
+    expect(createWorker(app, { queues: 'one,two' }).queues).toEqual(['one', 'two'])
+    expect(createWorker(app, { excludeQueues: ['two'] }).queues).toEqual(['one', 'three'])
+    expect(() => createWorker(app, { excludeQueues: ['one', 'two', 'three'] })).toThrow(ConfigurationError)
+  })
+
+  it('refuses unknown options with a suggestion, and wrong values', () => {
+    const { app } = makeApp()
+    expect(() => createWorker(app, { concurency: 5 } as never)).toThrow(/concurrency/)
+    expect(() => createWorker(app, { concurrency: 0 })).toThrow(ConfigurationError)
+    expect(() => createWorker(app, { pool: 'prefork' as never })).toThrow(/pool/)
+  })
+
+  it('EVT-8, EVT-20…27: task events reach listeners, and the broker only when asked for', async () => {
+    const { app } = makeApp()
+    const t = app.task('t', () => 1)
+    const worker = await startWorker(app)
+    const seen: string[] = []
+    worker.on('taskReceived', () => seen.push('received'))
+    worker.on('taskStarted', () => seen.push('started'))
+    worker.on('taskSucceeded', ({ result }) => seen.push(`succeeded ${result}`))
+    worker.on('taskSucceeded', () => {
+      throw new Error('a listener’s own trouble')
+    })
+    await (await t.delay()).get(soon)
+    await expect.poll(() => seen).toEqual(['received', 'started', 'succeeded 1'])
+  })
+
+  it('CTRL-20: revoked before it starts', async () => {
+    const { app } = makeApp()
+    const ran: number[] = []
+    const t = app.task('t', (n: number) => void ran.push(n))
+    await startWorker(app)
+    const held = await t.applyAsync([1], { countdown: 0.2 })
+    await app.control.revoke(held.id)
+    await expect(held.get(soon)).rejects.toMatchObject({ code: 'CT_REVOKED' })
+    await new Promise((resolve) => {
+      setTimeout(resolve, 250)
+    })
+    expect(ran).toEqual([])
+  })
+
+  it('WORK-41, §4.2 pool_grow: concurrency bounds what runs at a time', async () => {
+    const { app } = makeApp()
+    const go = Promise.withResolvers<void>()
+    const slow = app.task('slow', () => go.promise)
+    const worker = await startWorker(app, { concurrency: 2 })
+    const results = await Promise.all([1, 2, 3, 4].map(() => slow.delay()))
+    await expect.poll(() => worker.counts.active).toBe(2)
+    await app.control.broadcast('pool_grow', { arguments: { n: 1 }, reply: true, limit: 1 })
+    await expect.poll(() => worker.counts.active).toBe(3)
+    go.resolve()
+    for (const result of results) await result.get(soon)
+  })
+})
+
+function waitFor(worker: Worker, name: 'taskSucceeded' | 'taskFailed', count: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let seen = 0
+  worker.on(name, () => {
+    seen += 1
+    if (seen === count) resolve()
+  })
+  return promise
+}
