@@ -21,6 +21,8 @@ const graceMs = 2_000
 
 /** Taken before a test can fake them. */
 const { setTimeout: wait } = globalThis
+/** Importing `node:process`, as commander does, opens standard input. */
+void process.stdin
 const baseline = census()
 
 /** Threads are not in Node's list of resources. */

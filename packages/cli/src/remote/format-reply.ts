@@ -115,9 +115,9 @@ function tree(value: unknown, style: Style, depth: number): string {
   const width = Math.max(0, ...entries.map(([name]) => name.length))
   return entries
     .map(([name, inner]) => {
-      const label = `${'  '.repeat(depth)}${style.paint('dim', name.padEnd(width))}`
       const nested =
         typeof inner === 'object' && inner !== null && !Array.isArray(inner) && Object.keys(inner).length > 0
+      const label = `${'  '.repeat(depth)}${style.paint('dim', nested ? name : name.padEnd(width))}`
       return nested ? `${label}\n${tree(inner, style, depth + 1)}` : `${label}  ${cell(inner)}`
     })
     .join('\n')

@@ -1,0 +1,139 @@
+import { availableParallelism } from 'node:os'
+import { Command } from 'commander'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { commandVariable, withEnvironment } from '../environment-option.ts'
+import { ct } from '../fixtures/run-ct.ts'
+import { createStyle } from '../output/style.ts'
+import { banner, type WorkerProfile } from './banner.ts'
+import { workerCommandOptions, workerOptions, type WorkerCommandOptions } from './worker-options.ts'
+
+afterEach(() => vi.unstubAllEnvs())
+
+function parsed(...argv: readonly string[]): WorkerCommandOptions {
+  const command = new Command('worker').argument('[settings...]').exitOverride()
+  for (const option of workerCommandOptions()) {
+    command.addOption(withEnvironment(option, [commandVariable('worker', option)]))
+  }
+  return command.parse([...argv], { from: 'user' }).opts()
+}
+
+describe('CLI-20: options of ct worker', () => {
+  it('have Celery’s names', () => {
+    const options = parsed(
+      ...['-n', 'w1@%h', '-Q', 'celery,images', '-X', 'slow', '-c', '8', '-P', 'solo', '-E', '-O', 'fair'],
+      ...['--time-limit', '30', '--soft-time-limit', '20.5', '--prefetch-multiplier', '1', '--purge'],
+      ...[
+        '--without-gossip',
+        '--without-mingle',
+        '--without-heartbeat',
+        '--heartbeat-interval',
+        '5',
+        '-l',
+        'info',
+      ],
+    )
+    expect(options.loglevel).toBe(20)
+    expect(workerOptions(options)).toEqual({
+      hostname: 'w1@%h',
+      queues: ['celery', 'images'],
+      excludeQueues: ['slow'],
+      concurrency: 8,
+      pool: 'solo',
+      taskEvents: true,
+      timeLimit: 30,
+      softTimeLimit: 20.5,
+      prefetchMultiplier: 1,
+      purge: true,
+      withoutMingle: true,
+      withoutHeartbeat: true,
+      heartbeatInterval: 5,
+    })
+  })
+
+  it('CLI-2: come from CELERY_WORKER_… too', () => {
+    vi.stubEnv('CELERY_WORKER_LOGLEVEL', 'DEBUG')
+    vi.stubEnv('CELERY_WORKER_QUEUES', 'a,b')
+    vi.stubEnv('CELERY_WORKER_TASK_EVENTS', '0')
+    const options = parsed('-Q', 'c')
+    expect(options.loglevel).toBe(10)
+    expect(options.queues).toEqual(['c'])
+    expect(options.taskEvents).toBeUndefined()
+    vi.stubEnv('CELERY_WORKER_TASK_EVENTS', '1')
+    expect(parsed().taskEvents).toBe(true)
+  })
+
+  it('D57-118: -c auto and 0 are the number of CPUs', () => {
+    expect(parsed('-c', 'auto').concurrency).toBe(availableParallelism())
+    expect(parsed('-c', '0').concurrency).toBe(availableParallelism())
+    expect(() => parsed('-c', 'many')).toThrow(/whole number/)
+  })
+
+  it('--events and --discard are other names', () => {
+    expect(workerOptions(parsed('--events', '--discard'))).toEqual({ taskEvents: true, purge: true })
+  })
+
+  it.each([
+    ['-B', /ct worker does not have -B yet\. Run "celery beat" beside/],
+    ['--beat', /ct worker does not have -B yet/],
+    ['-D', /service manager/],
+    ['--autoscale=10,3', /--autoscale yet.*async pool/],
+    ['--autoscale', /argument missing/],
+    ['--statedb=x', /-S yet/],
+    ['--pidfile=x', /--pidfile yet/],
+    ['--max-tasks-per-child=5', /no child processes/],
+    ['--loglevel=loud', /Levels: debug, info/],
+    ['--log-format=xml', /Allowed choices are text, json/],
+    ['--concurency=3', /Did you mean --concurrency/],
+  ])('%s is refused with a reason, not ignored', async (option, reason) => {
+    const { exitCode, err } = await ct('worker', '-A', './tasks.ts', option)
+    expect(err).toMatch(reason)
+    expect(exitCode).toBe(2)
+  })
+
+  it.each([
+    ['threads', /ct does not have the pool "threads" yet.*Pools: async/],
+    ['gevent', /It is Python’s/],
+    ['asink', /There is no pool "asink"/],
+  ])('-P %s is refused with a reason', async (pool, reason) => {
+    const { exitCode, err } = await ct('worker', '-A', './tasks.ts', '-P', pool)
+    expect(err).toMatch(reason)
+    expect(exitCode).toBe(2)
+  })
+})
+
+describe('WORK-2: banner', () => {
+  const profile: WorkerProfile = {
+    node: 'celery@host',
+    version: '1.2.3',
+    runtime: 'Node v24.0.0, Linux x64',
+    pid: 7,
+    app: 'proj (tasks.ts)',
+    transport: 'redis://:**@localhost:6379/0',
+    results: 'disabled',
+    concurrency: 50,
+    pool: 'async',
+    taskEvents: false,
+    acks: 'late',
+    queues: [
+      { name: 'celery', exchange: 'celery', type: 'direct', key: 'celery' },
+      { name: 'img', exchange: 'media', type: 'topic', key: 'media.#' },
+    ],
+    tasks: ['proj.add', 'proj.mul'],
+  }
+  const style = createStyle({}, { color: false })
+
+  it('shows transport, results, concurrency, pool, queues and tasks', () => {
+    const text = banner(profile, { style, listTasks: true })
+    expect(text).toContain('ct 1.2.3  celery@host  pid 7')
+    expect(text).toContain('transport    redis://:**@localhost:6379/0')
+    expect(text).toContain('concurrency  50 (async)')
+    expect(text).toContain('queues       celery  exchange "celery" (direct), key "celery"\n')
+    expect(text).toContain('             img     exchange "media" (topic), key "media.#"')
+    expect(text).toContain('tasks        proj.add\n               proj.mul')
+  })
+
+  it('counts the tasks above level info, and wonders where there are none', () => {
+    expect(banner(profile, { style, listTasks: false })).toContain('tasks        2 (-l info lists them)')
+    expect(banner({ ...profile, tasks: [] }, { style, listTasks: false })).toContain('none: does the module')
+  })
+})
