@@ -412,8 +412,16 @@ describe('chords', () => {
     expect(calls(messages).slice(2)).toEqual(['xsum([2,4])', 'add(6,100)'])
     expect([t4!.headers['id'], t4!.headers['parent_id']]).toEqual([handle.id, t3!.headers['id']])
     expect(t3!.embed.chain).toMatchObject([{ task: 'add', options: { task_id: handle.id } }])
-    if (form === 'pipeline')
-      expect(messages[0]!.embed.chord).toMatchObject({ task: 'xsum', options: { chain: [{ task: 'add' }] } })
+  })
+
+  it('D57-41: members carry the first step as their body, the others behind it', async () => {
+    await untyped(group([add.s(1, 1)]), xsum.s(), add.s(100), add.s(5)).applyAsync()
+    const [member] = await captured.sent()
+    expect(member!.embed.chord).toMatchObject({
+      task: 'xsum',
+      subtask_type: null,
+      options: { chain: [{ args: [5] }, { args: [100] }] },
+    })
   })
 
   it('rows 58, 59, 60, 62, CANVAS-26: groups after groups', async () => {

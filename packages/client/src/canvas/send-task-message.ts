@@ -103,17 +103,18 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
 
 /** {@link prepareTask}, published. Resolves when the broker has taken it. Errors besides: `CT_PUBLISH`, `CT_ABORTED`, `CT_CLOSED`. */
 export function publishTask(ctx: AppContext, call: TaskCall): Promise<FrozenResult> {
-  let prepared: PreparedTask
   try {
-    prepared = prepareTask(ctx, call)
+    const { producer } = ctx
+    const { result, message, publish } = prepareTask(ctx, call)
+    const ready = ctx.results.beforePublish()
+    const published =
+      ready === undefined
+        ? producer.publish(message, publish)
+        : ready.then(() => producer.publish(message, publish))
+    return published.then(() => result)
   } catch (error) {
     return Promise.reject(error instanceof Error ? error : new Error(String(error)))
   }
-  const { result } = prepared
-  const ready = ctx.results.beforePublish()
-  if (ready !== undefined)
-    return ready.then(() => ctx.producer.publish(prepared.message, prepared.publish)).then(() => result)
-  return ctx.producer.publish(prepared.message, prepared.publish).then(() => result)
 }
 
 /**

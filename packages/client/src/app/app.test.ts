@@ -1,0 +1,282 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, it, vi } from 'vitest'
+import { memory, memoryBroker } from '@ct/broker-memory'
+import { capturedApp } from '../../test/captured-app.ts'
+import { currentApp, currentTask } from '../canvas/index.ts'
+import { App, createApp } from './index.ts'
+import type { Logger } from './index.ts'
+
+function recorder(): Logger & { readonly lines: string[] } {
+  const lines: string[] = []
+  const line = (message: string): void => void lines.push(message)
+  const logger = {
+    lines,
+    debug: line,
+    info: line,
+    warn: line,
+    error: line,
+    critical: line,
+    child: () => logger,
+  }
+  return logger
+}
+
+describe('createApp', () => {
+  it('APP-1: opens nothing', async () => {
+    const resolve = vi.fn<() => undefined>()
+    const app = createApp({
+      broker: 'redis://localhost',
+      backend: 'redis://localhost',
+      discover: resolve,
+      environment: {},
+    })
+    app.task('x', () => 1)
+    app.signature('y')
+    expect(app.settings.brokerUrl).toBe('redis://localhost')
+    expect(resolve).not.toHaveBeenCalled()
+    await app.close()
+  })
+
+  it('finds the adapter of a URL, else says what to install', async () => {
+    const app = createApp({
+      broker: 'memory://a',
+      backend: 'cache+memory://a',
+      adapters: [memory],
+      environment: {},
+    })
+    expect([app.context.broker.name, app.context.backend?.name]).toEqual(['memory', 'memory'])
+    await app.close()
+    const asked: unknown[] = []
+    const bare = createApp({
+      broker: 'redis://localhost',
+      discover: (wanted) => void asked.push(wanted),
+      environment: {},
+    })
+    await expect(bare.sendTask('x')).rejects.toThrow(/npm install @ct\/broker-redis/)
+    expect(asked).toContainEqual({ kind: 'broker', schemes: ['redis'] })
+    expect(bare.context.backend).toBeUndefined()
+    await bare.close()
+  })
+
+  it('says that there is no broker', async () => {
+    await using app = createApp({ environment: {} })
+    await expect(app.sendTask('x')).rejects.toThrow(
+      /The app has no broker\. Give one: createApp\(\{ broker: 'redis:\/\/localhost' \}\)/,
+    )
+  })
+
+  it('SET-24…38: builds a URL from the old single settings', () => {
+    const app = createApp({
+      brokerTransport: 'memory',
+      brokerHost: 'h',
+      brokerUser: 'u',
+      brokerPassword: 'p:@',
+      brokerVhost: '/v',
+      adapters: [memory],
+      environment: {},
+    })
+    expect(app.context.broker.describe().hostname).toContain('h')
+  })
+
+  it('APP-27: a URL of the environment beats the one given, an object it does not', () => {
+    const environment = { CELERY_BROKER_URL: 'memory://from-env' }
+    const byUrl = createApp({ broker: 'memory://given', adapters: [memory], environment })
+    expect(byUrl.context.broker.describe().url).toBe('memory://from-env')
+    const byObject = createApp({ broker: memoryBroker({ name: 'object' }), environment })
+    expect(byObject.context.broker.describe().url).toBe('memory://object')
+    const readWrite = createApp({
+      brokerUrl: 'memory://both',
+      brokerReadUrl: 'memory://read',
+      adapters: [memory],
+      environment: {},
+    })
+    expect([readWrite.context.broker.describe().url, readWrite.context.readBroker.describe().url]).toEqual([
+      'memory://both',
+      'memory://read',
+    ])
+  })
+
+  it('refuses unknown settings at once', () => {
+    expect(() => createApp({ taskAckLate: true } as never)).toThrow(/Did you mean "taskAcksLate"/)
+    expect(() => createApp({ defaults: 'python' as never })).toThrow(/"ct" or "celery"/)
+  })
+
+  it('APP-10: has an id of its own', () => {
+    const [one, two] = [new App({ environment: {} }), new App({ environment: {} })]
+    expect(one.context.oid).not.toBe(two.context.oid)
+    expect(one.context.oid).toBe(one.context.oid)
+    expect(one.context.origin).toBe(`gen${process.pid}@${one.context.hostname}`)
+  })
+})
+
+describe('configuring', () => {
+  it('APP-22, APP-30, D57-123: later configuration counts, for routes too', async () => {
+    await using captured = capturedApp()
+    const { app } = captured
+    const task = app.task('x', () => 1)
+    app.configFromObject({ task_default_queue: 'from-source' })
+    await task.delay()
+    app.configure({ taskRoutes: { x: 'routed' } })
+    await task.delay()
+    app.configure({ taskRoutes: null, taskDefaultQueue: 'changed' })
+    await task.delay()
+    expect((await captured.sent('from-source', 'routed', 'changed')).map(({ queue }) => queue)).toEqual([
+      'from-source',
+      'routed',
+      'changed',
+    ])
+    expect(() => app.configure({ brokerUrl: 'memory://other' })).toThrow(
+      /brokerUrl cannot be changed any more/,
+    )
+    expect(() => app.configure({ taskPublishRetry: false })).toThrow(/cannot be changed/)
+  })
+
+  it('APP-34: adds defaults below everything', () => {
+    const app = createApp({ timezone: 'UTC', environment: {} }).addDefaults({
+      timezone: 'Europe/Paris',
+      resultExpires: 5,
+    })
+    expect([app.settings.timezone, app.settings.resultExpires]).toEqual(['UTC', 5])
+  })
+
+  it('APP-23, APP-26: reads a module or a JSON file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ct-config-'))
+    try {
+      await writeFile(
+        join(folder, 'config.mjs'),
+        'export const task_default_queue = "module"\nexport const imports = ["a"]\n',
+      )
+      await writeFile(join(folder, 'config.json'), '{"taskDefaultQueue": "json"}')
+      await writeFile(join(folder, 'default.mjs'), 'export default { CELERY_DEFAULT_QUEUE: "old" }\n')
+      await writeFile(join(folder, 'list.json'), '[]')
+      const read = async (path: string | URL): Promise<string> =>
+        (await createApp({ environment: {} }).configFromFile(path)).settings.taskDefaultQueue
+      expect(await read(join(folder, 'config.mjs'))).toBe('module')
+      expect(await read(pathToFileURL(join(folder, 'config.json')))).toBe('json')
+      expect(await read(join(folder, 'default.mjs'))).toBe('old')
+      await expect(read(join(folder, 'none.mjs'))).rejects.toThrow(/none\.mjs could not be read/)
+      await expect(read(join(folder, 'list.json'))).rejects.toThrow(/must hold an object/)
+      const app = createApp({ environment: {} })
+      const environment = { MY_CONFIG: join(folder, 'config.json') }
+      expect(await app.configFromEnvvar('MY_CONFIG', { environment })).toBe(true)
+      expect(app.settings.taskDefaultQueue).toBe('json')
+      await expect(app.configFromEnvvar('OTHER', { environment })).rejects.toThrow(/OTHER is not set/)
+      expect(await app.configFromEnvvar('OTHER', { environment, silent: true })).toBe(false)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it('APP-32: reads the environment when told to', () => {
+    const app = createApp({ environment: {} }).configFromEnvironment({ CELERY_TASK_ALWAYS_EAGER: '1' })
+    expect(app.settings.taskAlwaysEager).toBe(true)
+  })
+
+  it('APP-36: warns of deprecated settings, once', () => {
+    const logger = recorder()
+    const app = createApp({ taskAcksOnFailureOrTimeout: true, logger, environment: {} })
+    app.configure({ timezone: 'UTC' })
+    expect(logger.lines).toEqual([
+      'The setting taskAcksOnFailureOrTimeout is deprecated; use taskAcksOnFailure and taskAcksOnTimeout.',
+    ])
+  })
+
+  it('APP-33: describes itself without secrets', () => {
+    const app = createApp({ broker: 'redis://u:secret@h', environment: {} })
+    expect(app.describeSettings()).toBe('broker_url: "redis://u:**@h"')
+    expect(app.describeSettings({ withDefaults: true })).toContain('task_serializer: "json"')
+    expect(app.context.changes()).toEqual({ brokerUrl: 'redis://u:secret@h' })
+  })
+})
+
+describe('closing', () => {
+  it('APP-4: waits for what is being sent, then refuses more; twice is once', async () => {
+    const captured = capturedApp()
+    const task = captured.app.task('x', () => 1)
+    await task.delay()
+    const late = task.delay()
+    const closing = captured.app.close()
+    expect(captured.app.close()).toBe(closing)
+    await closing
+    await late
+    await expect(task.delay()).rejects.toMatchObject({ code: 'CT_CLOSED' })
+    expect(await captured.sent()).toHaveLength(2)
+  })
+
+  it('closes at the end of its scope', async () => {
+    let kept: App
+    {
+      await using app = createApp({ broker: 'memory://scope', adapters: [memory], environment: {} })
+      kept = app
+      await app.sendTask('x')
+    }
+    await expect(kept.sendTask('x')).rejects.toMatchObject({ code: 'CT_CLOSED' })
+  })
+})
+
+describe('results', () => {
+  it('APP-63: makes handles by id', async () => {
+    await using captured = capturedApp()
+    const { app } = captured
+    expect(await app.asyncResult('id').state()).toBe('PENDING')
+    expect(await app.groupResult('none')).toBeUndefined()
+    await app.context.results.storeResult({ taskId: 'id', state: 'SUCCESS', result: 5 })
+    expect(await app.asyncResult<number>('id').get({ timeoutMs: 1000 })).toBe(5)
+  })
+
+  it('APP-78: without a backend they are disabled, with an error that says so', async () => {
+    await using captured = capturedApp({ backend: 'disabled://' })
+    const result = await captured.app.sendTask('x')
+    await expect(result.get({ timeoutMs: 10 })).rejects.toThrow(/Results are disabled/)
+  })
+})
+
+describe('events', () => {
+  it('SET-158: task-sent is sent when asked for', async () => {
+    await using captured = capturedApp({ taskSendSentEvent: true })
+    const { app } = captured
+    const connection = await app.context.producer.connection()
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    const consumer = await connection.openConsumer({
+      credit: 10,
+      onDelivery: (delivery) => resolve(JSON.parse(new TextDecoder().decode(delivery.body))),
+    })
+    const exchange = { name: 'celeryev', type: 'topic', durable: true, autoDelete: false }
+    await consumer.subscribe([
+      {
+        queue: {
+          name: 'monitor',
+          durable: false,
+          exclusive: false,
+          autoDelete: true,
+          bindings: [{ exchange, routingKey: '#' }],
+        },
+        noAck: true,
+      },
+    ])
+    const result = await app.task('proj.add', (x: number) => x).delay(1)
+    expect(await promise).toMatchObject({
+      type: 'task-sent',
+      uuid: result.id,
+      name: 'proj.add',
+      args: '(1,)',
+      queue: 'celery',
+      routing_key: 'celery',
+      hostname: app.context.origin,
+    })
+    await consumer.close()
+  })
+})
+
+describe('currentTask', () => {
+  it('is of the running task alone', () => {
+    expect([currentTask(), currentApp(), createApp({ environment: {} }).currentTask]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+})

@@ -1,0 +1,267 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Ignore, Reject } from '@ct/contracts'
+import { capturedApp } from '../../test/captured-app.ts'
+import type { CapturedApp } from '../../test/captured-app.ts'
+import { chain, chord, currentTask, group } from '../canvas/index.ts'
+import type { AppOptions } from '../app/index.ts'
+import type { TaskContext } from './task-context.ts'
+
+let captured: CapturedApp
+
+async function use(options: AppOptions = {}): Promise<CapturedApp['app']> {
+  await captured?.[Symbol.asyncDispose]()
+  captured = capturedApp(options)
+  return captured.app
+}
+
+beforeEach(async () => {
+  await use({ taskAlwaysEager: true })
+})
+afterEach(async () => {
+  expect(await captured.sent()).toEqual([])
+  await captured[Symbol.asyncDispose]()
+})
+
+const add = (x: number, y: number): number => x + y
+const boom = (): never => {
+  throw new RangeError('boom')
+}
+
+describe('taskAlwaysEager', () => {
+  it('TEST-1, RES-52: runs the task in the caller and gives its result', async () => {
+    const task = captured.app.task('proj.add', add)
+    const result = await task.delay(2, 2)
+    expect([
+      await result.get(),
+      await result.state(),
+      await result.ready(),
+      await result.successful(),
+    ]).toEqual([4, 'SUCCESS', true, true])
+    expect(await (await task.applyAsync([1, 2], { countdown: 1000, taskId: 'mine' })).get()).toBe(3)
+    expect((await task.applyAsync([1, 2], { taskId: 'mine' })).id).toBe('mine')
+    await result.revoke()
+    expect(await result.state()).toBe('REVOKED')
+  })
+
+  it('TEST-1: sendTask and signatures by name are sent all the same', async () => {
+    await captured.app.sendTask('far')
+    await captured.app.signature('far').delay()
+    expect(await captured.sent()).toHaveLength(2)
+  })
+
+  it('TEST-2: arguments go through the serializer; with apply() they do not', async () => {
+    const seen: unknown[] = []
+    const task = captured.app.task('proj.see', (value: unknown) => {
+      seen.push(value)
+    })
+    const value = { at: undefined, list: [1] }
+    await task.delay(value)
+    await task.apply([value])
+    expect(seen[0]).toEqual({ list: [1] })
+    expect(seen[0]).not.toBe(value)
+    expect(seen[1]).toBe(value)
+    await expect(task.delay(() => 1)).rejects.toMatchObject({ code: 'CT_ENCODE' })
+  })
+
+  it('TEST-3: errors stay in the result, or are thrown', async () => {
+    const task = captured.app.task('proj.boom', boom)
+    const result = await task.delay()
+    expect(await result.state()).toBe('FAILURE')
+    await expect(result.get()).rejects.toThrow('boom')
+    expect(await result.get({ propagate: false })).toBeInstanceOf(RangeError)
+    await expect(task.apply({ throw: true })).rejects.toThrow('boom')
+    await use({ taskAlwaysEager: true, taskEagerPropagates: true })
+    const strict = captured.app.task('proj.boom', boom)
+    await expect(strict.delay()).rejects.toThrow('boom')
+    expect(await (await strict.apply({ throw: false })).state()).toBe('FAILURE')
+  })
+
+  it('TEST-4: results are stored when asked for', async () => {
+    const app = await use({ taskAlwaysEager: true, taskStoreEagerResult: true })
+    const task = app.task('proj.add', add)
+    const result = await task.delay(1, 2)
+    expect(await app.asyncResult(result.id).get({ timeoutMs: 1000 })).toBe(3)
+    const failed = await app.task('proj.boom', boom).delay()
+    await expect(app.asyncResult(failed.id).get({ timeoutMs: 1000 })).rejects.toThrow('boom')
+    const ignored = await task.applyAsync([1, 2], { ignoreResult: true })
+    expect(await app.asyncResult(ignored.id).state()).toBe('PENDING')
+  })
+
+  it('TEST-5, TASK-100: retries at once, however long it should wait', async () => {
+    const tries: number[] = []
+    const task = captured.app.task('proj.retry', { bind: true, maxRetries: 3 }, (task, fail: number) => {
+      tries.push(task.request.retries)
+      if (task.request.retries < fail) throw task.retry({ countdown: 1000 })
+      return 'done'
+    })
+    expect(await (await task.delay(2)).get()).toBe('done')
+    expect(tries).toEqual([0, 1, 2])
+    await expect((await task.delay(9)).get()).rejects.toMatchObject({ code: 'CT_MAX_RETRIES' })
+    const own = captured.app.task('proj.own', { bind: true, maxRetries: 1 }, (task) => {
+      throw task.retry({ exc: new RangeError('mine') })
+    })
+    await expect((await own.delay()).get()).rejects.toThrow('mine')
+  })
+
+  it('TASK-75, TASK-95: a retry may change the arguments', async () => {
+    const task = captured.app.task('proj.change', { bind: true }, (task, value: string) => {
+      if (value === 'first') throw task.retry({ args: ['second'] })
+      return value
+    })
+    expect(await (await task.delay('first')).get()).toBe('second')
+  })
+
+  it('TASK-20, TASK-21: retries by itself for some errors', async () => {
+    let tries = 0
+    const task = captured.app.task(
+      'proj.auto',
+      { autoretryFor: [Error], dontAutoretryFor: [TypeError], maxRetries: 2 },
+      (kind: string) => {
+        tries++
+        throw kind === 'type' ? new TypeError(kind) : new RangeError(kind)
+      },
+    )
+    await expect((await task.delay('range')).get()).rejects.toThrow(RangeError)
+    expect(tries).toBe(3)
+    await expect((await task.delay('type')).get()).rejects.toThrow(TypeError)
+    expect(tries).toBe(4)
+  })
+
+  it('TASK-101, TASK-102: Ignore and Reject are outcomes', async () => {
+    const ignore = captured.app.task('proj.ignore', () => {
+      throw new Ignore()
+    })
+    const reject = captured.app.task('proj.reject', () => {
+      throw new Reject('no')
+    })
+    expect(await (await ignore.delay()).state()).toBe('IGNORED')
+    expect(await (await reject.delay()).state()).toBe('REJECTED')
+  })
+
+  it('TEST-6: the request says so', async () => {
+    let context: TaskContext | undefined
+    const task = captured.app.task('proj.look', { bind: true }, (task, _x: number) => {
+      expect(currentTask()).toBe(task)
+      context = task
+    })
+    const result = await task.applyAsync([1], { priority: 3, headers: { tenant: 'a' } })
+    expect(context!.request).toMatchObject({
+      id: result.id,
+      rootId: result.id,
+      args: [1],
+      isEager: true,
+      calledDirectly: false,
+      retries: 0,
+      headers: { tenant: 'a' },
+      deliveryInfo: { isEager: true, priority: 3 },
+    })
+    expect(context!.signal.aborted).toBe(false)
+    expect(currentTask()).toBeUndefined()
+  })
+
+  it('links run inline, error callbacks with the failed id', async () => {
+    const seen: unknown[] = []
+    const note = captured.app.task('proj.note', (value: unknown) => {
+      seen.push(value)
+    })
+    const task = captured.app.task('proj.add', add)
+    await task.applyAsync([1, 2], { link: note.s() })
+    const failed = await captured.app.task('proj.boom', boom).applyAsync({ linkError: note.s() })
+    expect(seen).toEqual([3, failed.id])
+  })
+
+  it('TASK-85…88: calls the handlers in order', async () => {
+    const calls: string[] = []
+    const hooks = {
+      beforeStart: () => calls.push('beforeStart'),
+      onSuccess: (value: unknown) => calls.push(`onSuccess ${String(value)}`),
+      onFailure: (error: unknown) => calls.push(`onFailure ${(error as Error).message}`),
+      onRetry: () => calls.push('onRetry'),
+      afterReturn: (state: string) => calls.push(`afterReturn ${state}`),
+    }
+    await captured.app.task('proj.add', hooks, add).delay(1, 2)
+    await captured.app
+      .task('proj.boom', { ...hooks, autoretryFor: [RangeError], maxRetries: 1 }, boom)
+      .delay()
+    expect(calls).toEqual([
+      'beforeStart',
+      'onSuccess 3',
+      'afterReturn SUCCESS',
+      'beforeStart',
+      'onRetry',
+      'beforeStart',
+      'onFailure boom',
+      'afterReturn FAILURE',
+    ])
+  })
+
+  it('CANVAS-36: canvases run in place', async () => {
+    const { app } = captured
+    const task = app.task('proj.add', add)
+    const sum = app.task('proj.sum', (values: number[]) => values.reduce((a, b) => a + b, 0))
+    const chained = await chain(task.s(2, 2), task.s(4), task.s(8)).applyAsync()
+    expect([await chained.get(), await (chained.parent as typeof chained).get()]).toEqual([16, 8])
+    const grouped = await group([task.s(1, 1), task.s(2, 2)]).applyAsync()
+    expect([
+      await grouped.get(),
+      await grouped.ready(),
+      await grouped.successful(),
+      await grouped.completedCount(),
+    ]).toEqual([[2, 4], true, true, 2])
+    expect(await (await chord([task.s(1, 1), task.s(2, 2)], sum.s()).applyAsync()).get()).toBe(6)
+    expect(await (await chain(group([task.s(1), task.s(2)]), sum.s(), task.s(5)).delay(1)).get()).toBe(10)
+    expect(await (await group([]).applyAsync()).get()).toEqual([])
+  })
+
+  it('canvas §13: a failing step fails the call, Ignore stops the chain', async () => {
+    const { app } = captured
+    const task = app.task('proj.add', add)
+    const fail = app.task('proj.boom', (_x: number): number => boom())
+    const stop = app.task('proj.stop', (_x: number): number => {
+      throw new Ignore()
+    })
+    await expect(chain(task.s(1, 1), fail.s(), task.s(1)).applyAsync()).rejects.toThrow('boom')
+    expect(await (await chain(task.s(1, 1), stop.s(), task.s(1)).applyAsync()).state()).toBe('IGNORED')
+    await expect(
+      chord([fail.s(1)], app.task('proj.sum', (values: number[]) => values.length).s()).applyAsync(),
+    ).rejects.toThrow('boom')
+    const linked: number[] = []
+    const note = app.task('proj.note', (value: number) => {
+      linked.push(value)
+    })
+    const canvas = chain(task.s(1, 1), task.s(1))
+    canvas.link(note.s())
+    await canvas.applyAsync()
+    expect(linked).toEqual([3])
+  })
+
+  it('updateState stores only where eager results are stored', async () => {
+    const app = await use({ taskAlwaysEager: true, taskStoreEagerResult: true })
+    const states: string[] = []
+    const task = app.task('proj.progress', { bind: true }, async (task) => {
+      await task.updateState('PROGRESS', { done: 1 })
+      const meta = await app.asyncResult(task.request.id).meta()
+      states.push(`${meta.status} ${JSON.stringify(meta.result)}`)
+      await task.sendEvent('custom', { x: 1 })
+    })
+    await task.delay()
+    expect(states).toEqual(['PROGRESS {"done":1}'])
+  })
+})
+
+describe('a task called as a function', () => {
+  it('TASK-40, TEST-8: runs the function, and nothing else', async () => {
+    const { app } = captured
+    expect(app.task('proj.add', add)(1, 2)).toBe(3)
+    const look = app.task('proj.look', { bind: true }, (task, x: number) => [
+      task.request.calledDirectly,
+      task.request.id,
+      x,
+    ])
+    expect(look(7)).toEqual([true, '', 7])
+    const again = app.task('proj.again', { bind: true }, (task) => {
+      throw task.retry({ exc: new RangeError('mine') })
+    })
+    expect(() => again()).toThrow('mine')
+  })
+})
