@@ -5,10 +5,10 @@
  * that `defineAdapter()` made. Looked at are the dependencies in the package.json nearest to the module that is run, then in the one
  * nearest to the working folder. Nothing is searched before a URL needs it, and then only packages with a `ct` field are loaded.
  */
-import { readFileSync } from 'node:fs'
-import { createRequire, findPackageJSON } from 'node:module'
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import type { DiscoverAdapter } from '@ct/client'
 import { AdapterError, assertContract, type Adapter } from '@ct/contracts'
 
@@ -73,10 +73,21 @@ function nearestManifests(places: readonly string[]): Set<string> {
   const found = new Set<string>()
   for (const place of places) {
     const path = place.startsWith('file:') ? fileURLToPath(place) : resolve(place)
-    const manifest = findPackageJSON(pathToFileURL(path).href)
+    const manifest = upwards(path, (folder) => {
+      const candidate = join(folder, 'package.json')
+      return existsSync(candidate) ? candidate : undefined
+    })
     if (manifest !== undefined) found.add(manifest)
   }
   return found
+}
+
+/** Asks for each folder above a file, the nearest first. */
+function upwards(file: string, ask: (folder: string) => string | undefined): string | undefined {
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    const answer = ask(folder)
+    if (answer !== undefined || folder === dirname(folder)) return answer
+  }
 }
 
 function offersOf(manifest: string): Offer[] {
@@ -94,11 +105,10 @@ function offersOf(manifest: string): Offer[] {
 /** package.json of a dependency; undefined when it is not installed, which is not ours to complain about. */
 function installed(name: string, from: string): string | undefined {
   // Not through `exports`: many packages do not export their package.json.
-  for (let folder = dirname(from); ; folder = dirname(folder)) {
+  return upwards(from, (folder) => {
     const path = join(folder, 'node_modules', name, 'package.json')
-    if (read(path).name !== undefined) return path
-    if (folder === dirname(folder)) return undefined
-  }
+    return existsSync(path) ? path : undefined
+  })
 }
 
 function read(path: string): Manifest {
