@@ -43,7 +43,8 @@ export class Keys {
     if (priority === undefined || priority <= 0) return lists[0] as string
     const { prioritySteps } = this.#settings
     let index = 0
-    while (index + 1 < prioritySteps.length && (prioritySteps[index + 1] as number) <= Math.min(priority, 9)) index++
+    while (index + 1 < prioritySteps.length && (prioritySteps[index + 1] as number) <= Math.min(priority, 9))
+      index++
     return lists[index] as string
   }
 

@@ -36,7 +36,10 @@ export function redisBackend(options: RedisBackendOptions = {}): ResultBackend {
     describe: () => settings.server.description,
     async connect({ signal, onNotice }) {
       if (closed) throw closedBackend()
-      const endpoint = await findEndpoint(settings.server, settings.prefix, { family: backendFailures, signal })
+      const endpoint = await findEndpoint(settings.server, settings.prefix, {
+        family: backendFailures,
+        signal,
+      })
       const connection = await RedisBackendConnection.open(
         { settings, keys, endpoint, onNotice, onClosed: (one) => connections.delete(one) },
         signal,

@@ -21,12 +21,18 @@ export class RedisChord implements NativeChord {
     this.#ordered = ordered
   }
 
-  async begin(chord: { readonly groupId: string; readonly size: number; readonly expiresInMs: number | undefined }): Promise<void> {
+  async begin(chord: {
+    readonly groupId: string
+    readonly size: number
+    readonly expiresInMs: number | undefined
+  }): Promise<void> {
     const size = this.#keys.chord(chord.groupId, 's')
     const ttl = ttlText(chord.expiresInMs)
     const set: [string, ...Argument[]] = ['set', size, chord.size, ...(ttl === '' ? [] : ['PX', ttl])]
     // One after the other on one connection: a claim of an earlier run never meets the new size (D57-6).
-    await this.#do('begin a chord', () => this.#link.all([['multi'], ['del', this.#keys.chord(chord.groupId, 'c')], set, ['exec']]))
+    await this.#do('begin a chord', () =>
+      this.#link.all([['multi'], ['del', this.#keys.chord(chord.groupId, 'c')], set, ['exec']]),
+    )
   }
 
   async record(part: ChordPart): Promise<ChordProgress> {
@@ -34,7 +40,15 @@ export class RedisChord implements NativeChord {
     const index = groupIndex === undefined ? '+inf' : String(groupIndex)
     const token = randomBytes(16).toString('hex')
     const keys = [...this.#parts(groupId), this.#keys.group(groupId), this.#keys.chord(groupId, 'c')]
-    const args = [this.#ordered ? '1' : '0', index, asArgument(part.part), `${taskId}:${index}`, ttlText(expiresInMs), token, Math.max(1, Math.round(claimMs))]
+    const args = [
+      this.#ordered ? '1' : '0',
+      index,
+      asArgument(part.part),
+      `${taskId}:${index}`,
+      ttlText(expiresInMs),
+      token,
+      Math.max(1, Math.round(claimMs)),
+    ]
     const reply = await this.#do('record a chord part', () => this.#link.run(chordRecord, keys, args))
     const [state, count, total] = (reply as unknown[]).map(Number) as [number, number, number]
     if (state === 1) return { state: 'complete', count, total, token }
@@ -48,18 +62,30 @@ export class RedisChord implements NativeChord {
 
   async parts(groupId: string): Promise<readonly Uint8Array[]> {
     const key = this.#keys.chord(groupId, 'j')
-    return (await this.#do('read chord parts', () => this.#link.send(this.#ordered ? 'zrange' : 'lrange', [key, 0, -1]))) as Buffer[]
+    return (await this.#do('read chord parts', () =>
+      this.#link.send(this.#ordered ? 'zrange' : 'lrange', [key, 0, -1]),
+    )) as Buffer[]
   }
 
-  async extendClaim(chord: { readonly groupId: string; readonly token: string; readonly claimMs: number }): Promise<boolean> {
+  async extendClaim(chord: {
+    readonly groupId: string
+    readonly token: string
+    readonly claimMs: number
+  }): Promise<boolean> {
     const keys = [this.#keys.chord(chord.groupId, 'c'), this.#keys.chord(chord.groupId, 's')]
     const args = [chord.token, Math.max(1, Math.round(chord.claimMs))]
     return Number(await this.#do('keep a chord', () => this.#link.run(chordClaim, keys, args))) === 1
   }
 
-  async finish(chord: { readonly groupId: string; readonly token: string; readonly doneMs: number }): Promise<void> {
+  async finish(chord: {
+    readonly groupId: string
+    readonly token: string
+    readonly doneMs: number
+  }): Promise<void> {
     const keys = [...this.#parts(chord.groupId), this.#keys.chord(chord.groupId, 'c')]
-    await this.#do('finish a chord', () => this.#link.run(chordFinish, keys, [chord.token, Math.max(1, Math.round(chord.doneMs))]))
+    await this.#do('finish a chord', () =>
+      this.#link.run(chordFinish, keys, [chord.token, Math.max(1, Math.round(chord.doneMs))]),
+    )
   }
 
   /** The claim stays until it runs out, as in Celery; without the size nothing completes any more (D57-5). */

@@ -61,23 +61,26 @@ export class RedisBackendConnection implements ResultBackendConnection {
     this.chord = new RedisChord(link, options.keys, options.settings.chordOrdered)
   }
 
-  static async open(options: BackendConnectionOptions, signal: AbortSignal | undefined): Promise<RedisBackendConnection> {
-    let connection: RedisBackendConnection | undefined
-    const link = await options.endpoint.open('store', (error) => connection?.lost(error), signal)
-    connection = new RedisBackendConnection(options, link)
-    return connection
+  static async open(
+    options: BackendConnectionOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<RedisBackendConnection> {
+    const made: { connection?: RedisBackendConnection } = {}
+    const link = await options.endpoint.open('store', (error) => made.connection?.lost(error), signal)
+    return (made.connection = new RedisBackendConnection(options, link))
   }
 
   lost(error: Error): void {
     if (this.#error !== undefined || this.#closing !== undefined) return
     this.#error = error
     this.#link.fail(error)
-    void this.#subscriber?.then((subscriber) => subscriber.link.close(), () => undefined)
+    void this.#closeSubscriber()
     this.#options.onNotice({ kind: 'connection-lost', error })
   }
 
   async #do<T>(what: string, options: CallOptions | undefined, run: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
+    if (this.#closing !== undefined)
+      throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
     if (this.#error !== undefined) throw this.#error
     throwIfAborted(options?.signal, 'Talking to Redis')
     try {
@@ -111,7 +114,8 @@ export class RedisBackendConnection implements ResultBackendConnection {
     this.#turn = undefined
     const parts: Promise<void>[] = []
     this.#link.together(() => {
-      for (let at = 0; at < writes.length; at += mostPerScript) parts.push(this.#write(writes.slice(at, at + mostPerScript)))
+      for (let at = 0; at < writes.length; at += mostPerScript)
+        parts.push(this.#write(writes.slice(at, at + mostPerScript)))
     })
     Promise.all(parts).then(() => done.resolve(), done.reject)
   }
@@ -119,15 +123,30 @@ export class RedisBackendConnection implements ResultBackendConnection {
   async #write(writes: readonly StoreWrite[]): Promise<void> {
     const args: Argument[] = []
     for (const { ttl, guard, document } of writes) args.push(ttl, guard, document)
-    const undecided = (await this.#link.run(storeResults, writes.map(({ key }) => key), args)) as number[]
+    const undecided = (await this.#link.run(
+      storeResults,
+      writes.map(({ key }) => key),
+      args,
+    )) as number[]
     if (undecided.length === 0) return
-    const again = await decideWrites(this.#link, undecided.flatMap((index) => writes[index - 1] ?? []))
+    const again = await decideWrites(
+      this.#link,
+      undecided.flatMap((index) => writes[index - 1] ?? []),
+    )
     if (again.length > 0) await this.#write(again)
   }
 
-  async getMany(taskIds: readonly string[], options?: CallOptions): Promise<readonly (StoredResult | undefined)[]> {
+  async getMany(
+    taskIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly (StoredResult | undefined)[]> {
     if (taskIds.length === 0) return []
-    const found = await this.#do('read results', options, () => this.#link.send('mget', taskIds.map((taskId) => this.#keys.task(taskId))))
+    const found = await this.#do('read results', options, () =>
+      this.#link.send(
+        'mget',
+        taskIds.map((taskId) => this.#keys.task(taskId)),
+      ),
+    )
     return taskIds.map((taskId, index) => {
       const document = (found as (Buffer | null)[])[index]
       return document === null || document === undefined ? undefined : { taskId, document }
@@ -136,11 +155,17 @@ export class RedisBackendConnection implements ResultBackendConnection {
 
   async forget(taskIds: readonly string[], options?: CallOptions): Promise<void> {
     if (taskIds.length === 0) return
-    await this.#do('forget results', options, () => this.#link.send('del', taskIds.map((taskId) => this.#keys.task(taskId))))
+    await this.#do('forget results', options, () =>
+      this.#link.send(
+        'del',
+        taskIds.map((taskId) => this.#keys.task(taskId)),
+      ),
+    )
   }
 
   subscribe(onResult: (result: StoredResult) => void): ResultSubscription {
-    if (this.#closing !== undefined) throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
+    if (this.#closing !== undefined)
+      throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
     const subscription: RedisSubscription = new RedisSubscription(
       this.#link,
       () => this.#do('wait for results', undefined, () => (this.#subscriber ??= this.#listen())),
@@ -167,12 +192,18 @@ export class RedisBackendConnection implements ResultBackendConnection {
     options?: CallOptions & { readonly expiresInMs?: number | undefined },
   ): Promise<void> {
     const ttl = ttlText(options?.expiresInMs)
-    const args: Argument[] = [this.#keys.group(groupId), asArgument(document), ...(ttl === '' ? [] : ['PX', ttl])]
+    const args: Argument[] = [
+      this.#keys.group(groupId),
+      asArgument(document),
+      ...(ttl === '' ? [] : ['PX', ttl]),
+    ]
     await this.#do('store a group', options, () => this.#link.send('set', args))
   }
 
   async getGroup(groupId: string, options?: CallOptions): Promise<Uint8Array | undefined> {
-    const found = await this.#do('read a group', options, () => this.#link.send('get', [this.#keys.group(groupId)]))
+    const found = await this.#do('read a group', options, () =>
+      this.#link.send('get', [this.#keys.group(groupId)]),
+    )
     return (found as Buffer | null) ?? undefined
   }
 
@@ -189,10 +220,14 @@ export class RedisBackendConnection implements ResultBackendConnection {
     return (this.#closing ??= this.#close())
   }
 
+  async #closeSubscriber(): Promise<void> {
+    const subscriber = await this.#subscriber?.catch(() => undefined)
+    await subscriber?.link.close()
+  }
+
   async #close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()))
-    const subscriber = await this.#subscriber?.catch(() => undefined)
-    await Promise.all([subscriber?.link.close(), this.#link.close(closeGraceMs)])
+    await Promise.all([this.#closeSubscriber(), this.#link.close(closeGraceMs)])
     this.#options.onClosed(this)
   }
 

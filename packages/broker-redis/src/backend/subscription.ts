@@ -51,10 +51,12 @@ export class RedisSubscription implements ResultSubscription {
     }
     try {
       const subscriber = await this.#subscriber()
-      for (let at = 0; at < fresh.length; at += page) await this.#start(subscriber, fresh.slice(at, at + page))
+      for (let at = 0; at < fresh.length; at += page)
+        await this.#start(subscriber, fresh.slice(at, at + page))
       // Somebody else may have asked for the same id a moment ago: what is stored has to be delivered before we say that it was.
       const known = taskIds.filter((taskId) => !fresh.includes(taskId))
-      for (let at = 0; at < known.length; at += page) await this.#read(known.slice(at, at + page), (_, stored) => stored)
+      for (let at = 0; at < known.length; at += page)
+        await this.#read(known.slice(at, at + page), (_, stored) => stored)
     } catch (error) {
       await this.remove(taskIds)
       throw toFailure(error, this.#link.family, this.#link.where, 'wait for results')
@@ -62,22 +64,32 @@ export class RedisSubscription implements ResultSubscription {
   }
 
   async #start(subscriber: Subscriber, taskIds: readonly string[]): Promise<void> {
-    await subscriber.subscribe(taskIds.map((taskId) => this.#keys.task(taskId)), this.#listener)
+    await subscriber.subscribe(
+      taskIds.map((taskId) => this.#keys.task(taskId)),
+      this.#listener,
+    )
     await this.#read(taskIds, (taskId, stored) => {
       const watched = this.#watched.get(taskId)
       const early = watched?.early ?? []
       if (watched !== undefined) watched.early = undefined
       // A stored document that is among the messages has its place in their order; else it is older than all of them.
-      if (stored !== undefined && !early.some((message) => message.equals(stored))) this.#onResult({ taskId, document: stored })
+      if (stored !== undefined && !early.some((message) => message.equals(stored)))
+        this.#onResult({ taskId, document: stored })
       for (const document of early) this.#onResult({ taskId, document })
       return undefined
     })
   }
 
   /** `take` may hand the document back to have it delivered. */
-  async #read(taskIds: readonly string[], take: (taskId: string, stored: Buffer | undefined) => Buffer | undefined): Promise<void> {
+  async #read(
+    taskIds: readonly string[],
+    take: (taskId: string, stored: Buffer | undefined) => Buffer | undefined,
+  ): Promise<void> {
     if (taskIds.length === 0) return
-    const stored = (await this.#link.send('mget', taskIds.map((taskId) => this.#keys.task(taskId)))) as (Buffer | null)[]
+    const stored = (await this.#link.send(
+      'mget',
+      taskIds.map((taskId) => this.#keys.task(taskId)),
+    )) as (Buffer | null)[]
     taskIds.forEach((taskId, index) => {
       const document = take(taskId, stored[index] ?? undefined)
       if (document !== undefined && this.#watched.has(taskId)) this.#onResult({ taskId, document })

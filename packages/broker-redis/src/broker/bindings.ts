@@ -54,7 +54,8 @@ export class Bindings {
         for (const { exchange, routingKey } of queue.bindings) {
           if (exchange.name === '') continue
           this.#remember(queue.name, exchange.name, exchange.type, routingKey)
-          if (queue.noDeclare !== true && queue.passive !== true) waits.push(this.#bind(queue.name, exchange.name, exchange.type, routingKey))
+          if (queue.noDeclare !== true && queue.passive !== true)
+            waits.push(this.#bind(queue.name, exchange.name, exchange.type, routingKey))
         }
       }
     })
@@ -64,11 +65,14 @@ export class Bindings {
 
   #remember(queue: string, exchange: string, type: ExchangeType, routingKey: string): void {
     if (type !== 'direct' && type !== 'topic' && type !== 'fanout') {
-      throw new UnsupportedError(`Exchange ${JSON.stringify(exchange)} is of type ${JSON.stringify(type)}; Redis has direct, topic and fanout`)
+      throw new UnsupportedError(
+        `Exchange ${JSON.stringify(exchange)} is of type ${JSON.stringify(type)}; Redis has direct, topic and fanout`,
+      )
     }
     this.#types.set(exchange, type)
     const bound = this.#bound.get(queue) ?? []
-    if (!bound.some((one) => one.exchange === exchange && one.routingKey === routingKey)) bound.push({ exchange, type, routingKey })
+    if (!bound.some((one) => one.exchange === exchange && one.routingKey === routingKey))
+      bound.push({ exchange, type, routingKey })
     this.#bound.set(queue, bound)
   }
 
@@ -79,9 +83,17 @@ export class Bindings {
   #bind(queue: string, exchange: string, type: ExchangeType, routingKey: string): Promise<unknown> {
     const expires = this.expiresMs(queue)
     if (expires > 0) this.#kept.set(queue, Date.now())
-    const keys = [this.#keys.binding(exchange), this.#keys.permanentBinding(exchange), this.#keys.bindingDeadlines]
+    const keys = [
+      this.#keys.binding(exchange),
+      this.#keys.permanentBinding(exchange),
+      this.#keys.bindingDeadlines,
+    ]
     const member = this.#member(queue, routingKey, type === 'topic' ? topicPattern(routingKey) : '')
-    return this.#link.run(bind, keys, [member, exchange, expires === 0 ? '' : Math.max(2 * expires, leastBindingLifeMs)])
+    return this.#link.run(bind, keys, [
+      member,
+      exchange,
+      expires === 0 ? '' : Math.max(2 * expires, leastBindingLifeMs),
+    ])
   }
 
   /**
@@ -94,9 +106,16 @@ export class Bindings {
       const expires = this.expiresMs(queue)
       const kept = this.#kept.get(queue) ?? 0
       if (expires === 0 || Date.now() - kept < Math.max(2 * expires, leastBindingLifeMs) / 3) continue
-      for (const { exchange, type, routingKey } of this.#bound.get(queue) ?? []) waits.push(this.#bind(queue, exchange, type, routingKey))
+      for (const { exchange, type, routingKey } of this.#bound.get(queue) ?? [])
+        waits.push(this.#bind(queue, exchange, type, routingKey))
     }
-    waits.push(this.#link.run(sweepBindings, [this.#keys.bindingDeadlines], [this.#keys.binding(''), this.#keys.permanentBinding(''), 100]))
+    waits.push(
+      this.#link.run(
+        sweepBindings,
+        [this.#keys.bindingDeadlines],
+        [this.#keys.binding(''), this.#keys.permanentBinding(''), 100],
+      ),
+    )
     await Promise.all(waits)
   }
 
@@ -107,7 +126,10 @@ export class Bindings {
     for (const { exchange, type, routingKey } of bound) {
       const patterns = type === 'topic' ? [topicPattern(routingKey), legacyTopicPattern(routingKey)] : ['']
       const members = patterns.map((pattern) => this.#member(queue, routingKey, pattern))
-      commands.push(['srem', this.#keys.binding(exchange), ...members], ['srem', this.#keys.permanentBinding(exchange), ...members])
+      commands.push(
+        ['srem', this.#keys.binding(exchange), ...members],
+        ['srem', this.#keys.permanentBinding(exchange), ...members],
+      )
     }
     this.#bound.delete(queue)
     this.#expires.delete(queue)
@@ -117,7 +139,9 @@ export class Bindings {
 
   /** The tables of these exchanges, read in one go. */
   async tables(exchanges: readonly string[]): Promise<Map<string, readonly string[]>> {
-    const members = await this.#link.all(exchanges.map((exchange) => ['smembers', this.#keys.binding(exchange)] as const))
+    const members = await this.#link.all(
+      exchanges.map((exchange) => ['smembers', this.#keys.binding(exchange)] as const),
+    )
     return new Map(exchanges.map((exchange, index) => [exchange, (members[index] as unknown[]).map(String)]))
   }
 
@@ -134,7 +158,8 @@ export class Bindings {
   #wants(key: string, pattern: string, routingKey: string): boolean {
     if (pattern === '') return key === routingKey
     // A pattern made from its key follows AMQP's rules; anything else is followed to the letter.
-    if (pattern === topicPattern(key) || pattern === legacyTopicPattern(key)) return topicMatches(key, routingKey)
+    if (pattern === topicPattern(key) || pattern === legacyTopicPattern(key))
+      return topicMatches(key, routingKey)
     return patternMatches(pattern, routingKey)
   }
 }

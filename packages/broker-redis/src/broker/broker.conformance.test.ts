@@ -17,7 +17,8 @@ let nextDb = 0
 async function killClients(name: string): Promise<void> {
   const list = String(await server.command('CLIENT', 'LIST'))
   for (const line of list.split('\n')) {
-    if (line.includes(` name=${name}:`)) await server.command('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '0')
+    if (line.includes(` name=${name}:`))
+      await server.command('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)?.[1] ?? '0')
   }
 }
 
@@ -28,7 +29,11 @@ async function harness(): Promise<BrokerHarness> {
     async peer() {
       const clientName = `peer-${randomUUID()}`
       const cut = (): Promise<void> => killClients(clientName)
-      const peer = { broker: redisBroker({ url, clientName, visibilityTimeout: leaseMs / 1000 }), cut, kill: cut }
+      const peer = {
+        broker: redisBroker({ url, clientName, visibilityTimeout: leaseMs / 1000 }),
+        cut,
+        kill: cut,
+      }
       peers.set(peer, clientName)
       return peer
     },
@@ -49,7 +54,8 @@ async function harness(): Promise<BrokerHarness> {
     async served() {
       const stats = String(await server.command('INFO', 'commandstats'))
       // What scripts call is not sent by anybody.
-      const sent = /^cmdstat_(?:evalsha|eval|exists|ping|client\|[a-z]+|pubsub\|[a-z]+|llen|lpush):calls=(\d+)/gm
+      const sent =
+        /^cmdstat_(?:evalsha|eval|exists|ping|client\|[a-z]+|pubsub\|[a-z]+|llen|lpush):calls=(\d+)/gm
       return [...stats.matchAll(sent)].reduce((sum, match) => sum + Number(match[1]), 0)
     },
     close: async () => {},

@@ -47,7 +47,10 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
     describe: () => settings.server.description,
     async connect({ signal, onNotice }) {
       if (closed) throw closedBroker()
-      const endpoint = await findEndpoint(settings.server, settings.prefix, { family: brokerFailures, signal })
+      const endpoint = await findEndpoint(settings.server, settings.prefix, {
+        family: brokerFailures,
+        signal,
+      })
       const connection = await RedisBrokerConnection.open(
         {
           settings,

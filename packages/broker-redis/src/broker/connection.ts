@@ -77,11 +77,13 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
     this.parked = new ParkedLists(link, keys)
   }
 
-  static async open(options: ConnectionOptions, signal: AbortSignal | undefined): Promise<RedisBrokerConnection> {
-    let connection: RedisBrokerConnection | undefined
-    const link = await options.endpoint.open('publish', (error) => connection?.lost(error), signal)
-    connection = new RedisBrokerConnection(options, link)
-    return connection
+  static async open(
+    options: ConnectionOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<RedisBrokerConnection> {
+    const made: { connection?: RedisBrokerConnection } = {}
+    const link = await options.endpoint.open('publish', (error) => made.connection?.lost(error), signal)
+    return (made.connection = new RedisBrokerConnection(options, link))
   }
 
   // BrokerContext
@@ -105,12 +107,13 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
     void this.#restorer.stop()
     for (const consumer of this.#consumers) consumer.end(error)
     this.#link.fail(error)
-    void this.#hub?.then((hub) => hub.close(), () => undefined)
+    void this.#closeHub()
     this.notice({ kind: 'connection-lost', error })
   }
 
   #check(signal?: AbortSignal): void {
-    if (this.#closing !== undefined) throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
+    if (this.#closing !== undefined)
+      throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
     if (this.#error !== undefined) throw this.#error
     throwIfAborted(signal, 'Talking to Redis')
   }
@@ -131,11 +134,15 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
   }
 
   publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
-    if (this.#closing !== undefined || this.#error !== undefined) return this.#do('publish', options, () => Promise.resolve())
+    if (this.#closing !== undefined || this.#error !== undefined)
+      return this.#do('publish', options, () => Promise.resolve())
     return this.#publisher.publish(message, options)
   }
 
-  async publishMany(messages: readonly OutgoingMessage[], options?: CallOptions): Promise<readonly (CeleryError | undefined)[]> {
+  async publishMany(
+    messages: readonly OutgoingMessage[],
+    options?: CallOptions,
+  ): Promise<readonly (CeleryError | undefined)[]> {
     this.#check(options?.signal)
     return this.#publisher.publishMany(messages, options)
   }
@@ -165,7 +172,8 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
     const expiring = [...this.#consumers].flatMap((consumer) => consumer.expiring)
     if (expiring.length === 0) return
     this.#bindings.keep(expiring).catch((error: unknown) => {
-      if (this.#link.usable) this.notice({ kind: 'warning', message: `Bindings could not be kept: ${(error as Error).message}` })
+      if (this.#link.usable)
+        this.notice({ kind: 'warning', message: `Bindings could not be kept: ${(error as Error).message}` })
     })
   }
 
@@ -192,14 +200,21 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
   }
 
   async queueSize(queue: string, options?: CallOptions): Promise<number> {
-    const lengths = await this.#do('count a queue', options, () => this.#link.all(this.keys.lists(queue).map((list) => ['llen', list])))
+    const lengths = await this.#do('count a queue', options, () =>
+      this.#link.all(this.keys.lists(queue).map((list) => ['llen', list])),
+    )
     return lengths.reduce<number>((sum, length) => sum + Number(length), 0)
   }
 
   async purge(queue: string, options?: CallOptions): Promise<number> {
     const lists = this.keys.lists(queue)
     const replies = await this.#do('purge a queue', options, () =>
-      this.#link.all([['multi'], ...lists.map((list) => ['llen', list] as const), ['del', ...lists], ['exec']]),
+      this.#link.all([
+        ['multi'],
+        ...lists.map((list) => ['llen', list] as const),
+        ['del', ...lists],
+        ['exec'],
+      ]),
     )
     const lengths = (replies.at(-1) as unknown[]).slice(0, -1)
     return lengths.reduce<number>((sum, length) => sum + Number(length), 0)
@@ -216,12 +231,16 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
     return (this.#closing ??= this.#close())
   }
 
+  async #closeHub(): Promise<void> {
+    const hub = await this.#hub?.catch(() => undefined)
+    await hub?.close()
+  }
+
   async #close(): Promise<void> {
     clearInterval(this.#keeper)
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     await this.#restorer.stop()
-    const hub = await this.#hub?.catch(() => undefined)
-    await hub?.close()
+    await this.#closeHub()
     await this.#link.close(closeGraceMs)
     this.#options.onClosed(this)
   }

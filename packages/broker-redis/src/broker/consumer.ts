@@ -1,14 +1,9 @@
 /** A consumer of one connection: what it takes from, what it has handed out, and how that is settled. */
-import { Buffer, isUtf8 } from 'node:buffer'
 import {
   ClosedError,
-  decodeEnvelope,
-  UnsupportedError,
   type Consumer,
   type ConsumerOptions,
   type Delivery,
-  type Envelope,
-  type ParkedHistory,
   type QueueDeclaration,
   type Settlement,
   type Subscription,
@@ -18,12 +13,12 @@ import { countStart } from '../scripts/count-start.ts'
 import { extendLeases } from '../scripts/extend-leases.ts'
 import type { BrokerContext } from './context.ts'
 import { RedisDelivery, type DeliveryOwner } from './delivery.ts'
-import { addParkedHistory, markRedelivered } from './envelope-text.ts'
 import { FanoutSources } from './fanout.ts'
 import type { Hub } from './hub.ts'
+import { Intake } from './intake.ts'
+import { addSettlement } from './settler.ts'
 import { makeSource, Sources, type Source } from './sources.ts'
-import { Stepper, type Taken } from './stepper.ts'
-import { storeWrite } from '../stored-success.ts'
+import { Stepper } from './stepper.ts'
 
 export interface ConsumerInternals {
   readonly context: BrokerContext
@@ -38,8 +33,12 @@ export interface ConsumerInternals {
 const nothing = Promise.resolve()
 
 /** Nobody has to look at a settlement's promise. */
-function refused(error: unknown): Promise<void> {
-  const refusal = Promise.reject<void>(error as Error)
+async function refuse(reason: unknown): Promise<void> {
+  throw reason
+}
+
+function refused(reason: unknown): Promise<void> {
+  const refusal = refuse(reason)
   refusal.catch(() => undefined)
   return refusal
 }
@@ -55,7 +54,6 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
   readonly #open = new Set<RedisDelivery>()
   readonly #subscribed = new Map<string, Subscription>()
   #credit: number
-  #fanoutTag = 0
   #taking = true
   #error: Error | undefined
   #closing: Promise<void> | undefined
@@ -67,13 +65,23 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     this.#options = options
     this.#credit = options.credit
     this.#sources = new Sources(context.settings.queueOrder)
+    const intake = new Intake({
+      context,
+      hub,
+      owner: this,
+      tagPrefix: internals.tagPrefix,
+      wants: (source) => this.#taking && this.#sources.takes(source),
+      deliver: (delivery) => this.#deliver(delivery),
+    })
     const room = (): number => this.#credit - this.#open.size
     this.#fanouts = new FanoutSources(
       hub.subscriber,
       context.keys,
       context.settings.fanoutCompat !== undefined,
       () => this.#taking && room() > 0,
-      (queue, noAck, message) => this.#handFanout(queue, noAck, message),
+      (queue, noAck, message) => {
+        if (this.#taking) intake.takeFanout(queue, noAck, message)
+      },
     )
     this.#stepper = new Stepper({
       context,
@@ -83,11 +91,14 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       maxClaim: options.maxClaim ?? options.credit,
       credit: () => this.#credit,
       room,
-      onTaken: (taken) => this.#hand(taken),
+      onTaken: (taken) => intake.take(taken, this.#stepper),
     })
   }
 
-  async subscribe(subscriptions: readonly Subscription[], options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+  async subscribe(
+    subscriptions: readonly Subscription[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<void> {
     this.#check()
     throwIfAborted(options?.signal, 'Subscribing')
     await this.#internals.declare(subscriptions.map(({ queue }) => queue))
@@ -122,7 +133,9 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
 
   /** Queues of this consumer that expire when unused. */
   get expiring(): string[] {
-    return [...this.#subscribed.values()].flatMap(({ queue }) => (queue.arguments?.['x-expires'] === undefined ? [] : [queue.name]))
+    return [...this.#subscribed.values()].flatMap(({ queue }) =>
+      queue.arguments?.['x-expires'] === undefined ? [] : [queue.name],
+    )
   }
 
   async cancel(queues: readonly string[]): Promise<void> {
@@ -142,7 +155,8 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       if (subscription === undefined || this.#error !== undefined) continue
       const { queue } = subscription
       const fanout = queue.bindings.some(({ exchange }) => exchange.type === 'fanout')
-      if (queue.autoDelete && (fanout || queue.exclusive)) await this.#internals.drop(queue).catch(() => undefined)
+      if (queue.autoDelete && (fanout || queue.exclusive))
+        await this.#internals.drop(queue).catch(() => undefined)
     }
   }
 
@@ -184,61 +198,6 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     if (this.#closing !== undefined) throw new ClosedError('This consumer is closed')
   }
 
-  // Handing out
-
-  #hand({ round, taken, malformed, tag }: Taken): void {
-    for (let i = 0; i < malformed.length; i += 2) {
-      const { queue, parked } = round.sources[(malformed[i] as number) - 1] as Source
-      this.#tellMalformed(queue, 'it is not shaped like a message envelope', malformed[i + 1] as Buffer, parked)
-    }
-    let filed = 0
-    for (let i = 0; i < taken.length; i += 2) {
-      const source = round.sources[(taken[i] as number) - 1] as Source
-      const wanted = this.#taking && this.#sources.takes(source)
-      for (const item of taken[i + 1] as readonly Buffer[]) {
-        const itsTag = source.filed ? tag(++filed) : ''
-        if (wanted) this.#handItem(source, itsTag, item)
-        else this.#putBack(source, itsTag, item)
-      }
-      if (source.expiresMs > 0) this.#touch(source)
-    }
-  }
-
-  /** A queue that expires when unused is used (kombu 5.7 does so at each get). */
-  #touch(source: Source): void {
-    const { link } = this.#internals.hub
-    link.together(() => {
-      for (const list of source.lists) link.send('pexpire', [list, source.expiresMs]).catch(() => undefined)
-    })
-  }
-
-  #handItem(source: Source, tag: string, item: Buffer): void {
-    let envelope: Envelope
-    const text = item.toString()
-    try {
-      if (!isUtf8(item)) throw new Error('it is not UTF-8')
-      envelope = decodeEnvelope(text)
-    } catch (error) {
-      this.#stepper.batch.moves.push({ tag, side: 'L', list: source.parked, text: source.filed ? '' : text, tailBytes: source.tailBytes })
-      this.#stepper.schedule()
-      this.#tellMalformed(source.queue, (error as Error).message, item, source.parked)
-      return
-    }
-    this.#deliver(new RedisDelivery(this, source.queue, tag, text, envelope, source))
-  }
-
-  #handFanout(queue: string, noAck: boolean, message: Buffer): void {
-    if (!this.#taking) return
-    try {
-      const text = message.toString()
-      const envelope = decodeEnvelope(text)
-      const tag = `${this.#internals.tagPrefix}f${++this.#fanoutTag}`
-      this.#deliver(new RedisDelivery(this, queue, tag, text, envelope, { filed: false, noAck, tailBytes: 0 }))
-    } catch (error) {
-      this.#tellMalformed(queue, (error as Error).message, message, undefined)
-    }
-  }
-
   #deliver(delivery: RedisDelivery): void {
     if (!delivery.noAck) this.#open.add(delivery)
     try {
@@ -251,37 +210,14 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     }
   }
 
-  /** Taken for a queue that was cancelled or paused meanwhile. */
-  #putBack(source: Source, tag: string, item: Buffer): void {
-    this.#stepper.batch.moves.unshift({
-      tag,
-      side: 'R',
-      list: source.lists[0] as string,
-      text: source.filed ? '' : item.toString(),
-      tailBytes: source.tailBytes,
-    })
-    this.#stepper.schedule()
-  }
-
-  #tellMalformed(queue: string, reason: string, item: Buffer, parkedIn: string | undefined): void {
-    this.#context.notice({ kind: 'malformed', queue, reason, excerpt: item.toString('utf8', 0, 1024).slice(0, 1024), parkedIn })
-  }
-
-  // Settling
+  // DeliveryOwner
 
   settle(delivery: RedisDelivery, settlement: Settlement): Promise<void> {
     if (delivery.noAck) return nothing
     if (this.#error !== undefined) return refused(this.#error)
     const { batch } = this.#stepper
-    const tag = delivery.filed ? delivery.tag : ''
     try {
-      if (settlement.action === 'ack' || settlement.action === 'reject') {
-        const { results } = settlement
-        if (results !== undefined && results.length > 0) {
-          batch.withResults.push({ tag, writes: results.map((write) => storeWrite(this.#resultKey(write.taskId), write)) })
-        } else if (delivery.filed) batch.acks.push(tag)
-        if (delivery.counted || delivery.info.redelivered) batch.forget.push(delivery.messageId)
-      } else this.#move(delivery, tag, settlement)
+      addSettlement(batch, delivery, settlement, this.#context)
     } catch (error) {
       return refused(error)
     }
@@ -291,33 +227,6 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     if (batch.size === 0) return nothing
     this.#stepper.schedule()
     return batch.promise
-  }
-
-  #resultKey(taskId: string): string {
-    const key = this.#context.resultKey(taskId)
-    if (key !== undefined) return key
-    throw new UnsupportedError('Results were handed over with an ack, but no result backend settles with this broker; store them first')
-  }
-
-  #move(delivery: RedisDelivery, tag: string, settlement: Exclude<Settlement, { action: 'ack' | 'reject' }>): void {
-    const { keys } = this.#context
-    const { moves } = this.#stepper.batch
-    const { queue, tailBytes, text } = delivery
-    if (settlement.action === 'park') {
-      const history: ParkedHistory = {
-        reason: settlement.reason,
-        starts: settlement.starts ?? 0,
-        parkedAt: new Date().toISOString(),
-        queue,
-        ...('by' in settlement && typeof settlement.by === 'string' ? { by: settlement.by } : {}),
-      }
-      moves.push({ tag, side: 'L', list: keys.parked(queue), text: addParkedHistory(text, history), tailBytes })
-      this.#stepper.batch.forget.push(delivery.messageId)
-      return
-    }
-    const list = keys.list(queue, delivery.info.priority)
-    if (settlement.action === 'requeue') moves.push({ tag, side: 'L', list, text: markRedelivered(text), tailBytes })
-    else moves.push({ tag, side: 'R', list, text: delivery.filed ? '' : text, tailBytes })
   }
 
   async countStart(delivery: RedisDelivery): Promise<number> {
@@ -334,13 +243,19 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
   // Leases
 
   async extendLeases(deliveries: readonly Delivery[]): Promise<readonly Delivery[]> {
-    const held = deliveries.filter((one): one is RedisDelivery => one instanceof RedisDelivery && one.filed && !one.settled)
+    const held = deliveries.filter(
+      (one): one is RedisDelivery => one instanceof RedisDelivery && one.filed && !one.settled,
+    )
     const { link } = this.#internals.hub
     const gone: RedisDelivery[] = []
     for (let at = 0; at < held.length; at += 1000) {
       const some = held.slice(at, at + 1000)
       try {
-        const indexes = (await link.run(extendLeases, [this.#context.keys.unackedIndex], some.map(({ tag }) => tag))) as number[]
+        const indexes = (await link.run(
+          extendLeases,
+          [this.#context.keys.unackedIndex],
+          some.map(({ tag }) => tag),
+        )) as number[]
         for (const index of indexes) gone.push(some[index - 1] as RedisDelivery)
       } catch (error) {
         throw toFailure(error, link.family, link.where, 'renew leases')
@@ -352,6 +267,7 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
 
   async adopt(deliveries: readonly Delivery[]): Promise<readonly Delivery[]> {
     this.#check()
+    if (!this.#context.settings.ackEmulation) return deliveries
     const ours = deliveries.filter((one): one is RedisDelivery => one instanceof RedisDelivery)
     for (const one of ours) {
       one.owner = this

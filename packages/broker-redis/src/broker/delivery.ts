@@ -1,4 +1,11 @@
-import type { Delivery, DeliveryInfo, Envelope, HeaderTable, MessageProperties, Settlement } from '@ct/contracts'
+import type {
+  Delivery,
+  DeliveryInfo,
+  Envelope,
+  HeaderTable,
+  MessageProperties,
+  Settlement,
+} from '@ct/contracts'
 
 /** What a delivery needs of the consumer that made, or adopted, it. */
 export interface DeliveryOwner {

@@ -33,7 +33,9 @@ export function markRedelivered(envelope: string): string {
 }
 
 export function addParkedHistory(envelope: string, history: ParkedHistory): string {
-  return editMember(envelope, 'headers', (headers) => setMember(headers, parkedHeader, JSON.stringify(history)))
+  return editMember(envelope, 'headers', (headers) =>
+    setMember(headers, parkedHeader, JSON.stringify(history)),
+  )
 }
 
 export function removeParkedHistory(envelope: string): string {

@@ -40,9 +40,17 @@ export class FanoutSources {
   }
 
   /** Resolves when what is published from now on arrives (B23). */
-  async add(queue: string, noAck: boolean, bindings: readonly { exchange: string; routingKey: string }[]): Promise<void> {
+  async add(
+    queue: string,
+    noAck: boolean,
+    bindings: readonly { exchange: string; routingKey: string }[],
+  ): Promise<void> {
     if (this.#sources.has(queue)) return
-    const patterns = [...new Set(bindings.flatMap(({ exchange, routingKey }) => this.#keys.fanoutPatterns(exchange, routingKey)))]
+    const patterns = [
+      ...new Set(
+        bindings.flatMap(({ exchange, routingKey }) => this.#keys.fanoutPatterns(exchange, routingKey)),
+      ),
+    ]
     const source: FanoutSource = {
       queue,
       noAck,
@@ -51,7 +59,8 @@ export class FanoutSources {
       waiting: [],
       listener: (message) => {
         if (this.#compat && this.#seenBefore(queue, message)) return
-        if (!source.paused && (noAck || (source.waiting.length === 0 && this.#hasRoom()))) this.#deliver(queue, noAck, message)
+        if (!source.paused && (noAck || (source.waiting.length === 0 && this.#hasRoom())))
+          this.#deliver(queue, noAck, message)
         else if (source.waiting.push(message) > mostWaiting) source.waiting.shift()
       },
     }

@@ -5,7 +5,7 @@
  * server remember them; whoever pushes to one of them, Python too, makes it send us one message. Nothing is popped, nothing polls. A
  * server that refuses tracking (before 6.0, some proxies and ACLs) is polled with EXISTS, at most once a second when idle.
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import type { Notice } from '@ct/contracts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { Link } from '../connection/link.ts'
@@ -48,7 +48,10 @@ export class Hub {
 
   static async open(options: HubOptions): Promise<Hub> {
     const { endpoint, signal, onLost, onNotice } = options
-    const opened = await Promise.allSettled([endpoint.open('take', onLost, signal), endpoint.open('listen', onLost, signal)])
+    const opened = await Promise.allSettled([
+      endpoint.open('take', onLost, signal),
+      endpoint.open('listen', onLost, signal),
+    ])
     const links = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
     const [link, listening] = links
     try {
@@ -60,7 +63,8 @@ export class Hub {
       const hub = new Hub(link, subscriber, tracking, options.recheckMs)
       if (tracking) {
         await subscriber.onInvalidation((keys) => {
-          for (const waiter of hub.#waiters) if (keys === null || keys.some((key) => waiter.lists.has(key))) waiter.changed()
+          for (const waiter of hub.#waiters)
+            if (keys === null || keys.some((key) => waiter.lists.has(key))) waiter.changed()
         })
       }
       return hub
@@ -102,7 +106,11 @@ export class Hub {
   }
 }
 
-async function startTracking(link: Link, subscriber: Subscriber, onNotice: (notice: Notice) => void): Promise<boolean> {
+async function startTracking(
+  link: Link,
+  subscriber: Subscriber,
+  onNotice: (notice: Notice) => void,
+): Promise<boolean> {
   try {
     const id = await subscriber.link.send('client', ['ID'])
     // Without NOLOOP: with it, our own pop would silently take the key out of the table, and the next push would go unheard.

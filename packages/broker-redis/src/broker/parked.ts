@@ -1,7 +1,14 @@
 /** `<queue>.parked`: a plain list, newest at the left as in every queue here. */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { decodeEnvelope, parkedHeader, type CallOptions, type ParkedHistory, type ParkedMessage, type ParkedMessages } from '@ct/contracts'
+import {
+  decodeEnvelope,
+  parkedHeader,
+  type CallOptions,
+  type ParkedHistory,
+  type ParkedMessage,
+  type ParkedMessages,
+} from '@ct/contracts'
 import { throwIfAborted, toFailure } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
 import type { Keys } from '../keys.ts'
@@ -20,8 +27,14 @@ export class ParkedLists implements ParkedMessages {
   }
 
   async count(queues: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>> {
-    const lengths = await this.#do(options, () => this.#link.all(queues.map((queue) => ['llen', this.#keys.parked(queue)] as const)))
-    return new Map(queues.map((queue, index) => [queue, Number(lengths[index])] as const).filter(([, length]) => length > 0))
+    const lengths = await this.#do(options, () =>
+      this.#link.all(queues.map((queue) => ['llen', this.#keys.parked(queue)] as const)),
+    )
+    return new Map(
+      queues
+        .map((queue, index) => [queue, Number(lengths[index])] as const)
+        .filter(([, length]) => length > 0),
+    )
   }
 
   async list(
@@ -46,7 +59,12 @@ export class ParkedLists implements ParkedMessages {
     return this.#move(queue, ids, options, false)
   }
 
-  async #move(queue: string, ids: readonly string[], options: CallOptions | undefined, retry: boolean): Promise<number> {
+  async #move(
+    queue: string,
+    ids: readonly string[],
+    options: CallOptions | undefined,
+    retry: boolean,
+  ): Promise<number> {
     const wanted = new Set(ids)
     // Found first, moved afterwards: moving shifts the pages.
     const found: Buffer[] = []
@@ -59,7 +77,9 @@ export class ParkedLists implements ParkedMessages {
       const back = retry ? backOf(item) : { text: '', messageId: '', priority: undefined }
       if (back === undefined) continue
       const lists = [this.#keys.parked(queue), this.#keys.list(queue, back.priority), this.#keys.starts]
-      moved += Number(await this.#do(options, () => this.#link.run(moveParked, lists, [item, back.text, back.messageId])))
+      moved += Number(
+        await this.#do(options, () => this.#link.run(moveParked, lists, [item, back.text, back.messageId])),
+      )
     }
     return moved
   }
@@ -108,12 +128,21 @@ function describe(queue: string, item: Buffer): ParkedMessage {
   try {
     const { headers, body, properties } = decodeEnvelope(item)
     const given = headers[parkedHeader]
-    const history = typeof given === 'object' && given !== null ? (given as ParkedHistory) : unknownHistory(queue)
+    const history =
+      typeof given === 'object' && given !== null ? (given as ParkedHistory) : unknownHistory(queue)
     const taskId = typeof headers['id'] === 'string' ? headers['id'] : properties.correlationId
     const taskName = typeof headers['task'] === 'string' ? headers['task'] : undefined
     return { id, taskId, taskName, history, headers, body, retryable: true }
   } catch {
-    return { id, taskId: undefined, taskName: undefined, history: unknownHistory(queue), headers: {}, body: item, retryable: false }
+    return {
+      id,
+      taskId: undefined,
+      taskName: undefined,
+      history: unknownHistory(queue),
+      headers: {},
+      body: item,
+      retryable: false,
+    }
   }
 }
 

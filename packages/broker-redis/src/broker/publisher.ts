@@ -61,7 +61,13 @@ export class Publisher {
   #flushing = false
   #blocked = false
 
-  constructor(link: Link, keys: Keys, bindings: Bindings, settings: BrokerSettings, onNotice: (notice: Notice) => void) {
+  constructor(
+    link: Link,
+    keys: Keys,
+    bindings: Bindings,
+    settings: BrokerSettings,
+    onNotice: (notice: Notice) => void,
+  ) {
     this.#link = link
     this.#keys = keys
     this.#bindings = bindings
@@ -82,7 +88,10 @@ export class Publisher {
   }
 
   /** See B5. */
-  async publishMany(messages: readonly OutgoingMessage[], options?: CallOptions): Promise<readonly (CeleryError | undefined)[]> {
+  async publishMany(
+    messages: readonly OutgoingMessage[],
+    options?: CallOptions,
+  ): Promise<readonly (CeleryError | undefined)[]> {
     throwIfAborted(options?.signal, 'Publishing')
     const waits = messages.map((message) => {
       try {
@@ -118,7 +127,12 @@ export class Publisher {
     const done = Promise.withResolvers<void>()
     done.promise.catch(() => undefined)
     if ((message.exchangeType ?? this.#bindings.typeOf(exchange)) === 'fanout') {
-      this.#pieces.push({ kind: 'shout', channels: this.#keys.fanoutChannels(exchange, routingKey), text: encode(message), done })
+      this.#pieces.push({
+        kind: 'shout',
+        channels: this.#keys.fanoutChannels(exchange, routingKey),
+        text: encode(message),
+        done,
+      })
     } else {
       this.#pieces.push({ kind: 'lookup', message, done })
       this.#pushes.clear()
@@ -131,7 +145,13 @@ export class Publisher {
     const list = this.#keys.list(queue, message.properties.priority)
     let push = this.#pushes.get(list)
     if (push === undefined || push.texts.length >= mostPerPush) {
-      push = { kind: 'push', list, expiresMs: this.#bindings.expiresMs(queue), texts: [], done: Promise.withResolvers() }
+      push = {
+        kind: 'push',
+        list,
+        expiresMs: this.#bindings.expiresMs(queue),
+        texts: [],
+        done: Promise.withResolvers(),
+      }
       push.done.promise.catch(() => undefined)
       this.#pushes.set(list, push)
       this.#pieces.push(push)
@@ -170,8 +190,13 @@ export class Publisher {
   #write(pieces: readonly Piece[], tables: ReadonlyMap<string, readonly string[]>): void {
     this.#link.together(() => {
       for (const piece of pieces) {
-        if (piece.kind === 'push') this.#settle(piece.done, this.#lpush(piece.list, piece.texts, piece.expiresMs))
-        else if (piece.kind === 'shout') this.#settle(piece.done, Promise.all(piece.channels.map((channel) => this.#link.send('publish', [channel, piece.text]))))
+        if (piece.kind === 'push')
+          this.#settle(piece.done, this.#lpush(piece.list, piece.texts, piece.expiresMs))
+        else if (piece.kind === 'shout')
+          this.#settle(
+            piece.done,
+            Promise.all(piece.channels.map((channel) => this.#link.send('publish', [channel, piece.text]))),
+          )
         else this.#route(piece, tables.get(piece.message.exchange) ?? [])
       }
     })
@@ -198,7 +223,11 @@ export class Publisher {
     try {
       // Each copy has a tag of its own: with one tag, the first ack would take away the entry of the other (wire-brokers §3.1).
       const sent = queues.map((queue) =>
-        this.#lpush(this.#keys.list(queue, message.properties.priority), [encode(message)], this.#bindings.expiresMs(queue)),
+        this.#lpush(
+          this.#keys.list(queue, message.properties.priority),
+          [encode(message)],
+          this.#bindings.expiresMs(queue),
+        ),
       )
       this.#settle(done, Promise.all(sent))
     } catch (error) {
@@ -247,7 +276,11 @@ export class Publisher {
 }
 
 function encode(message: OutgoingMessage): string {
-  return encodeEnvelope(message, { exchange: message.exchange, routingKey: message.routingKey, deliveryTag: randomUUID() })
+  return encodeEnvelope(message, {
+    exchange: message.exchange,
+    routingKey: message.routingKey,
+    deliveryTag: randomUUID(),
+  })
 }
 
 /** Stops waiting; what was written stays written. */

@@ -58,7 +58,10 @@ export class Restorer {
         this.#running = undefined
         if (this.#stopped) return
         // Spread, so that a fleet started together does not look together for ever.
-        this.#timer = setTimeout(() => this.#turn(), this.#context.settings.restoreIntervalMs * (0.75 + Math.random() / 2))
+        this.#timer = setTimeout(
+          () => this.#turn(),
+          this.#context.settings.restoreIntervalMs * (0.75 + Math.random() / 2),
+        )
       })
   }
 
@@ -72,7 +75,12 @@ export class Restorer {
   async sweep(): Promise<void> {
     const { keys, settings } = this.#context
     const locked = [keys.unackedIndex, keys.unacked, keys.unackedMutex]
-    const ask = [settings.visibilityTimeoutMs, settings.restoreLimit, this.#token, settings.unackedMutexExpireMs]
+    const ask = [
+      settings.visibilityTimeoutMs,
+      settings.restoreLimit,
+      this.#token,
+      settings.unackedMutexExpireMs,
+    ]
     for (;;) {
       const found = (await this.#link.run(findOverdue, locked, ask)) as (Buffer | null)[] | null
       if (found === null) return
@@ -90,7 +98,9 @@ export class Restorer {
     for (let at = 0; at < tags.length; at += 1000) {
       const some = tags.slice(at, at + 1000)
       const entries = (await this.#link.send('hmget', [keys.unacked, ...some])) as (Buffer | null)[]
-      const known = some.flatMap((tag, index) => (entries[index] == null ? [] : [tag, entries[index] as Buffer]))
+      const known = some.flatMap((tag, index) =>
+        entries[index] == null ? [] : [tag, entries[index] as Buffer],
+      )
       if (known.length === 0) continue
       const locked = [keys.unackedIndex, keys.unacked, keys.unackedMutex]
       const restored = await this.#restore(locked, '+inf', known, false)
@@ -98,7 +108,12 @@ export class Restorer {
     }
   }
 
-  async #restore(locked: readonly string[], cutoff: string, entries: readonly (Buffer | string | null)[], unlock: boolean): Promise<number> {
+  async #restore(
+    locked: readonly string[],
+    cutoff: string,
+    entries: readonly (Buffer | string | null)[],
+    unlock: boolean,
+  ): Promise<number> {
     const lists: string[] = []
     const args: Argument[] = [cutoff === '+inf' ? '1e300' : cutoff, this.#token, unlock ? '1' : '0']
     for (let i = 0; i < entries.length; i += 2) {
@@ -121,7 +136,11 @@ export class Restorer {
       const routingKey = String(JSON.parse(keyText) ?? '')
       const queues = await this.#queues(exchange, routingKey)
       const marked = markRedelivered(envelopeText)
-      if (queues.length > 0) return { lists: queues.map((queue) => keys.list(queue, envelope.deliveryInfo.priority)), text: marked }
+      if (queues.length > 0)
+        return {
+          lists: queues.map((queue) => keys.list(queue, envelope.deliveryInfo.priority)),
+          text: marked,
+        }
     } catch (error) {
       // Nobody can read it, so nobody can work it; out of the way, where an operator finds it.
       this.#context.notice({
@@ -135,9 +154,13 @@ export class Restorer {
     }
     this.#context.notice({
       kind: 'warning',
-      message: 'An overdue message stays in unacked, because no binding of its exchange says to which queue it belongs',
+      message:
+        'An overdue message stays in unacked, because no binding of its exchange says to which queue it belongs',
     })
-    return { lists: [], text: ((Date.now() - this.#context.settings.visibilityTimeoutMs + unroutableMs) / 1000).toFixed(6) }
+    return {
+      lists: [],
+      text: ((Date.now() - this.#context.settings.visibilityTimeoutMs + unroutableMs) / 1000).toFixed(6),
+    }
   }
 
   /** The bindings decide, not what types of exchanges this process happens to know (wire-brokers §4.5). */

@@ -1,4 +1,5 @@
 /** The settlements of one turn of the event loop: they go to the server in one script, and share one promise. */
+import type { Argument } from '../connection/link.ts'
 import type { StoreWrite } from '../stored-success.ts'
 
 /** Back into a list, or into a parked one. */
@@ -13,19 +14,23 @@ export interface Move {
 }
 
 export interface SettlementWithResults {
+  /** '' when nothing is filed in `unacked`. */
   readonly tag: string
   readonly writes: readonly StoreWrite[]
 }
 
+const mostSettlements = 1000
+const mostBytes = 8 * 1024 * 1024
+
 export class SettlementBatch {
   readonly withResults: SettlementWithResults[] = []
-  readonly acks: string[] = []
-  /** Message ids whose start count goes. */
-  readonly forget: string[] = []
-  readonly moves: Move[] = []
+  readonly #acks: string[] = []
+  readonly #forget: string[] = []
+  readonly #moves: Move[] = []
   readonly promise: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
+  #bytes = 0
 
   constructor() {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -37,6 +42,57 @@ export class SettlementBatch {
   }
 
   get size(): number {
-    return this.withResults.length + this.acks.length + this.forget.length + this.moves.length
+    return this.withResults.length + this.#acks.length + this.#forget.length + this.#moves.length
+  }
+
+  get isFull(): boolean {
+    return this.size >= mostSettlements || this.#bytes >= mostBytes
+  }
+
+  addAck(tag: string): void {
+    this.#acks.push(tag)
+  }
+
+  addWithResults(settlement: SettlementWithResults): void {
+    this.withResults.push(settlement)
+    for (const { document } of settlement.writes) this.#bytes += document.length
+  }
+
+  /** The count of starts of this message goes. */
+  addForget(messageId: string): void {
+    this.#forget.push(messageId)
+  }
+
+  addMove(move: Move): void {
+    this.#moves.push(move)
+    this.#bytes += move.text.length
+  }
+
+  /** First in line: what was taken last has to go back to the front before what was taken earlier. */
+  addMoveBefore(move: Move): void {
+    this.#moves.unshift(move)
+    this.#bytes += move.text.length
+  }
+
+  /** ARGV 1…4 of `scripts/settle-and-claim.ts`. */
+  get counts(): readonly number[] {
+    return [this.withResults.length, this.#acks.length, this.#forget.length, this.#moves.length]
+  }
+
+  /** The parts of KEYS and ARGV that say what is settled. */
+  write(keys: Argument[], args: Argument[]): void {
+    for (const { tag, writes } of this.withResults) {
+      args.push(tag, writes.length)
+      for (const { key, ttl, guard, document } of writes) {
+        keys.push(key)
+        args.push(ttl, guard, document)
+      }
+    }
+    for (const tag of this.#acks) args.push(tag)
+    for (const id of this.#forget) args.push(id)
+    for (const { tag, side, list, text, tailBytes } of this.#moves) {
+      keys.push(list)
+      args.push(tag, side, text, tailBytes)
+    }
   }
 }

@@ -118,7 +118,8 @@ export class Sources {
     const sources = [...this.#active.slice(turn), ...this.#active.slice(0, turn)]
     const steps = sources[0]?.lists.length ?? 0
     const lists: string[] = []
-    for (let step = 0; step < steps; step++) for (const source of sources) lists.push(source.lists[step] as string)
+    for (let step = 0; step < steps; step++)
+      for (const source of sources) lists.push(source.lists[step] as string)
     return { sources, lists, about: sources.flatMap((source) => [source.tail, source.parked]) }
   }
 }

@@ -1,13 +1,5 @@
 /**
- * The engine of a consumer: sends the steps (settle what is finished, take what is next, in one script) and waits when there is nothing.
- *
- *            lists changed, credit came            lists empty
- *   ┌──────► busy ──────────────────────► arming ─────────────► armed ─┐
- *   │        (takes while there is room)   │ found something           │ a list changed
- *   │          ▲        ▲                  ▼                           ▼
- *   │          │        └──────────────── busy                alone: busy, take and arm in one write
- *   │          └── its turn came ◄── waiting (0…n ms, n peers; then looks before it takes)
- *   └─ stop(): takes no more
+ * The engine of a consumer: sends the steps (settle what is finished, take what is next, in one script).
  *
  * At most two steps are in flight: while Redis works on one, the settlements of the other gather. A step goes out at the end of the turn
  * of the event loop when none is in flight, and when it is worth it while one is.
@@ -16,16 +8,15 @@ import type { Buffer } from 'node:buffer'
 import { toFailure } from '../connection/failure.ts'
 import type { Argument } from '../connection/link.ts'
 import { settleAndClaim } from '../scripts/settle-and-claim.ts'
+import { decideWrites } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
-import type { Hub, Waiter } from './hub.ts'
+import type { Hub } from './hub.ts'
 import { SettlementBatch } from './settlement-batch.ts'
 import type { Round, Sources } from './sources.ts'
-import { decideWrites } from '../stored-success.ts'
+import { Waiting } from './waiting.ts'
 
 /** Lua unpacks some 8,000 values at most, and one step must not keep Redis busy for long. */
 const mostPerStep = 1000
-const mostPeerMs = 25
-const firstPollMs = 50
 
 export interface Taken {
   readonly round: Round
@@ -49,8 +40,6 @@ export interface StepperOptions {
   readonly onTaken: (taken: Taken) => void
 }
 
-type Mode = 'busy' | 'arming' | 'armed' | 'waiting'
-
 interface Step {
   readonly batch: SettlementBatch
   readonly wanted: number
@@ -58,53 +47,61 @@ interface Step {
   readonly round: Round | undefined
 }
 
-export class Stepper implements Waiter {
+type Reply = [
+  undecided: number[],
+  malformed: (number | Buffer)[],
+  problem: Buffer | null,
+  taken: (number | Buffer[])[],
+]
+
+export class Stepper {
   maxClaim: number
   readonly #options: StepperOptions
   readonly #hub: Hub
   readonly #sources: Sources
-  #mode: Mode = 'busy'
+  readonly #waiting: Waiting
   #batch = new SettlementBatch()
+  /** Batches that are full and wait for their turn. */
+  readonly #full: SettlementBatch[] = []
+  /** Batches that are under way. */
   readonly #open = new Set<SettlementBatch>()
   #inFlight = 0
   #claiming = 0
   #requested = 0
   #base = 0
-  #pumping = false
-  #taking = true
+  #scheduled = false
   #ended = false
-  /** Something changed while we were looking. */
-  #stirred = false
-  #generation = 0
-  #peers = 1
-  #pollMs = firstPollMs
-  /** Times in a row that something was there and nothing could be taken. */
-  #fruitless = 0
   #problem = ''
-  #timer: NodeJS.Timeout | undefined
-  #lists = new Set<string>()
   #quiet: (() => void)[] = []
 
   constructor(options: StepperOptions) {
+    const { context, hub, sources } = options
     this.#options = options
-    this.#hub = options.hub
-    this.#sources = options.sources
+    this.#hub = hub
+    this.#sources = sources
     this.maxClaim = options.maxClaim
-    this.#hub.add(this)
-  }
-
-  get lists(): ReadonlySet<string> {
-    return this.#lists
+    this.#waiting = new Waiting({
+      hub,
+      sources,
+      pollingIntervalMs: context.settings.pollingIntervalMs,
+      go: () => this.#pump(),
+      goAnd: (arm) => this.#pumpAnd(arm),
+      onError: (error) => this.#lost(error, 'wait for messages'),
+    })
   }
 
   /** The batch that goes out at the end of this turn; whoever adds to it calls {@link schedule}. */
   get batch(): SettlementBatch {
+    if (this.#batch.isFull) {
+      this.#full.push(this.#batch)
+      this.#batch = new SettlementBatch()
+    }
     return this.#batch
   }
 
   schedule(): void {
-    if (this.#pumping || this.#ended) return
-    this.#pumping = true
+    if (this.#scheduled || this.#ended) return
+    this.#scheduled = true
     // With nothing in flight the first settlements go at once; else let the whole turn gather.
     if (this.#inFlight === 0) process.nextTick(this.#pump)
     else setImmediate(this.#pump)
@@ -112,24 +109,19 @@ export class Stepper implements Waiter {
 
   /** The queues changed: look at all of them anew. */
   sourcesChanged(): void {
-    this.#lists = new Set(this.#sources.lists)
-    this.#generation++
-    clearTimeout(this.#timer)
-    this.#mode = 'busy'
+    this.#waiting.reset()
     this.schedule()
   }
 
   /** Resolves when no message will be taken any more and none is on its way to us. */
   async stop(): Promise<void> {
-    this.#taking = false
-    this.#hub.remove(this)
-    clearTimeout(this.#timer)
+    this.#waiting.stop()
     while (this.#claiming > 0 && !this.#ended) await new Promise<void>((resolve) => this.#quiet.push(resolve))
   }
 
   /** Resolves when every settlement made so far has reached the server. */
   async flush(): Promise<void> {
-    const open = [...this.#open]
+    const open = [...this.#open, ...this.#full]
     if (this.#batch.size > 0) open.push(this.#batch)
     await Promise.all(open.map((batch) => batch.promise))
   }
@@ -138,18 +130,17 @@ export class Stepper implements Waiter {
   end(error: Error): void {
     if (this.#ended) return
     this.#ended = true
-    this.#hub.remove(this)
-    clearTimeout(this.#timer)
-    for (const batch of [...this.#open, this.#batch]) batch.reject(error)
+    this.#waiting.stop()
+    for (const batch of [...this.#open, ...this.#full, this.#batch]) batch.reject(error)
     this.#open.clear()
     this.#release()
   }
 
   readonly #pump = (): void => {
-    this.#pumping = false
+    this.#scheduled = false
     if (this.#ended || this.#inFlight >= 2) return
     const room = this.#room()
-    const settlements = this.#batch.size
+    const settlements = this.#full.length > 0 ? mostPerStep : this.#batch.size
     if (settlements === 0 && room === 0) return
     if (this.#inFlight === 1) {
       const worthwhile = Math.max(1, this.#most() >> 1)
@@ -158,8 +149,19 @@ export class Stepper implements Waiter {
     this.#send(room)
   }
 
+  /** Idle and alone: the claim, and the question whether that was all, go in one write. */
+  #pumpAnd(arm: () => void): boolean {
+    const room = this.#room()
+    if (this.#ended || this.#inFlight > 0 || room === 0) return false
+    this.#hub.link.together(() => {
+      this.#send(room)
+      arm()
+    })
+    return true
+  }
+
   #room(): number {
-    if (this.#mode !== 'busy' || !this.#taking || this.#sources.active.length === 0) return 0
+    if (!this.#waiting.busy || this.#sources.active.length === 0) return 0
     return Math.max(0, Math.min(this.#most(), this.#options.room() - this.#requested))
   }
 
@@ -169,8 +171,8 @@ export class Stepper implements Waiter {
   }
 
   #send(wanted: number): void {
-    const batch = this.#batch
-    this.#batch = new SettlementBatch()
+    const batch = this.#full.shift() ?? this.#batch
+    if (batch === this.#batch) this.#batch = new SettlementBatch()
     const round = wanted > 0 ? this.#sources.next() : undefined
     const step: Step = { batch, wanted, base: this.#base, round }
     this.#base += wanted
@@ -185,14 +187,12 @@ export class Stepper implements Waiter {
     )
   }
 
+  /** As the script's head comment lists them. */
   #arguments({ batch, wanted, base, round }: Step): { keys: Argument[]; args: Argument[] } {
     const { context, tagPrefix } = this.#options
     const keys: Argument[] = [context.keys.unacked, context.keys.unackedIndex, context.keys.starts]
     const args: Argument[] = [
-      batch.withResults.length,
-      batch.acks.length,
-      batch.forget.length,
-      batch.moves.length,
+      ...batch.counts,
       wanted,
       round?.sources.length ?? 0,
       context.settings.prioritySteps.length,
@@ -200,19 +200,7 @@ export class Stepper implements Waiter {
       tagPrefix,
       base,
     ]
-    for (const { tag, writes } of batch.withResults) {
-      args.push(tag, writes.length)
-      for (const { key, ttl, guard, document } of writes) {
-        keys.push(key)
-        args.push(ttl, guard, document)
-      }
-    }
-    for (const tag of batch.acks) args.push(tag)
-    for (const id of batch.forget) args.push(id)
-    for (const { tag, side, list, text, tailBytes } of batch.moves) {
-      keys.push(list)
-      args.push(tag, side, text, tailBytes)
-    }
+    batch.write(keys, args)
     if (round !== undefined) {
       for (const list of round.lists) keys.push(list)
       for (const one of round.about) args.push(one)
@@ -224,17 +212,16 @@ export class Stepper implements Waiter {
     this.#over(step)
     if (this.#ended) return
     this.#settled(step.batch, undecided)
-    let got = malformed.length / 2
     if (step.round !== undefined) {
+      let got = malformed.length / 2
       for (let i = 1; i < taken.length; i += 2) got += (taken[i] as Buffer[]).length
-      const { tagPrefix, onTaken } = this.#options
-      if (got > 0) onTaken({ round: step.round, taken, malformed, tag: (index) => tagPrefix + (step.base + index) })
-      if (problem !== null) this.#complain(String(problem))
       if (got > 0) {
-        this.#pollMs = firstPollMs
-        this.#fruitless = 0
+        this.#waiting.fed()
+        const { tagPrefix, onTaken } = this.#options
+        onTaken({ round: step.round, taken, malformed, tag: (index) => tagPrefix + (step.base + index) })
       }
-      if (got < step.wanted && this.#claiming === 0 && this.#mode === 'busy' && this.#taking) this.#arm()
+      if (problem !== null) this.#complain(String(problem))
+      if (got < step.wanted && this.#claiming === 0) this.#waiting.hungry()
     }
     this.#pump()
   }
@@ -242,7 +229,8 @@ export class Stepper implements Waiter {
   #complain(problem: string): void {
     if (problem === this.#problem) return
     this.#problem = problem
-    this.#options.context.notice({ kind: 'warning', message: `Redis cannot take messages from a queue: ${problem}` })
+    const message = `Redis cannot take messages from a queue: ${problem}`
+    this.#options.context.notice({ kind: 'warning', message })
   }
 
   #over(step: Step): void {
@@ -260,114 +248,44 @@ export class Stepper implements Waiter {
   }
 
   #settled(batch: SettlementBatch, undecided: readonly number[]): void {
-    if (batch.size === 0) return
-    if (undecided.length === 0) {
-      batch.resolve()
-      return
-    }
-    // Rare: documents that the script cannot read. We look, and send these again with what we saw.
+    if (undecided.length > 0) this.#decide(batch, undecided)
+    else if (batch.size > 0) batch.resolve()
+  }
+
+  /** Rare: documents that the script cannot read. We look, and send these again with what we saw. */
+  #decide(batch: SettlementBatch, undecided: readonly number[]): void {
     this.#open.add(batch)
     const again = undecided.flatMap((index) => batch.withResults[index - 1] ?? [])
-    Promise.all(again.map(async ({ tag, writes }) => ({ tag, writes: await decideWrites(this.#hub.link, writes) }))).then(
+    const { link } = this.#hub
+    Promise.all(
+      again.map(async ({ tag, writes }) => ({ tag, writes: await decideWrites(link, writes) })),
+    ).then(
       (decided) => {
         if (this.#ended) return
         this.#open.delete(batch)
-        this.#batch.withResults.push(...decided)
-        this.#batch.promise.then(batch.resolve, batch.reject)
+        const next = this.batch
+        for (const one of decided) next.addWithResults(one)
+        next.promise.then(batch.resolve, batch.reject)
         this.schedule()
       },
-      (error: unknown) => batch.reject(toFailure(error, this.#hub.link.family, this.#hub.link.where, 'read a stored result')),
+      (error: unknown) => this.#lost(error, 'read a stored result'),
     )
   }
 
   #failed(step: Step, error: unknown): void {
     const { context, tagPrefix } = this.#options
-    const failure = toFailure(error, this.#hub.link.family, this.#hub.link.where, 'settle and take messages')
     // The script may have run: then these messages are ours, and nobody knows.
-    if (step.wanted > 0) context.orphaned(Array.from({ length: step.wanted }, (_, i) => tagPrefix + (step.base + i + 1)))
-    step.batch.reject(failure)
+    const tags = Array.from({ length: step.wanted }, (_, i) => tagPrefix + (step.base + i + 1))
+    if (tags.length > 0) context.orphaned(tags)
+    const { family, where } = this.#hub.link
+    step.batch.reject(toFailure(error, family, where, 'settle and take messages'))
     this.#over(step)
     // Out of memory, read only, …: neither acks nor claims work. Core comes back with a new connection when they may.
-    context.lost(failure)
+    this.#lost(error, 'settle and take messages')
   }
 
-  // Waiting
-
-  changed(): void {
-    if (this.#ended || !this.#taking) return
-    if (this.#mode === 'arming') this.#stirred = true
-    if (this.#mode !== 'armed') return
-    if (this.#peers <= 1) {
-      this.#mode = 'busy'
-      const room = this.#room()
-      if (room > 0 && this.#inFlight === 0) {
-        this.#hub.link.together(() => {
-          this.#send(room)
-          this.#arm()
-        })
-      } else this.#pump()
-      return
-    }
-    this.#mode = 'waiting'
-    this.#timer = setTimeout(() => this.#arm(), Math.random() * Math.min(this.#peers, mostPeerMs))
-  }
-
-  recheck(): void {
-    if (this.#mode === 'armed') this.#arm()
-  }
-
-  #arm(): void {
-    if (this.#sources.active.length === 0) {
-      this.#mode = 'armed'
-      return
-    }
-    this.#mode = 'arming'
-    this.#stirred = false
-    const generation = this.#generation
-    this.#hub.arm(this.#sources.lists).then(
-      ({ found, peers }) => {
-        if (this.#ended || generation !== this.#generation || !this.#taking) return
-        this.#peers = peers
-        if (found > 0) {
-          this.#found()
-          return
-        }
-        this.#fruitless = 0
-        this.#mode = 'armed'
-        if (this.#stirred) this.changed()
-        else if (!this.#hub.tracking) this.#poll()
-      },
-      (error: unknown) => {
-        if (!this.#ended) this.#options.context.lost(toFailure(error, this.#hub.link.family, this.#hub.link.where, 'wait for messages'))
-      },
-    )
-  }
-
-  /** Others may be quicker, or a list may not be readable at all: without success we look ever more rarely. */
-  #found(): void {
-    if (this.#fruitless++ < 3) {
-      this.#mode = 'busy'
-      this.#pump()
-      return
-    }
-    this.#mode = 'waiting'
-    this.#timer = setTimeout(() => {
-      this.#mode = 'busy'
-      this.#pump()
-    }, Math.min(1000, 2 ** this.#fruitless))
-  }
-
-  #poll(): void {
-    this.#timer = setTimeout(() => {
-      if (this.#mode === 'armed') this.#arm()
-    }, this.#pollMs)
-    this.#pollMs = Math.min(this.#pollMs * 2, this.#options.context.settings.pollingIntervalMs)
+  #lost(error: unknown, what: string): void {
+    const { family, where } = this.#hub.link
+    if (!this.#ended) this.#options.context.lost(toFailure(error, family, where, what))
   }
 }
-
-type Reply = [
-  undecided: number[],
-  malformed: (number | Buffer)[],
-  problem: Buffer | null,
-  taken: (number | Buffer[])[],
-]

@@ -29,7 +29,10 @@ function queue(name: string): QueueDeclaration {
   return { name, durable: true, exclusive: false, autoDelete: false, bindings: [] }
 }
 
-async function worker(queues: readonly string[], options: RedisBrokerOptions & { credit?: number } = {}): Promise<Worker> {
+async function worker(
+  queues: readonly string[],
+  options: RedisBrokerOptions & { credit?: number } = {},
+): Promise<Worker> {
   const { credit = 10, ...rest } = options
   const broker = redisBroker({ url: server.url, ...rest })
   opened.push(broker)
@@ -66,7 +69,11 @@ function envelope(to: string, id: string, priority: number = 0): string {
 
 async function calls(...commands: string[]): Promise<number> {
   const stats = String(await server.command('INFO', 'commandstats'))
-  return commands.reduce((sum, name) => sum + Number(new RegExp(`cmdstat_${name.replace('|', '\\|')}:calls=(\\d+)`).exec(stats)?.[1] ?? 0), 0)
+  return commands.reduce(
+    (sum, name) =>
+      sum + Number(new RegExp(`cmdstat_${name.replace('|', '\\|')}:calls=(\\d+)`).exec(stats)?.[1] ?? 0),
+    0,
+  )
 }
 
 async function until(what: () => boolean): Promise<number> {
@@ -87,7 +94,12 @@ it('TRANS-31: a message on any of 10 queues × 4 priority steps wakes an idle wo
   await sleep(100)
   const took: number[] = []
   for (const name of names) {
-    for (const [step, suffix] of [[0, ''], [3, '\x06\x163'], [6, '\x06\x166'], [9, '\x06\x169']] as const) {
+    for (const [step, suffix] of [
+      [0, ''],
+      [3, '\x06\x163'],
+      [6, '\x06\x166'],
+      [9, '\x06\x169'],
+    ] as const) {
       const id = `${name}-${step}`
       await server.command('LPUSH', name + suffix, envelope(name, id, step))
       took.push(await until(() => idle.got.some((delivery) => delivery.headers['id'] === id)))
@@ -101,7 +113,10 @@ it('TRANS-31: a message on any of 10 queues × 4 priority steps wakes an idle wo
 })
 
 it('TRANS-31: an idle worker sends next to nothing', async () => {
-  await worker(Array.from({ length: 10 }, (_, index) => `q${index}`), { unackedRestoreInterval: 1 })
+  await worker(
+    Array.from({ length: 10 }, (_, index) => `q${index}`),
+    { unackedRestoreInterval: 1 },
+  )
   await sleep(200)
   const before = await calls(...sent)
   await sleep(3000)
@@ -156,7 +171,11 @@ it('TRANS-31: FLUSHALL, a deleted list and a pushed-back message do not leave a 
 })
 
 it('TRANS-43: a server that refuses tracking is polled, with one warning, once a second when idle', async () => {
-  const polling = await worker(['one'], { username: 'untracked', password: 'x', url: server.url.replace('//', '//untracked:x@') })
+  const polling = await worker(['one'], {
+    username: 'untracked',
+    password: 'x',
+    url: server.url.replace('//', '//untracked:x@'),
+  })
   expect(polling.notices.filter(({ kind }) => kind === 'warning')).toHaveLength(1)
   await sleep(2500)
   const before = await calls(...sent)
@@ -179,7 +198,14 @@ it('TRANS-31: priority beats queue order, and queues of one step take turns', as
   const sender = redisBroker({ url: server.url })
   opened.push(sender)
   const connection = await sender.connect({ onNotice: () => {} })
-  await connection.publishMany([message('a', 'a9', 9), message('a', 'a4', 4), message('b', 'b0', 0), message('a', 'a0', 0), message('b', 'b3', 3), message('b', 'b2', 2)])
+  await connection.publishMany([
+    message('a', 'a9', 9),
+    message('a', 'a4', 4),
+    message('b', 'b0', 0),
+    message('a', 'a0', 0),
+    message('b', 'b3', 3),
+    message('b', 'b2', 2),
+  ])
   const { got } = await worker(['a', 'b'], { credit: 100 })
   await until(() => got.length === 6)
   const ids = got.map((delivery) => delivery.headers['id'])

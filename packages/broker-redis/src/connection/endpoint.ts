@@ -20,7 +20,11 @@ export interface Endpoint {
 }
 
 /** `prefix` decides the slot in a cluster. Errors: the family's, `CT_ABORTED`. */
-export async function findEndpoint(server: RedisServer, prefix: string, options: OpenOptions): Promise<Endpoint> {
+export async function findEndpoint(
+  server: RedisServer,
+  prefix: string,
+  options: OpenOptions,
+): Promise<Endpoint> {
   const credentials = (await server.credentialProvider?.()) ?? server.credentials
   const address = await locate(server, prefix, credentials, options)
   const base = { tls: server.tls, credentials, db: server.db, server, family: options.family }
@@ -30,18 +34,30 @@ export async function findEndpoint(server: RedisServer, prefix: string, options:
   }
 }
 
-function locate(server: RedisServer, prefix: string, credentials: RedisCredentials, options: OpenOptions): Promise<Address> | Address {
+function locate(
+  server: RedisServer,
+  prefix: string,
+  credentials: RedisCredentials,
+  options: OpenOptions,
+): Promise<Address> | Address {
   if (server.kind === 'socket') return { path: server.path as string }
-  if (server.kind === 'sentinel') return askEach(server, options, { ...server.sentinel, what: 'sentinel' }, (link) => masterAt(link, server))
+  if (server.kind === 'sentinel')
+    return askEach(server, options, { ...server.sentinel, what: 'sentinel' }, (link) =>
+      masterAt(link, server),
+    )
   if (server.kind === 'cluster') {
-    return askEach(server, options, { ...credentials, tls: server.tls, timeoutMs: server.connectTimeoutMs, what: 'cluster node' }, (link) =>
-      ownerAt(link, hashSlot(Buffer.from(prefix))),
+    return askEach(
+      server,
+      options,
+      { ...credentials, tls: server.tls, timeoutMs: server.connectTimeoutMs, what: 'cluster node' },
+      (link) => ownerAt(link, hashSlot(Buffer.from(prefix))),
     )
   }
   return server.hosts[0] as Address
 }
 
-type Asker = RedisCredentials & Pick<LinkOptions, 'tls'> & { readonly timeoutMs: number; readonly what: string }
+type Asker = RedisCredentials &
+  Pick<LinkOptions, 'tls'> & { readonly timeoutMs: number; readonly what: string }
 
 /** The first that answers with an address wins. */
 async function askEach(
@@ -60,7 +76,12 @@ async function askEach(
         tls: asker.tls,
         credentials: asker,
         db: 0,
-        server: { ...server, connectTimeoutMs: asker.timeoutMs, socketTimeoutMs: asker.timeoutMs, healthCheckMs: 0 },
+        server: {
+          ...server,
+          connectTimeoutMs: asker.timeoutMs,
+          socketTimeoutMs: asker.timeoutMs,
+          healthCheckMs: 0,
+        },
         family,
         role: 'find',
         signal,

@@ -22,12 +22,22 @@ export const brokerFailures: FailureFamily = { unavailable: BrokerUnavailableErr
 export const backendFailures: FailureFamily = { unavailable: BackendUnavailableError, refused: BackendError }
 
 /** Replies after which this very connection is of no more use: another server must be found, or this one needs time. */
-const goneCodes = new Set(['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'MOVED', 'ASK', 'TRYAGAIN', 'UNBLOCKED'])
+const goneCodes = new Set([
+  'LOADING',
+  'READONLY',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'MOVED',
+  'ASK',
+  'TRYAGAIN',
+  'UNBLOCKED',
+])
 /** Replies that may pass while the connection stays good. */
 const passingCodes = new Set(['OOM', 'MISCONF', 'NOREPLICAS', 'BUSY'])
 const credentialCodes = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM'])
 const credentialText = /invalid password|without any password configured|AUTH|username-password/i
-const tlsCodes = /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|EPROTO|HOSTNAME_MISMATCH)/
+const tlsCodes =
+  /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|EPROTO|HOSTNAME_MISMATCH)/
 
 /** First word of a Redis error reply, or undefined when the error is not one. */
 export function replyCode(error: unknown): string | undefined {
@@ -53,10 +63,18 @@ export function toFailure(error: unknown, family: FailureFamily, where: string, 
   const text = error instanceof Error ? error.message : String(error)
   const code = replyCode(error)
   if (code !== undefined) {
-    if (goneCodes.has(code)) return new family.unavailable(`Redis at ${where} cannot ${what} now: ${text}`, { cause })
-    if (passingCodes.has(code)) return new family.refused(`Redis at ${where} refused to ${what} for now: ${text}`, { cause, retryable: true })
+    if (goneCodes.has(code))
+      return new family.unavailable(`Redis at ${where} cannot ${what} now: ${text}`, { cause })
+    if (passingCodes.has(code))
+      return new family.refused(`Redis at ${where} refused to ${what} for now: ${text}`, {
+        cause,
+        retryable: true,
+      })
     if (credentialCodes.has(code) || (code === 'ERR' && credentialText.test(text))) {
-      return new family.refused(`Redis at ${where} does not let us ${what}: ${text}. Check user, password and ACL.`, { cause })
+      return new family.refused(
+        `Redis at ${where} does not let us ${what}: ${text}. Check user, password and ACL.`,
+        { cause },
+      )
     }
     return new family.refused(`Redis at ${where} refused to ${what}: ${text}`, { cause })
   }

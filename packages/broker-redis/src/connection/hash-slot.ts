@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 
 /** The cluster slot of a key: CRC16 (XModem) of its first non-empty `{tag}`, or of the whole key, modulo 16384. */
 export function hashSlot(key: Buffer): number {
@@ -8,7 +8,8 @@ export function hashSlot(key: Buffer): number {
   let crc = 0
   for (const byte of hashed) {
     crc ^= byte << 8
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff
+    for (let bit = 0; bit < 8; bit++)
+      crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff
   }
   return crc % 16384
 }

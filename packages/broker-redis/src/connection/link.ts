@@ -8,7 +8,7 @@
  * Half-open sockets are found in two ways: a quiet link sends PING every `healthCheckMs`, and a link that owes an answer for
  * `socketTimeoutMs` is given up.
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { Command, Redis } from 'ioredis'
 import { ClosedError } from '@ct/contracts'
 import type { RedisCredentials, RedisServer } from '../options/server-options.ts'
@@ -27,7 +27,10 @@ export interface LinkOptions {
   readonly tls: RedisTlsOptions | undefined
   readonly credentials: RedisCredentials
   readonly db: number
-  readonly server: Pick<RedisServer, 'connectTimeoutMs' | 'socketTimeoutMs' | 'healthCheckMs' | 'keepAlive' | 'clientName'>
+  readonly server: Pick<
+    RedisServer,
+    'connectTimeoutMs' | 'socketTimeoutMs' | 'healthCheckMs' | 'keepAlive' | 'clientName'
+  >
   readonly family: FailureFamily
   /** Last word of the client name, to tell the links of one process apart in CLIENT LIST. */
   readonly role: string
@@ -64,7 +67,8 @@ export class Link {
     this.#ended = new Promise((resolve) =>
       redis.once('end', () => {
         resolve()
-        if (this.#state === 'open') this.fail(this.#driverError ?? new Error('the connection was closed by the other side'))
+        if (this.#state === 'open')
+          this.fail(this.#driverError ?? new Error('the connection was closed by the other side'))
       }),
     )
   }
@@ -75,7 +79,9 @@ export class Link {
     const { address, server } = options
     const tls = options.tls === undefined ? undefined : await nodeTlsOptions(options.tls, address.host)
     const redis = new Redis({
-      ...(address.path === undefined ? { host: address.host ?? 'localhost', port: address.port ?? 6379 } : { path: address.path }),
+      ...(address.path === undefined
+        ? { host: address.host ?? 'localhost', port: address.port ?? 6379 }
+        : { path: address.path }),
       ...(tls === undefined ? {} : { tls }),
       lazyConnect: true,
       // RESP2: push frames of RESP3 that are no pub/sub (client tracking) are dropped by the driver, messages are not.
@@ -109,7 +115,8 @@ export class Link {
       await this.redis.connect()
       const { username, password } = credentials
       const shake: Promise<unknown>[] = []
-      if (password !== undefined) shake.push(this.#raw('auth', username === undefined ? [password] : [username, password]))
+      if (password !== undefined)
+        shake.push(this.#raw('auth', username === undefined ? [password] : [username, password]))
       if (db !== 0) shake.push(this.#raw('select', [String(db)]))
       shake.push(this.#raw('ping', []))
       const quiet = [
@@ -120,7 +127,8 @@ export class Link {
       await Promise.all(quiet)
     } catch (error) {
       if (signal?.aborted === true) throw aborted(signal, 'Connecting to Redis')
-      const cause = error instanceof Error && error.name === 'ReplyError' ? error : (this.#driverError ?? error)
+      const cause =
+        error instanceof Error && error.name === 'ReplyError' ? error : (this.#driverError ?? error)
       throw toFailure(cause, this.family, this.where, 'connect')
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -189,7 +197,9 @@ export class Link {
 
   /** Rejected promises of commands sent together must not count as unhandled while another one is awaited. */
   async all(commands: readonly (readonly [string, ...Argument[]])[]): Promise<unknown[]> {
-    const settled = await Promise.allSettled(this.together(() => commands.map(([name, ...args]) => this.send(name, args))))
+    const settled = await Promise.allSettled(
+      this.together(() => commands.map(([name, ...args]) => this.send(name, args))),
+    )
     const failed = settled.find((one) => one.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     return settled.map((one) => (one as PromiseFulfilledResult<unknown>).value)
@@ -222,7 +232,8 @@ export class Link {
   }
 
   #beat(): void {
-    if (this.#owed > 0 || Date.now() - this.#lastActivity < this.#options.server.healthCheckMs - lateMs) return
+    if (this.#owed > 0 || Date.now() - this.#lastActivity < this.#options.server.healthCheckMs - lateMs)
+      return
     this.send('ping', []).catch(() => undefined)
   }
 
@@ -244,7 +255,8 @@ export class Link {
 
   async #settled(graceMs: number): Promise<void> {
     const until = Date.now() + graceMs
-    while (this.#owed > 0 && this.#state === 'open' && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 5))
+    while (this.#owed > 0 && this.#state === 'open' && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 5))
   }
 
   async #disconnect(): Promise<void> {

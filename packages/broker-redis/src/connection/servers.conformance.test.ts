@@ -1,8 +1,19 @@
 /** The kinds of servers and ways in: sockets, TLS, ACL, Sentinel, Cluster; and what happens when they go away. */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startPrivateRedis, startPrivateRedisTls, startRedisCluster, startRedisSentinel } from '@ct-tools/services'
-import { isCeleryError, type Delivery, type Notice, type OutgoingMessage, type QueueDeclaration } from '@ct/contracts'
+import {
+  startPrivateRedis,
+  startPrivateRedisTls,
+  startRedisCluster,
+  startRedisSentinel,
+} from '@ct-tools/services'
+import {
+  isCeleryError,
+  type Delivery,
+  type Notice,
+  type OutgoingMessage,
+  type QueueDeclaration,
+} from '@ct/contracts'
 import { expect, it } from 'vitest'
 import { redisBackend } from '../backend/backend.ts'
 import { redisBroker } from '../broker/broker.ts'
@@ -56,11 +67,21 @@ async function roundTrip(options: RedisBrokerOptions): Promise<void> {
   await using subscription = results.subscribe(({ document }) => told.push(String(document)))
   await subscription.add(['one'])
   const document = Buffer.from('{"status": "SUCCESS", "result": 1, "task_id": "one"}')
-  await got[0]?.settle({ action: 'ack', results: [{ taskId: 'one', state: 'SUCCESS', ready: true, document, expiresInMs: 1000 }] })
+  await got[0]?.settle({
+    action: 'ack',
+    results: [{ taskId: 'one', state: 'SUCCESS', ready: true, document, expiresInMs: 1000 }],
+  })
   await until(() => told.length === 1)
   const chord = results.chord
   await chord?.begin({ groupId: 'g', size: 1, expiresInMs: 1000 })
-  const progress = await chord?.record({ groupId: 'g', taskId: 'one', groupIndex: 0, part: Buffer.from('[1]'), expiresInMs: 1000, claimMs: 1000 })
+  const progress = await chord?.record({
+    groupId: 'g',
+    taskId: 'one',
+    groupIndex: 0,
+    part: Buffer.from('[1]'),
+    expiresInMs: 1000,
+    claimMs: 1000,
+  })
   expect(progress?.state).toBe('complete')
   expect(notices).toEqual([])
 }
@@ -90,7 +111,11 @@ it('TRANS-30, TRANS-41: an ACL user and a credential provider', async () => {
   })
   const { port } = server
   await roundTrip({ url: `redis://ct:${encodeURIComponent('p@ss:w/rd')}@127.0.0.1:${port}/1` })
-  await roundTrip({ host: '127.0.0.1', port, credentialProvider: async () => ({ username: 'ct', password: 'p@ss:w/rd' }) })
+  await roundTrip({
+    host: '127.0.0.1',
+    port,
+    credentialProvider: async () => ({ username: 'ct', password: 'p@ss:w/rd' }),
+  })
   await roundTrip({ url: `redis://:of-default@127.0.0.1:${port}/2` })
   await using stranger = redisBroker({ host: '127.0.0.1', port })
   const error: unknown = await stranger.connect({ onNotice: () => {} }).catch((one: unknown) => one)
@@ -108,7 +133,13 @@ it('TRANS-37: a key prefix holds everything that Python prefixes', async () => {
   await connection.publish(message('q', 'two'))
   await until(async () => (await server.command('HLEN', 'app:unacked')) === 1)
   const keys = (await server.command('KEYS', '*')) as string[]
-  expect(keys.toSorted()).toEqual(['app:_kombu.binding.ex', 'app:_kombu.binding_permanent.ex', 'app:q', 'app:unacked', 'app:unacked_index'])
+  expect(keys.toSorted()).toEqual([
+    'app:_kombu.binding.ex',
+    'app:_kombu.binding_permanent.ex',
+    'app:q',
+    'app:unacked',
+    'app:unacked_index',
+  ])
   expect(await server.command('SMEMBERS', 'app:_kombu.binding.ex')).toEqual(['a.#\x06\x16^a\\..*?$\x06\x16q'])
   const [channel] = (await server.command('PUBSUB', 'CHANNELS')) as string[]
   expect(channel).toBe('__redis__:invalidate')
@@ -144,7 +175,9 @@ it('TRANS-30: Redis Cluster, all keys in the slot of one hash tag', async () => 
       expect(keys.length > 0).toBe(node === owner)
     }
   }
-  expect(() => redisBroker({ url: 'redis://localhost/0', cluster: true, globalKeyprefix: 'plain:' })).toThrow('hash tag')
+  expect(() => redisBroker({ url: 'redis://localhost/0', cluster: true, globalKeyprefix: 'plain:' })).toThrow(
+    'hash tag',
+  )
   expect(() => redisBroker({ url: 'redis://localhost/1', cluster: true })).toThrow('database 0')
 }, 60_000)
 
@@ -161,7 +194,10 @@ it('TRANS-41, D57-34: a server that does not answer any more is a lost connectio
   try {
     const unanswered = connection.publish(message('q', 'a'))
     const error: unknown = await unanswered.catch((one: unknown) => one)
-    expect(isCeleryError(error) && [error.code, error.details['maybeDelivered']]).toEqual(['CT_PUBLISH', true])
+    expect(isCeleryError(error) && [error.code, error.details['maybeDelivered']]).toEqual([
+      'CT_PUBLISH',
+      true,
+    ])
     expect(notices.map(({ kind }) => kind)).toEqual(['connection-lost'])
   } finally {
     server.resume()
@@ -177,7 +213,11 @@ it('B4: a full server refuses publishes and says so once; nothing held is lost',
   await server.command('CONFIG', 'SET', 'maxmemory', '1')
   for (let i = 0; i < 2; i++) {
     const error: unknown = await connection.publish(message('q', 'b')).catch((one: unknown) => one)
-    expect(isCeleryError(error) && [error.code, error.retryable, error.details['maybeDelivered']]).toEqual(['CT_PUBLISH', true, false])
+    expect(isCeleryError(error) && [error.code, error.retryable, error.details['maybeDelivered']]).toEqual([
+      'CT_PUBLISH',
+      true,
+      false,
+    ])
   }
   await server.command('CONFIG', 'SET', 'maxmemory', '0')
   await connection.publish(message('q', 'c'))
@@ -186,7 +226,9 @@ it('B4: a full server refuses publishes and says so once; nothing held is lost',
 })
 
 /** Between us and the server; `deaf` swallows what the server says. */
-async function proxyTo(port: number): Promise<{ port: number; deaf: boolean; cut(): void; close(): Promise<void> }> {
+async function proxyTo(
+  port: number,
+): Promise<{ port: number; deaf: boolean; cut(): void; close(): Promise<void> }> {
   const sockets = new Set<Socket>()
   const state = { deaf: false }
   const proxy = createServer((client) => {
@@ -242,7 +284,10 @@ it('B14: what a step took whose answer was lost comes back with the next connect
   const again = await broker.connect({ onNotice })
   await (await again.openConsumer({ ...options, credit: 2 })).subscribe([{ queue: queue('q') }])
   await until(() => got.length === 3)
-  expect(got.slice(1).map(({ headers, info }) => [headers['id'], info.redelivered])).toEqual([['b', true], ['c', false]])
+  expect(got.slice(1).map(({ headers, info }) => [headers['id'], info.redelivered])).toEqual([
+    ['b', true],
+    ['c', false],
+  ])
   expect(notices).toContainEqual({ kind: 'restored', count: 1 })
   await broker.close()
   await proxy.close()

@@ -60,7 +60,12 @@ export class Subscriber {
     this.#remove(this.#patterns, 'punsubscribe', patterns, listener)
   }
 
-  #add(topics: Map<string, Topic>, command: string, names: readonly string[], listener: Listener): Promise<unknown> {
+  #add(
+    topics: Map<string, Topic>,
+    command: string,
+    names: readonly string[],
+    listener: Listener,
+  ): Promise<unknown> {
     const fresh: string[] = []
     const waits: Promise<unknown>[] = []
     for (const name of names) {

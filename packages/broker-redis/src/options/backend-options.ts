@@ -1,7 +1,13 @@
 /** Options of the Redis result backend: `result_backend_transport_options` and the `redis_…` settings in camelCase (celery/backends/redis.py 5.7). */
 import { checkOptions, type OptionTable } from './check.ts'
 import { keyPrefix } from './broker-options.ts'
-import { resolveServer, serverOptionTable, withUrlQuery, type RedisServer, type RedisServerOptions } from './server-options.ts'
+import {
+  resolveServer,
+  serverOptionTable,
+  withUrlQuery,
+  type RedisServer,
+  type RedisServerOptions,
+} from './server-options.ts'
 
 export interface RedisBackendOptions extends RedisServerOptions {
   /** Before every key; an underscore is put in between unless it ends in one of `: _ - .`, as Celery does. */

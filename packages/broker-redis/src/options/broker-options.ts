@@ -1,7 +1,13 @@
 /** Options of the Redis broker: kombu's transport options in camelCase (kombu/transport/redis.py 5.7), Celery's units (seconds). */
 import { ConfigurationError } from '@ct/contracts'
 import { checkOptions, type OptionTable } from './check.ts'
-import { resolveServer, serverOptionTable, withUrlQuery, type RedisServer, type RedisServerOptions } from './server-options.ts'
+import {
+  resolveServer,
+  serverOptionTable,
+  withUrlQuery,
+  type RedisServer,
+  type RedisServerOptions,
+} from './server-options.ts'
 
 /** All nodes that share a database must agree on `sep`, `prioritySteps`, `globalKeyprefix`, `fanoutPrefix`, `fanoutPatterns` and the `unacked…` keys. */
 export interface RedisBrokerOptions extends RedisServerOptions {
@@ -95,12 +101,16 @@ const table: OptionTable = {
 /** Error: `CT_CONFIGURATION`. */
 export function brokerSettings(given: Readonly<Record<string, unknown>>): BrokerSettings {
   const owner = 'redisBroker'
-  const options = checkOptions(owner, withUrlQuery(given), table) as Omit<RedisBrokerOptions, 'fanoutPrefix'> & {
+  const options = checkOptions(owner, withUrlQuery(given), table) as Omit<
+    RedisBrokerOptions,
+    'fanoutPrefix'
+  > & {
     fanoutPrefix?: boolean | string
   }
   const server = resolveServer(owner, options as Record<string, unknown>)
   const prefix = keyPrefix(owner, options.globalKeyprefix, server)
-  if (options.visibilityTimeout === 0) throw new ConfigurationError(`${owner}: visibilityTimeout must be more than 0 seconds`)
+  if (options.visibilityTimeout === 0)
+    throw new ConfigurationError(`${owner}: visibilityTimeout must be more than 0 seconds`)
   const fanout = options.fanoutPrefix ?? true
   return {
     server,
@@ -117,7 +127,8 @@ export function brokerSettings(given: Readonly<Record<string, unknown>>): Broker
     fanoutPrefix: prefix + (fanout === true ? `/${server.db}.` : fanout === false ? '' : fanout),
     fanoutPatterns: options.fanoutPatterns ?? true,
     // kombu < 5.4 forgot to fill its own template in; the braces are literal (D57-35).
-    fanoutCompat: options.sentinelFanoutCompat === true && server.kind === 'sentinel' ? `${prefix}/{db}.` : undefined,
+    fanoutCompat:
+      options.sentinelFanoutCompat === true && server.kind === 'sentinel' ? `${prefix}/{db}.` : undefined,
     prefix,
     queueOrder: options.queueOrderStrategy ?? 'round_robin',
     deadletterQueue: options.deadletterQueue,
@@ -139,8 +150,12 @@ export function keyPrefix(owner: string, given: string | undefined, server: Redi
 
 function prioritySteps(value: unknown): readonly number[] {
   const steps = (typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : []).map(Number)
-  const ascending = steps.every((step, index) => Number.isInteger(step) && step >= 0 && step <= 9 && (index === 0 || step > (steps[index - 1] ?? 0)))
-  if (steps.length === 0 || steps[0] !== 0 || !ascending) throw new TypeError('an ascending list of steps from 0 to 9 that begins with 0')
+  const ascending = steps.every(
+    (step, index) =>
+      Number.isInteger(step) && step >= 0 && step <= 9 && (index === 0 || step > (steps[index - 1] ?? 0)),
+  )
+  if (steps.length === 0 || steps[0] !== 0 || !ascending)
+    throw new TypeError('an ascending list of steps from 0 to 9 that begins with 0')
   return steps
 }
 

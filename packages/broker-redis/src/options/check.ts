@@ -58,7 +58,9 @@ function convert(owner: string, name: string, kind: Kind, value: unknown): unkno
 }
 
 function wrong(owner: string, name: string, expected: string): ConfigurationError {
-  return new ConfigurationError(`${owner}: option ${JSON.stringify(name)} must be ${expected}`, { details: { option: name } })
+  return new ConfigurationError(`${owner}: option ${JSON.stringify(name)} must be ${expected}`, {
+    details: { option: name },
+  })
 }
 
 /** `ssl_cert_reqs` → `sslCertReqs`. */

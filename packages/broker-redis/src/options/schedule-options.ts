@@ -1,7 +1,13 @@
 import { ConfigurationError } from '@ct/contracts'
 import { keyPrefix } from './broker-options.ts'
 import { checkOptions, type OptionTable } from './check.ts'
-import { resolveServer, serverOptionTable, withUrlQuery, type RedisServer, type RedisServerOptions } from './server-options.ts'
+import {
+  resolveServer,
+  serverOptionTable,
+  withUrlQuery,
+  type RedisServer,
+  type RedisServerOptions,
+} from './server-options.ts'
 
 export interface RedisScheduleStoreOptions extends RedisServerOptions {
   /** Before every key. In a cluster the same hash-tagged one as the broker's. */

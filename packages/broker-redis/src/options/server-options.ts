@@ -36,7 +36,10 @@ export interface RedisServerOptions extends RedisTlsOptions {
   /** Sentinel: least number of other sentinels one must know to be believed. Default 0. */
   readonly minOtherSentinels?: number
   /** Sentinel: how to get into the sentinels themselves. */
-  readonly sentinelKwargs?: RedisCredentials & { readonly ssl?: boolean | RedisTlsOptions; readonly socketTimeout?: number }
+  readonly sentinelKwargs?: RedisCredentials & {
+    readonly ssl?: boolean | RedisTlsOptions
+    readonly socketTimeout?: number
+  }
   /** Redis Cluster: hosts are seeds, all keys go to the one slot of the prefix's `{hash tag}`. */
   readonly cluster?: boolean
 }
@@ -58,7 +61,10 @@ export interface RedisServer {
   readonly clientName: string | undefined
   readonly masterName: string | undefined
   readonly minOtherSentinels: number
-  readonly sentinel: RedisCredentials & { readonly tls: RedisTlsOptions | undefined; readonly timeoutMs: number }
+  readonly sentinel: RedisCredentials & {
+    readonly tls: RedisTlsOptions | undefined
+    readonly timeoutMs: number
+  }
   readonly description: ServerDescription
 }
 
@@ -111,18 +117,34 @@ export function resolveServer(owner: string, checked: Readonly<Record<string, un
   const ssl = url?.ssl === true || (options.ssl !== undefined && options.ssl !== false)
   const tls = ssl ? { ...(typeof options.ssl === 'object' ? options.ssl : {}), ...tlsOf(checked) } : undefined
   const path = url?.kind === 'socket' ? url.path : url === undefined ? options.path : undefined
-  const hosts = url?.hosts.length ? url.hosts : path === undefined ? [{ host: options.host ?? 'localhost', port: options.port ?? 6379 }] : []
-  const kind = url?.kind === 'sentinel' ? 'sentinel' : options.cluster === true ? 'cluster' : path === undefined ? 'tcp' : 'socket'
+  const hosts = url?.hosts.length
+    ? url.hosts
+    : path === undefined
+      ? [{ host: options.host ?? 'localhost', port: options.port ?? 6379 }]
+      : []
+  const kind =
+    url?.kind === 'sentinel'
+      ? 'sentinel'
+      : options.cluster === true
+        ? 'cluster'
+        : path === undefined
+          ? 'tcp'
+          : 'socket'
   const db = url?.db ?? options.db ?? options.virtualHost ?? 0
   const username = url?.username ?? options.username
   const password = url?.password ?? options.password
   if (kind === 'sentinel' && options.masterName === undefined) {
-    throw new ConfigurationError(`${owner}: Sentinel needs the option "masterName" (transport option master_name)`)
+    throw new ConfigurationError(
+      `${owner}: Sentinel needs the option "masterName" (transport option master_name)`,
+    )
   }
   if (kind === 'tcp' && hosts.length > 1) {
-    throw new ConfigurationError(`${owner}: a list of hosts needs sentinel:// URLs or the option cluster: true`)
+    throw new ConfigurationError(
+      `${owner}: a list of hosts needs sentinel:// URLs or the option cluster: true`,
+    )
   }
-  if (kind === 'cluster' && db !== 0) throw new ConfigurationError(`${owner}: Redis Cluster has database 0 only, not ${db}`)
+  if (kind === 'cluster' && db !== 0)
+    throw new ConfigurationError(`${owner}: Redis Cluster has database 0 only, not ${db}`)
   const kwargs = sentinelKwargs(owner, options.sentinelKwargs)
   return {
     kind,
@@ -147,13 +169,20 @@ export function resolveServer(owner: string, checked: Readonly<Record<string, un
       userid: username,
       virtualHost: String(db),
       ssl,
-      url: options.url === undefined ? plainUrl(ssl, path, hosts[0], db, username, password) : maskUrl(options.url),
+      url:
+        options.url === undefined
+          ? plainUrl(ssl, path, hosts[0], db, username, password)
+          : maskUrl(options.url),
     },
   }
 }
 
 function tlsOf(checked: Readonly<Record<string, unknown>>): RedisTlsOptions {
-  return Object.fromEntries(Object.keys(tlsOptionTable).filter((name) => name in checked).map((name) => [name, checked[name]]))
+  return Object.fromEntries(
+    Object.keys(tlsOptionTable)
+      .filter((name) => name in checked)
+      .map((name) => [name, checked[name]]),
+  )
 }
 
 function sentinelKwargs(owner: string, given: unknown): RedisServer['sentinel'] {
@@ -181,7 +210,10 @@ function plainUrl(
   username: string | undefined,
   password: string | undefined,
 ): string {
-  const user = username === undefined && password === undefined ? '' : `${username ?? ''}${password === undefined ? '' : ':**'}@`
+  const user =
+    username === undefined && password === undefined
+      ? ''
+      : `${username ?? ''}${password === undefined ? '' : ':**'}@`
   if (path !== undefined) return `redis+socket://${user}${path}?virtual_host=${db}`
   return `${ssl ? 'rediss' : 'redis'}://${user}${host?.host ?? 'localhost'}:${host?.port ?? 6379}/${db}`
 }

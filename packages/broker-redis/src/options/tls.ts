@@ -39,9 +39,18 @@ export const tlsOptionTable: OptionTable = {
 }
 
 function certReqs(value: unknown): string {
-  const word = String(value).toLowerCase().replace(/^cert_/, '')
+  const word = String(value)
+    .toLowerCase()
+    .replace(/^cert_/, '')
   // Python's ssl constants travel as numbers through some configurations.
-  const known = { none: 'none', optional: 'optional', required: 'required', '0': 'none', '1': 'optional', '2': 'required' }[word]
+  const known = {
+    none: 'none',
+    optional: 'optional',
+    required: 'required',
+    '0': 'none',
+    '1': 'optional',
+    '2': 'required',
+  }[word]
   if (known === undefined) throw new TypeError('required, optional or none')
   return known
 }
@@ -51,18 +60,25 @@ export function sslOption(value: unknown): RedisTlsOptions | boolean {
   if (typeof value === 'boolean') return value
   if (value === 'true' || value === '1') return true
   if (value === 'false' || value === '0') return false
-  if (typeof value !== 'object' || value === null) throw new TypeError('true, false or an object of TLS options')
+  if (typeof value !== 'object' || value === null)
+    throw new TypeError('true, false or an object of TLS options')
   const ours: Record<string, unknown> = {}
   const node: Record<string, unknown> = {}
   for (const [name, one] of Object.entries(value)) {
     if (Object.hasOwn(tlsOptionTable, name)) ours[name] = one
     else node[name] = one
   }
-  return { ...checkOptions('ssl', ours, tlsOptionTable), ...(Object.keys(node).length > 0 ? { tls: node as NodeTlsOptions } : {}) }
+  return {
+    ...checkOptions('ssl', ours, tlsOptionTable),
+    ...(Object.keys(node).length > 0 ? { tls: node as NodeTlsOptions } : {}),
+  }
 }
 
 /** Reads the files. Error: `CT_CONFIGURATION` naming the file. */
-export async function nodeTlsOptions(options: RedisTlsOptions, host: string | undefined): Promise<NodeTlsOptions> {
+export async function nodeTlsOptions(
+  options: RedisTlsOptions,
+  host: string | undefined,
+): Promise<NodeTlsOptions> {
   const [ca, cert, key] = await Promise.all([
     options.sslCaData ?? readOptional(options.sslCaCerts, 'sslCaCerts'),
     readOptional(options.sslCertfile, 'sslCertfile'),
@@ -87,6 +103,8 @@ async function readOptional(path: string | undefined, option: string): Promise<s
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    throw new ConfigurationError(`The file of option ${option}, ${JSON.stringify(path)}, cannot be read`, { cause })
+    throw new ConfigurationError(`The file of option ${option}, ${JSON.stringify(path)}, cannot be read`, {
+      cause,
+    })
   }
 }

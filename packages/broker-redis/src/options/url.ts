@@ -44,7 +44,8 @@ export function parseRedisUrl(text: string): RedisUrl {
   const parts = text.split(';').filter((part) => part.trim() !== '')
   const parsed = parts.map((part, index) => parseOne(part.trim(), index === 0 ? undefined : parts[0]))
   const first = parsed[0]
-  if (first === undefined) throw new ConfigurationError('A Redis URL is empty; write for instance redis://localhost:6379/0')
+  if (first === undefined)
+    throw new ConfigurationError('A Redis URL is empty; write for instance redis://localhost:6379/0')
   // Database, user and password come from the first; later parts only add hosts. A query or path may stand on the last.
   const db = parsed.map((url) => url.db).find((value) => value !== undefined)
   return {
@@ -56,7 +57,8 @@ export function parseRedisUrl(text: string): RedisUrl {
 }
 
 function parseOne(text: string, first: string | undefined): RedisUrl {
-  const full = first === undefined || text.includes('://') ? text : `${first.slice(0, first.indexOf('://'))}://${text}`
+  const full =
+    first === undefined || text.includes('://') ? text : `${first.slice(0, first.indexOf('://'))}://${text}`
   const match = pattern.exec(full)
   const scheme = match?.[1]?.toLowerCase() ?? ''
   const known = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined
@@ -83,17 +85,24 @@ function parseOne(text: string, first: string | undefined): RedisUrl {
   }
 }
 
-function parseUser(userinfo: string | undefined): { username: string | undefined; password: string | undefined } {
+function parseUser(userinfo: string | undefined): {
+  username: string | undefined
+  password: string | undefined
+} {
   if (userinfo === undefined) return { username: undefined, password: undefined }
   const colon = userinfo.indexOf(':')
   const username = decode(colon < 0 ? userinfo : userinfo.slice(0, colon))
   const password = colon < 0 ? undefined : decode(userinfo.slice(colon + 1))
-  return { username: username === '' ? undefined : username, password: password === '' ? undefined : password }
+  return {
+    username: username === '' ? undefined : username,
+    password: password === '' ? undefined : password,
+  }
 }
 
 function parseHost(authority: string, defaultPort: number): { host: string; port: number } {
   const match = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(authority)
-  if (match === null) throw new ConfigurationError(`${JSON.stringify(authority)} is not a host and port of a Redis URL`)
+  if (match === null)
+    throw new ConfigurationError(`${JSON.stringify(authority)} is not a host and port of a Redis URL`)
   const host = decode(match[1] ?? '').replace(/^\[|\]$/g, '')
   const port = match[2] === undefined || match[2] === '' ? defaultPort : Number(match[2])
   if (port < 1 || port > 65535) throw new ConfigurationError(`${port} is not a port number`)
@@ -106,7 +115,9 @@ export function parseDb(value: unknown): number | undefined {
   const text = String(value).replace(/^\/+/, '')
   if (text === '') return undefined
   if (/^\d+$/.test(text)) return Number(text)
-  throw new ConfigurationError(`The Redis database must be a number between 0 and the server's limit, not ${JSON.stringify(text)}`)
+  throw new ConfigurationError(
+    `The Redis database must be a number between 0 and the server's limit, not ${JSON.stringify(text)}`,
+  )
 }
 
 function parseQuery(search: string): Record<string, string> {

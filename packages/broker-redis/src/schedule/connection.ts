@@ -46,23 +46,24 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     this.#link = link
   }
 
-  static async open(options: ScheduleConnectionOptions, signal: AbortSignal | undefined): Promise<RedisScheduleConnection> {
-    let connection: RedisScheduleConnection | undefined
-    const link = await options.endpoint.open('schedule', (error) => {
-      if (connection !== undefined) connection.#lost(error)
-    }, signal)
-    connection = new RedisScheduleConnection(options, link)
-    return connection
+  static async open(
+    options: ScheduleConnectionOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<RedisScheduleConnection> {
+    const made: { connection?: RedisScheduleConnection } = {}
+    const link = await options.endpoint.open('schedule', (error) => made.connection?.lost(error), signal)
+    return (made.connection = new RedisScheduleConnection(options, link))
   }
 
-  #lost(error: Error): void {
+  lost(error: Error): void {
     if (this.#error !== undefined || this.#closing !== undefined) return
     this.#error = error
     this.#options.onNotice({ kind: 'connection-lost', error })
   }
 
   async #do<T>(what: string, options: CallOptions | undefined, run: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
+    if (this.#closing !== undefined)
+      throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
     if (this.#error !== undefined) throw this.#error
     throwIfAborted(options?.signal, 'Talking to Redis')
     try {
@@ -76,7 +77,9 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     readonly entries: readonly StoredScheduleEntry[]
     readonly broken: readonly { readonly name: string; readonly reason: string }[]
   }> {
-    const found = (await this.#do('load the schedule', options, () => this.#link.send('hgetall', [this.#settings.entriesKey]))) as Buffer[]
+    const found = (await this.#do('load the schedule', options, () =>
+      this.#link.send('hgetall', [this.#settings.entriesKey]),
+    )) as Buffer[]
     const entries: StoredScheduleEntry[] = []
     const broken: { name: string; reason: string }[] = []
     for (let i = 0; i < found.length; i += 2) {
@@ -114,14 +117,24 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     const args: Argument[] = [token ?? '', put.length, remove.length, pushes.length, shouts.length]
     for (const entry of put) args.push(entry.name, encodeEntry(entry))
     args.push(...remove, ...pushes.map(([, text]) => text), ...shouts.flat())
-    if (Number(await this.#do('save the schedule', options, () => this.#link.run(scheduleSave, keys, args))) === 1) return
-    throw new CeleryError('CT_LEASE_LOST', 'Another beat leads this schedule by now; nothing was changed or sent', {
-      details: { token },
-    })
+    if (
+      Number(await this.#do('save the schedule', options, () => this.#link.run(scheduleSave, keys, args))) ===
+      1
+    )
+      return
+    throw new CeleryError(
+      'CT_LEASE_LOST',
+      'Another beat leads this schedule by now; nothing was changed or sent',
+      {
+        details: { token },
+      },
+    )
   }
 
   async changeMarker(options?: CallOptions): Promise<string | undefined> {
-    const marker = await this.#do('look for changes', options, () => this.#link.send('get', [this.#settings.markerKey]))
+    const marker = await this.#do('look for changes', options, () =>
+      this.#link.send('get', [this.#settings.markerKey]),
+    )
     return marker === null ? '0' : String(marker)
   }
 
@@ -133,21 +146,31 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     const expiresAt = Date.now() + candidate.ttlMs
     const { leaderKey, tokenKey } = this.#settings
     const args = [candidate.holder, Math.max(1, Math.round(candidate.ttlMs))]
-    const token = Number(await this.#do('lead', options, () => this.#link.run(scheduleLead, [leaderKey, tokenKey], args)))
+    const token = Number(
+      await this.#do('lead', options, () => this.#link.run(scheduleLead, [leaderKey, tokenKey], args)),
+    )
     return token === 0 ? undefined : { token, expiresAt }
   }
 
   async resign(holder: string): Promise<void> {
-    await this.#do('resign', undefined, () => this.#link.run(scheduleResign, [this.#settings.leaderKey], [holder]))
+    await this.#do('resign', undefined, () =>
+      this.#link.run(scheduleResign, [this.#settings.leaderKey], [holder]),
+    )
   }
 
   async fire(
-    firing: { readonly entry: StoredScheduleEntry; readonly message: OutgoingMessage; readonly token: number | undefined },
+    firing: {
+      readonly entry: StoredScheduleEntry
+      readonly message: OutgoingMessage
+      readonly token: number | undefined
+    },
     options?: CallOptions,
   ): Promise<void> {
     const broker = this.#options.broker()
     if (broker === undefined) {
-      throw new UnsupportedError('This schedule store and the broker do not share a Redis database; publish first, then save')
+      throw new UnsupportedError(
+        'This schedule store and the broker do not share a Redis database; publish first, then save',
+      )
     }
     const { entry, message, token } = firing
     if (message.mandatory === true) throw new UnsupportedError('A fired entry cannot be mandatory')
@@ -156,7 +179,14 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     const encode = (): string => encodeEnvelope(message, { exchange, routingKey, deliveryTag: randomUUID() })
     if (message.exchangeType === 'fanout') {
       const text = encode()
-      await this.#save([entry], [], token, [], keys.fanoutChannels(exchange, routingKey).map((channel) => [channel, text]), options)
+      await this.#save(
+        [entry],
+        [],
+        token,
+        [],
+        keys.fanoutChannels(exchange, routingKey).map((channel) => [channel, text]),
+        options,
+      )
       return
     }
     const queues = exchange === '' ? [routingKey] : await this.#route(broker, keys, exchange, routingKey)
@@ -164,7 +194,12 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     await this.#save([entry], [], token, pushes, [], options)
   }
 
-  async #route(broker: BrokerSettings, keys: Keys, exchange: string, routingKey: string): Promise<readonly string[]> {
+  async #route(
+    broker: BrokerSettings,
+    keys: Keys,
+    exchange: string,
+    routingKey: string,
+  ): Promise<readonly string[]> {
     const bindings = new Bindings(this.#link, keys, broker)
     const tables = await this.#do('look up an exchange', undefined, () => bindings.tables([exchange]))
     const queues = bindings.route(tables.get(exchange) ?? [], routingKey)

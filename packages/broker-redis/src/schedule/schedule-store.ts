@@ -23,7 +23,10 @@ export function redisScheduleStore(options: RedisScheduleStoreOptions = {}): Sch
     describe: () => settings.server.description,
     async connect({ signal, onNotice }) {
       if (closed) throw closedStore()
-      const endpoint = await findEndpoint(settings.server, settings.prefix, { family: backendFailures, signal })
+      const endpoint = await findEndpoint(settings.server, settings.prefix, {
+        family: backendFailures,
+        signal,
+      })
       const connection = await RedisScheduleConnection.open(
         { settings, endpoint, onNotice, broker: () => broker, onClosed: (one) => connections.delete(one) },
         signal,
