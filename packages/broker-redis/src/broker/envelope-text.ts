@@ -6,12 +6,19 @@ import { parkedHeader, sliceJsonObject, type ParkedHistory } from '@ct/contracts
 
 /** Sets or, with undefined, removes a member of a JSON object. Error: `CT_DECODE` when the text is no object. */
 export function setMember(object: string, key: string, value: string | undefined): string {
+  let left = value
   let text = ''
-  for (const [name, member] of sliceJsonObject(object)) {
-    if (name === key) continue
+  const add = (name: string, member: string): void => {
     text += (text === '' ? '{' : ', ') + JSON.stringify(name) + ': ' + member
   }
-  if (value !== undefined) text += (text === '' ? '{' : ', ') + JSON.stringify(key) + ': ' + value
+  for (const [name, member] of sliceJsonObject(object)) {
+    if (name !== key) add(name, member)
+    else if (left !== undefined) {
+      add(name, left)
+      left = undefined
+    }
+  }
+  if (left !== undefined) add(key, left)
   return text === '' ? '{}' : text + '}'
 }
 
