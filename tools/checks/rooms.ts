@@ -18,7 +18,7 @@ export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>>
     ['result'],
     ['connection'],
   ],
-  worker: [['consumer', 'control'], ['request'], ['pool'], ['trace']],
+  worker: [['consumer', 'control'], ['request'], ['pool'], ['trace'], ['events']],
 }
 
 const importStatement = /^(?:import|export)\s(?<clause>[^'";]*?)from\s+'(?<target>\.\.?\/[^']+)'/gm

@@ -33,12 +33,12 @@ import type {
 } from './trace/index.ts'
 
 export function resultsOf(context: AppContext, hostname: string): Results {
-  const { results: store, backend, broker, settings } = context
+  const { results: store, backend, readBroker, settings } = context
   const extended = settings.resultExtended
   const toCaller = backend?.capabilities.readers === 'caller'
   return {
     enabled: backend !== undefined,
-    canSettle: backend !== undefined && broker.settlesWith(backend),
+    canSettle: backend !== undefined && readBroker.settlesWith(backend),
     readable: backend?.capabilities.readers === 'anyone',
     encode(subject, state) {
       if (backend === undefined) return undefined
@@ -55,7 +55,12 @@ export function resultsOf(context: AppContext, hostname: string): Results {
   }
 }
 
-function outcomeOf(subject: ResultSubject, state: ResultState, hostname: string, extended: boolean): TaskOutcome {
+function outcomeOf(
+  subject: ResultSubject,
+  state: ResultState,
+  hostname: string,
+  extended: boolean,
+): TaskOutcome {
   const { request } = subject
   if (request === undefined) {
     return {
@@ -88,7 +93,9 @@ function outcomeOf(subject: ResultSubject, state: ResultState, hostname: string,
             worker: hostname,
             retries: message.retries,
             queue: delivery.info.routingKey,
-            ...(message.stampedHeaders === null ? {} : { stampedHeaders: message.stampedHeaders, stamps: message.stamps }),
+            ...(message.stampedHeaders === null
+              ? {}
+              : { stampedHeaders: message.stampedHeaders, stamps: message.stamps }),
           },
         }
       : {}),
@@ -125,7 +132,8 @@ export function chordsOf(context: AppContext): Chords {
 /** `[1, id, state, value]`. With JSON the value stays source text: it is only passed on. */
 function partValue(context: AppContext, part: Uint8Array): ChordPartValue {
   const decoded = context.results.codec.decodeValue(part)
-  if (!Array.isArray(decoded) || decoded.length < 4) throw new UnsupportedError('A part of the chord is not readable.')
+  if (!Array.isArray(decoded) || decoded.length < 4)
+    throw new UnsupportedError('A part of the chord is not readable.')
   const [, taskId, state, value] = decoded as [unknown, unknown, unknown, unknown]
   const failed = exceptionStates.has(String(state))
   return {
@@ -160,11 +168,17 @@ export function senderOf(context: AppContext): Sender {
         subtask_type: 'group',
         immutable: false,
       }
-      const sent = await signatureFromDict(context.app, group).send({ args: call.args, kwargs: {}, options: callOptions(call) })
+      const sent = await signatureFromDict(context.app, group).send({
+        args: call.args,
+        kwargs: {},
+        options: callOptions(call),
+      })
       return sent ?? { id: '', parent: null, children: [] }
     },
     async revoke(taskIds) {
-      await context.app.control.broadcast('revoke', { arguments: { task_id: taskIds, terminate: false, signal: 'SIGTERM' } })
+      await context.app.control.broadcast('revoke', {
+        arguments: { task_id: taskIds, terminate: false, signal: 'SIGTERM' },
+      })
     },
   }
 }
@@ -230,7 +244,10 @@ export async function publishRetryCopy(context: AppContext, copy: RetryCopy): Pr
   })
 }
 
-function stampOptions(names: readonly string[] | null, stamps: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function stampOptions(
+  names: readonly string[] | null,
+  stamps: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   if (names === null || names.length === 0) return {}
   return { stamped_headers: names, ...Object.fromEntries(names.map((name) => [name, stamps[name] ?? null])) }
 }
@@ -249,7 +266,8 @@ export class DispatchedTaskEvents implements TaskEvents {
 
   /** After the dispatcher was told what to send. */
   refresh(): void {
-    this.#published = this.#dispatcher !== undefined && this.#dispatcher.enabled && this.#dispatcher.wants('task')
+    this.#published =
+      this.#dispatcher !== undefined && this.#dispatcher.enabled && this.#dispatcher.wants('task')
     this.enabled = this.#published || this.#listener !== undefined
   }
 

@@ -70,7 +70,9 @@ const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
 export function checkWorkerOptions(options: WorkerOptions): void {
   for (const key of Object.keys(options)) {
     if (!known.has(key)) {
-      throw new ConfigurationError(`A worker has no option "${key}".${didYouMean(key, known)}`, { details: { option: key } })
+      throw new ConfigurationError(`A worker has no option "${key}".${didYouMean(key, known)}`, {
+        details: { option: key },
+      })
     }
   }
   whole(options.concurrency, 'concurrency', 1)
@@ -85,14 +87,21 @@ export function checkWorkerOptions(options: WorkerOptions): void {
   const { pool } = options
   if (typeof pool === 'string' && pool !== 'async' && pool !== 'solo') {
     throw new ConfigurationError(
-      `There is no pool "${String(pool)}" in this package. Give "async", "solo", or a pool object such as threadPool() of @ct/pool-threads.`,
+      `There is no pool "${String(pool)}" in this package. Give "async", "solo", or a pool object of another package.`,
+    )
+  }
+  if (typeof pool === 'object' && !pool.capabilities.sharesMemory) {
+    throw new ConfigurationError(
+      `The pool ${pool.name} runs tasks outside this thread; this version of @ct/worker runs them in this thread only.`,
     )
   }
 }
 
 function whole(value: number | undefined, name: string, least: number): void {
   if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return
-  throw new ConfigurationError(`The worker option "${name}" is ${String(value)}. Give a whole number from ${least}.`)
+  throw new ConfigurationError(
+    `The worker option "${name}" is ${String(value)}. Give a whole number from ${least}.`,
+  )
 }
 
 function above(value: number | undefined, name: string): void {

@@ -21,7 +21,11 @@ export interface WorkerEventMap {
   taskRetried: [event: TaskEvent & { readonly exception: string; readonly traceback: string }]
   taskRejected: [event: TaskEvent & { readonly requeue: boolean }]
   taskRevoked: [
-    event: TaskEvent & { readonly terminated: boolean; readonly signum: number | null; readonly expired: boolean },
+    event: TaskEvent & {
+      readonly terminated: boolean
+      readonly signum: number | null
+      readonly expired: boolean
+    },
   ]
   taskCancelled: [event: TaskEvent]
 }

@@ -1,25 +1,19 @@
 /**
  * Everything a worker is made of, wired: who knows whom is decided here and nowhere else. {@link Worker} decides when.
  */
-import { availableParallelism } from 'node:os'
 import {
-  EventDispatcher,
   ReconnectingConnection,
   type App,
   type AppContext,
+  type EventDispatcher,
   type Queue,
-  Queue as TaskQueue,
-  Exchange,
 } from '@ct/client'
 import {
-  assertContract,
   BrokerUnavailableError,
   CeleryError,
-  ConfigurationError,
   isCeleryError,
   type Broker,
   type BrokerConnection,
-  type MessageCodecs,
   type Pool,
 } from '@ct/contracts'
 import {
@@ -30,13 +24,15 @@ import {
   senderOf,
   traceLog,
 } from './app-services.ts'
+import { attemptsFor, codecsFor, concurrencyFor, poolFor, queuesFor } from './choices.ts'
 import { Credit, Dispatcher, Reception, TaskConsumer, Unconfirmed } from './consumer/index.ts'
-import { mergeRevoked, Pidbox } from './control/index.ts'
+import { Pidbox } from './control/index.ts'
 import { deduplication } from './deduplication.ts'
-import { Heartbeat, softwareInfo } from './events/index.ts'
+import { heartbeatFor, softwareInfo, workerDispatcher, type Heartbeat } from './events/index.ts'
+import { mingle } from './mingle.ts'
 import { nodeName } from './node-name.ts'
 import type { WorkerOptions } from './options.ts'
-import { asyncPool, soloPool } from './pool/index.ts'
+import { Pauses } from './pauses.ts'
 import { Revocations, Strategy, WorkerState, type Request } from './request/index.ts'
 import { builtinTasksOf, executor, Tracer, type TraceServices } from './trace/index.ts'
 import { workerVersion } from './version.ts'
@@ -72,15 +68,15 @@ export class WorkerParts {
   readonly #dispatch: EventDispatcher | undefined
   readonly #heartbeat: Heartbeat | undefined
   readonly #queues = new Map<string, Queue>()
-  readonly #pauses = new Set<(completed: boolean) => void>()
+  readonly #pauses = new Pauses()
   readonly #startedAt: number
   #pidbox: Pidbox | undefined
   #idleWaiters: (() => void)[] = []
   #taking = true
+  #purged = false
   /** Ends what need not be waited for when the worker stops. */
   readonly #leaving = new AbortController()
   #closed: Promise<void> | undefined
-  #pausesEnded = false
 
   constructor(app: App, options: WorkerOptions, hooks: PartsHooks) {
     const context = app.context
@@ -95,8 +91,8 @@ export class WorkerParts {
     this.softTimeout = settings.workerSoftShutdownTimeout
     this.pool = poolFor(options)
     this.#revocations = new Revocations({ now: context.now })
-    for (const queue of this.#chosenQueues()) this.#queues.set(queue.name, queue)
-    this.#dispatch = this.#eventDispatcher()
+    for (const queue of queuesFor(this.hostname, options, context)) this.#queues.set(queue.name, queue)
+    this.#dispatch = workerDispatcher(context, options, this.hostname)
     this.events = new DispatchedTaskEvents(this.#dispatch)
     this.#services = this.#traceServices()
     const deduplicate = deduplication(this.#services, settings.workerDeduplicateSuccessfulTasks)
@@ -115,7 +111,7 @@ export class WorkerParts {
     const disablePrefetch = settings.workerDisablePrefetch
     this.#credit = new Credit({
       multiplier: disablePrefetch ? 1 : (options.prefetchMultiplier ?? settings.workerPrefetchMultiplier),
-      concurrency: this.#concurrency(),
+      concurrency: concurrencyFor(this.pool, options, context),
       maxClaim: options.maxClaim ?? settings.maxClaim,
       grows: !disablePrefetch && context.defaults === 'ct',
       etaTaskLimit: settings.workerEtaTaskLimit ?? undefined,
@@ -127,11 +123,11 @@ export class WorkerParts {
       services: this.#services,
       tracer: this.#tracer,
       revocations: this.#revocations,
-      deduplicate: deduplicate?.isDone,
+      deduplicate: deduplicate?.settlementOf,
       onSettled: (request, error) => this.#ended(request, error),
     })
     this.#reception = new Reception({
-      codecs: this.#codecs(),
+      codecs: codecsFor(context),
       strategies: this.#strategies,
       state: this.#state,
       services: this.#services,
@@ -150,7 +146,7 @@ export class WorkerParts {
       unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
     })
     this.#consumer = this.#taskConsumer()
-    this.#heartbeat = this.#heart()
+    this.#heartbeat = heartbeatFor(this.#dispatch, options, this.#state)
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------
@@ -159,14 +155,17 @@ export class WorkerParts {
     const { log } = this.#services
     this.#buildStrategies()
     await this.pool.start({
-      size: this.#concurrency(),
-      entry: new URL('./pool/slot.ts', import.meta.url),
+      size: this.concurrency,
+      // For pools that do not share memory; those of this package run jobs by `execute`.
+      entry: new URL(import.meta.url),
       modules: (this.#options.modules ?? []).map(String),
       config: undefined,
       execute: executor(this.#services),
       onSlotError: (error) => log.error('A slot of the pool failed outside of any task.', { error }),
-      maxTasksPerChild: this.#options.maxTasksPerChild ?? this.#context.settings.workerMaxTasksPerChild ?? undefined,
-      maxMemoryPerChildKb: this.#options.maxMemoryPerChild ?? this.#context.settings.workerMaxMemoryPerChild ?? undefined,
+      maxTasksPerChild:
+        this.#options.maxTasksPerChild ?? this.#context.settings.workerMaxTasksPerChild ?? undefined,
+      maxMemoryPerChildKb:
+        this.#options.maxMemoryPerChild ?? this.#context.settings.workerMaxMemoryPerChild ?? undefined,
     })
     await this.#consumer.start()
   }
@@ -187,7 +186,11 @@ export class WorkerParts {
       request.phase = 'done'
       const released = request.settle({ action: 'release' })
       if (released === undefined) this.#ended(request)
-      else released.then(() => this.#ended(request), (error: unknown) => this.#ended(request, error))
+      else
+        released.then(
+          () => this.#ended(request),
+          (error: unknown) => this.#ended(request, error),
+        )
     }
   }
 
@@ -203,7 +206,7 @@ export class WorkerParts {
   async cancelRunning(): Promise<void> {
     const reason = new CeleryError('CT_ABORTED', 'The worker is shut down.')
     for (const request of this.#state.in('active')) this.#dispatcher.cancel(request, reason)
-    this.#endPauses()
+    this.#pauses.end()
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, 5000)
     await Promise.race([this.drained(), promise])
@@ -216,7 +219,7 @@ export class WorkerParts {
 
   async #close(): Promise<void> {
     this.stopTaking()
-    this.#endPauses()
+    this.#pauses.end()
     this.#heartbeat?.stop()
     await this.#pidbox?.close()
     await this.#consumer.close()
@@ -225,7 +228,12 @@ export class WorkerParts {
     await this.#connection.close()
   }
 
-  counts(): { readonly active: number; readonly processed: number; readonly received: number; readonly refused: number } {
+  counts(): {
+    readonly active: number
+    readonly processed: number
+    readonly received: number
+    readonly refused: number
+  } {
     const { active, processed } = this.#state
     return { active, processed, received: this.#reception.received, refused: this.#reception.refused }
   }
@@ -244,13 +252,21 @@ export class WorkerParts {
   #ended(request: Request, error?: unknown): void {
     if (error === undefined) {
       if (request.acknowledged) request.confirmed = true
-    } else if (this.#taking && isCeleryError(error) && error.retryable && this.#broker.capabilities.settleAcrossConnections) {
+    } else if (
+      this.#taking &&
+      isCeleryError(error) &&
+      error.retryable &&
+      this.#broker.capabilities.settleAcrossConnections
+    ) {
       // The next connection takes it over and settles it then.
       return
     } else {
-      this.#services.log.warn(`The settlement of task ${request.label} did not reach the broker; its message will come again.`, {
-        error,
-      })
+      this.#services.log.warn(
+        `The settlement of task ${request.label} did not reach the broker; its message will come again.`,
+        {
+          error,
+        },
+      )
       if (request.settlement !== undefined) this.#unconfirmed.add(request.id, request.settlement)
     }
     this.#state.open.delete(request)
@@ -278,71 +294,7 @@ export class WorkerParts {
 
   /** Slots: those of the pool once it runs, before that those it will start with. */
   get concurrency(): number {
-    return this.pool.size > 0 ? this.pool.size : this.#concurrency()
-  }
-
-  #concurrency(): number {
-    if (!this.pool.capabilities.resizable && this.pool.name === 'solo') return 1
-    const wanted = this.#options.concurrency ?? this.#context.settings.workerConcurrency
-    if (typeof wanted === 'number' && wanted > 0) return wanted
-    if (wanted === null && this.pool.name === 'async' && this.#context.defaults === 'ct') return 50
-    return availableParallelism()
-  }
-
-  #codecs(): MessageCodecs {
-    const { serializers, compressors, settings } = this.#context
-    return {
-      serializers,
-      compressors,
-      accept: serializers.accept(settings.acceptContent),
-      maxBytes: settings.maxDecompressedBytes,
-    }
-  }
-
-  #chosenQueues(): Queue[] {
-    const { queues, settings } = this.#context
-    const { queues: only, excludeQueues } = this.#options
-    const excluded = new Set(listOf(excludeQueues).map((name) => queues.find(name)?.name ?? name))
-    const chosen = only === undefined ? [...queues.consumeFrom.values()] : listOf(only).map((name) => queues.get(name))
-    if (settings.workerDirect) {
-      const exchange = new Exchange('C.dq2')
-      chosen.push(new TaskQueue(`${this.hostname}.dq2`, { exchange, routingKey: this.hostname }))
-    }
-    const left = chosen.filter((queue) => !excluded.has(queue.name))
-    if (left.length === 0) throw new ConfigurationError('The worker has no queue to consume from.')
-    return left
-  }
-
-  #eventDispatcher(): EventDispatcher | undefined {
-    const context = this.#context
-    const taskEvents = this.#options.taskEvents ?? context.settings.workerSendTaskEvents
-    if (!context.broker.capabilities.remoteControl) return undefined
-    if (!taskEvents && this.#options.withoutHeartbeat === true) return undefined
-    return new EventDispatcher({
-      broker: () => context.broker,
-      publish: (message) => context.producer.publish(message),
-      serializers: context.serializers,
-      clock: context.clock,
-      hostname: this.hostname,
-      settings: context.settings,
-      // With -E everything; without it, worker events alone.
-      groups: taskEvents ? [] : ['worker'],
-      bufferGroups: ['task'],
-      now: context.now,
-      warn: (message) => context.logger.warn(message),
-    })
-  }
-
-  #heart(): Heartbeat | undefined {
-    const dispatcher = this.#dispatch
-    if (this.#options.withoutHeartbeat === true || dispatcher === undefined) return undefined
-    return new Heartbeat({
-      interval: this.#options.heartbeatInterval ?? 2,
-      version: workerVersion,
-      send: (type, fields) => dispatcher.send(type, fields),
-      active: () => this.#state.active,
-      processed: () => this.#state.processed,
-    })
+    return this.pool.size > 0 ? this.pool.size : concurrencyFor(this.pool, this.#options, this.#context)
   }
 
   #traceServices(): TraceServices {
@@ -361,17 +313,13 @@ export class WorkerParts {
       chordJoinTimeout: settings.resultChordJoinTimeout,
       publishBoundMs: Math.max(21_000, (settings.publishTimeoutMs ?? 0) + 5000),
       task: (name) => this.#strategies.get(name)?.task,
-      pause: (ms) => this.#pause(ms),
+      pause: (ms) => this.#pauses.pause(ms),
       onInternalError: () => undefined,
     }
   }
 
   #taskConsumer(): TaskConsumer {
     const { settings } = this.#context
-    const retry = settings.brokerConnectionRetry
-    const retryFirst = settings.brokerConnectionRetryOnStartup ?? retry
-    const most = settings.brokerConnectionMaxRetries
-    const limit = most === null || most === 0 ? undefined : most
     return new TaskConsumer({
       broker: this.#broker,
       connection: this.#connection,
@@ -385,7 +333,7 @@ export class WorkerParts {
       reducePrefetch: settings.workerEnablePrefetchCountReduction,
       cancelOnLoss: settings.workerCancelLongRunningTasksOnConnectionLoss,
       watchdogMs: this.#options.watchdogMs,
-      maxAttempts: { first: retryFirst ? limit : 1, later: retry ? limit : 1 },
+      maxAttempts: attemptsFor(this.#context),
       onConnected: (connection) => this.#connected(connection),
       onReady: () => this.#hooks.onReady(),
       onLost: (error) => {
@@ -397,52 +345,35 @@ export class WorkerParts {
   }
 
   async #connected(connection: BrokerConnection): Promise<void> {
-    if (this.#options.purge === true) {
-      for (const queue of this.#queues.values()) await connection.purge(queue.name)
-    }
-    const mingled = this.#mingle()
-    if (this.#context.settings.workerMingle === 'wait') await mingled
-    this.#heartbeat?.start()
     const { settings } = this.#context
+    if (this.#options.purge === true && !this.#purged) {
+      for (const queue of this.#queues.values()) await connection.purge(queue.name)
+      this.#purged = true
+    }
     const control = this.#broker.capabilities.remoteControl && settings.workerEnableRemoteControl
+    if (control && this.#options.withoutMingle !== true && settings.workerMingle !== 'off') {
+      const mingled = mingle({
+        context: this.#context,
+        hostname: this.hostname,
+        revocations: this.#revocations,
+        signal: this.#leaving.signal,
+      })
+      if (settings.workerMingle === 'wait') await mingled
+    }
+    this.#heartbeat?.start()
     if (!control || this.#options.withoutRemoteControl === true) return
     this.#pidbox ??= new Pidbox(this.#commandTarget())
     await this.#pidbox.open(connection)
   }
 
-  /** Asks the others for their revoked ids and clocks. Trouble with it is no reason not to start. */
-  async #mingle(): Promise<void> {
-    const { settings } = this.#context
-    if (this.#options.withoutMingle === true || settings.workerMingle === 'off') return
-    if (!this.#broker.capabilities.remoteControl || !settings.workerEnableRemoteControl) return
-    try {
-      const replies = await this.#app.control.broadcast('hello', {
-        arguments: { from_node: this.hostname, revoked: this.#revocations.ids.ids() },
-        reply: true,
-        timeoutMs: 1000,
-        signal: this.#leaving.signal,
-      })
-      for (const reply of replies) {
-        for (const [node, value] of Object.entries(reply)) {
-          if (node === this.hostname || typeof value !== 'object' || value === null) continue
-          const { clock, revoked } = value as { readonly clock?: unknown; readonly revoked?: unknown }
-          if (typeof clock === 'number') this.#context.clock.adjust(clock)
-          mergeRevoked({ revocations: this.#revocations }, revoked)
-        }
-      }
-    } catch (error) {
-      if (this.#leaving.signal.aborted) return
-      this.#services.log.warn('The other workers could not be asked for their revoked ids.', { error })
-    }
-  }
-
   #commandTarget(): ConstructorParameters<typeof Pidbox>[0] {
-    const toggle = (change: (dispatcher: EventDispatcher) => boolean) => (): { readonly changed: boolean } | undefined => {
-      if (this.#dispatch === undefined) return undefined
-      const changed = change(this.#dispatch)
-      this.events.refresh()
-      return { changed }
-    }
+    const toggle =
+      (change: (dispatcher: EventDispatcher) => boolean) => (): { readonly changed: boolean } | undefined => {
+        if (this.#dispatch === undefined) return undefined
+        const changed = change(this.#dispatch)
+        this.events.refresh()
+        return { changed }
+      }
     return {
       context: this.#context,
       hostname: this.hostname,
@@ -465,7 +396,8 @@ export class WorkerParts {
       },
       enableEvents: toggle((dispatcher) => dispatcher.groups.size > 0 && dispatcher.addGroup('task')),
       disableEvents: toggle((dispatcher) => dispatcher.removeGroup('task')),
-      sendHeartbeat: () => this.#dispatch?.send('worker-heartbeat', { freq: 5, ...softwareInfo(workerVersion) }),
+      sendHeartbeat: () =>
+        this.#dispatch?.send('worker-heartbeat', { freq: 5, ...softwareInfo(workerVersion) }),
       resizePool: async (by) => {
         await (by > 0 ? this.pool.grow(by) : this.pool.shrink(-by))
         this.#credit.resize(this.pool.size)
@@ -474,37 +406,4 @@ export class WorkerParts {
       shutdown: () => this.#hooks.onShutdown(),
     }
   }
-
-  // ---- waiting -------------------------------------------------------------------------------------------------------
-
-  #pause(ms: number): Promise<boolean> {
-    if (this.#pausesEnded) return Promise.resolve(false)
-    return new Promise<boolean>((resolve) => {
-      const end = (completed: boolean): void => {
-        clearTimeout(timer)
-        this.#pauses.delete(end)
-        resolve(completed)
-      }
-      const timer = setTimeout(() => end(true), ms)
-      this.#pauses.add(end)
-    })
-  }
-
-  #endPauses(): void {
-    this.#pausesEnded = true
-    for (const end of this.#pauses) end(false)
-  }
-}
-
-function poolFor(options: WorkerOptions): Pool {
-  const { pool } = options
-  if (pool === 'solo') return soloPool()
-  if (pool === undefined || typeof pool === 'string') return asyncPool()
-  assertContract(pool, 'pool')
-  return pool
-}
-
-function listOf(names: string | readonly string[] | undefined): readonly string[] {
-  if (names === undefined) return []
-  return (typeof names === 'string' ? names.split(',') : names).map((name) => name.trim()).filter((name) => name !== '')
 }

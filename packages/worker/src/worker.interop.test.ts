@@ -1,6 +1,13 @@
 /** A ct worker and a ct client in a fleet with real Celery 5.7, on Redis: both directions, and workflows that both sides work on. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { python, runCelery, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import {
+  python,
+  runCelery,
+  startPythonWorker,
+  tryPython,
+  type PythonClient,
+  type PythonWorker,
+} from '@ct-tools/interop'
 import { freshRedis } from '@ct-tools/services'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
 import { createApp, type App, type Logger } from '@ct/client'
@@ -55,18 +62,33 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       await sleep(seconds * 1000, undefined, { signal: task.signal }).catch(() => {})
       return 'slept'
     })
-    app.task('ct.fields', { bind: true, params: ['first', 'a'] }, (task, _first: number, _a: number) => task.request)
+    app.task(
+      'ct.fields',
+      { bind: true, params: ['first', 'a'] },
+      (task, _first: number, _a: number) => task.request,
+    )
     app.task('ct.progress', { bind: true }, async (task) => {
       await task.updateState('PROGRESS', { current: 1, total: 2 })
       await sleep(300)
       return 'done'
     })
-    worker = createWorker(app, { hostname: 'ct@interop', queues: ['ct'], taskEvents: true, withoutMingle: true })
+    worker = createWorker(app, {
+      hostname: 'ct@interop',
+      queues: ['ct'],
+      taskEvents: true,
+      withoutMingle: true,
+    })
     worker.on('taskFailed', (event) => failures.push(event.uuid))
     const peers = { broker: url, backend: url }
     ;[client, peer] = await Promise.all([
       python('5.7', peers),
-      startPythonWorker({ version: '5.7', ...peers, queues: ['celery'], concurrency: 2, config: { result_extended: true } }),
+      startPythonWorker({
+        version: '5.7',
+        ...peers,
+        queues: ['celery'],
+        concurrency: 2,
+        config: { result_extended: true },
+      }),
       worker.start(),
     ])
   })
@@ -135,7 +157,10 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
 
     it('TASK-117: progress', async () => {
       const id = await client.send('ct.progress', [], {}, ct)
-      const state = await client.exec('wait_for(lambda: app.AsyncResult(i).state == "PROGRESS")\napp.AsyncResult(i).info', { i: id })
+      const state = await client.exec(
+        'wait_for(lambda: app.AsyncResult(i).state == "PROGRESS")\napp.AsyncResult(i).info',
+        { i: id },
+      )
       expect(state).toEqual({ current: 1, total: 2 })
       expect(await client.get(id)).toBe('done')
     })
@@ -146,7 +171,12 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
     })
 
     it('TASK-50, TASK-57: request fields', async () => {
-      const id = await client.send('ct.fields', [1], { a: 2 }, { ...ct, headers: { mine: 'yes' }, shadow: 'other' })
+      const id = await client.send(
+        'ct.fields',
+        [1],
+        { a: 2 },
+        { ...ct, headers: { mine: 'yes' }, shadow: 'other' },
+      )
       expect(await client.get(id)).toMatchObject({
         id,
         rootId: id,
@@ -168,24 +198,33 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       expect(await sum.get({ timeoutMs: 10_000 })).toBe(5)
       const failed = await app.sendTask('interop_tasks.fail', { args: ['no'], queue: 'celery' })
       await expect(failed.get({ timeoutMs: 10_000 })).rejects.toMatchObject({ name: 'ValueError' })
-      const retried = await app.sendTask<number>('interop_tasks.retry_then_succeed', { args: [2], queue: 'celery' })
+      const retried = await app.sendTask<number>('interop_tasks.retry_then_succeed', {
+        args: [2],
+        queue: 'celery',
+      })
       expect(await retried.get({ timeoutMs: 10_000 })).toBe(2)
     })
   })
 
   describe('workflows that both work on', () => {
     it('CANVAS-20: a chain through both, started in Python', async () => {
-      const id = await client.apply('chain(add.s(1, 2).set(queue="ct"), mul.s(10), add.s(5).set(queue="ct"), mul.s(2))')
+      const id = await client.apply(
+        'chain(add.s(1, 2).set(queue="ct"), mul.s(10), add.s(5).set(queue="ct"), mul.s(2))',
+      )
       expect(await client.get(id)).toBe(70)
     })
 
     it('CANVAS-60, CANVAS-61: link and link_error of both languages', async () => {
-      const linked = await client.apply('add.signature((1, 2), queue="ct", link=[signature("ct.seen", queue="ct", kwargs={})])')
+      const linked = await client.apply(
+        'add.signature((1, 2), queue="ct", link=[signature("ct.seen", queue="ct", kwargs={})])',
+      )
       expect(await client.get(linked)).toBe(3)
       await expect.poll(() => seen).toContainEqual([3])
       const failed = await client.apply('fail.signature(("x",), queue="ct", link_error=[on_error_id.s()])')
       await expect(client.get(failed)).rejects.toThrow('x')
-      await expect.poll(() => peer.records, { timeout: 5000 }).toContainEqual(expect.objectContaining({ on_error_id: failed }))
+      await expect
+        .poll(() => peer.records, { timeout: 5000 })
+        .toContainEqual(expect.objectContaining({ on_error_id: failed }))
     })
 
     it('BACK-34, BACK-35, D57-2…4: a chord whose header is worked by both, the body by either', async () => {
@@ -209,17 +248,24 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
     })
 
     it('CANVAS-77: numbers keep their form on the way through ct', async () => {
-      const id = await client.apply('chord([identity.s(1.0).set(queue="celery"), identity.s(2**70).set(queue="celery"), add.s(1, 1).set(queue="ct")], identity.s())')
-      expect(await client.exec('repr(app.AsyncResult(i).get(timeout=10))', { i: id })).toBe('[1.0, 1180591620717411303424, 2]')
+      const id = await client.apply(
+        'chord([identity.s(1.0).set(queue="celery"), identity.s(2**70).set(queue="celery"), add.s(1, 1).set(queue="ct")], identity.s())',
+      )
+      expect(await client.exec('repr(app.AsyncResult(i).get(timeout=10))', { i: id })).toBe(
+        '[1.0, 1180591620717411303424, 2]',
+      )
     })
 
     it('D57-3: no keys of a finished chord are left but the done marker', async () => {
       const keys = async (): Promise<string[]> =>
         Object.keys(await client.redisDump()).filter((key) => /^celery-taskset-meta-.*\.[jstdc]$/.test(key))
       const before = new Set(await keys())
-      const id = await client.apply('chord([add.s(1, 1).set(queue="ct"), add.s(2, 2).set(queue="ct")], xsum.s().set(queue="ct"))')
+      const id = await client.apply(
+        'chord([add.s(1, 1).set(queue="ct"), add.s(2, 2).set(queue="ct")], xsum.s().set(queue="ct"))',
+      )
       expect(await client.get(id)).toBe(6)
-      const fresh = async (): Promise<string[]> => (await keys()).filter((key) => !before.has(key)).map((key) => key.slice(-2))
+      const fresh = async (): Promise<string[]> =>
+        (await keys()).filter((key) => !before.has(key)).map((key) => key.slice(-2))
       await expect.poll(fresh, { timeout: 5000 }).toEqual(['.c'])
     })
   })
@@ -228,7 +274,9 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
     it('CTRL-40…47: inspect sees a ct worker', async () => {
       const held = await client.send('ct.sleep', [8], {}, ct)
       const later = await client.send('interop_tasks.add', [1, 1], {}, { ...ct, countdown: 60 })
-      await expect.poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 }).toContain(held)
+      await expect
+        .poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 })
+        .toContain(held)
       const active = (await client.inspect('active')) as Record<string, unknown>
       expect(active['ct@interop']).toMatchObject([
         {
@@ -259,7 +307,10 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       })
       const queues = (await client.inspect('active_queues')) as Record<string, { name: string }[]>
       expect(queues['ct@interop']?.map(({ name }) => name)).toEqual(['ct'])
-      const queried = (await client.inspect('query_task', [held, later])) as Record<string, Record<string, [string]>>
+      const queried = (await client.inspect('query_task', [held, later])) as Record<
+        string,
+        Record<string, [string]>
+      >
       expect(queried['ct@interop']?.[later]?.[0]).toBe('scheduled')
       expect(await client.inspect('conf')).toHaveProperty('ct@interop')
     })
@@ -269,7 +320,9 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       await client.exec('app.control.revoke(i)', { i: held })
       await expect(client.get(held)).rejects.toMatchObject({ type: 'TaskRevokedError' })
       const running = await client.send('ct.sleep', [30], {}, ct)
-      await expect.poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 }).toContain(running)
+      await expect
+        .poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 })
+        .toContain(running)
       const answer = await client.exec('app.control.revoke(i, terminate=True, reply=True)', { i: running })
       expect(JSON.stringify(answer)).toContain(`terminate: ${running}`)
       await expect(client.get(running)).rejects.toMatchObject({ type: 'TaskRevokedError' })
@@ -278,16 +331,24 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
     it('CTRL-23, CTRL-24, CTRL-25, CTRL-30, CTRL-31: commands answer with Celery’s words', async () => {
       const ask = async (source: string): Promise<string> => JSON.stringify(await client.exec(source))
       const to = 'destination=["ct@interop"], reply=True'
-      expect(await ask(`app.control.rate_limit("ct.fields", "100/s", ${to})`)).toContain('new rate limit set successfully')
-      expect(await ask(`app.control.rate_limit("ct.fields", 0, ${to})`)).toContain('rate limit disabled successfully')
+      expect(await ask(`app.control.rate_limit("ct.fields", "100/s", ${to})`)).toContain(
+        'new rate limit set successfully',
+      )
+      expect(await ask(`app.control.rate_limit("ct.fields", 0, ${to})`)).toContain(
+        'rate limit disabled successfully',
+      )
       expect(await ask(`app.control.rate_limit("nope", "1/s", ${to})`)).toContain('unknown task')
-      expect(await ask(`app.control.time_limit("ct.fields", soft=50, hard=60, ${to})`)).toContain('time limits set successfully')
+      expect(await ask(`app.control.time_limit("ct.fields", soft=50, hard=60, ${to})`)).toContain(
+        'time limits set successfully',
+      )
       expect(await ask(`app.control.add_consumer("ct2", ${to})`)).toContain('add consumer ct2')
       const id = await client.send('interop_tasks.add', [4, 4], {}, { queue: 'ct2' })
       expect(await client.get(id)).toBe(8)
       expect(await ask(`app.control.cancel_consumer("ct2", ${to})`)).toContain('no longer consuming from ct2')
       expect(await ask(`app.control.enable_events(${to})`)).toContain('task events already enabled')
-      expect(await ask('app.control.broadcast("no_such", destination=["ct@interop"], reply=True)')).toContain("KeyError('no_such')")
+      expect(await ask('app.control.broadcast("no_such", destination=["ct@interop"], reply=True)')).toContain(
+        "KeyError('no_such')",
+      )
     })
 
     it('CTRL-40: celery status and celery inspect ping', async () => {

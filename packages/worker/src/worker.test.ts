@@ -1,6 +1,15 @@
 /** A worker and a client on the memory broker: what a task may do, what callers see, how a worker starts and stops. */
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import { chain, chord, createApp, currentTask, group, type App, type AppOptions, type Logger } from '@ct/client'
+import {
+  chain,
+  chord,
+  createApp,
+  currentTask,
+  group,
+  type App,
+  type AppOptions,
+  type Logger,
+} from '@ct/client'
 import { ConfigurationError, Ignore, parkedSuffix, type Broker, type OutgoingMessage } from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createWorker, type Worker, type WorkerOptions } from './index.ts'
@@ -126,7 +135,12 @@ describe('tasks', () => {
     let runs = 0
     const flaky = app.task(
       'flaky',
-      { bind: true, autoretryFor: [Error], dontAutoretryFor: [RangeError], retryKwargs: { countdown: 0, maxRetries: 2 } },
+      {
+        bind: true,
+        autoretryFor: [Error],
+        dontAutoretryFor: [RangeError],
+        retryKwargs: { countdown: 0, maxRetries: 2 },
+      },
       (task, how: string): number => {
         runs += 1
         if (how === 'never') throw new RangeError('no')
@@ -151,7 +165,10 @@ describe('tasks', () => {
     await startWorker(app)
     const result = await slow.delay()
     await expect.poll(() => result.state()).toBe('STARTED')
-    expect((await app.context.results.getMeta(result.id)).result).toEqual({ pid: process.pid, hostname: 'w@test' })
+    expect((await app.context.results.getMeta(result.id)).result).toEqual({
+      pid: process.pid,
+      hostname: 'w@test',
+    })
     go.resolve()
     expect(await result.get(soon)).toBe('x')
   })
@@ -170,7 +187,10 @@ describe('tasks', () => {
     const third = await quiet.applyAsync([], { ignoreResult: false })
     await done
     expect(await third.get(soon)).toBe(1)
-    expect((await app.context.results.getMetas([first.id, second.id])).map(({ status }) => status)).toEqual(['PENDING', 'PENDING'])
+    expect((await app.context.results.getMetas([first.id, second.id])).map(({ status }) => status)).toEqual([
+      'PENDING',
+      'PENDING',
+    ])
     const failed = waitFor(worker, 'taskFailed', 1)
     const { id } = await fails.delay()
     await failed
@@ -233,9 +253,13 @@ describe('tasks', () => {
     const ids: string[] = []
     for (const how of ['ok', 'expected', 'fail', 'ignore']) ids.push((await t.delay(how)).id)
     await expect.poll(() => lines.some(({ message }) => message.endsWith('ignored'))).toBe(true)
-    const about = lines.filter(({ message }) => message.startsWith('Task t[')).map(({ level, message }) => `${level} ${message}`)
+    const about = lines
+      .filter(({ message }) => message.startsWith('Task t['))
+      .map(({ level, message }) => `${level} ${message}`)
     expect(about).toContain(`info Task t[${ids[0]}] received`)
-    expect(about.find((line) => line.includes('succeeded'))).toMatch(/^info Task t\[.*\] succeeded in [\d.e-]+s: \[1, 'x', None\]$/)
+    expect(about.find((line) => line.includes('succeeded'))).toMatch(
+      /^info Task t\[.*\] succeeded in [\d.e-]+s: \[1, 'x', None\]$/,
+    )
     expect(about).toContain(`info Task t[${ids[1]}] raised expected: Expected('e')`)
     expect(about).toContain(`error Task t[${ids[2]}] raised unexpected: TypeError('f')`)
     expect(about).toContain(`info Task t[${ids[3]}] ignored`)
@@ -275,7 +299,10 @@ describe('limits', () => {
 
   it('TASK-139: limits of the call win over those of the task', async () => {
     const { app } = makeApp()
-    const slow = app.task('slow', { bind: true, timeLimit: 60 }, (task) => [task.request.timeLimit, task.request.softTimeLimit])
+    const slow = app.task('slow', { bind: true, timeLimit: 60 }, (task) => [
+      task.request.timeLimit,
+      task.request.softTimeLimit,
+    ])
     await startWorker(app)
     expect(await (await slow.applyAsync([], { timeLimit: 5, softTimeLimit: 4 })).get(soon)).toEqual([5, 4])
   })
@@ -306,7 +333,9 @@ describe('limits', () => {
     const at = app.task('at', () => Date.now())
     await startWorker(app)
     const before = Date.now()
-    expect(await (await at.applyAsync([], { countdown: 0.15 })).get(soon)).toBeGreaterThanOrEqual(before + 150)
+    expect(await (await at.applyAsync([], { countdown: 0.15 })).get(soon)).toBeGreaterThanOrEqual(
+      before + 150,
+    )
   })
 
   it('WORK-68: a task that expires while it is held is revoked', async () => {
@@ -326,7 +355,9 @@ describe('workflows', () => {
     await startWorker(app)
     expect(await (await chain(add.s(1, 2), add.s(10), add.s(100)).applyAsync()).get(soon)).toBe(113)
     expect(await (await group([add.s(1, 1), add.s(2, 2)]).applyAsync()).get(soon)).toEqual([2, 4])
-    expect(await (await chord([add.s(1, 1), add.s(2, 2), add.s(3, 3)], sum.s()).applyAsync()).get(soon)).toBe(12)
+    expect(await (await chord([add.s(1, 1), add.s(2, 2), add.s(3, 3)], sum.s()).applyAsync()).get(soon)).toBe(
+      12,
+    )
     const both = chain(add.s(1, 1), group([add.s(1), add.s(2)]), sum.s(), add.s(1000))
     expect(await (await both.applyAsync()).get(soon)).toBe(1007)
   })
@@ -394,13 +425,38 @@ describe('workflows', () => {
     await startWorker(app)
     const call = async (name: string, args: unknown[], kwargs: Record<string, unknown>): Promise<unknown> =>
       await (await app.sendTask(name, { args, kwargs })).get(soon)
-    const sig = (task: string): object => ({ task, args: [], kwargs: {}, options: {}, subtask_type: null, immutable: false })
+    const sig = (task: string): object => ({
+      task,
+      args: [],
+      kwargs: {},
+      options: {},
+      subtask_type: null,
+      immutable: false,
+    })
     expect(await call('celery.accumulate', [1, 2], { index: 0 })).toBe(1)
     expect(await call('celery.accumulate', [1, 2], {})).toEqual([1, 2])
     expect(await call('celery.map', [], { task: sig('double'), it: [1, 2] })).toEqual([2, 4])
-    expect(await call('celery.starmap', [], { task: sig('add'), it: [[1, 2], [3, 4]] })).toEqual([3, 7])
+    expect(
+      await call('celery.starmap', [], {
+        task: sig('add'),
+        it: [
+          [1, 2],
+          [3, 4],
+        ],
+      }),
+    ).toEqual([3, 7])
     expect(await call('celery.backend_cleanup', [], {})).toBeNull()
-    expect(await call('celery.chunks', [], { task: sig('add'), it: [[1, 2], [3, 4], [5, 6]], n: 2 })).toHaveLength(2)
+    expect(
+      await call('celery.chunks', [], {
+        task: sig('add'),
+        it: [
+          [1, 2],
+          [3, 4],
+          [5, 6],
+        ],
+        n: 2,
+      }),
+    ).toHaveLength(2)
   })
 })
 
@@ -422,7 +478,9 @@ describe('messages nobody can work', () => {
     // The first start is not counted, three redelivered ones are.
     expect(runs).toBe(4)
     expect(await (await fine.delay()).get(soon)).toBe('fine')
-    expect(lines.some(({ level, message }) => level === 'error' && message.includes('parked in celery.parked'))).toBe(true)
+    expect(
+      lines.some(({ level, message }) => level === 'error' && message.includes('parked in celery.parked')),
+    ).toBe(true)
     const [message] = await connection.parked.list('celery')
     expect(message).toMatchObject({ taskName: 'poison', history: { reason: 'max-deliveries', starts: 3 } })
   })
@@ -450,36 +508,47 @@ describe('messages nobody can work', () => {
     ['retries negative', { headers: { ...good, retries: -1 }, text: '[[],{},null]' }],
     ['group_index a text', { headers: { ...good, group_index: 'a' }, text: '[[],{},null]' }],
     ['stamps a list', { headers: { ...good, stamps: [] }, text: '[[],{},null]' }],
-    ['content type not accepted', { headers: good, contentType: 'application/x-python-serialize', text: '[[],{},null]' }],
-    ['compression unknown', { headers: { ...good, compression: 'application/x-nothing' }, text: '[[],{},null]' }],
+    [
+      'content type not accepted',
+      { headers: good, contentType: 'application/x-python-serialize', text: '[[],{},null]' },
+    ],
+    [
+      'compression unknown',
+      { headers: { ...good, compression: 'application/x-nothing' }, text: '[[],{},null]' },
+    ],
     ['compression a lie', { headers: { ...good, compression: 'application/x-gzip' }, text: '[[],{},null]' }],
     ['nested too deep', { headers: good, text: `[[${'['.repeat(5000)}${']'.repeat(5000)}],{},null]` }],
     ['unknown task', { headers: { ...good, task: 'nobody' }, text: '[[],{},null]' }],
   ]
 
-  it.each(['ct', 'celery'] as const)('WORK-72…74, D57-200…202: with defaults %s, no malformed message stops the worker', async (defaults) => {
-    const { app, lines } = makeApp({ defaults })
-    const t = app.task('t', () => 'ran')
-    const worker = await startWorker(app)
-    for (const [, { text, ...message }] of corpus) {
-      await app.context.producer.publish({
-        body: new TextEncoder().encode(text),
-        contentType: 'application/json',
-        contentEncoding: 'utf-8',
-        headers: {},
-        properties: {},
-        exchange: '',
-        routingKey: 'celery',
-        ...message,
-      })
-    }
-    await expect.poll(() => worker.counts.refused, { timeout: 5000 }).toBe(corpus.length)
-    expect(lines.filter(({ level }) => level !== 'info')).toHaveLength(corpus.length)
-    expect(await (await t.delay()).get(soon)).toBe('ran')
-    const connection = await app.context.producer.connection()
-    await expect.poll(() => connection.queueSize(`celery${parkedSuffix}`)).toBe(defaults === 'ct' ? corpus.length : 0)
-    expect(await connection.queueSize('celery')).toBe(0)
-  })
+  it.each(['ct', 'celery'] as const)(
+    'WORK-72…74, D57-200…202: with defaults %s, no malformed message stops the worker',
+    async (defaults) => {
+      const { app, lines } = makeApp({ defaults })
+      const t = app.task('t', () => 'ran')
+      const worker = await startWorker(app)
+      for (const [, { text, ...message }] of corpus) {
+        await app.context.producer.publish({
+          body: new TextEncoder().encode(text),
+          contentType: 'application/json',
+          contentEncoding: 'utf-8',
+          headers: {},
+          properties: {},
+          exchange: '',
+          routingKey: 'celery',
+          ...message,
+        })
+      }
+      await expect.poll(() => worker.counts.refused, { timeout: 5000 }).toBe(corpus.length)
+      expect(lines.filter(({ level }) => level !== 'info')).toHaveLength(corpus.length)
+      expect(await (await t.delay()).get(soon)).toBe('ran')
+      const connection = await app.context.producer.connection()
+      await expect
+        .poll(() => connection.queueSize(`celery${parkedSuffix}`))
+        .toBe(defaults === 'ct' ? corpus.length : 0)
+      expect(await connection.queueSize('celery')).toBe(0)
+    },
+  )
 })
 
 describe('starting and stopping', () => {

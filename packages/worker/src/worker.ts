@@ -24,7 +24,15 @@ import type { WorkerEventMap, WorkerEventName } from './worker-events.ts'
 import { hookNames } from './worker-events.ts'
 import { WorkerParts } from './worker-parts.ts'
 
-export type WorkerStatus = 'idle' | 'starting' | 'running' | 'reconnecting' | 'warm' | 'soft' | 'cold' | 'stopped'
+export type WorkerStatus =
+  | 'idle'
+  | 'starting'
+  | 'running'
+  | 'reconnecting'
+  | 'warm'
+  | 'soft'
+  | 'cold'
+  | 'stopped'
 
 export interface StopOptions {
   /** Default `warm`. A later call can only go further. */
@@ -88,7 +96,12 @@ export class Worker {
   }
 
   /** Tasks running now, and started since the worker did. */
-  get counts(): { readonly active: number; readonly processed: number; readonly received: number; readonly refused: number } {
+  get counts(): {
+    readonly active: number
+    readonly processed: number
+    readonly received: number
+    readonly refused: number
+  } {
     return this.#parts.counts()
   }
 
@@ -211,7 +224,7 @@ export class Worker {
     await this.#starting?.catch(() => undefined)
     if (this.#status === 'stopped') return
     await parts.release()
-    for (let done = false; !done; ) {
+    for (let done = false; !done;) {
       const mode = this.#mode ?? 'warm'
       if (mode === 'warm') {
         this.#enter('warm')

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { Credit, type CreditOptions } from './credit.ts'
 
-function credit(options: Partial<CreditOptions> = {}): { credit: Credit; seen: number[]; tick: (ms: number) => void } {
+function credit(options: Partial<CreditOptions> = {}): {
+  credit: Credit
+  seen: number[]
+  tick: (ms: number) => void
+} {
   const seen: number[] = []
   let now = 0
   const made = new Credit({

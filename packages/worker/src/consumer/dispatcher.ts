@@ -16,6 +16,7 @@ import {
   type PoolJob,
   type PoolJobEvents,
   type PoolOutcome,
+  type Settlement,
   type SlotMessage,
 } from '@ct/contracts'
 import { canAbandon, Fifo } from '../pool/index.ts'
@@ -28,8 +29,8 @@ export interface DispatcherOptions {
   readonly services: TraceServices
   readonly tracer: Tracer
   readonly revocations: Revocations
-  /** The stored state is SUCCESS already (`worker_deduplicate_successful_tasks`); resolves true when the request was dealt with. */
-  readonly deduplicate: ((request: Request) => Promise<boolean>) | undefined
+  /** How to settle a redelivered request whose task has succeeded already; undefined: it is to run. */
+  readonly deduplicate: ((request: Request) => Promise<Settlement | undefined>) | undefined
   /** A settlement that was no ending failed or succeeded: early ack, park. */
   readonly onSettled: (request: Request, error?: unknown) => void
 }
@@ -96,19 +97,32 @@ export class Dispatcher {
       if (next === undefined) return
       if (next.phase !== 'reserved') continue
       this.#counted = next
-      this.#count(next).catch((error: unknown) => {
-        // Not counted, not started: the broker gives it to somebody again.
-        this.#options.services.log.error(`The redelivered task ${next.label} could not be counted.`, { error })
-        this.#give(next, 'release')
-      })
+      void this.#count(next)
     }
   }
 
   async #count(request: Request): Promise<void> {
+    try {
+      await this.#check(request)
+    } catch (error) {
+      // Not counted, not started: the broker gives it to somebody again.
+      this.#options.services.log.error(`The redelivered task ${request.label} could not be counted.`, {
+        error,
+      })
+      if (request.phase === 'reserved') this.#give(request, { action: 'release' })
+      else this.left(request)
+    }
+  }
+
+  async #check(request: Request): Promise<void> {
     const { maxDeliveries, acksLate } = request.strategy.options
-    if (acksLate && this.#options.deduplicate !== undefined && (await this.#options.deduplicate(request))) {
-      this.left(request)
-      return
+    if (acksLate && this.#options.deduplicate !== undefined) {
+      const settlement = await this.#options.deduplicate(request)
+      if (request.phase !== 'reserved') return
+      if (settlement !== undefined) {
+        this.#give(request, settlement)
+        return
+      }
     }
     if (maxDeliveries !== null) {
       const starts = await request.delivery.countStart()
@@ -127,15 +141,12 @@ export class Dispatcher {
       `Task ${request.label} was started ${starts - 1} times and never ended (maxDeliveries ${maxDeliveries}); ` +
         `it is parked in ${request.delivery.queue}.parked.`,
     )
-    request.phase = 'done'
-    const parked = request.settle({ action: 'park', reason: 'max-deliveries', starts: starts - 1 })
-    this.#follow(request, parked)
-    this.left(request)
+    this.#give(request, { action: 'park', reason: 'max-deliveries', starts: starts - 1 })
   }
 
-  #give(request: Request, action: 'release' | 'requeue'): void {
+  #give(request: Request, settlement: Settlement): void {
     request.phase = 'done'
-    this.#follow(request, request.settle({ action }))
+    this.#follow(request, request.settle(settlement))
     this.left(request)
   }
 
@@ -219,7 +230,8 @@ export class Dispatcher {
     request.workerPid = info.pid
     state.accepted(request)
     if (!options.acksLate) this.#followEarly(request, request.settle(ack))
-    if (services.events.enabled && options.sendEvents) services.events.send('task-started', { uuid: request.id })
+    if (services.events.enabled && options.sendEvents)
+      services.events.send('task-started', { uuid: request.id })
     if (services.log.debugEnabled) services.log.debug(`Task accepted: ${request.label} pid:${info.pid}`)
     const { timeLimit, softTimeLimit } = request
     if (timeLimit !== null || softTimeLimit !== null) this.#limit(request, timeLimit, softTimeLimit)
@@ -284,7 +296,8 @@ export class Dispatcher {
     ticket.abort(reason)
     if (!ticket.kill(signal) && canAbandon(ticket)) {
       ticket.abandon(why, (outcome) => {
-        if (outcome.kind === 'done') this.#options.tracer.interruptions.late(request, outcome.value as Outcome)
+        if (outcome.kind === 'done')
+          this.#options.tracer.interruptions.late(request, outcome.value as Outcome)
       })
     }
     return true

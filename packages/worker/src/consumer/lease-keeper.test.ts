@@ -31,7 +31,12 @@ describe('LeaseKeeper', () => {
     const errors: unknown[] = []
     const keeper = new LeaseKeeper(
       { extendLeases: (batch) => Promise.resolve(batch.map((delivery) => ({ ...delivery, settled: true }))) },
-      { leaseMs: 3000, held: () => [one!], onLost: (gone) => lost.push(...gone), onError: (error) => errors.push(error) },
+      {
+        leaseMs: 3000,
+        held: () => [one!],
+        onLost: (gone) => lost.push(...gone),
+        onError: (error) => errors.push(error),
+      },
     )
     await keeper.renew()
     expect(lost).toEqual([])

@@ -46,10 +46,13 @@ export class RateLimiter {
 
   #arm(strategy: Strategy, line: Line): void {
     if (line.timer !== undefined) return
-    line.timer = setTimeout(() => {
-      line.timer = undefined
-      this.#pass(strategy, line)
-    }, Math.ceil(strategy.bucket?.waitMs() ?? 0))
+    line.timer = setTimeout(
+      () => {
+        line.timer = undefined
+        this.#pass(strategy, line)
+      },
+      Math.ceil(strategy.bucket?.waitMs() ?? 0),
+    )
     line.timer.unref()
   }
 

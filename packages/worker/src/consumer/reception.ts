@@ -146,7 +146,10 @@ export class Reception {
   #unknownTask(delivery: Delivery, message: TaskMessage): void {
     const { services } = this.#options
     const error = new NotRegistered(message.task)
-    services.events.send('task-failed', { uuid: message.id, exception: `NotRegistered(${pyRepr(message.task)})` })
+    services.events.send('task-failed', {
+      uuid: message.id,
+      exception: `NotRegistered(${pyRepr(message.task)})`,
+    })
     this.#refuse(
       delivery,
       {
@@ -177,11 +180,16 @@ export class Reception {
     const taskId: unknown = isPlainObject(delivery.headers) ? delivery.headers['id'] : undefined
     try {
       if (typeof taskId === 'string' && taskId !== '' && services.results.enabled) {
-        const write = services.results.encode({ taskId }, { state: 'FAILURE', result: error, traceback: null, children: null })
+        const write = services.results.encode(
+          { taskId },
+          { state: 'FAILURE', result: error, traceback: null, children: null },
+        )
         if (write !== undefined) await services.results.store([write])
       }
     } catch (cause) {
-      services.log.error(`The failure of the refused message ${String(taskId)} could not be stored.`, { error: cause })
+      services.log.error(`The failure of the refused message ${String(taskId)} could not be stored.`, {
+        error: cause,
+      })
     }
     try {
       await delivery.settle(settlement)
@@ -209,7 +217,10 @@ function receivedEvent(request: Request): Record<string, unknown> {
 function refusalOf(delivery: Delivery, error: unknown): Refusal {
   const code = isCeleryError(error) ? error.code : undefined
   const why = error instanceof Error ? error.message : String(error)
-  const reason = isCeleryError(error) && typeof error.details['reason'] === 'string' ? error.details['reason'] : 'malformed'
+  const reason =
+    isCeleryError(error) && typeof error.details['reason'] === 'string'
+      ? error.details['reason']
+      : 'malformed'
   if (code === 'CT_INVALID_MESSAGE' && reason === 'unknown-message') {
     return {
       reason: 'unknown-message',
@@ -247,5 +258,9 @@ function describe(delivery: Delivery): Record<string, unknown> {
 }
 
 function shown(value: unknown): unknown {
-  return typeof value === 'string' ? value.slice(0, 256) : value === undefined ? undefined : pyRepr(value, { maxLength: 256 })
+  return typeof value === 'string'
+    ? value.slice(0, 256)
+    : value === undefined
+      ? undefined
+      : pyRepr(value, { maxLength: 256 })
 }

@@ -16,14 +16,14 @@ import {
   type Broker,
   type BrokerConnection,
   type Consumer,
-  type Delivery,
   type Notice,
 } from '@ct/contracts'
 import type { Queue, ReconnectingConnection } from '@ct/client'
-import type { Request, WorkerState } from '../request/index.ts'
+import type { WorkerState } from '../request/index.ts'
 import type { TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import { HeldMessages } from './held-messages.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import type { Reception } from './reception.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
@@ -57,6 +57,7 @@ export class TaskConsumer {
   readonly #options: TaskConsumerOptions
   readonly #stopping = new AbortController()
   readonly #watchdog: Watchdog
+  readonly #held: HeldMessages
   #connection: BrokerConnection | undefined
   #consumer: Consumer | undefined
   #leases: LeaseKeeper | undefined
@@ -66,6 +67,7 @@ export class TaskConsumer {
 
   constructor(options: TaskConsumerOptions) {
     this.#options = options
+    this.#held = new HeldMessages(options)
     this.#watchdog = new Watchdog({
       ...(options.watchdogMs === undefined ? {} : { intervalMs: options.watchdogMs }),
       delivered: () => options.reception.received,
@@ -93,7 +95,9 @@ export class TaskConsumer {
   }
 
   async add(queue: Queue): Promise<void> {
-    await this.#consumer?.subscribe([{ queue: queue.declaration, noAck: queue.noAck, ...exchangeType(queue) }])
+    await this.#consumer?.subscribe([
+      { queue: queue.declaration, noAck: queue.noAck, ...exchangeType(queue) },
+    ])
   }
 
   async cancel(name: string): Promise<void> {
@@ -113,7 +117,10 @@ export class TaskConsumer {
     await this.stop()
     this.#unlisten?.()
     await this.#consumer?.flush().catch((error: unknown) => {
-      this.#options.services.log.warn('Some acknowledgements did not reach the broker; their tasks will run again.', { error })
+      this.#options.services.log.warn(
+        'Some acknowledgements did not reach the broker; their tasks will run again.',
+        { error },
+      )
     })
     this.#leases?.stop()
     await this.#consumer?.close({ unsettled })
@@ -130,7 +137,7 @@ export class TaskConsumer {
       if (first) failed(error)
       else this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
     }
-    for (let first = true; !signal.aborted; ) {
+    for (let first = true; !signal.aborted;) {
       const limit = first ? maxAttempts.first : maxAttempts.later
       let ready: BrokerConnection
       try {
@@ -171,7 +178,7 @@ export class TaskConsumer {
       maxClaim: credit.maxClaim,
       onDelivery: reception.receive,
     })
-    if (!first) await this.#takeOver(consumer)
+    if (!first) await this.#held.takeOver(consumer)
     this.#consumer = consumer
     // It may have changed while the consumer was being opened.
     this.setCredit(credit.current, credit.maxClaim)
@@ -186,7 +193,7 @@ export class TaskConsumer {
       this.#leases = new LeaseKeeper(consumer, {
         leaseMs: connection.leaseMs,
         held: () => this.#options.state.held(),
-        onLost: (deliveries) => this.#leasesLost(deliveries),
+        onLost: (deliveries) => this.#held.leasesLost(deliveries),
         onError: (error) => services.log.warn('Leases could not be renewed.', { error }),
       })
       this.#leases.start()
@@ -208,9 +215,12 @@ export class TaskConsumer {
     this.#connection = undefined
     if (!broker.capabilities.settleAcrossConnections) {
       reception.clear()
-      for (const request of state.unconfirmed()) if (request.phase !== 'active') this.#forget(request)
+      for (const request of state.unconfirmed()) if (request.phase !== 'active') this.#held.forget(request)
       if (cancelOnLoss) {
-        const reason = new CeleryError('CT_LEASE_LOST', 'The connection to the broker was lost; the task will be delivered again.')
+        const reason = new CeleryError(
+          'CT_LEASE_LOST',
+          'The connection to the broker was lost; the task will be delivered again.',
+        )
         for (const request of state.unconfirmed()) dispatcher.cancel(request, reason)
       }
     }
@@ -218,78 +228,16 @@ export class TaskConsumer {
     this.#again?.()
   }
 
-  // ---- taking over ---------------------------------------------------------------------------------------------------
-
-  async #takeOver(consumer: Consumer): Promise<void> {
-    const { broker, state, services, credit, reducePrefetch } = this.#options
-    const before = state.unconfirmed()
-    const gone = new Set(
-      broker.capabilities.settleAcrossConnections
-        ? await consumer.adopt(before.map((request) => request.delivery))
-        : before.map((request) => request.delivery),
-    )
-    let kept = 0
-    for (const request of before) {
-      if (gone.has(request.delivery)) this.#forget(request)
-      else {
-        kept += 1
-        if (request.acknowledged) this.#settleAgain(request)
-      }
-    }
-    if (before.length > 0) services.log.info(`Took over ${kept} of ${before.length} messages held before.`)
-    if (!broker.capabilities.settleAcrossConnections && reducePrefetch) credit.reduce(state.active)
-  }
-
-  #settleAgain(request: Request): void {
-    const { settlement } = request
-    if (settlement === undefined) return
-    request.delivery.settle(settlement).then(
-      () => {
-        request.confirmed = true
-        if (request.phase === 'done') this.#options.state.open.delete(request)
-      },
-      (error: unknown) => {
-        this.#options.services.log.warn(`Task ${request.label} could not be settled after the reconnect.`, { error })
-      },
-    )
-  }
-
-  /** Its message is not ours any more. */
-  #forget(request: Request): void {
-    const { state, unconfirmed, dispatcher } = this.#options
-    if (request.phase === 'done') {
-      if (request.settlement !== undefined) unconfirmed.add(request.id, request.settlement)
-      state.open.delete(request)
-      return
-    }
-    if (request.phase === 'active') {
-      // Without leases we cannot know whether somebody else runs it by now; its outcome counts if we are the first.
-      if (!this.#options.broker.capabilities.settleAcrossConnections) return
-      request.disowned ??= 'lease-lost'
-      request.ticket?.abort(new CeleryError('CT_LEASE_LOST', `The message of task ${request.label} was given to somebody else.`))
-      return
-    }
-    request.disowned = 'lease-lost'
-    request.phase = 'done'
-    state.open.delete(request)
-    dispatcher.left(request)
-  }
-
-  #leasesLost(deliveries: readonly Delivery[]): void {
-    const lost = new Set(deliveries)
-    const { state, services } = this.#options
-    for (const request of state.unconfirmed()) {
-      if (!lost.has(request.delivery)) continue
-      services.log.warn(`The lease of task ${request.label} is lost: somebody else has its message now.`)
-      this.#forget(request)
-    }
-  }
-
   // ---- notices -------------------------------------------------------------------------------------------------------
 
   #connectFailed(error: Error, attempt: number, retryInMs: number | undefined): void {
-    const again = retryInMs === undefined ? '' : ` Trying again in ${(retryInMs / 1000).toFixed(1)} s (attempt ${attempt}).`
-    this.#options.services.log.error(`Cannot connect to ${this.#options.broker.describe().url}: ${error.message}${again}`)
+    const again =
+      retryInMs === undefined
+        ? ''
+        : ` Trying again in ${(retryInMs / 1000).toFixed(1)} s (attempt ${attempt}).`
+    this.#options.services.log.error(
+      `Cannot connect to ${this.#options.broker.describe().url}: ${error.message}${again}`,
+    )
   }
 
   #notice(notice: Notice): void {
@@ -320,7 +268,7 @@ export class TaskConsumer {
       case 'lease-lost': {
         const tags = new Set(notice.tags)
         const requests = this.#options.state.unconfirmed().filter((request) => tags.has(request.delivery.tag))
-        this.#leasesLost(requests.map((request) => request.delivery))
+        this.#held.leasesLost(requests.map((request) => request.delivery))
         return
       }
       case 'warning':

@@ -35,9 +35,12 @@ function terminate(target: CommandTarget, requests: readonly Request[], signal: 
 function revokeByStampedHeaders(target: CommandTarget, args: Arguments): Reply {
   const headers = stampsOf(args['headers'])
   target.revocations.addStamps(headers)
-  if (args['terminate'] !== true) return { ok: `headers ${pyRepr(headers)} flagged as revoked, but not terminated` }
+  if (args['terminate'] !== true)
+    return { ok: `headers ${pyRepr(headers)} flagged as revoked, but not terminated` }
   const signal = signalOf(args['signal'])
-  const matching = target.state.in('active').filter((request) => target.revocations.stampOf(request) !== undefined)
+  const matching = target.state
+    .in('active')
+    .filter((request) => target.revocations.stampOf(request) !== undefined)
   if (!terminate(target, matching, signal)) return { ok: `headers ${pyRepr(headers)} were not terminated` }
   return { ok: `headers defaultdict(<class 'set'>, ${pyRepr(headers)}) revoked` }
 }
@@ -46,7 +49,8 @@ function rateLimit(target: CommandTarget, args: Arguments): Reply {
   const strategy = target.strategies.get(String(args['task_name']))
   const limit = args['rate_limit'] ?? null
   try {
-    if (limit !== null && typeof limit !== 'string' && typeof limit !== 'number') throw new Error(pyRepr(limit))
+    if (limit !== null && typeof limit !== 'string' && typeof limit !== 'number')
+      throw new Error(pyRepr(limit))
     if (strategy === undefined) return { error: 'unknown task' }
     strategy.setRateLimit(limit)
   } catch (error) {
@@ -54,7 +58,10 @@ function rateLimit(target: CommandTarget, args: Arguments): Reply {
     return { error: `Invalid rate limit string: ${pyRepr(new CommandError('ValueError', message))}` }
   }
   target.reception.resetRateLimit(strategy)
-  return { ok: strategy.bucket === undefined ? 'rate limit disabled successfully' : 'new rate limit set successfully' }
+  return {
+    ok:
+      strategy.bucket === undefined ? 'rate limit disabled successfully' : 'new rate limit set successfully',
+  }
 }
 
 function timeLimit(target: CommandTarget, args: Arguments): Reply {
@@ -73,7 +80,8 @@ async function addConsumer(target: CommandTarget, args: Arguments): Promise<Repl
   const exchange = typeof args['exchange'] === 'string' && args['exchange'] !== '' ? args['exchange'] : name
   const type = typeof args['exchange_type'] === 'string' ? args['exchange_type'] : 'direct'
   const routingKey = typeof args['routing_key'] === 'string' ? args['routing_key'] : name
-  const queue = known ?? queues.complete(new Queue(name, { exchange: new Exchange(exchange, { type }), routingKey }))
+  const queue =
+    known ?? queues.complete(new Queue(name, { exchange: new Exchange(exchange, { type }), routingKey }))
   await target.addQueue(queue)
   return { ok: `add consumer ${name}` }
 }
@@ -87,7 +95,8 @@ async function cancelConsumer(target: CommandTarget, args: Arguments): Promise<R
 
 async function resize(target: CommandTarget, args: Arguments, sign: 1 | -1): Promise<Reply> {
   const n = args['n'] ?? 1
-  if (typeof n !== 'number' || !Number.isSafeInteger(n)) throw new CommandError('TypeError', 'n must be an integer')
+  if (typeof n !== 'number' || !Number.isSafeInteger(n))
+    throw new CommandError('TypeError', 'n must be an integer')
   const verb = sign === 1 ? 'grow' : 'shrink'
   if (!target.pool.capabilities.resizable) {
     throw new CommandError('AttributeError', `'TaskPool' object has no attribute '${verb}'`)
@@ -122,7 +131,8 @@ function signalOf(value: unknown): Signal {
   }
   const name = value.startsWith('SIG') ? value : `SIG${value}`
   const number = signals[name]
-  if (number === undefined) throw new CommandError('AttributeError', `module 'signal' has no attribute '${name}'`)
+  if (number === undefined)
+    throw new CommandError('AttributeError', `module 'signal' has no attribute '${name}'`)
   return { name, number }
 }
 
@@ -135,11 +145,14 @@ function idsOf(value: unknown): string[] {
 function stampsOf(value: unknown): Record<string, unknown[]> {
   const stamps: Record<string, unknown[]> = {}
   const pairs: [string, unknown][] = Array.isArray(value)
-    ? value.filter((one) => typeof one === 'string').map((one) => [one.split('=')[0]!, one.slice(one.indexOf('=') + 1)])
+    ? value
+        .filter((one) => typeof one === 'string')
+        .map((one) => [one.split('=')[0]!, one.slice(one.indexOf('=') + 1)])
     : typeof value === 'object' && value !== null
       ? Object.entries(value)
       : []
-  for (const [name, one] of pairs) stamps[name] = [...(stamps[name] ?? []), ...(Array.isArray(one) ? one : [one])]
+  for (const [name, one] of pairs)
+    stamps[name] = [...(stamps[name] ?? []), ...(Array.isArray(one) ? one : [one])]
   return stamps
 }
 

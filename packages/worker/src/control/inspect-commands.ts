@@ -10,7 +10,10 @@ function infos(target: CommandTarget, phase: 'active' | 'reserved', safe: boolea
   return target.state.in(phase).map((request) => request.info(target.hostname, safe))
 }
 
-const active: Command = { kind: 'inspect', run: (target, args) => infos(target, 'active', args['safe'] === true) }
+const active: Command = {
+  kind: 'inspect',
+  run: (target, args) => infos(target, 'active', args['safe'] === true),
+}
 const reserved: Command = { kind: 'inspect', run: (target) => infos(target, 'reserved', false) }
 
 const scheduled: Command = {
@@ -42,13 +45,18 @@ const registered: Command = {
 }
 
 /** Attributes of a task by Celery's names. */
-function attribute(strategy: CommandTarget['strategies'] extends ReadonlyMap<string, infer S> ? S : never, item: string): unknown {
+function attribute(
+  strategy: CommandTarget['strategies'] extends ReadonlyMap<string, infer S> ? S : never,
+  item: string,
+): unknown {
   if (item === 'rate_limit') return strategy.rateLimit
   if (item === 'time_limit') return strategy.timeLimit
   if (item === 'soft_time_limit') return strategy.softTimeLimit
   if (item === 'name') return strategy.name
   const key = item.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase())
-  return Object.hasOwn(strategy.options, key) ? (strategy.options as unknown as Record<string, unknown>)[key] : undefined
+  return Object.hasOwn(strategy.options, key)
+    ? (strategy.options as unknown as Record<string, unknown>)[key]
+    : undefined
 }
 
 function text(value: unknown): string {
@@ -119,8 +127,14 @@ export const inspectCommands: Readonly<Record<string, Command>> = {
   dump_tasks: registered,
   query_task: queryTask,
   active_queues: { kind: 'inspect', strict: [], run: (target) => [...target.queues()].map(activeQueue) },
-  conf: { kind: 'inspect', run: (target, args: Arguments) => configuration(target, args['with_defaults'] === true) },
-  dump_conf: { kind: 'inspect', run: (target, args: Arguments) => configuration(target, args['with_defaults'] === true) },
+  conf: {
+    kind: 'inspect',
+    run: (target, args: Arguments) => configuration(target, args['with_defaults'] === true),
+  },
+  dump_conf: {
+    kind: 'inspect',
+    run: (target, args: Arguments) => configuration(target, args['with_defaults'] === true),
+  },
   hello,
   memsample: { kind: 'inspect', run: () => residentSize() },
   memdump: { kind: 'inspect', run: () => `${residentSize()}\n${JSON.stringify(process.memoryUsage())}` },

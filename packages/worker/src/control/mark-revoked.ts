@@ -21,7 +21,12 @@ export async function markRevoked(
     const writes = metas
       .filter((meta) => replaceable.has(meta.status))
       .map((meta) =>
-        results.encodeResult({ taskId: meta.taskId, state: 'REVOKED', result: new TaskRevokedError('revoked'), children: null }),
+        results.encodeResult({
+          taskId: meta.taskId,
+          state: 'REVOKED',
+          result: new TaskRevokedError('revoked'),
+          children: null,
+        }),
       )
     await results.store(writes)
   } catch (error) {

@@ -3,8 +3,22 @@
  * its own consumer, one command at a time. No message can stop it: what cannot be read costs a log line, what fails is answered with
  * the error.
  */
-import { isForNode, nodeQueue, readControlMessage, writeReply, type ControlCodec, type ControlMessage } from '@ct/client'
-import { isPlainObject, pyRepr, type BrokerConnection, type Consumer, type Delivery, type OutgoingMessage } from '@ct/contracts'
+import {
+  isForNode,
+  nodeQueue,
+  readControlMessage,
+  writeReply,
+  type ControlCodec,
+  type ControlMessage,
+} from '@ct/client'
+import {
+  isPlainObject,
+  pyRepr,
+  type BrokerConnection,
+  type Consumer,
+  type Delivery,
+  type OutgoingMessage,
+} from '@ct/contracts'
 import { CommandError, noReply, type CommandTarget } from './command.ts'
 import { controlCommands } from './control-commands.ts'
 import { inspectCommands } from './inspect-commands.ts'
@@ -30,11 +44,20 @@ export class Pidbox {
 
   /** For each new connection; the old one is gone with its consumer. */
   async open(connection: BrokerConnection): Promise<void> {
+    // Setting up may have failed half-way; two consumers would answer twice.
+    await this.#consumer?.close().catch(() => undefined)
     this.#connection = connection
-    const consumer = await connection.openConsumer({ credit: Infinity, onDelivery: (delivery) => this.#receive(delivery) })
+    const consumer = await connection.openConsumer({
+      credit: Infinity,
+      onDelivery: (delivery) => this.#receive(delivery),
+    })
     this.#consumer = consumer
     await consumer.subscribe([
-      { queue: nodeQueue(this.#target.hostname, this.#target.context.settings), noAck: true, exchangeType: 'fanout' },
+      {
+        queue: nodeQueue(this.#target.hostname, this.#target.context.settings),
+        noAck: true,
+        exchangeType: 'fanout',
+      },
     ])
   }
 
@@ -71,7 +94,10 @@ export class Pidbox {
       if (command === undefined) throw new CommandError('KeyError', request.method)
       const stray = Object.keys(request.arguments).find((name) => command.strict?.includes(name) === false)
       if (stray !== undefined) {
-        throw new CommandError('TypeError', `${request.method}() got an unexpected keyword argument '${stray}'`)
+        throw new CommandError(
+          'TypeError',
+          `${request.method}() got an unexpected keyword argument '${stray}'`,
+        )
       }
       return await command.run(this.#target, request.arguments)
     } catch (error) {

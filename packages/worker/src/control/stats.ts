@@ -31,7 +31,8 @@ function broker({ context }: CommandTarget): Record<string, unknown> {
     login_method: settings.brokerLoginMethod,
     uri_prefix: null,
     heartbeat: settings.brokerHeartbeat,
-    failover_strategy: typeof settings.brokerFailoverStrategy === 'string' ? settings.brokerFailoverStrategy : 'round-robin',
+    failover_strategy:
+      typeof settings.brokerFailoverStrategy === 'string' ? settings.brokerFailoverStrategy : 'round-robin',
     alternates: [],
     credential_provider: null,
   }

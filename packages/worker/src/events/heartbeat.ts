@@ -36,7 +36,9 @@ export class Heartbeat {
     this.#options = options
   }
 
+  /** Also after a reconnect. */
   start(): void {
+    this.pause()
     this.send('worker-online')
     this.#timer = setInterval(() => this.send('worker-heartbeat'), this.#options.interval * 1000)
     this.#timer.unref()

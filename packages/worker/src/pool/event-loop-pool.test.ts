@@ -16,7 +16,10 @@ function job(jobId: number): PoolJob {
   }
 }
 
-function start(size: number, execute: (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome>): PoolStartOptions {
+function start(
+  size: number,
+  execute: (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome>,
+): PoolStartOptions {
   return {
     size,
     entry: new URL('file:///entry.js'),

@@ -51,7 +51,8 @@ export class Revocations {
       const revoked = this.stamps.get(name)
       const value = Object.hasOwn(stamps, name) ? stamps[name] : null
       if (revoked === undefined || value === null) continue
-      if (Array.isArray(value) ? value.some((one) => revoked.has(one)) : revoked.has(value)) return [name, value]
+      if (Array.isArray(value) ? value.some((one) => revoked.has(one)) : revoked.has(value))
+        return [name, value]
     }
     return undefined
   }

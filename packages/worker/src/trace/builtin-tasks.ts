@@ -24,7 +24,11 @@ import { failChord } from './chord-error.ts'
 import { joinGroup, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 
-type Body = (context: TaskContext, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => unknown
+type Body = (
+  context: TaskContext,
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+) => unknown
 
 function builtins(services: TraceServices): Readonly<Record<string, Body>> {
   const { app } = services
@@ -49,7 +53,12 @@ function builtins(services: TraceServices): Readonly<Record<string, Body>> {
   }
 }
 
-function argument(args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>, at: number, name: string): unknown {
+function argument(
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+  at: number,
+  name: string,
+): unknown {
   return args.length > at ? args[at] : kwargs[name]
 }
 
@@ -68,7 +77,8 @@ async function runEach(
 ): Promise<unknown[]> {
   const name = (argument(args, kwargs, 0, 'task') as { readonly task?: unknown } | undefined)?.task
   const task = typeof name === 'string' ? services.task(name) : undefined
-  if (task === undefined) throw new CeleryError('CT_NOT_REGISTERED', `no task named ${pyRepr(name)} is registered`)
+  if (task === undefined)
+    throw new CeleryError('CT_NOT_REGISTERED', `no task named ${pyRepr(name)} is registered`)
   const results: unknown[] = []
   for (const item of listArgument(argument(args, kwargs, 1, 'it'), 'it')) {
     results.push(await task.run(context, spread ? listArgument(item, 'it') : [item], {}))
@@ -76,7 +86,11 @@ async function runEach(
   return results
 }
 
-async function sendChunks(app: App, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): Promise<unknown> {
+async function sendChunks(
+  app: App,
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
   const task = argument(args, kwargs, 0, 'task')
   const items = listArgument(argument(args, kwargs, 1, 'it'), 'it')
   const size = argument(args, kwargs, 2, 'n')
@@ -91,7 +105,11 @@ async function sendChunks(app: App, args: readonly unknown[], kwargs: Readonly<R
 }
 
 /** `celery.group(tasks, result, group_id, partial_args)` of old senders: sends what was frozen already. */
-function sendLegacyGroup(app: App, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): Promise<unknown> {
+function sendLegacyGroup(
+  app: App,
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
   const tasks = listArgument(argument(args, kwargs, 0, 'tasks'), 'tasks') as readonly SignatureSource[]
   const groupId = argument(args, kwargs, 2, 'group_id')
   const partial = argument(args, kwargs, 3, 'partial_args')
@@ -101,7 +119,11 @@ function sendLegacyGroup(app: App, args: readonly unknown[], kwargs: Readonly<Re
   })
 }
 
-async function sendLegacyChord(app: App, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): Promise<unknown> {
+async function sendLegacyChord(
+  app: App,
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
   const header = argument(args, kwargs, 0, 'header')
   const body = argument(args, kwargs, 1, 'body')
   const partial = argument(args, kwargs, 2, 'partial_args')
@@ -116,7 +138,11 @@ async function sendLegacyChord(app: App, args: readonly unknown[], kwargs: Reado
   return sent === null ? null : encodeResultHandle(sent)
 }
 
-function signature(task: string, kwargs: Readonly<Record<string, unknown>>, immutable: boolean): SignatureSource {
+function signature(
+  task: string,
+  kwargs: Readonly<Record<string, unknown>>,
+  immutable: boolean,
+): SignatureSource {
   return { task, args: [], kwargs, options: {}, subtask_type: null, immutable }
 }
 
@@ -152,7 +178,9 @@ async function unlock(
   const body = argument(args, kwargs, 1, 'callback') as SignatureSource
   const interval = argument(args, kwargs, 2, 'interval')
   const maxRetries = argument(args, kwargs, 3, 'max_retries')
-  const members = listArgument(argument(args, kwargs, 4, 'result') ?? [], 'result').map((one) => decodeResultHandle(one))
+  const members = listArgument(argument(args, kwargs, 4, 'result') ?? [], 'result').map((one) =>
+    decodeResultHandle(one),
+  )
   let ready: boolean
   try {
     ready = await allReady(services, members)
@@ -167,7 +195,8 @@ async function unlock(
       return null
     }
     throw context.retry({
-      countdown: typeof interval === 'number' ? interval : services.app.context.settings.resultChordRetryInterval,
+      countdown:
+        typeof interval === 'number' ? interval : services.app.context.settings.resultChordRetryInterval,
       // The task itself is registered without a limit; its argument is the limit.
       ...(typeof maxRetries === 'number' ? { maxRetries } : {}),
     })
@@ -180,7 +209,11 @@ async function unlock(
       { timeoutMs: services.chordJoinTimeout * 1000, pause: (ms) => services.pause(ms) },
     )
   } catch (error) {
-    await failChord(services, body, new ChordError(pyRepr(error instanceof MemberFailed ? error.error : error), { cause: error }))
+    await failChord(
+      services,
+      body,
+      new ChordError(pyRepr(error instanceof MemberFailed ? error.error : error), { cause: error }),
+    )
     return null
   }
   try {

@@ -2,11 +2,21 @@
  * A chord that cannot have its body run (canvas-semantics §7.4; D57-80, D57-82): the body and all later steps of the chain become FAILURE
  * with the same `ChordError`, the body's error callbacks are called with a stand-in for its request.
  */
-import { isRawJson, readSignature, type ChordError, type SignatureDict, type SignatureSource } from '@ct/contracts'
+import {
+  isRawJson,
+  readSignature,
+  type ChordError,
+  type SignatureDict,
+  type SignatureSource,
+} from '@ct/contracts'
 import { callErrbacks } from './errbacks.ts'
 import type { TraceServices } from './ports.ts'
 
-export async function failChord(services: TraceServices, body: SignatureSource, error: ChordError): Promise<void> {
+export async function failChord(
+  services: TraceServices,
+  body: SignatureSource,
+  error: ChordError,
+): Promise<void> {
   services.log.error(`Chord of body ${nameOf(body)} failed: ${error.message}`)
   const signature = readSignature(body)
   if (signature.subtask_type === 'group') await failGroupBody(services, signature, error)
@@ -76,7 +86,10 @@ export function bodyOf(step: SignatureDict): SignatureDict | undefined {
 }
 
 async function storeFailure(services: TraceServices, taskId: string, error: unknown): Promise<void> {
-  const write = services.results.encode({ taskId }, { state: 'FAILURE', result: error, traceback: null, children: null })
+  const write = services.results.encode(
+    { taskId },
+    { state: 'FAILURE', result: error, traceback: null, children: null },
+  )
   if (write !== undefined) await services.results.store([write])
 }
 

@@ -11,11 +11,13 @@ import {
   propagateStates,
   pyRepr,
   readSignature,
+  type ChordPart,
   type ResultHandle,
   type SignatureDict,
   type SignatureSource,
 } from '@ct/contracts'
 import { failChord } from './chord-error.ts'
+import { persist } from './effects.ts'
 import { joinGroup, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 
@@ -38,8 +40,10 @@ export async function reportPart(
   result: unknown,
 ): Promise<void> {
   if (member.chord === null || member.groupId === null) return
-  if (services.chords.kind === 'native') await reportNative(services, member, member.groupId, member.chord, state, result)
-  else if (services.chords.kind === 'counter') await reportCounter(services, member, member.groupId, member.chord)
+  if (services.chords.kind === 'native')
+    await reportNative(services, member, member.groupId, member.chord, state, result)
+  else if (services.chords.kind === 'counter')
+    await reportCounter(services, member, member.groupId, member.chord)
 }
 
 async function reportNative(
@@ -51,22 +55,27 @@ async function reportNative(
   result: unknown,
 ): Promise<void> {
   const { chords } = services
-  const chord = await chords.native()
   const claimMs = Math.max(5, Math.trunc(2 * services.chordJoinTimeout)) * 1000
-  const progress = await chord.record({
+  const part: ChordPart = {
     groupId,
     taskId: member.taskId,
     groupIndex: member.groupIndex ?? undefined,
     part: chords.encodePart(member.taskId, state, result),
     expiresInMs: chords.expiresInMs,
     claimMs,
-  })
+  }
+  // A part that is not recorded hangs the chord; recording it twice does nothing.
+  const progress = await persist(services, `A part of chord ${groupId}`, async () =>
+    (await chords.native()).record(part),
+  )
   if (progress.state !== 'complete') return
   const { token } = progress
+  const chord = await chords.native()
   let values: unknown[]
   try {
     const saved = await chords.savedGroup(groupId)
-    values = saved === undefined ? partValues(services, await chord.parts(groupId)) : await join(services, saved)
+    values =
+      saved === undefined ? partValues(services, await chord.parts(groupId)) : await join(services, saved)
   } catch (error) {
     await failChord(services, body, chordErrorOf(error))
     await chord.fail(groupId)
@@ -151,7 +160,11 @@ async function reportCounter(
   try {
     group = await chords.savedGroup(groupId)
   } catch (error) {
-    await failChord(services, body, new ChordError(`Cannot restore group: ${pyRepr(error)}`, { cause: error }))
+    await failChord(
+      services,
+      body,
+      new ChordError(`Cannot restore group: ${pyRepr(error)}`, { cause: error }),
+    )
     return
   }
   if (group === undefined) {

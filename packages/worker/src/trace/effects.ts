@@ -11,6 +11,31 @@ export const noChildren: readonly ResultHandle[] = Object.freeze([])
 /** The request needs nothing more of the tracer; `error` when its settlement failed. */
 export type OnEnd = (request: Request, error?: unknown) => void
 
+/** A refusal of the store, as against one that could not be reached: trying again is pointless. */
+export function isRefusal(error: unknown): boolean {
+  return isCeleryError(error) && !error.retryable
+}
+
+/**
+ * Runs what may be repeated without harm until the store answers. Rejects with what it refuses, or with the last error when the worker
+ * stops for good.
+ */
+export async function persist<T>(
+  services: TraceServices,
+  what: string,
+  operation: () => Promise<T>,
+): Promise<T> {
+  for (let wait = 100; ; wait = Math.min(5000, wait * 2)) {
+    try {
+      return await operation()
+    } catch (error) {
+      if (!isCeleryError(error) || !error.retryable) throw error
+      services.log.error(`${what} could not be stored; trying again.`, { error })
+      if (!(await services.pause(wait))) throw error
+    }
+  }
+}
+
 export class Effects {
   readonly services: TraceServices
   readonly #onEnd: OnEnd
@@ -50,16 +75,9 @@ export class Effects {
    * worker stops for good.
    */
   async store(request: Request, writes: readonly ResultWrite[]): Promise<void> {
-    for (let wait = 100; ; wait = Math.min(5000, wait * 2)) {
-      try {
-        await this.services.results.store(writes)
-        return
-      } catch (error) {
-        if (!isCeleryError(error) || !error.retryable || request.disowned !== undefined) throw error
-        this.services.log.error(`The result of task ${request.label} could not be stored; trying again.`, { error })
-        if (!(await this.services.pause(wait))) throw error
-      }
-    }
+    await persist(this.services, `The result of task ${request.label}`, async () => {
+      if (request.disowned !== 'lease-lost') await this.services.results.store(writes)
+    })
   }
 
   event(request: Request, type: string, fields: Readonly<Record<string, unknown>>): void {
@@ -80,7 +98,9 @@ export class Effects {
       await this.hook(request, 'onSuccess', () => onSuccess(value, request.id, args, kwargs))
     }
     if (state === 'FAILURE' && onFailure !== undefined) {
-      await this.hook(request, 'onFailure', () => onFailure(value, request.id, args, kwargs, this.view(request)))
+      await this.hook(request, 'onFailure', () =>
+        onFailure(value, request.id, args, kwargs, this.view(request)),
+      )
     }
     if (afterReturn !== undefined) {
       await this.hook(request, 'afterReturn', () => afterReturn(state, value, request.id, args, kwargs))
@@ -91,7 +111,9 @@ export class Effects {
     try {
       await run()
     } catch (error) {
-      this.services.log.error(`${name} of task ${request.label} raised an error; its outcome stays.`, { error })
+      this.services.log.error(`${name} of task ${request.label} raised an error; its outcome stays.`, {
+        error,
+      })
     }
   }
 

@@ -58,7 +58,9 @@ async function callInline(
   try {
     await runInTask(undefined, () => task.run(inlineContext(services, task.name), args, kwargs))
   } catch (thrown) {
-    services.log.error(`Error callback ${errback.task} of ${failed.task}[${failed.id}] raised an error.`, { error: thrown })
+    services.log.error(`Error callback ${errback.task} of ${failed.task}[${failed.id}] raised an error.`, {
+      error: thrown,
+    })
   }
   return true
 }

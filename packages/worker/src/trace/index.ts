@@ -2,7 +2,18 @@ export { builtinTasksOf } from './builtin-tasks.ts'
 export { ack } from './effects.ts'
 export { Interruptions } from './interruptions.ts'
 export type { Outcome } from './outcome.ts'
-export type { CallOf, Chords, ChordPartValue, Results, ResultState, ResultSubject, Sender, TaskEvents, TraceLog, TraceServices } from './ports.ts'
+export type {
+  CallOf,
+  Chords,
+  ChordPartValue,
+  Results,
+  ResultState,
+  ResultSubject,
+  Sender,
+  TaskEvents,
+  TraceLog,
+  TraceServices,
+} from './ports.ts'
 export { type RetryCopy } from './retry.ts'
 export { sendSuccessors } from './links.ts'
 export { executor } from './run.ts'

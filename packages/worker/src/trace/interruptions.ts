@@ -46,7 +46,10 @@ export class Interruptions {
 
   /** While it ran: nobody waits for its outcome any more. */
   terminated(request: Request, signum: number | null): void {
-    this.#effects.guard(request, this.#revoke(request, 'terminated', { terminated: true, signum, expired: false }))
+    this.#effects.guard(
+      request,
+      this.#revoke(request, 'terminated', { terminated: true, signum, expired: false }),
+    )
   }
 
   async #revoke(request: Request, reason: string, event: Readonly<Record<string, unknown>>): Promise<void> {
@@ -136,15 +139,24 @@ export class Interruptions {
     try {
       await this.#options.publishRetry(retryCopy(request, retry, this.#options.now()))
     } catch (failed) {
-      services.log.error(`The retry of task ${request.label}, whose process was lost, could not be published.`, {
-        error: failed,
-      })
+      services.log.error(
+        `The retry of task ${request.label}, whose process was lost, could not be published.`,
+        {
+          error: failed,
+        },
+      )
       return false
     }
     const traceback = pythonTraceback(error)
     if (!request.ignoreResult) await this.#storeState(request, 'RETRY', error, traceback)
     await this.#effects.hook(request, 'onRetry', () =>
-      options.onRetry?.(error, request.id, request.body.args, request.body.kwargs, this.#effects.view(request)),
+      options.onRetry?.(
+        error,
+        request.id,
+        request.body.args,
+        request.body.kwargs,
+        this.#effects.view(request),
+      ),
     )
     this.#effects.settle(request, ack, () =>
       this.#effects.event(request, 'task-retried', { exception: pyRepr(error), traceback }),
@@ -184,7 +196,12 @@ export class Interruptions {
   async #storeState(request: Request, state: string, error: Error, traceback: string | null): Promise<void> {
     const write = this.#effects.services.results.encode(
       { taskId: request.id, request },
-      { state, result: error, traceback, children: readyStates.has(state) ? (request.children ?? noChildren) : null },
+      {
+        state,
+        result: error,
+        traceback,
+        children: readyStates.has(state) ? (request.children ?? noChildren) : null,
+      },
     )
     if (write !== undefined) await this.#effects.store(request, [write])
   }

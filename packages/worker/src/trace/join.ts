@@ -1,5 +1,12 @@
 /** Reads the results of a group's members, nested as the group is (celery/result.py 5.7, `join_native`). */
-import { ChordError, OperationTimeoutError, propagateStates, pyRepr, readyStates, type ResultHandle } from '@ct/contracts'
+import {
+  ChordError,
+  OperationTimeoutError,
+  propagateStates,
+  pyRepr,
+  readyStates,
+  type ResultHandle,
+} from '@ct/contracts'
 import type { Results } from './ports.ts'
 
 /** A member of the group ended in FAILURE or REVOKED. */
@@ -27,23 +34,36 @@ export interface JoinOptions {
  * Values in order. Rejects with {@link MemberFailed} at the first member that failed, with `OperationTimeoutError` when a member is not
  * ready in time.
  */
-export async function joinGroup(results: Results, group: ResultHandle, options: JoinOptions): Promise<unknown[]> {
+export async function joinGroup(
+  results: Results,
+  group: ResultHandle,
+  options: JoinOptions,
+): Promise<unknown[]> {
   const deadline = performance.now() + options.timeoutMs
   const values: unknown[] = []
   for (const member of group.children ?? []) {
     values.push(
       member.children === null
         ? await waitFor(results, member.id, deadline, options)
-        : await joinGroup(results, member, { ...options, timeoutMs: Math.max(0, deadline - performance.now()) }),
+        : await joinGroup(results, member, {
+            ...options,
+            timeoutMs: Math.max(0, deadline - performance.now()),
+          }),
     )
   }
   return values
 }
 
-async function waitFor(results: Results, taskId: string, deadline: number, options: JoinOptions): Promise<unknown> {
+async function waitFor(
+  results: Results,
+  taskId: string,
+  deadline: number,
+  options: JoinOptions,
+): Promise<unknown> {
   for (let wait = 10; ; wait = Math.min(500, wait * 2)) {
     const meta = await results.meta(taskId)
-    if (meta !== undefined && propagateStates.has(meta.status)) throw new MemberFailed(taskId, results.errorOf(meta))
+    if (meta !== undefined && propagateStates.has(meta.status))
+      throw new MemberFailed(taskId, results.errorOf(meta))
     if (meta !== undefined && readyStates.has(meta.status)) return meta.result
     const left = deadline - performance.now()
     if (left <= 0 || !(await options.pause(Math.min(wait, left)))) {

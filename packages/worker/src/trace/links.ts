@@ -3,7 +3,11 @@ import { readSignature, type ResultHandle, type SignatureSource } from '@ct/cont
 import type { Request } from '../request/index.ts'
 import type { CallOf, TraceServices } from './ports.ts'
 
-export async function sendSuccessors(services: TraceServices, request: Request, value: unknown): Promise<void> {
+export async function sendSuccessors(
+  services: TraceServices,
+  request: Request,
+  value: unknown,
+): Promise<void> {
   const { callbacks, chain } = request.body.embed
   const call = callFrom(services, request, [value])
   if (callbacks !== null && callbacks.length > 0) await sendCallbacks(services, request, callbacks, call)
@@ -26,7 +30,8 @@ async function sendCallbacks(
   // Groups among several callbacks are called one by one; all others go out together as one new group.
   const others: SignatureSource[] = []
   for (const callback of callbacks) {
-    if (readSignature(callback).subtask_type === 'group') record(request, await services.sender.call(callback, call))
+    if (readSignature(callback).subtask_type === 'group')
+      record(request, await services.sender.call(callback, call))
     else others.push(callback)
   }
   if (others.length > 0) record(request, await services.sender.callGroup(others, call))

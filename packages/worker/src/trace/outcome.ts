@@ -3,4 +3,9 @@ export type Outcome =
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'threw'; readonly error: unknown }
   /** The slot is gone: process or thread died, or the pool was closed. */
-  | { readonly kind: 'lost'; readonly reason: string; readonly signal: string | undefined; readonly exitCode: number | undefined }
+  | {
+      readonly kind: 'lost'
+      readonly reason: string
+      readonly signal: string | undefined
+      readonly exitCode: number | undefined
+    }

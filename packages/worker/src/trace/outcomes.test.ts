@@ -54,10 +54,14 @@ interface Setup {
 async function effects(setup: Setup): Promise<string[]> {
   const seen: string[] = []
   const app = createApp({ defaults: setup.defaults, logger: silent() })
-  const task = app.task('t', { ...setup.options, bind: true } as { readonly bind: true }, ((...args: never[]) => {
-    seen.push('run')
-    return setup.task(app)(...args)
-  }) as never)
+  const task = app.task(
+    't',
+    { ...setup.options, bind: true } as { readonly bind: true },
+    ((...args: never[]) => {
+      seen.push('run')
+      return setup.task(app)(...args)
+    }) as never,
+  )
   const done = Promise.withResolvers<void>()
   const delivery = deliver(seen, setup.expires)
   const results = recorder(seen, setup)
@@ -109,10 +113,15 @@ async function effects(setup: Setup): Promise<string[]> {
     onSettled: onEnd,
   })
   const message = readTaskMessage(delivery, codecs)
-  const strategy = new Strategy(app.tasks.get(task.name)!, { timeLimit: null, softTimeLimit: null, disableRateLimits: false })
+  const strategy = new Strategy(app.tasks.get(task.name)!, {
+    timeLimit: null,
+    softTimeLimit: null,
+    disableRateLimits: false,
+  })
   const request = new Request(delivery, message, readTaskBody(message, codecs), strategy)
   state.open.add(request)
-  if (setup.act !== undefined && setup.options?.name === 'before') setup.act({ dispatcher, request, revocations })
+  if (setup.act !== undefined && setup.options?.name === 'before')
+    setup.act({ dispatcher, request, revocations })
   dispatcher.submit(request)
   if (setup.act !== undefined && setup.options?.name !== 'before') {
     await new Promise((resolve) => {
@@ -128,7 +137,14 @@ async function effects(setup: Setup): Promise<string[]> {
 
 function deliver(seen: string[], expires: number | undefined): Delivery {
   const content = buildTaskMessage(
-    { task: 't', id: 'id-1', args: [], kwargs: {}, origin: 'o', ...(expires === undefined ? {} : { expires }) },
+    {
+      task: 't',
+      id: 'id-1',
+      args: [],
+      kwargs: {},
+      origin: 'o',
+      ...(expires === undefined ? {} : { expires }),
+    },
     { serializer: jsonSerializer, compression: null },
   )
   return {
@@ -138,7 +154,8 @@ function deliver(seen: string[], expires: number | undefined): Delivery {
     info: { exchange: '', routingKey: 'celery', priority: 0, redelivered: false },
     settled: false,
     settle(settlement: Settlement) {
-      if ('results' in settlement) for (const write of settlement.results ?? []) seen.push(`store ${write.state}`)
+      if ('results' in settlement)
+        for (const write of settlement.results ?? []) seen.push(`store ${write.state}`)
       seen.push(settlement.action)
       return Promise.resolve()
     },
@@ -152,7 +169,13 @@ function recorder(seen: string[], setup: Setup): Results {
     canSettle: setup.canSettle,
     readable: true,
     encode: (subject, { state }) =>
-      ({ taskId: subject.taskId, state, ready: true, document: new Uint8Array(), expiresInMs: undefined }) satisfies ResultWrite,
+      ({
+        taskId: subject.taskId,
+        state,
+        ready: true,
+        document: new Uint8Array(),
+        expiresInMs: undefined,
+      }) satisfies ResultWrite,
     store: (writes) => {
       for (const write of writes) seen.push(`store ${write.state}`)
       return Promise.resolve()

@@ -17,7 +17,14 @@ export interface RetryCopy {
 export function retryCopy(request: Request, retry: Retry, now: number): RetryCopy {
   const options = (retry.sig ?? {}) as TaskRetryOptions
   const when = retry.when
-  const notBefore = when === null ? undefined : when instanceof Date ? when.getTime() : when > 0 ? now + when * 1000 : undefined
+  const notBefore =
+    when === null
+      ? undefined
+      : when instanceof Date
+        ? when.getTime()
+        : when > 0
+          ? now + when * 1000
+          : undefined
   return {
     request,
     args: options.args ?? request.body.argsSource,

@@ -12,7 +12,10 @@ export function executor(services: TraceServices): (job: PoolJob, slot: SlotPort
     const { strategy } = request
     const { options } = strategy
     const run = new TaskRun(services, request, slot)
-    if (options.beforeStart === undefined && !(options.trackStarted && !request.ignoreResult && services.results.enabled)) {
+    if (
+      options.beforeStart === undefined &&
+      !(options.trackStarted && !request.ignoreResult && services.results.enabled)
+    ) {
       return start(request, run)
     }
     return prepare(services, request, run).then(

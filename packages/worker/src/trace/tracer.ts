@@ -13,10 +13,19 @@
  * a promise of its own: that is the hot path.
  */
 import { automaticRetry } from '@ct/client'
-import { CeleryError, Ignore, pyRepr, pythonTraceback, Reject, Retry, type ResultWrite, type Settlement } from '@ct/contracts'
+import {
+  CeleryError,
+  Ignore,
+  pyRepr,
+  pythonTraceback,
+  Reject,
+  Retry,
+  type ResultWrite,
+  type Settlement,
+} from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { reportPart } from './chord.ts'
-import { ack, Effects, noChildren, type OnEnd } from './effects.ts'
+import { ack, Effects, isRefusal, noChildren, type OnEnd } from './effects.ts'
 import { Interruptions } from './interruptions.ts'
 import { memberOf, propagateFailure } from './failure.ts'
 import { sendSuccessors } from './links.ts'
@@ -79,21 +88,34 @@ export class Tracer {
       }
     }
     if (write !== undefined && (request.acknowledged || !results.canSettle)) {
-      const stored = this.#effects.store(request, [write])
-      this.#effects.guard(
-        request,
-        stored.then(() => this.#succeeded(request, value, ack)),
-      )
+      this.#effects.guard(request, this.#storeSuccess(request, value, write))
       return
     }
     this.#succeeded(request, value, write === undefined ? ack : { action: 'ack', results: [write] })
+  }
+
+  async #storeSuccess(request: Request, value: unknown, write: ResultWrite): Promise<void> {
+    if (await this.#stored(request, write)) this.#succeeded(request, value, ack)
+  }
+
+  /** False when the store refuses the result (too large, …), which makes the task a failure. */
+  async #stored(request: Request, write: ResultWrite): Promise<boolean> {
+    try {
+      await this.#effects.store(request, [write])
+      return true
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      await this.#failure(request, error)
+      return false
+    }
   }
 
   async #success(request: Request, value: unknown): Promise<void> {
     const { results } = this.#services
     const { embed } = request.body
     try {
-      if (embed.callbacks !== null || embed.chain !== null) await sendSuccessors(this.#services, request, value)
+      if (embed.callbacks !== null || embed.chain !== null)
+        await sendSuccessors(this.#services, request, value)
     } catch (error) {
       // A successor that cannot be sent, after the publisher's own retries, fails the task (D57-62).
       await this.#failure(request, error)
@@ -113,8 +135,17 @@ export class Tracer {
     }
     const inChord = embed.chord !== null && request.message.group !== null
     const fused = !inChord && !request.strategy.hasSuccessHooks && !request.acknowledged && results.canSettle
-    if (write !== undefined && !fused) await this.#effects.store(request, [write])
-    if (inChord) await reportPart(this.#services, memberOf(request, this.#services.inheritPriority ? request.message.priority ?? undefined : undefined), 'SUCCESS', value)
+    if (write !== undefined && !fused && !(await this.#stored(request, write))) return
+    if (inChord)
+      await reportPart(
+        this.#services,
+        memberOf(
+          request,
+          this.#services.inheritPriority ? (request.message.priority ?? undefined) : undefined,
+        ),
+        'SUCCESS',
+        value,
+      )
     await this.#effects.hooks(request, 'SUCCESS', value)
     this.#succeeded(request, value, fused && write !== undefined ? { action: 'ack', results: [write] } : ack)
   }
@@ -151,7 +182,10 @@ export class Tracer {
       const retry =
         request.strategy.options.autoretryFor.length === 0
           ? undefined
-          : automaticRetry({ task: request.strategy.task, request: taskRequest(request, this.#services.hostname) }, error)
+          : automaticRetry(
+              { task: request.strategy.task, request: taskRequest(request, this.#services.hostname) },
+              error,
+            )
       await (retry === undefined ? this.#failure(request, error) : this.#retry(request, retry))
     }
   }
@@ -182,12 +216,27 @@ export class Tracer {
     const fusable = settlement.action === 'ack' || settlement.action === 'reject'
     const fused = request.isPlain && !hooks && fusable && !request.acknowledged && results.canSettle
     if (!fused) {
-      if (write !== undefined) await this.#effects.store(request, [write])
-      if (!request.isPlain) await propagateFailure(this.#services, request, error, traceback, request.storeErrors)
+      if (write !== undefined) await this.#storeFailure(request, write)
+      if (!request.isPlain)
+        await propagateFailure(this.#services, request, error, traceback, request.storeErrors)
       await this.#effects.hooks(request, 'FAILURE', error)
     }
     this.#logFailure(request, error)
-    this.#effects.settle(request, fused && write !== undefined ? { ...settlement, results: [write] } : settlement, then)
+    this.#effects.settle(
+      request,
+      fused && write !== undefined ? { ...settlement, results: [write] } : settlement,
+      then,
+    )
+  }
+
+  /** A store that refuses even the failure must not make the message go round for ever. */
+  async #storeFailure(request: Request, write: ResultWrite): Promise<void> {
+    try {
+      await this.#effects.store(request, [write])
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      this.#services.log.critical(`The result store refuses the failure of task ${request.label}.`, { error })
+    }
   }
 
   /** An error that cannot be stored as it is (its own arguments cannot be encoded) is stored by its text. */
@@ -197,8 +246,15 @@ export class Tracer {
     try {
       return this.#services.results.encode(subject, { state: 'FAILURE', result: error, traceback, children })
     } catch (cause) {
-      const replacement = new CeleryError('CT_ENCODE', `The failure could not be encoded: ${pyRepr(error)}`, { cause })
-      return this.#services.results.encode(subject, { state: 'FAILURE', result: replacement, traceback, children })
+      const replacement = new CeleryError('CT_ENCODE', `The failure could not be encoded: ${pyRepr(error)}`, {
+        cause,
+      })
+      return this.#services.results.encode(subject, {
+        state: 'FAILURE',
+        result: replacement,
+        traceback,
+        children,
+      })
     }
   }
 
@@ -231,12 +287,23 @@ export class Tracer {
     if (!request.ignoreResult && results.enabled) {
       const write = results.encode(
         { taskId: request.id, request },
-        { state: 'RETRY', result: reason, traceback, children: [{ id: request.id, parent: null, children: null }] },
+        {
+          state: 'RETRY',
+          result: reason,
+          traceback,
+          children: [{ id: request.id, parent: null, children: null }],
+        },
       )
       if (write !== undefined) await this.#effects.store(request, [write])
     }
     await this.#effects.hook(request, 'onRetry', () =>
-      request.strategy.options.onRetry?.(reason, request.id, request.body.args, request.body.kwargs, this.#effects.view(request)),
+      request.strategy.options.onRetry?.(
+        reason,
+        request.id,
+        request.body.args,
+        request.body.kwargs,
+        this.#effects.view(request),
+      ),
     )
     if (log.infoEnabled) {
       log.info(`Task ${request.label} retry: ${retry.message}${reason === null ? '' : `: ${pyRepr(reason)}`}`)
@@ -248,7 +315,9 @@ export class Tracer {
 
   async #rejected(request: Request, reject: Reject): Promise<void> {
     const { log } = this.#services
-    log.warn(`Task ${request.label} reject requeue=${reject.requeue ? 'True' : 'False'}: ${pyRepr(reject.reason)}`)
+    log.warn(
+      `Task ${request.label} reject requeue=${reject.requeue ? 'True' : 'False'}: ${pyRepr(reject.reason)}`,
+    )
     if (reject.requeue) {
       // With an early ack there is nothing left to reject.
       this.#reject(request, { action: 'requeue' }, true)
@@ -259,7 +328,8 @@ export class Tracer {
       const write = this.#encodeFailure(request, reject, traceback)
       if (write !== undefined) await this.#effects.store(request, [write])
     }
-    if (!request.isPlain) await propagateFailure(this.#services, request, reject, traceback, request.storeErrors)
+    if (!request.isPlain)
+      await propagateFailure(this.#services, request, reject, traceback, request.storeErrors)
     await this.#effects.hooks(request, 'FAILURE', reject)
     this.#effects.failedEvent(request, reject, traceback)
     this.#reject(request, { action: 'reject' }, false)

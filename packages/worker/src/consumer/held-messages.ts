@@ -1,0 +1,101 @@
+/**
+ * What the worker holds when its connection changes: adopted by the new one where the broker can do that, forgotten elsewhere.
+ *
+ *   not started ─┬─ adopted ─► goes on              active ─┬─ adopted ─► goes on
+ *                └─ lost ────► dropped                      └─ lost ────► its signal fires, its outcome is not recorded
+ *   done, its settlement lost with the connection ─┬─ adopted ─► settled now
+ *                                                  └─ lost ────► remembered for when the message comes again
+ */
+import { CeleryError, type Broker, type Consumer, type Delivery } from '@ct/contracts'
+import type { Request, WorkerState } from '../request/index.ts'
+import type { TraceServices } from '../trace/index.ts'
+import type { Credit } from './credit.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { Unconfirmed } from './unconfirmed.ts'
+
+export interface HeldMessagesOptions {
+  readonly broker: Broker
+  readonly state: WorkerState
+  readonly services: TraceServices
+  readonly dispatcher: Dispatcher
+  readonly credit: Credit
+  readonly unconfirmed: Unconfirmed
+  readonly reducePrefetch: boolean
+}
+
+export class HeldMessages {
+  readonly #options: HeldMessagesOptions
+
+  constructor(options: HeldMessagesOptions) {
+    this.#options = options
+  }
+
+  async takeOver(consumer: Consumer): Promise<void> {
+    const { broker, state, services, credit, reducePrefetch } = this.#options
+    const before = state.unconfirmed()
+    const gone = new Set(
+      broker.capabilities.settleAcrossConnections
+        ? await consumer.adopt(before.map((request) => request.delivery))
+        : before.map((request) => request.delivery),
+    )
+    let kept = 0
+    for (const request of before) {
+      if (gone.has(request.delivery)) this.forget(request)
+      else {
+        kept += 1
+        if (request.acknowledged) this.#settleAgain(request)
+      }
+    }
+    if (before.length > 0) services.log.info(`Took over ${kept} of ${before.length} messages held before.`)
+    if (!broker.capabilities.settleAcrossConnections && reducePrefetch) credit.reduce(state.active)
+  }
+
+  #settleAgain(request: Request): void {
+    const { settlement } = request
+    if (settlement === undefined) return
+    request.delivery.settle(settlement).then(
+      () => {
+        request.confirmed = true
+        if (request.phase === 'done') this.#options.state.open.delete(request)
+      },
+      (error: unknown) => {
+        this.#options.services.log.warn(`Task ${request.label} could not be settled after the reconnect.`, {
+          error,
+        })
+      },
+    )
+  }
+
+  /** Its message is not ours any more. */
+  forget(request: Request): void {
+    const { state, unconfirmed, dispatcher } = this.#options
+    if (request.phase === 'done') {
+      if (request.settlement !== undefined) unconfirmed.add(request.id, request.settlement)
+      state.open.delete(request)
+      return
+    }
+    if (request.phase === 'active') {
+      // Without leases we cannot know whether somebody else runs it by now; its outcome counts if we are the first.
+      if (!this.#options.broker.capabilities.settleAcrossConnections) return
+      request.disowned ??= 'lease-lost'
+      request.ticket?.abort(
+        new CeleryError('CT_LEASE_LOST', `The message of task ${request.label} was given to somebody else.`),
+      )
+      return
+    }
+    request.disowned = 'lease-lost'
+    request.phase = 'done'
+    state.open.delete(request)
+    dispatcher.left(request)
+  }
+
+  leasesLost(deliveries: readonly Delivery[]): void {
+    const lost = new Set(deliveries)
+    const { state, services } = this.#options
+    for (const request of state.unconfirmed()) {
+      if (!lost.has(request.delivery)) continue
+      services.log.warn(`The lease of task ${request.label} is lost: somebody else has its message now.`)
+      this.forget(request)
+    }
+  }
+}

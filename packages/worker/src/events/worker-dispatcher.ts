@@ -1,0 +1,44 @@
+/** The worker's event dispatcher and heartbeat, where the broker and the options want them. */
+import { EventDispatcher, type AppContext } from '@ct/client'
+import type { WorkerOptions } from '../options.ts'
+import type { WorkerState } from '../request/index.ts'
+import { workerVersion } from '../version.ts'
+import { Heartbeat } from './heartbeat.ts'
+
+export function workerDispatcher(
+  context: AppContext,
+  options: WorkerOptions,
+  hostname: string,
+): EventDispatcher | undefined {
+  const taskEvents = options.taskEvents ?? context.settings.workerSendTaskEvents
+  if (!context.broker.capabilities.remoteControl) return undefined
+  if (!taskEvents && options.withoutHeartbeat === true) return undefined
+  return new EventDispatcher({
+    broker: () => context.broker,
+    publish: (message) => context.producer.publish(message),
+    serializers: context.serializers,
+    clock: context.clock,
+    hostname,
+    settings: context.settings,
+    // With -E everything; without it, worker events alone.
+    groups: taskEvents ? [] : ['worker'],
+    bufferGroups: ['task'],
+    now: context.now,
+    warn: (message) => context.logger.warn(message),
+  })
+}
+
+export function heartbeatFor(
+  dispatcher: EventDispatcher | undefined,
+  options: WorkerOptions,
+  state: WorkerState,
+): Heartbeat | undefined {
+  if (options.withoutHeartbeat === true || dispatcher === undefined) return undefined
+  return new Heartbeat({
+    interval: options.heartbeatInterval ?? 2,
+    version: workerVersion,
+    send: (type, fields) => dispatcher.send(type, fields),
+    active: () => state.active,
+    processed: () => state.processed,
+  })
+}
