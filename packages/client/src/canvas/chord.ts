@@ -114,16 +114,23 @@ export class Chord<
 
   #freeze(ids: FreezeIds, chordOfMembers: AnySignature | undefined): FrozenResult {
     const groupId = (this.options['task_id'] ??= randomUUID()) as string
+    const sending = chordOfMembers !== undefined
     const bodyResult = this.body.freezeWith({
       id: ids.id,
       rootId: ids.rootId,
       chord: ids.chord,
       // Without an outer group the body keeps its header's group as a note, unless it is a group itself (D57-42).
-      groupId: ids.groupId ?? (this.body.endsInGroup() ? undefined : groupId),
+      groupId: ids.groupId ?? (sending && !this.body.endsInGroup() ? groupId : undefined),
       groupIndex: ids.groupIndex,
     })
+    // Members of a pending header get no group yet: Python gives the header another id when it is sent, and keeps what is there.
     const header = this.members.map((member, groupIndex) =>
-      member.freezeWith({ groupId, groupIndex, rootId: ids.rootId, chord: chordOfMembers }),
+      member.freezeWith({
+        groupId: sending ? groupId : undefined,
+        groupIndex,
+        rootId: ids.rootId,
+        chord: chordOfMembers,
+      }),
     )
     oldestAncestor(bodyResult).parent ??= { id: groupId, parent: null, children: header }
     return bodyResult

@@ -68,12 +68,16 @@ export class Group<
   }
 
   override freezeWith(ids: FreezeIds): FrozenResult {
-    const id = ((this.options['task_id'] ??= ids.id ?? randomUUID()) as string) || randomUUID()
-    // Parts of an outer chord are counted under that chord's group; otherwise the members are this group's.
+    return this.#freeze(ids, false)
+  }
+
+  #freeze(ids: FreezeIds, sending: boolean): FrozenResult {
+    const id = (this.options['task_id'] ??= ids.id ?? randomUUID()) as string
+    // Parts of an outer chord are counted under that chord's group; otherwise members join this group when it is sent.
     const outer = ids.chord != null && ids.groupId != null ? ids.groupId : undefined
     const members = this.members.map((member, index) =>
       member.freezeWith({
-        groupId: outer ?? id,
+        groupId: outer ?? (sending ? id : undefined),
         groupIndex: outer === undefined ? index : ids.groupIndex,
         chord: ids.chord,
         rootId: ids.rootId,
@@ -93,7 +97,7 @@ export class Group<
     const options: Record<string, unknown> = { ...sent.options, ...call.options }
     const given = call.options['task_id'] as string | undefined
     if (given !== undefined) sent.options['task_id'] = given
-    const result = sent.freezeWith({ rootId: options['root_id'] as string | undefined })
+    const result = sent.#freeze({ rootId: options['root_id'] as string | undefined }, true)
     for (const key of ['task_id', 'group_index']) delete options[key]
     const shared = { args: this.immutable ? [] : call.args, kwargs: this.immutable ? {} : call.kwargs }
     await sendMembers(sent.members, {
