@@ -1,14 +1,10 @@
 /** B1, B2, B3, B24: making, connecting, closing, failing. */
 import assert from 'node:assert/strict'
 import { isCeleryError } from '@ct/contracts'
+import { openHandles } from '../open-handles.ts'
 import { eventually, rejection, within } from '../waiting.ts'
 import { messageTo, queueNamed } from './scene.ts'
 import type { BrokerSuite } from './suite.ts'
-
-/** Handles that keep a process alive and that an adapter may open. */
-function openHandles(): string[] {
-  return process.getActiveResourcesInfo().filter((kind) => /^(TCP|Pipe|TLS|UDP|FS|File|Stat)/.test(kind))
-}
 
 export function lifecycleTests({ test, options }: BrokerSuite): void {
   test('B1: making a broker opens nothing, and declares what it can', async (scene) => {
