@@ -15,24 +15,28 @@ export async function explain(error: unknown, session: Session, elapsedMs: numbe
     return { message: `ct failed: ${message}`, exitCode: exitCodes.error }
   }
   const unreachable = unreachableIn(error)
-  if (unreachable === undefined)
+  // A publish that was never confirmed because there was no connection all the time.
+  const neverSent =
+    error.code === 'CT_PUBLISH' &&
+    error.details['maybeDelivered'] === false &&
+    session.connecting !== undefined
+  if (unreachable === undefined && !neverSent)
     return { message: `${error.message} (${error.code})`, exitCode: exitCodes.error }
+  const isBroker = unreachable?.code !== 'CT_BACKEND_UNAVAILABLE'
   const context = (await session.foundApp())?.context
-  const isBroker = unreachable.code === 'CT_BROKER_UNAVAILABLE'
   const url = isBroker ? context?.broker.describe().url : context?.backend?.describe().url
-  const what = isBroker ? 'broker' : 'result backend'
+  const failure = isBroker ? session.connecting : undefined
+  const times =
+    failure === undefined ? '' : ` ${failure.attempts} ${failure.attempts === 1 ? 'time' : 'times'}`
   const source = isBroker
     ? '-b, CELERY_BROKER_URL or "broker" of createApp()'
     : '--result-backend, CELERY_RESULT_BACKEND or "backend" of createApp()'
-  const lines = [
-    `The ${what} ${url ?? ''} cannot be reached; tried for ${(elapsedMs / 1000).toFixed(1)} s.`.replace(
-      '  ',
-      ' ',
-    ),
-    `  ${rootCause(unreachable)}`,
+  const message = [
+    `The ${isBroker ? 'broker' : 'result backend'} ${url ?? '(unknown)'} cannot be reached; tried${times} for ${(elapsedMs / 1000).toFixed(1)} s.`,
+    `  ${rootCause(failure?.error ?? unreachable ?? error)}`,
     `Is it running, and is that its address? It comes from ${source}.`,
   ]
-  return { message: lines.join('\n'), exitCode: exitCodes.unavailable }
+  return { message: message.join('\n'), exitCode: exitCodes.unavailable }
 }
 
 /** The broker or backend that could not be reached, below what failed because of it. */

@@ -26,6 +26,11 @@ export interface CliOptions {
   readonly ask?: ((question: string) => Promise<string>) | undefined
 }
 
+export interface ConnectFailure {
+  readonly error: Error
+  readonly attempts: number
+}
+
 /** One run of the command line: its global options, its output, and the app, found when a command first asks for it. */
 export class Session {
   readonly options: CliOptions
@@ -35,6 +40,7 @@ export class Session {
   #style: Style
   #errorStyle: Style
   #found: Promise<FoundApp> | undefined
+  #connecting: ConnectFailure | undefined
   /** What the command ends with if nothing fails. */
   exitCode: number = exitCodes.ok
 
@@ -93,12 +99,25 @@ export class Session {
         exitCodes.usage,
       )
     }
-    return await this.app()
+    const app = await this.app()
+    // Somebody waits in front of a terminal; a program that sends has more patience.
+    if (app.context.changes().publishTimeoutMs === undefined) app.configure({ publishTimeoutMs: 4_000 })
+    app.context.producer.listen({
+      onConnectFailed: (error, attempts) => {
+        this.#connecting = { error, attempts }
+      },
+    })
+    return app
   }
 
   /** The app, if a command has asked for it and it was found. */
   async foundApp(): Promise<App | undefined> {
     return (await this.#found?.catch(() => undefined))?.app
+  }
+
+  /** Why the broker could not be connected to, the last time that it was tried. */
+  get connecting(): ConnectFailure | undefined {
+    return this.#connecting
   }
 
   print(text: string): void {

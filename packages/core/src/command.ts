@@ -7,6 +7,8 @@ import { version } from './version.ts'
 
 /** Runs one command and ends the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
+  // `ct inspect stats | head`: whoever read the output has enough.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   const terminal = process.stdin.isTTY && process.stdout.isTTY
   const exitCode = await runCli(argv, {
     createApp,

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
-import { isCeleryError, isTaskError } from '@ct/contracts'
+import type { App } from '@ct/client'
+import { BackendUnavailableError, isCeleryError, isTaskError } from '@ct/contracts'
 import { CommandFailure } from '../exit-codes.ts'
 import { seconds } from '../option-values.ts'
 import type { Session } from '../session.ts'
@@ -23,6 +24,7 @@ export function addResult(program: Command, session: Session): void {
     .option('-j, --json', 'print the value as JSON')
     .action(async (id: string, options: ResultCommandOptions) => {
       const app = await session.app()
+      await reachBackend(app)
       const result = app.asyncResult(id)
       const { timeout, json, traceback } = options
       let value: unknown
@@ -50,4 +52,19 @@ function pretty(value: unknown): string {
     (_key, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner),
     2,
   )
+}
+
+/** Waiting for a result has no end; waiting for the backend itself has. */
+async function reachBackend(app: App): Promise<void> {
+  const { results } = app.context
+  let last: Error | undefined
+  const stop = results.listen({ onConnectFailed: (error) => void (last = error) })
+  try {
+    await results.connection({ signal: AbortSignal.timeout(4_000) })
+  } catch (error) {
+    if (!isCeleryError(error) || error.code !== 'CT_ABORTED') throw error
+    throw new BackendUnavailableError('The result backend cannot be reached.', { cause: last ?? error })
+  } finally {
+    stop()
+  }
 }

@@ -3,6 +3,7 @@ import { relative } from 'node:path'
 import { cwd } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { settingsFromCommandLine, type App, type Logger } from '@ct/client'
+import { isCeleryError } from '@ct/contracts'
 import { createWorker } from '@ct/worker'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { locateModule } from '../find-app.ts'
@@ -45,8 +46,13 @@ export async function runWorker(
     session.print(banner(profile, { style: session.style, listTasks: level <= logLevels.INFO }))
   }
   worker.on('ready', () => log.logger.info(`${worker.hostname} ready.`))
-  await worker.start()
-  await worker.finished()
+  try {
+    await worker.start()
+    await worker.finished()
+  } catch (error) {
+    // Told to stop before it was ready: it has done as it was told.
+    if (!(isCeleryError(error) && error.code === 'CT_CLOSED')) throw error
+  }
   session.exitCode = worker.exitCode
 }
 
