@@ -77,8 +77,9 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     readonly entries: readonly StoredScheduleEntry[]
     readonly broken: readonly { readonly name: string; readonly reason: string }[]
   }> {
+    // In capitals, else the driver makes an object of the reply.
     const found = (await this.#do('load the schedule', options, () =>
-      this.#link.send('hgetall', [this.#settings.entriesKey]),
+      this.#link.send('HGETALL', [this.#settings.entriesKey]),
     )) as Buffer[]
     const entries: StoredScheduleEntry[] = []
     const broken: { name: string; reason: string }[] = []

@@ -1,0 +1,150 @@
+/** The schedule store on a real server, by the contract's duties. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
+import type { OutgoingMessage, ScheduleStoreConnection, StoredScheduleEntry } from '@ct/contracts'
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { redisBroker } from '../broker/broker.ts'
+import { redisScheduleStore } from './schedule-store.ts'
+
+const server: PrivateRedis = await startPrivateRedis()
+afterAll(() => server[Symbol.asyncDispose]())
+
+const opened: { close(): Promise<void> }[] = []
+beforeEach(async () => {
+  await server.command('FLUSHALL')
+})
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()))
+})
+
+const broker = redisBroker({ url: server.url })
+
+async function connect(schedule?: string): Promise<ScheduleStoreConnection> {
+  const store = redisScheduleStore({ url: server.url, ...(schedule === undefined ? {} : { schedule }) })
+  opened.push(store)
+  expect(store.firesWith(broker)).toBe(true)
+  return store.connect({ onNotice: () => {} })
+}
+
+function entry(name: string, more: Partial<StoredScheduleEntry> = {}): StoredScheduleEntry {
+  return {
+    name,
+    task: 'proj.tick',
+    schedule: { type: 'interval', every: 10 },
+    args: '[1, 1.0, 12345678901234567890]',
+    kwargs: '{}',
+    options: '{}',
+    enabled: true,
+    lastRunAt: undefined,
+    totalRunCount: 0,
+    ...more,
+  }
+}
+
+function message(more: Partial<OutgoingMessage> = {}): OutgoingMessage {
+  return {
+    body: Buffer.from('x'),
+    contentType: 'text/plain',
+    contentEncoding: 'utf-8',
+    headers: { id: 'a' },
+    properties: {},
+    exchange: '',
+    routingKey: 'q',
+    ...more,
+  }
+}
+
+it('S2, S3: what was saved is loaded, and a broken entry hides no other', async () => {
+  const store = await connect()
+  await store.save({
+    put: [entry('b', { lastRunAt: 1234, totalRunCount: 3 }), entry('a'), entry('gone')],
+    remove: [],
+  })
+  await store.save({ remove: ['gone', 'never there'] })
+  const key = 'ct.schedule.default.entries'
+  await server.command('HSET', key, 'text', 'nonsense', 'list', '[]', 'task', '{"task": 1, "schedule": {}}')
+  const { entries, broken } = await store.load()
+  expect(entries).toEqual([entry('a'), entry('b', { lastRunAt: 1234, totalRunCount: 3 })])
+  expect(broken.map(({ name }) => name).toSorted()).toEqual(['list', 'task', 'text'])
+  expect((await (await connect('other')).load()).entries).toEqual([])
+})
+
+it('S4: one leads at a time, tokens grow, an older one is refused', async () => {
+  const [one, two] = [await connect(), await connect()]
+  const first = await one.lead({ holder: 'one', ttlMs: 60 })
+  expect(await two.lead({ holder: 'two', ttlMs: 60 })).toBeUndefined()
+  expect((await one.lead({ holder: 'one', ttlMs: 60 }))?.token).toBe(first?.token)
+  await one.save({ put: [entry('a')], token: first?.token })
+  await sleep(80)
+  // Its time is over, but nobody else came.
+  await one.save({ put: [entry('a')], token: first?.token })
+  const second = await two.lead({ holder: 'two', ttlMs: 60_000 })
+  expect(second?.token).toBeGreaterThan(first?.token ?? Infinity)
+  await expect(one.save({ put: [entry('late')], token: first?.token })).rejects.toMatchObject({
+    code: 'CT_LEASE_LOST',
+  })
+  await expect(
+    one.fire({ entry: entry('late'), message: message(), token: first?.token }),
+  ).rejects.toMatchObject({ code: 'CT_LEASE_LOST' })
+  await one.resign('one')
+  expect(await one.lead({ holder: 'one', ttlMs: 60 })).toBeUndefined()
+  await two.resign('two')
+  expect((await one.lead({ holder: 'one', ttlMs: 60 }))?.token).toBeGreaterThan(second?.token ?? Infinity)
+  expect((await one.load()).entries.map(({ name }) => name)).toEqual(['a'])
+  expect(await server.command('LLEN', 'q')).toBe(0)
+})
+
+it('S5: the marker differs after a change', async () => {
+  const [one, two] = [await connect(), await connect()]
+  const markers = [await one.changeMarker()]
+  await two.save({ put: [entry('a')] })
+  markers.push(await one.changeMarker())
+  await two.save({ remove: ['a'] })
+  markers.push(await one.changeMarker())
+  expect(new Set(markers).size).toBe(3)
+  expect(await one.changeMarker()).toBe(markers[2])
+})
+
+it('S6: firing sends the task and saves the entry in one step, to queues, exchanges and fanout alike', async () => {
+  const store = await connect()
+  await store.fire({
+    entry: entry('a', { totalRunCount: 1 }),
+    message: message({ properties: { priority: 9 } }),
+    token: undefined,
+  })
+  expect(await server.command('LLEN', 'q\x06\x169')).toBe(1)
+  expect((await store.load()).entries[0]?.totalRunCount).toBe(1)
+  const connection = await broker.connect({ onNotice: () => {} })
+  opened.push(connection)
+  const exchange = { name: 'ex', type: 'topic', durable: true, autoDelete: false }
+  const queue = {
+    name: 'bound',
+    durable: true,
+    exclusive: false,
+    autoDelete: false,
+    bindings: [{ exchange, routingKey: 'a.#' }],
+  }
+  await connection.declare([queue])
+  await store.fire({
+    entry: entry('a'),
+    message: message({ exchange: 'ex', routingKey: 'a.b' }),
+    token: undefined,
+  })
+  expect(await connection.queueSize('bound')).toBe(1)
+  const heard: unknown[] = []
+  const consumer = await connection.openConsumer({
+    credit: 1,
+    onDelivery: (delivery) => heard.push(delivery.headers['id']),
+  })
+  const shout = { name: 'shout', type: 'fanout', durable: true, autoDelete: false }
+  await consumer.subscribe([
+    { queue: { ...queue, name: 'ear', bindings: [{ exchange: shout, routingKey: '' }] }, noAck: true },
+  ])
+  await store.fire({
+    entry: entry('a'),
+    message: message({ exchange: 'shout', routingKey: '', exchangeType: 'fanout' }),
+    token: undefined,
+  })
+  for (let tries = 0; heard.length === 0 && tries < 200; tries++) await sleep(5)
+  expect(heard).toEqual(['a'])
+})
