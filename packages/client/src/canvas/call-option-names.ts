@@ -64,7 +64,9 @@ export function toSignatureOptions(call: CallOptions): Record<string, unknown> {
   const options: Record<string, unknown> = {}
   for (const key in call) {
     const value = call[key as keyof CallOptions]
-    if (value === undefined || key === 'signal' || key === 'args' || key === 'kwargs') continue
+    if (value === undefined || key === 'signal') continue
+    if (key === 'args')
+      throw new ConfigurationError('Arguments come first: applyAsync([2, 2], { countdown: 10 }).')
     if (key === 'stamps') addStamps(options, value as Readonly<Record<string, unknown>>)
     else if (key === 'properties') Object.assign(options, value)
     else {
@@ -94,9 +96,18 @@ function checked(key: string, name: string, value: unknown): unknown {
   }
   if (name === 'task_id' && !(typeof value === 'string' && value !== ''))
     throw wrong(key, 'a text that is not empty')
-  if (name === 'link' || name === 'link_error')
-    return Array.isArray(value) ? [...(value as unknown[])] : [value]
+  if (name === 'link' || name === 'link_error') {
+    return (Array.isArray(value) ? (value as unknown[]) : [value]).map(asSignature)
+  }
+  if (name === 'chord') return asSignature(value)
+  if (name === 'chain') return (value as readonly unknown[]).map(asSignature)
   return value
+}
+
+/** A task stands for its signature without arguments. */
+function asSignature(value: unknown): unknown {
+  if (typeof value !== 'function') return value
+  return 'signature' in value && typeof value.signature === 'function' ? value.signature() : value
 }
 
 function addStamps(options: Record<string, unknown>, stamps: Readonly<Record<string, unknown>>): void {

@@ -3,7 +3,7 @@ import type { Queue, RetryPolicy } from '../routing/index.ts'
 import type { AnySignature } from './signature.ts'
 
 /** A callback: a signature, a task, or a signature as data. */
-export type Callback = AnySignature | { s(...args: never[]): AnySignature } | SignatureSource
+export type Callback = AnySignature | { signature(): AnySignature } | SignatureSource
 
 /** Options of one call (celery/app/base.py 5.7, `send_task`). Durations are seconds. What is not given follows task and settings. */
 export interface CallOptions {

@@ -1,7 +1,8 @@
 /** Rows of the canvas semantics' test cases: what is sent, and what comes of it. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { memoryBroker } from '@ct/broker-memory'
-import { capturedApp } from '../../test/captured-app.ts'
+import { memoryBackend, memoryBroker } from '@ct/broker-memory'
+import { defineResultBackend, isoformat } from '@ct/contracts'
+import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp, SentMessage } from '../../test/captured-app.ts'
 import { runCanvas } from '../../test/canvas-runner.ts'
 import type { CanvasRun } from '../../test/canvas-runner.ts'
@@ -557,10 +558,45 @@ describe('chords', () => {
     const broker = memoryBroker({ name: 'no-results' })
     await using bare = capturedApp({ broker, backend: undefined })
     const task = bare.app.task('add', (x: number) => x)
-    await expect(chord([task.s(1)], task.si(1) as never).applyAsync()).rejects.toMatchObject({
-      code: 'CT_UNSUPPORTED',
-    })
+    const both = (): AnySignature => chord([task.s(1)], task.si(1) as never)
+    for (const canvas of [
+      both(),
+      untyped(task.s(1), both()),
+      untyped(task.s(1), group([task.s(), task.s()]), task.si(1)),
+    ]) {
+      await expect((canvas as Signature).applyAsync()).rejects.toMatchObject({ code: 'CT_UNSUPPORTED' })
+    }
     expect(await bare.sent()).toEqual([])
+  })
+
+  it('CANVAS-68, D57-85: where nothing counts, celery.chord_unlock polls', async () => {
+    const memory = memoryBackend({ name: 'unlock' })
+    const backend = defineResultBackend({
+      name: 'polling',
+      packageName: '@ct/backend-polling',
+      capabilities: { ...memory.capabilities, chord: 'unlock' },
+      describe: () => memory.describe(),
+      connect: (options) => memory.connect(options),
+      close: () => memory.close(),
+    })
+    await using polling = capturedApp({ backend, taskRoutes: { far: 'images' } })
+    const task = polling.app.task('add', (x: number) => x)
+    const body = polling.app.signature('far').set({ priority: 4 })
+    const handle = await chord([task.s(1), task.s(2)], body).applyAsync()
+    const [unlock, ...members] = await polling.sent('images', 'celery')
+    expect(members).toHaveLength(2)
+    const groupId = members[0]!.headers['group']
+    expect(unlock).toMatchObject({
+      queue: 'images',
+      args: [groupId, { task: 'far', options: { task_id: handle.id } }],
+      kwargs: {
+        interval: null,
+        max_retries: null,
+        result: members.map(({ headers }) => [[headers['id'], null], null]),
+      },
+      headers: { task: 'celery.chord_unlock', ignore_result: true, eta: isoformat(nowMs + 1000) },
+      properties: { priority: 4 },
+    })
   })
 
   it('D57-152: a frozen chord may be sent twice', async () => {

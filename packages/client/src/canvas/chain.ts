@@ -1,6 +1,6 @@
 import type { SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
-import { Chord } from './chord.ts'
+import { Chord, chordKind } from './chord.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
@@ -89,6 +89,8 @@ export class Chain<
     let steps = sent.steps
     const last = steps.at(-1)
     if (last === undefined) return null
+    // Now rather than in the worker that would come to it.
+    if (steps.length > 1 && steps.some((step) => step.holdsChord())) chordKind(this.context)
     for (const key of ['link', 'link_error'] as const) {
       const own = (this.options[key] ?? []) as readonly unknown[]
       const given = (call.options[key] ?? []) as readonly unknown[]
@@ -169,6 +171,10 @@ export class Chain<
 
   override chordSize(): number {
     return this.tasks.reduceRight((size, task) => (size > 0 ? size : task.chordSize()), 0)
+  }
+
+  override holdsChord(): boolean {
+    return this.steps.some((step) => step.holdsChord())
   }
 
   override endsInGroup(): boolean {

@@ -190,17 +190,10 @@ export class Chord<
     bodyResult: FrozenResult,
     options: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    const { backend, results } = context
-    const kind = backend?.capabilities.chord ?? 'none'
+    const { results } = context
+    const kind = chordKind(context)
     const header = oldestAncestor(bodyResult)
     const groupId = sent.options['task_id'] as string
-    if (kind === 'none' || backend === undefined) {
-      throw new UnsupportedError(
-        backend === undefined
-          ? 'A chord needs a result backend, and the app has none. Give createApp({ backend: … }).'
-          : `A chord needs a result backend that counts its members; ${backend.name} does not.`,
-      )
-    }
     if (header.children?.some(({ children }) => children !== null) === true || kind === 'counter') {
       await results.saveGroup(header)
     }
@@ -254,6 +247,10 @@ export class Chord<
     return this.body.chordSize()
   }
 
+  override holdsChord(): boolean {
+    return true
+  }
+
   override endsInGroup(): boolean {
     return this.body.endsInGroup()
   }
@@ -281,6 +278,17 @@ export class Chord<
   override toJSON(): SignatureDict {
     return { ...super.toJSON(), kwargs: { kwargs: this.memberKwargs, header: this.header, body: this.body } }
   }
+}
+
+/** How the members of a chord are counted. Throws `CT_UNSUPPORTED` where they cannot be (CANVAS-78). */
+export function chordKind({ backend }: AppContext): 'native' | 'counter' | 'unlock' {
+  const kind = backend?.capabilities.chord ?? 'none'
+  if (kind !== 'none') return kind
+  throw new UnsupportedError(
+    backend === undefined
+      ? 'A chord needs a result backend, and the app has none. Give createApp({ backend: … }).'
+      : `A chord needs a result backend that counts its members; ${backend.name} does not.`,
+  )
 }
 
 function pick(

@@ -138,6 +138,10 @@ export class Group<
     return true
   }
 
+  override holdsChord(): boolean {
+    return this.tasks.some((task) => task.holdsChord())
+  }
+
   /** The first member calls it, without its result: for "all are done" use a chord. */
   override addLink(callback: unknown): void {
     const first = this.tasks[0]

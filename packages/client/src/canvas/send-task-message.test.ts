@@ -189,6 +189,20 @@ describe('a sent task', () => {
     })
   })
 
+  it('TASK-135: takes signatures, tasks and data as callbacks', async () => {
+    const task = captured.app.task('proj.add', add)
+    const plain = { task: 'far', args: [], kwargs: {}, options: {}, subtask_type: null, immutable: false }
+    await task.applyAsync([1, 2], { link: [task, task.s(3), plain], linkError: task })
+    const [message] = await captured.sent()
+    expect(message!.embed.callbacks!.map(({ task: name, args }) => [name, args])).toEqual([
+      ['proj.add', []],
+      ['proj.add', [3]],
+      ['far', []],
+    ])
+    expect(message!.embed.errbacks).toHaveLength(1)
+    await expect(task.applyAsync({ args: [1, 2] } as never)).rejects.toThrow(/Arguments come first/)
+  })
+
   it('TASK-30: checks arguments at the caller, unless typing is off', async () => {
     const task = captured.app.task('proj.add', add)
     await expect((task.delay as (x: number) => Promise<unknown>)(1)).rejects.toThrow(

@@ -117,6 +117,11 @@ export abstract class Signature<
   /** For workers and canvas. What comes next must wait for several tasks. */
   abstract endsInGroup(): boolean
 
+  /** For workers and canvas. Whether it, or something in it, waits for a group. */
+  holdsChord(): boolean {
+    return false
+  }
+
   /** Ignores the arguments of callers and of the step before. */
   get immutable(): boolean {
     return this.#immutable
