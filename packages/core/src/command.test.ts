@@ -1,0 +1,48 @@
+/** The program `ct` as a process: what needs no server. */
+import { describe, expect, it } from 'vitest'
+import { ct, fleet } from './fixtures/command.ts'
+
+const timeout = 20_000
+
+describe('ct', () => {
+  it('runs from a checkout without being told how', { timeout }, async () => {
+    const ran = await ct(['--version'])
+    expect(ran).toEqual({ code: 0, out: 'ct 0.1.0\n', err: '' })
+  })
+
+  it('says in one line that Node is too old, and the way out', { timeout }, async () => {
+    const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.11.1' } })`
+    const ran = await ct(['worker', '-A', './tasks.ts'], {}, ['--import', old])
+    expect(ran.code).toBe(1)
+    expect(ran.err).toBe(
+      'ct needs Node 22.18 or newer; this is 20.11.1. Run it with a newer one: npx --package=node@24 -- ct worker -A ./tasks.ts\n',
+    )
+  })
+
+  it('CLI-3: a module that is not there: what was tried', { timeout }, async () => {
+    const ran = await ct(['worker', '-A', 'nope'])
+    expect(ran.code).toBe(2)
+    expect(ran.err).toContain(
+      `There is no module for -A nope. Tried:\n  ${fleet}/nope (also .ts .mts .js .mjs .cts .cjs)\n`,
+    )
+  })
+
+  it(
+    'CLI-8: a broker that is down: which, how long it was tried, no password; exit 69',
+    { timeout },
+    async () => {
+      const ran = await ct(['-b', 'redis://:secret@127.0.0.1:1', 'status'])
+      expect(ran.code).toBe(69)
+      expect(ran.err).toMatch(
+        /^The broker redis:\/\/:\*\*@127\.0\.0\.1:1 cannot be reached; tried \d+ times for \d\.\d s\.\n {2}connect ECONNREFUSED 127\.0\.0\.1:1\n.*CELERY_BROKER_URL/,
+      )
+      expect(ran.err).not.toContain('secret')
+    },
+  )
+
+  it('names the package to install for a scheme nobody owns', { timeout }, async () => {
+    const ran = await ct(['-b', 'amqp://localhost', 'status'])
+    expect(ran.code).toBe(1)
+    expect(ran.err).toContain('npm install @ct/broker-amqp')
+  })
+})
