@@ -267,9 +267,10 @@ export class WorkerParts {
           error,
         },
       )
-      if (request.settlement !== undefined) this.#unconfirmed.add(request.id, request.settlement)
+      this.#unconfirmed.add(request)
     }
     this.#state.open.delete(request)
+    this.#unconfirmed.ended(request)
     this.#credit.finished()
     if (this.#state.open.size > 0) return
     this.#credit.idle()

@@ -10,7 +10,17 @@ import {
   type AppOptions,
   type Logger,
 } from '@ct/client'
-import { ConfigurationError, Ignore, parkedSuffix, type Broker, type OutgoingMessage } from '@ct/contracts'
+import {
+  BrokerUnavailableError,
+  ConfigurationError,
+  Ignore,
+  parkedSuffix,
+  type Broker,
+  type BrokerConnection,
+  type ConnectOptions,
+  type ConsumerOptions,
+  type OutgoingMessage,
+} from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createWorker, type Worker, type WorkerOptions } from './index.ts'
 
@@ -45,6 +55,55 @@ function plainBroker(hub: string): Broker {
       return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
   })
+}
+
+/** A connection that closes gives messages back unmarked; one that dies marks them. */
+function marking(connection: BrokerConnection): BrokerConnection {
+  return new Proxy(connection, {
+    get(target, key) {
+      if (key === 'openConsumer') {
+        return (options: ConsumerOptions) =>
+          target.openConsumer({
+            ...options,
+            onDelivery: (delivery) => {
+              Object.defineProperty(delivery, 'info', { value: { ...delivery.info, redelivered: true } })
+              options.onDelivery(delivery)
+            },
+          })
+      }
+      const value: unknown = Reflect.get(target, key)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
+/** The same, with connections that can be cut as a broker without leases cuts them: what is held goes back at once. */
+function fragileBroker(hub: string): { broker: Broker; cut: () => Promise<void> } {
+  const inner = plainBroker(hub)
+  const live = new Set<() => Promise<void>>()
+  let cuts = 0
+  const broker = new Proxy(inner, {
+    get(target, key) {
+      if (key !== 'connect') return Reflect.get(target, key) as unknown
+      return async (options: ConnectOptions) => {
+        const connection = await target.connect(options)
+        live.add(async () => {
+          options.onNotice({ kind: 'connection-lost', error: new BrokerUnavailableError('cut') })
+          await connection.close()
+        })
+        cuts += 1
+        return cuts <= 2 ? connection : marking(connection)
+      }
+    },
+  })
+  return {
+    broker,
+    cut: async () => {
+      const all = [...live]
+      live.clear()
+      await Promise.all(all.map((one) => one()))
+    },
+  }
 }
 
 function makeApp(options: AppOptions = {}): { app: App; lines: Line[] } {
@@ -460,6 +519,57 @@ describe('workflows', () => {
   })
 })
 
+describe('chords of stores that cannot count', () => {
+  it('CANVAS-68, D57-85: celery.chord_unlock waits for the members, then calls the body', async () => {
+    const { app } = makeApp()
+    const go = Promise.withResolvers<void>()
+    const slow = app.task('slow', async (n: number) => {
+      await go.promise
+      return n
+    })
+    const bodies: unknown[] = []
+    const body = app.task('body', (numbers: number[]) => {
+      bodies.push(numbers)
+      return numbers
+    })
+    await startWorker(app)
+    const members = await Promise.all([1, 2].map((n) => slow.delay(n)))
+    const callback = body.s()
+    const result = callback.freeze()
+    const unlock = await app.sendTask('celery.chord_unlock', {
+      args: ['group-1', callback],
+      kwargs: { interval: 0.02, max_retries: null, result: members.map(({ id }) => [[id, null], null]), unknown: 1 },
+    })
+    await expect.poll(() => unlock.state()).not.toBe('SUCCESS')
+    expect(bodies).toEqual([])
+    go.resolve()
+    expect(await result.get(soon)).toEqual([1, 2])
+    expect(bodies).toHaveLength(1)
+  })
+
+  it('CANVAS-68, CANVAS-70: a failed member, or retries spent, fails the body', async () => {
+    const { app } = makeApp()
+    const fail = app.task('fail', () => {
+      throw new TypeError('member')
+    })
+    const body = app.task('body', () => 'never')
+    await startWorker(app)
+    const member = await fail.delay()
+    for (const [ids, retries] of [
+      [[member.id], null],
+      [['nobody'], 1],
+    ] as const) {
+      const callback = body.s()
+      const result = callback.freeze()
+      await app.sendTask('celery.chord_unlock', {
+        args: ['group-2', callback],
+        kwargs: { interval: 0.01, max_retries: retries, result: ids.map((id) => [[id, null], null]) },
+      })
+      await expect(result.get(soon)).rejects.toMatchObject({ code: 'CT_CHORD' })
+    }
+  })
+})
+
 describe('messages nobody can work', () => {
   it('TASK-102, architecture §6: a message that never ends is parked after maxDeliveries starts', async () => {
     const { app, lines } = makeApp({ maxDeliveries: 3 })
@@ -549,6 +659,52 @@ describe('messages nobody can work', () => {
       expect(await connection.queueSize('celery')).toBe(0)
     },
   )
+})
+
+describe('a broker that gives messages back when the connection dies', () => {
+  it('WORK-88, WORK-89: a running task goes on and is settled by its message that came again; the rest is fetched again', async () => {
+    const { broker, cut } = fragileBroker(`worker-test-fragile-${process.pid}`)
+    const { app } = makeApp({ broker, backend: memoryBackend({ name: `worker-test-fragile-${process.pid}` }) })
+    const runs: number[] = []
+    const go = Promise.withResolvers<void>()
+    const slow = app.task('slow', async (n: number) => {
+      runs.push(n)
+      await go.promise
+      return n
+    })
+    const worker = await startWorker(app, { concurrency: 2, prefetchMultiplier: 2 })
+    const results = await Promise.all([1, 2, 3, 4].map((n) => slow.delay(n)))
+    await expect.poll(() => worker.counts.active).toBe(2)
+    await cut()
+    await expect.poll(() => worker.status).toBe('running')
+    await expect.poll(() => worker.counts.received).toBeGreaterThan(5)
+    go.resolve()
+    for (const [index, result] of results.entries()) expect(await result.get(soon)).toBe(index + 1)
+    expect(runs.toSorted()).toEqual([1, 2, 3, 4])
+    const connection = await app.context.producer.connection()
+    expect(await connection.queueSize('celery')).toBe(0)
+  })
+
+  it('a task that ended while there was no connection is settled when its message comes again', async () => {
+    const { broker, cut } = fragileBroker(`worker-test-fragile2-${process.pid}`)
+    const { app, lines } = makeApp({ broker, backend: memoryBackend({ name: `worker-test-fragile2-${process.pid}` }) })
+    let runs = 0
+    const go = Promise.withResolvers<void>()
+    const slow = app.task('slow', async () => {
+      runs += 1
+      await go.promise
+      return 'once'
+    })
+    const worker = await startWorker(app)
+    const result = await slow.delay()
+    await expect.poll(() => worker.counts.active).toBe(1)
+    const cutting = cut()
+    go.resolve()
+    await cutting
+    expect(await result.get(soon)).toBe('once')
+    expect(runs).toBe(1)
+    expect(lines.every(({ level }) => level !== 'critical')).toBe(true)
+  })
 })
 
 describe('starting and stopping', () => {

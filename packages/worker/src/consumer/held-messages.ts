@@ -70,13 +70,16 @@ export class HeldMessages {
   forget(request: Request): void {
     const { state, unconfirmed, dispatcher } = this.#options
     if (request.phase === 'done') {
-      if (request.settlement !== undefined) unconfirmed.add(request.id, request.settlement)
+      unconfirmed.add(request)
       state.open.delete(request)
       return
     }
     if (request.phase === 'active') {
-      // Without leases we cannot know whether somebody else runs it by now; its outcome counts if we are the first.
-      if (!this.#options.broker.capabilities.settleAcrossConnections) return
+      // Without leases the message comes again at once: to us, who run it already, or to somebody else.
+      if (!this.#options.broker.capabilities.settleAcrossConnections) {
+        unconfirmed.orphan(request)
+        return
+      }
       request.disowned ??= 'lease-lost'
       request.ticket?.abort(
         new CeleryError('CT_LEASE_LOST', `The message of task ${request.label} was given to somebody else.`),

@@ -101,7 +101,7 @@ export class Reception {
       return
     }
     const body = readTaskBody(message, codecs)
-    if (delivery.info.redelivered && unconfirmed.settleAgain(message.id, delivery)) return
+    if (delivery.info.redelivered && unconfirmed.recognise(message, delivery)) return
     const request = new Request(delivery, message, body, strategy)
     state.open.add(request)
     const { log, events } = services

@@ -17,7 +17,8 @@ export type Phase = 'received' | 'scheduled' | 'limited' | 'reserved' | 'active'
 export type Disowned = 'lease-lost' | 'time-limit' | 'terminated' | 'cancelled'
 
 export class Request {
-  readonly delivery: Delivery
+  /** Another one when the connection was lost while the task ran and the message came again. */
+  delivery: Delivery
   readonly message: TaskMessage
   readonly body: TaskBody
   readonly strategy: Strategy
