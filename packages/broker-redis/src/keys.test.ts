@@ -55,3 +55,11 @@ it('TRANS-30: cluster slots', () => {
   expect(hashSlot(Buffer.from('foo{}{bar}'))).not.toBe(hashSlot(Buffer.from('bar')))
   expect(hashSlot(Buffer.from('foo{{bar}}zap'))).toBe(hashSlot(Buffer.from('{bar')))
 })
+
+it('D57-35: behind Sentinel, also the fanout channel of kombu before 5.4', () => {
+  const keys = new Keys(
+    brokerSettings({ url: 'sentinel://s/2', masterName: 'm', sentinelFanoutCompat: true }),
+  )
+  expect(keys.fanoutChannels('celery.pidbox', '')).toEqual(['/2.celery.pidbox', '/{db}.celery.pidbox'])
+  expect(keys.fanoutPatterns('celeryev', '#')).toEqual(['/2.celeryev/*', '/{db}.celeryev/*'])
+})

@@ -1,0 +1,223 @@
+/** What kombu's transport options and queue arguments do, on a real server. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
+import type { BrokerConnection, Delivery, Notice, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import type { RedisBrokerOptions } from '../options/broker-options.ts'
+import { redisBroker } from './broker.ts'
+
+const server: PrivateRedis = await startPrivateRedis()
+afterAll(() => server[Symbol.asyncDispose]())
+
+const opened: { close(): Promise<void> }[] = []
+beforeEach(async () => {
+  await server.command('FLUSHALL')
+})
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()))
+})
+
+async function connect(options: RedisBrokerOptions = {}, notices: Notice[] = []): Promise<BrokerConnection> {
+  const broker = redisBroker({ url: server.url, ...options })
+  opened.push(broker)
+  return broker.connect({ onNotice: (notice) => notices.push(notice) })
+}
+
+function queue(name: string, more: Partial<QueueDeclaration> = {}): QueueDeclaration {
+  return { name, durable: true, exclusive: false, autoDelete: false, bindings: [], ...more }
+}
+
+function message(to: string, id: string, more: Partial<OutgoingMessage> = {}): OutgoingMessage {
+  return {
+    body: Buffer.from('x'),
+    contentType: 'text/plain',
+    contentEncoding: 'utf-8',
+    headers: { id },
+    properties: {},
+    exchange: '',
+    routingKey: to,
+    ...more,
+  }
+}
+
+async function until(what: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 5000
+  while (!(await what())) {
+    if (Date.now() > end) throw new Error('waited 5 s in vain')
+    await sleep(2)
+  }
+}
+
+async function order(options: RedisBrokerOptions): Promise<string> {
+  const connection = await connect(options)
+  const ids = ['b1', 'a1', 'c1', 'b2', 'a2', 'c2']
+  await connection.publishMany(ids.map((id) => message(id[0] ?? '', id)))
+  const got: string[] = []
+  const consumer = await connection.openConsumer({
+    credit: 1,
+    onDelivery: (delivery) => {
+      got.push(String(delivery.headers['id']))
+      void delivery.settle({ action: 'ack' })
+    },
+  })
+  await consumer.subscribe([{ queue: queue('b') }, { queue: queue('a') }, { queue: queue('c') }])
+  await until(() => got.length === 6)
+  await connection.close()
+  return got.join(' ')
+}
+
+it('TRANS-38: round_robin takes turns', async () => {
+  expect(await order({})).toBe('b1 a1 c1 b2 a2 c2')
+})
+
+it('TRANS-38: sorted goes by name, priority by the order of subscription, each emptying a queue first', async () => {
+  expect(await order({ queueOrderStrategy: 'sorted' })).toBe('a1 a2 b1 b2 c1 c2')
+  expect(await order({ queueOrderStrategy: 'priority' })).toBe('b1 b2 a1 a2 c1 c2')
+})
+
+it('TRANS-39: without ack emulation nothing is filed, and what is put back is put back', async () => {
+  const connection = await connect({ ackEmulation: false })
+  expect(connection.leaseMs).toBeUndefined()
+  await connection.publishMany([message('q', 'a'), message('q', 'b')])
+  const got: Delivery[] = []
+  const consumer = await connection.openConsumer({ credit: 2, onDelivery: (delivery) => got.push(delivery) })
+  await consumer.subscribe([{ queue: queue('q') }])
+  await until(() => got.length === 2)
+  expect(await server.command('EXISTS', 'unacked', 'unacked_index')).toBe(0)
+  await got[0]?.settle({ action: 'ack' })
+  await consumer.stop()
+  await got[1]?.settle({ action: 'requeue' })
+  expect(await connection.queueSize('q')).toBe(1)
+  expect(await consumer.extendLeases(got)).toEqual([])
+  expect(await consumer.adopt(got)).toEqual(got)
+})
+
+it('B4, ROUTE-34: what no binding wants is dropped, told when mandatory, or goes to the dead letter queue', async () => {
+  const lost = message('nowhere', 'a', { exchange: 'ex' })
+  const connection = await connect()
+  await connection.publish(lost)
+  expect(await server.command('KEYS', '*')).toEqual([])
+  const told = connection.publish({ ...lost, mandatory: true })
+  await expect(told).rejects.toMatchObject({
+    code: 'CT_PUBLISH',
+    retryable: false,
+    details: { maybeDelivered: false, reason: 'unroutable' },
+  })
+  const careful = await connect({ deadletterQueue: 'dead' })
+  await careful.publish(lost)
+  expect(await careful.queueSize('dead')).toBe(1)
+})
+
+it('B5: messages of one turn keep their order, through exchanges and past them', async () => {
+  const connection = await connect()
+  const exchange = { name: 'ex', type: 'direct', durable: true, autoDelete: false }
+  await connection.declare([queue('q', { bindings: [{ exchange, routingKey: 'k' }] })])
+  const sent = Array.from({ length: 30 }, (_, index) => `m${index}`)
+  await Promise.all(
+    sent.map((id, index) =>
+      connection.publish(index % 3 === 0 ? message('k', id, { exchange: 'ex' }) : message('q', id)),
+    ),
+  )
+  const got: string[] = []
+  const consumer = await connection.openConsumer({
+    credit: 100,
+    onDelivery: ({ headers }) => got.push(String(headers['id'])),
+  })
+  await consumer.subscribe([{ queue: queue('q') }])
+  await until(() => got.length === 30)
+  expect(got).toEqual(sent)
+})
+
+it('WIRE-27: each copy of a message has a delivery tag of its own', async () => {
+  const connection = await connect()
+  const exchange = { name: 'ex', type: 'direct', durable: true, autoDelete: false }
+  await connection.declare(
+    ['one', 'two'].map((name) => queue(name, { bindings: [{ exchange, routingKey: 'k' }] })),
+  )
+  await connection.publish(message('k', 'a', { exchange: 'ex' }))
+  const tags = await Promise.all(
+    ['one', 'two'].map(async (name) => {
+      const [text] = (await server.command('LRANGE', name, 0, -1)) as string[]
+      return (JSON.parse(text ?? '{}') as { properties: { delivery_tag: string } }).properties.delivery_tag
+    }),
+  )
+  expect(new Set(tags).size).toBe(2)
+})
+
+it('TRANS-44, D57-31: a queue with x-expires expires when nobody uses it; its bindings have a deadline', async () => {
+  const connection = await connect()
+  const exchange = { name: 'ex', type: 'direct', durable: true, autoDelete: false }
+  const expiring = queue('e', {
+    bindings: [{ exchange, routingKey: 'k' }],
+    arguments: { 'x-expires': 60_000 },
+  })
+  await connection.declare([expiring])
+  await connection.publishMany([message('e', 'a'), message('k', 'b', { exchange: 'ex' }), message('e', 'c')])
+  const ttl = async (): Promise<number> => Number(await server.command('PTTL', 'e'))
+  expect(await ttl()).toBeGreaterThan(50_000)
+  await server.command('PEXPIRE', 'e', 5000)
+  const got: Delivery[] = []
+  const consumer = await connection.openConsumer({ credit: 1, onDelivery: (delivery) => got.push(delivery) })
+  await consumer.subscribe([{ queue: expiring }])
+  await until(async () => got.length === 1 && (await ttl()) > 50_000)
+  expect(await server.command('EXISTS', '_kombu.binding_permanent.ex')).toBe(0)
+  expect(Number(await server.command('ZSCORE', '_kombu.binding_deadlines', 'ex'))).toBeGreaterThan(
+    Date.now() + 3_500_000,
+  )
+})
+
+it('B12: an exclusive auto-delete queue goes with its consumer, binding and messages', async () => {
+  const connection = await connect()
+  const exchange = { name: 'reply', type: 'direct', durable: false, autoDelete: false }
+  const own = queue('own', { exclusive: true, autoDelete: true, bindings: [{ exchange, routingKey: 'k' }] })
+  const consumer = await connection.openConsumer({ credit: 1, onDelivery: () => {} })
+  await consumer.subscribe([{ queue: own, noAck: true }])
+  await consumer.cancel(['own'])
+  await connection.publish(message('own', 'late'))
+  await consumer.close()
+  expect(await server.command('KEYS', '_kombu*')).toEqual([])
+})
+
+it('B8: 20,000 messages are acked, requeued and released in one turn each without upsetting the server', async () => {
+  const notices: Notice[] = []
+  const connection = await connect({}, notices)
+  const count = 20_000
+  await connection.publishMany(Array.from({ length: count }, (_, index) => message('q', `m${index}`)))
+  const got: Delivery[] = []
+  const consumer = await connection.openConsumer({
+    credit: Infinity,
+    onDelivery: (delivery) => got.push(delivery),
+  })
+  await consumer.subscribe([{ queue: queue('q') }])
+  await until(() => got.length === count)
+  for (const delivery of got.splice(0)) void delivery.settle({ action: 'requeue' })
+  await until(() => got.length === count)
+  await consumer.stop()
+  const half = got.splice(0, count / 2)
+  for (const delivery of half) void delivery.settle({ action: 'ack' })
+  await consumer.flush()
+  expect(await server.command('HLEN', 'unacked')).toBe(count / 2)
+  await consumer.close()
+  expect(await connection.queueSize('q')).toBe(count / 2)
+  expect(await server.command('EXISTS', 'unacked', 'unacked_index')).toBe(0)
+  // Released ones lie in their old order.
+  const [next] = (await server.command('LRANGE', 'q', -1, -1)) as string[]
+  expect(next).toContain(`"id": "${String(got[0]?.headers['id'])}"`)
+  expect(notices).toEqual([])
+})
+
+it('B18: a message of large size is parked and retried whole', async () => {
+  const connection = await connect()
+  const body = Buffer.alloc(3 * 1024 * 1024, 7)
+  await connection.publish(message('q', 'large', { body }))
+  const got: Delivery[] = []
+  const consumer = await connection.openConsumer({ credit: 1, onDelivery: (delivery) => got.push(delivery) })
+  await consumer.subscribe([{ queue: queue('q') }])
+  await until(() => got.length === 1)
+  await got[0]?.settle({ action: 'park', reason: 'test', starts: 2 })
+  const [parked] = await connection.parked.list('q')
+  expect(Buffer.from(parked?.body ?? []).equals(body)).toBe(true)
+  expect(await connection.parked.retry('q', [parked?.id ?? ''])).toBe(1)
+  await until(() => got.length === 2)
+  expect(Buffer.from(got[1]?.body ?? []).equals(body)).toBe(true)
+})
