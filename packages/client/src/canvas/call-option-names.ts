@@ -3,6 +3,7 @@ import { ConfigurationError } from '@ct/contracts'
 import { didYouMean } from '../connection/index.ts'
 import { Queue } from '../routing/index.ts'
 import type { CallOptions } from './call-options.ts'
+import { momentOption } from './moments.ts'
 
 /** How calling options are called inside signatures, where they are Python's. */
 const wireNames: Readonly<Record<Exclude<keyof CallOptions, 'stamps' | 'signal' | 'properties'>, string>> = {
@@ -83,11 +84,8 @@ function checked(key: string, name: string, value: unknown): unknown {
   if (value === null) return value
   if (seconds.has(name) && !(typeof value === 'number' && Number.isFinite(value)))
     throw wrong(key, 'a number of seconds')
-  if ((name === 'eta' || name === 'expires') && value instanceof Date && Number.isNaN(value.getTime())) {
-    throw wrong(key, 'a valid date')
-  }
-  if (name === 'expires' && typeof value === 'number' && !Number.isFinite(value))
-    throw wrong(key, 'seconds or a date')
+  if (name === 'eta' || name === 'expires') return momentOption(name, value)
+  if (name === 'retry_policy') return renamed(value as object, snakeCased)
   if (
     name === 'priority' &&
     !(Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255)
@@ -134,7 +132,23 @@ function wrong(key: string, wanted: string): ConfigurationError {
   })
 }
 
-/** Names a queue where its object cannot travel. */
+/** Names a queue where its object cannot travel, and leaves out what concerns this process alone. */
 export function travellingOptions(options: SignatureOptions): SignatureOptions {
-  return Queue.isQueue(options['queue']) ? { ...options, queue: options['queue'].name } : options
+  if (!Queue.isQueue(options['queue']) && options['publish_timeout_ms'] === undefined) return options
+  const { publish_timeout_ms: _here, ...travelling } = options
+  const { queue } = travelling
+  return Queue.isQueue(queue) ? { ...travelling, queue: queue.name } : travelling
+}
+
+/** Publish retry policies are Python's inside signatures, and ours for the producer. */
+export function producerPolicy(policy: object): object {
+  return renamed(policy, (key) => key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
+}
+
+function renamed(record: object, rename: (key: string) => string): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [rename(key), value]))
+}
+
+function snakeCased(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }

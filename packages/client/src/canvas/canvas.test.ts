@@ -1,13 +1,14 @@
 /** Rows of the canvas semantics' test cases: what is sent, and what comes of it. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import { defineResultBackend, isoformat } from '@ct/contracts'
+import { decodeJson, defineResultBackend, encodeJson, isoformat, PyDateTime } from '@ct/contracts'
 import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp, SentMessage } from '../../test/captured-app.ts'
 import { runCanvas } from '../../test/canvas-runner.ts'
 import type { CanvasRun } from '../../test/canvas-runner.ts'
 import { chain, chord, group, signatureFromDict } from './index.ts'
 import type { AnySignature, Signature } from './index.ts'
+import { Queue } from '../routing/index.ts'
 import type { Task } from '../task/index.ts'
 
 let captured: CapturedApp
@@ -108,6 +109,26 @@ describe('signatures', () => {
     expect(JSON.parse(JSON.stringify(signatureFromDict(captured.app, dict)))).toEqual(dict)
     const strange = { ...dict, options: { unknown_option: 1 } }
     expect(JSON.parse(JSON.stringify(captured.app.signature(strange)))).toEqual(strange)
+  })
+
+  it('CANVAS-1: moments travel as Python’s datetime, a retry policy by Python’s names, a queue by its own', () => {
+    const signature = add.s(1).set({
+      eta: '2030-01-01T00:00:00+02:00',
+      expires: new Date(0),
+      retryPolicy: { maxRetries: 1, intervalMax: 2 },
+      queue: new Queue('images'),
+      publishTimeoutMs: 5,
+    })
+    expect(decodeJson(encodeJson(signature))).toMatchObject({
+      options: {
+        eta: new PyDateTime('2030-01-01T00:00:00+02:00'),
+        expires: new PyDateTime('1970-01-01T00:00:00+00:00'),
+        retry_policy: { max_retries: 1, interval_max: 2 },
+        queue: 'images',
+      },
+    })
+    expect(encodeJson(signature)).toContain('"__value__": "2030-01-01T00:00:00+02:00"')
+    expect(encodeJson(signature)).not.toContain('publish_timeout')
   })
 
   it('CANVAS-3, CANVAS-4: composites come back too', () => {

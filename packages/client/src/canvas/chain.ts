@@ -1,6 +1,7 @@
 import type { SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
-import { Chord, chordKind } from './chord.ts'
+import { Chord } from './chord.ts'
+import { chordKind } from './chord-backend.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'

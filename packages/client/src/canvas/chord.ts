@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { ChordError, ConfigurationError, encodeResultHandle, UnsupportedError } from '@ct/contracts'
+import { ChordError } from '@ct/contracts'
 import type { SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
-import type { AppContext } from '../app/context.ts'
-import { builtinTasks } from './builtin-task-names.ts'
+import { beginChord } from './chord-backend.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { Group, sendMembers } from './group.ts'
-import { prepareTask, publishTasks } from './send-task-message.ts'
 import { Signature } from './signature.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
 
@@ -170,7 +168,13 @@ export class Chord<
     if (members.length === 0) {
       return (await body.send({ args: [[]], kwargs: {}, options: {}, signal: call.signal })) ?? result
     }
-    await this.#prepareBackend(context, sent, result, options)
+    await beginChord(context, {
+      groupId: sent.options['task_id'] as string,
+      size: members.reduce((sum, member) => sum + member.chordSize(), 0),
+      header: oldestAncestor(result),
+      body,
+      options,
+    })
     await sendMembers(members, headerCall)
     return result
   }
@@ -181,47 +185,6 @@ export class Chord<
     const own = body.options['chain'] as readonly unknown[] | undefined
     if (outer === undefined || own === undefined) return {}
     return { chain: [...outer, ...own] }
-  }
-
-  /** The store learns how many parts there are before the first member is sent, so that a fast header cannot end unseen. */
-  async #prepareBackend(
-    context: AppContext,
-    sent: Chord,
-    bodyResult: FrozenResult,
-    options: Readonly<Record<string, unknown>>,
-  ): Promise<void> {
-    const { results } = context
-    const kind = chordKind(context)
-    const header = oldestAncestor(bodyResult)
-    const groupId = sent.options['task_id'] as string
-    if (header.children?.some(({ children }) => children !== null) === true || kind === 'counter') {
-      await results.saveGroup(header)
-    }
-    if (kind === 'native' || kind === 'counter') {
-      const connection = await results.connection()
-      const size = sent.members.reduce((sum, member) => sum + member.chordSize(), 0)
-      const expiresInMs = chordExpiresInMs(context)
-      if (kind === 'native') await connection.chord!.begin({ groupId, size, expiresInMs })
-      else await connection.chordCounter!.begin(groupId, { expiresInMs })
-      return
-    }
-    await publishTasks(context, [
-      prepareTask(context, {
-        task: builtinTasks.chordUnlock,
-        args: [groupId, sent.body],
-        kwargs: {
-          interval: options['interval'] ?? null,
-          max_retries: options['max_retries'] ?? null,
-          result: header.children?.map(encodeResultHandle) ?? [],
-        },
-        options: {
-          countdown: context.settings.resultChordRetryInterval,
-          ignore_result: true,
-          add_to_parent: false,
-          ...unlockRoute(context, sent.body),
-        },
-      }),
-    ])
   }
 
   override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
@@ -280,17 +243,6 @@ export class Chord<
   }
 }
 
-/** How the members of a chord are counted. Throws `CT_UNSUPPORTED` where they cannot be (CANVAS-78). */
-export function chordKind({ backend }: AppContext): 'native' | 'counter' | 'unlock' {
-  const kind = backend?.capabilities.chord ?? 'none'
-  if (kind !== 'none') return kind
-  throw new UnsupportedError(
-    backend === undefined
-      ? 'A chord needs a result backend, and the app has none. Give createApp({ backend: … }).'
-      : `A chord needs a result backend that counts its members; ${backend.name} does not.`,
-  )
-}
-
 function pick(
   options: Readonly<Record<string, unknown>>,
   without: ReadonlySet<string>,
@@ -302,24 +254,4 @@ function pick(
 
 function dropNulls(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value != null))
-}
-
-/** `result_chord_expires`, else as results; 0 and null: for good (D57-7). */
-function chordExpiresInMs({ settings }: AppContext): number | undefined {
-  const seconds = settings.resultChordExpires ?? settings.resultExpires
-  return seconds === null || seconds === 0 ? undefined : seconds * 1000
-}
-
-/** `celery.chord_unlock` goes where the body goes (CANVAS-68, D57-85). */
-function unlockRoute(context: AppContext, body: AnySignature): Record<string, unknown> {
-  const keys = ['queue', 'exchange', 'exchange_type', 'routing_key', 'headers', 'priority']
-  const route = Object.fromEntries(
-    keys.flatMap((key) => (body.options[key] == null ? [] : [[key, body.options[key]]])),
-  )
-  if (route['queue'] !== undefined) return route
-  const queue = context.router.route(body.task, undefined).queueName
-  if (queue === undefined && route['exchange'] === undefined) {
-    throw new ConfigurationError(`The body of a chord, ${body.task}, is routed to no queue.`)
-  }
-  return queue === undefined ? route : { queue, ...route }
 }

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { OutgoingMessage, SignatureOptions, SignatureSource, TaskMessageInput } from '@ct/contracts'
-import { buildTaskMessage, ConfigurationError, isRawJson, parseIso, PublishError } from '@ct/contracts'
+import { buildTaskMessage, ConfigurationError, parseIso, PublishError } from '@ct/contracts'
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
-import { mergeOptions } from '../routing/index.ts'
-import type { Destination, RouteOptions } from '../routing/index.ts'
-import { knownWireOptions } from './call-option-names.ts'
+import type { Destination } from '../routing/index.ts'
+import { routedCall, routeOptions } from './call-routing.ts'
 import { runningTask } from './current-task.ts'
-import type { RunningTask } from './current-task.ts'
 import { taskResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
+import { instant } from './moments.ts'
 import { sendPlan } from './send-plan.ts'
 import type { SendPlan } from './send-plan.ts'
 import { decoded, embeddable } from './signature-source.ts'
@@ -180,7 +179,7 @@ function addCallOptions(
   const given = options as Readonly<Record<string, unknown>>
   const eta = given['eta']
   const countdown = given['countdown']
-  if (eta != null) input.eta = eta as Date | string
+  if (eta != null) input.eta = eta instanceof Date ? instant(eta, now) : (eta as string)
   else if (typeof countdown === 'number' && countdown !== 0) input.eta = now + countdown * 1000
   // null clears what the task has; a key that is not there leaves it.
   if (given['expires'] !== undefined)
@@ -207,85 +206,6 @@ function addCallOptions(
     const stamps = [...new Set(names as string[])]
     input.stampedHeaders = stamps
     input.stamps = Object.fromEntries(stamps.map((name) => [name, given[name]]))
-  }
-}
-
-/** Seconds count from now. */
-function instant(
-  moment: number | Date | string | null | undefined,
-  now: number,
-): number | Date | string | null {
-  return typeof moment === 'number' ? now + moment * 1000 : (moment ?? null)
-}
-
-const routeNames: readonly (readonly [wire: string, name: keyof RouteOptions])[] = [
-  ['queue', 'queue'],
-  ['exchange', 'exchange'],
-  ['exchange_type', 'exchangeType'],
-  ['routing_key', 'routingKey'],
-  ['priority', 'priority'],
-  ['serializer', 'serializer'],
-  ['compression', 'compression'],
-  ['delivery_mode', 'deliveryMode'],
-  ['headers', 'headers'],
-  ['retry', 'retry'],
-  ['retry_policy', 'retryPolicy'],
-  ['mandatory', 'mandatory'],
-]
-
-/** Options that a chord's own machinery reads, and others that Python leaves in signatures; no message properties. */
-const notProperties: ReadonlySet<string> = new Set([
-  ...knownWireOptions,
-  'interval',
-  'max_retries',
-  'origin',
-  'producer',
-  'connection',
-])
-
-function routeOptions(
-  ctx: AppContext,
-  plan: SendPlan,
-  options: SignatureOptions,
-  running: RunningTask | undefined,
-): RouteOptions {
-  const route: Record<string, unknown> = {}
-  let given = false
-  for (const [wire, name] of routeNames) {
-    const value = options[wire]
-    if (value == null) continue
-    route[name] = value
-    given = true
-  }
-  const stamped = options['stamped_headers']
-  for (const key in options) {
-    if (notProperties.has(key) || options[key] == null || (Array.isArray(stamped) && stamped.includes(key)))
-      continue
-    route['properties'] = { ...(route['properties'] as object | undefined), [key]: options[key] }
-    given = true
-  }
-  if (route['priority'] === undefined && running !== undefined && ctx.settings.taskInheritParentPriority) {
-    const { priority } = running.context.request.deliveryInfo
-    if (priority !== null) {
-      route['priority'] = priority
-      given = true
-    }
-  }
-  return given ? mergeOptions(plan.route, route) : plan.route
-}
-
-/** Looked at by route functions only, hence decoded only then. */
-function routedCall(call: TaskCall, plan: SendPlan): Parameters<AppContext['router']['route']>[2] {
-  const { args, kwargs } = call
-  if (!isRawJson(args) && !isRawJson(kwargs)) return { args, kwargs, task: plan.task }
-  return {
-    get args() {
-      return isRawJson(args) ? (args.decode() as unknown[]) : args
-    },
-    get kwargs() {
-      return isRawJson(kwargs) ? (kwargs.decode() as Record<string, unknown>) : kwargs
-    },
-    task: plan.task,
   }
 }
 
