@@ -18,16 +18,25 @@ export function memoryScheduleStore(options: MemoryOptions = {}): ScheduleStore 
   const hub = memoryHub(hubName('memoryScheduleStore', options))
   const connections = new Set<ScheduleStoreConnection>()
   let closed = false
+  // S6: who never asked whether a broker fits does not know where a fired message would go.
+  let fires = false
   const store = defineScheduleStore({
     name: 'memory',
     packageName: '@ct/broker-memory',
     capabilities: { durable: false, election: true, changes: true },
     describe: () => describeHub('memory', hub.name),
-    firesWith: (broker) => hubOf(broker) === hub,
+    firesWith(broker) {
+      fires ||= hubOf(broker) === hub
+      return hubOf(broker) === hub
+    },
     async connect({ signal }: ConnectOptions) {
       rejectAborted('Connecting to the memory schedule store', signal)
       if (closed) throw new ClosedError('The memory schedule store is closed.')
-      const connection = connectSchedule(hub, () => connections.delete(connection))
+      const connection = connectSchedule(
+        hub,
+        () => fires,
+        () => connections.delete(connection),
+      )
       connections.add(connection)
       return connection
     },
@@ -39,7 +48,7 @@ export function memoryScheduleStore(options: MemoryOptions = {}): ScheduleStore 
   return onHub(hub, store)
 }
 
-function connectSchedule(hub: MemoryHub, onClosed: () => void): ScheduleStoreConnection {
+function connectSchedule(hub: MemoryHub, fires: () => boolean, onClosed: () => void): ScheduleStoreConnection {
   let closed = false
   const live = (options?: CallOptions): MemoryHub['schedule'] => {
     rejectAborted('The call', options?.signal)
@@ -59,7 +68,7 @@ function connectSchedule(hub: MemoryHub, onClosed: () => void): ScheduleStoreCon
     async fire({ entry, message, token }, options) {
       const schedule = live(options)
       const { exchange, routingKey, properties, notBefore } = message
-      if (message.mandatory === true) throw new UnsupportedError('A fired entry cannot be mandatory.')
+      if (!fires()) throw new UnsupportedError('No broker of this memory hub was shown to firesWith().')
       // Everything that can fail comes before the first change, and nothing is awaited in between: one step.
       const puts = route(message, hub.bindings.bindings(exchange)).map((queue) => ({
         queue,
