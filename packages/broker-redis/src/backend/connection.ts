@@ -22,6 +22,7 @@ import { storeResults } from '../scripts/store-results.ts'
 import { asArgument, decideWrites, storeWrite, ttlText, type StoreWrite } from '../stored-success.ts'
 import { RedisChord } from './chord.ts'
 import type { ResultKeys } from './keys.ts'
+import { ResultReader } from './reader.ts'
 import { RedisSubscription } from './subscription.ts'
 
 /** A Redis string holds no more (celery/backends/redis.py 5.7, `_MAX_STR_VALUE_SIZE`). */
@@ -48,6 +49,7 @@ export class RedisBackendConnection implements ResultBackendConnection {
   readonly #options: BackendConnectionOptions
   readonly #keys: ResultKeys
   readonly #link: Link
+  readonly #reader: ResultReader
   readonly #subscriptions = new Set<RedisSubscription>()
   #subscriber: Promise<Subscriber> | undefined
   #turn: Turn | undefined
@@ -58,6 +60,7 @@ export class RedisBackendConnection implements ResultBackendConnection {
     this.#options = options
     this.#keys = options.keys
     this.#link = link
+    this.#reader = new ResultReader(link, options.keys)
     this.chord = new RedisChord(link, options.keys, options.settings.chordOrdered)
   }
 
@@ -141,15 +144,10 @@ export class RedisBackendConnection implements ResultBackendConnection {
     options?: CallOptions,
   ): Promise<readonly (StoredResult | undefined)[]> {
     if (taskIds.length === 0) return []
-    const found = await this.#do('read results', options, () =>
-      this.#link.send(
-        'mget',
-        taskIds.map((taskId) => this.#keys.task(taskId)),
-      ),
-    )
+    const found = await this.#do('read results', options, () => this.#reader.read(taskIds))
     return taskIds.map((taskId, index) => {
-      const document = (found as (Buffer | null)[])[index]
-      return document === null || document === undefined ? undefined : { taskId, document }
+      const document = found[index]
+      return document === undefined ? undefined : { taskId, document }
     })
   }
 
@@ -168,6 +166,7 @@ export class RedisBackendConnection implements ResultBackendConnection {
       throw new ClosedError(`The connection to Redis at ${this.#link.where} is closed`)
     const subscription: RedisSubscription = new RedisSubscription(
       this.#link,
+      this.#reader,
       () => this.#do('wait for results', undefined, () => (this.#subscriber ??= this.#listen())),
       this.#keys,
       onResult,

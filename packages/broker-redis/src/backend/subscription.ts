@@ -5,17 +5,18 @@ import { throwIfAborted, toFailure } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
 import type { Subscriber } from '../connection/subscriber.ts'
 import type { ResultKeys } from './keys.ts'
-
-const page = 1000
+import type { ResultReader } from './reader.ts'
 
 interface Watched {
   count: number
   /** What arrived while the stored document is being read; undefined afterwards. */
   early: Buffer[] | undefined
+  readonly started: Promise<void>
 }
 
 export class RedisSubscription implements ResultSubscription {
   readonly #link: Link
+  readonly #reader: ResultReader
   readonly #subscriber: () => Promise<Subscriber>
   readonly #keys: ResultKeys
   readonly #onResult: (result: StoredResult) => void
@@ -25,12 +26,14 @@ export class RedisSubscription implements ResultSubscription {
 
   constructor(
     link: Link,
+    reader: ResultReader,
     subscriber: () => Promise<Subscriber>,
     keys: ResultKeys,
     onResult: (result: StoredResult) => void,
     onClosed: () => void,
   ) {
     this.#link = link
+    this.#reader = reader
     this.#subscriber = subscriber
     this.#keys = keys
     this.#onResult = onResult
@@ -41,23 +44,30 @@ export class RedisSubscription implements ResultSubscription {
     throwIfAborted(options?.signal, 'Waiting for results')
     if (this.#closed) throw new ClosedError('This subscription is closed')
     const fresh: string[] = []
+    const live: string[] = []
+    const starting = new Set<Promise<void>>()
+    const started = Promise.withResolvers<void>()
+    started.promise.catch(() => undefined)
     for (const taskId of taskIds) {
       const watched = this.#watched.get(taskId)
-      if (watched !== undefined) watched.count++
-      else {
-        this.#watched.set(taskId, { count: 1, early: [] })
+      if (watched === undefined) {
+        this.#watched.set(taskId, { count: 1, early: [], started: started.promise })
         fresh.push(taskId)
+        continue
       }
+      watched.count++
+      if (watched.early === undefined) live.push(taskId)
+      else if (watched.started !== started.promise) starting.add(watched.started)
     }
     try {
       const subscriber = await this.#subscriber()
-      for (let at = 0; at < fresh.length; at += page)
-        await this.#start(subscriber, fresh.slice(at, at + page))
-      // Somebody else may have asked for the same id a moment ago: what is stored has to be delivered before we say that it was.
-      const known = taskIds.filter((taskId) => !fresh.includes(taskId))
-      for (let at = 0; at < known.length; at += page)
-        await this.#read(known.slice(at, at + page), (_, stored) => stored)
+      if (fresh.length > 0) await this.#start(subscriber, fresh)
+      started.resolve()
+      await Promise.all(starting)
+      // Watched for others already: what is stored by now has to be told once more, to who asks only now.
+      if (live.length > 0) await this.#read(live, (_, stored) => stored)
     } catch (error) {
+      started.reject(error)
       await this.remove(taskIds)
       throw toFailure(error, this.#link.family, this.#link.where, 'wait for results')
     }
@@ -85,13 +95,9 @@ export class RedisSubscription implements ResultSubscription {
     taskIds: readonly string[],
     take: (taskId: string, stored: Buffer | undefined) => Buffer | undefined,
   ): Promise<void> {
-    if (taskIds.length === 0) return
-    const stored = (await this.#link.send(
-      'mget',
-      taskIds.map((taskId) => this.#keys.task(taskId)),
-    )) as (Buffer | null)[]
+    const stored = await this.#reader.read(taskIds)
     taskIds.forEach((taskId, index) => {
-      const document = take(taskId, stored[index] ?? undefined)
+      const document = take(taskId, stored[index])
       if (document !== undefined && this.#watched.has(taskId)) this.#onResult({ taskId, document })
     })
   }

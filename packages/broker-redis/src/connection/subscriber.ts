@@ -1,6 +1,6 @@
 /**
  * The one subscribed link of a connection: channels and patterns are counted, so that whoever wants one shares it with the others, and
- * the server's invalidation messages (client tracking) arrive here too.
+ * the server's invalidation messages (client tracking) arrive here too. What is asked for in one turn of the event loop goes out together.
  */
 import { Buffer } from 'node:buffer'
 import type { Link } from './link.ts'
@@ -11,29 +11,103 @@ type Listener = (message: Buffer, channel: string) => void
 
 interface Topic {
   readonly listeners: Set<Listener>
-  ready: Promise<unknown>
+  readonly ready: Promise<unknown>
+}
+
+/** Channels, or patterns. */
+class Topics {
+  readonly #link: Link
+  readonly #commands: { readonly add: string; readonly remove: string }
+  readonly #topics = new Map<string, Topic>()
+  #fresh: { readonly names: string[]; readonly done: PromiseWithResolvers<unknown> } | undefined
+  /** Without listeners since this turn; some may find new ones before its end. */
+  readonly #idle = new Set<string>()
+  #scheduled = false
+
+  constructor(link: Link, add: string, remove: string) {
+    this.#link = link
+    this.#commands = { add, remove }
+  }
+
+  /** Resolves when the server has confirmed: what is published afterwards arrives. */
+  add(names: readonly string[], listener: Listener): Promise<unknown> {
+    const waits = new Set<Promise<unknown>>()
+    for (const name of names) {
+      let topic = this.#topics.get(name)
+      if (topic === undefined) {
+        topic = { listeners: new Set(), ready: this.#subscribe(name) }
+        this.#topics.set(name, topic)
+      }
+      topic.listeners.add(listener)
+      this.#idle.delete(name)
+      waits.add(topic.ready)
+    }
+    return Promise.all(waits)
+  }
+
+  #subscribe(name: string): Promise<unknown> {
+    if (this.#fresh === undefined) {
+      this.#fresh = { names: [], done: Promise.withResolvers() }
+      this.#fresh.done.promise.catch(() => undefined)
+      this.#schedule()
+    }
+    this.#fresh.names.push(name)
+    return this.#fresh.done.promise
+  }
+
+  remove(names: readonly string[], listener: Listener): void {
+    for (const name of names) {
+      const topic = this.#topics.get(name)
+      if (topic === undefined || !topic.listeners.delete(listener) || topic.listeners.size > 0) continue
+      this.#idle.add(name)
+      this.#schedule()
+    }
+  }
+
+  tell(name: string, message: Buffer, channel: string): void {
+    const topic = this.#topics.get(name)
+    if (topic !== undefined) for (const listener of topic.listeners) listener(message, channel)
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    process.nextTick(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    const fresh = this.#fresh
+    this.#fresh = undefined
+    const idle = [...this.#idle]
+    this.#idle.clear()
+    this.#link.together(() => {
+      if (fresh !== undefined)
+        this.#link.send(this.#commands.add, fresh.names).then(fresh.done.resolve, fresh.done.reject)
+      for (const name of idle) this.#topics.delete(name)
+      if (idle.length > 0) this.#link.send(this.#commands.remove, idle).catch(() => undefined)
+    })
+  }
 }
 
 export class Subscriber {
   readonly link: Link
-  readonly #channels = new Map<string, Topic>()
-  readonly #patterns = new Map<string, Topic>()
+  readonly #channels: Topics
+  readonly #patterns: Topics
   #onInvalidation: ((keys: readonly string[] | null) => void) | undefined
 
   constructor(link: Link) {
     this.link = link
+    this.#channels = new Topics(link, 'subscribe', 'unsubscribe')
+    this.#patterns = new Topics(link, 'psubscribe', 'punsubscribe')
     link.redis.on('messageBuffer', (channel: Buffer, message: Buffer | readonly Buffer[] | null) => {
       const name = channel.toString()
-      if (name === invalidationChannel && !Buffer.isBuffer(message)) {
+      if (Buffer.isBuffer(message)) this.#channels.tell(name, message, name)
+      else if (name === invalidationChannel)
         this.#onInvalidation?.(message === null ? null : message.map(String))
-        return
-      }
-      const topic = this.#channels.get(name)
-      if (topic !== undefined) for (const listener of topic.listeners) listener(message as Buffer, name)
     })
     link.redis.on('pmessageBuffer', (pattern: string, channel: Buffer, message: Buffer) => {
-      const topic = this.#patterns.get(pattern)
-      if (topic !== undefined) for (const listener of topic.listeners) listener(message, channel.toString())
+      this.#patterns.tell(pattern, message, channel.toString())
     })
   }
 
@@ -43,57 +117,19 @@ export class Subscriber {
     await this.link.send('subscribe', [invalidationChannel])
   }
 
-  /** Resolves when the server has confirmed: what is published afterwards arrives. */
   subscribe(channels: readonly string[], listener: Listener): Promise<unknown> {
-    return this.#add(this.#channels, 'subscribe', channels, listener)
+    return this.#channels.add(channels, listener)
   }
 
   psubscribe(patterns: readonly string[], listener: Listener): Promise<unknown> {
-    return this.#add(this.#patterns, 'psubscribe', patterns, listener)
+    return this.#patterns.add(patterns, listener)
   }
 
   unsubscribe(channels: readonly string[], listener: Listener): void {
-    this.#remove(this.#channels, 'unsubscribe', channels, listener)
+    this.#channels.remove(channels, listener)
   }
 
   punsubscribe(patterns: readonly string[], listener: Listener): void {
-    this.#remove(this.#patterns, 'punsubscribe', patterns, listener)
-  }
-
-  #add(
-    topics: Map<string, Topic>,
-    command: string,
-    names: readonly string[],
-    listener: Listener,
-  ): Promise<unknown> {
-    const fresh: string[] = []
-    const waits: Promise<unknown>[] = []
-    for (const name of names) {
-      const topic = topics.get(name)
-      if (topic === undefined) {
-        fresh.push(name)
-      } else {
-        topic.listeners.add(listener)
-        waits.push(topic.ready)
-      }
-    }
-    if (fresh.length > 0) {
-      const ready = this.link.send(command, fresh)
-      ready.catch(() => undefined)
-      for (const name of fresh) topics.set(name, { listeners: new Set([listener]), ready })
-      waits.push(ready)
-    }
-    return Promise.all(waits)
-  }
-
-  #remove(topics: Map<string, Topic>, command: string, names: readonly string[], listener: Listener): void {
-    const empty: string[] = []
-    for (const name of names) {
-      const topic = topics.get(name)
-      if (topic === undefined || !topic.listeners.delete(listener) || topic.listeners.size > 0) continue
-      topics.delete(name)
-      empty.push(name)
-    }
-    if (empty.length > 0 && this.link.usable) this.link.send(command, empty).catch(() => undefined)
+    this.#patterns.remove(patterns, listener)
   }
 }
