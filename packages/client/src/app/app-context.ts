@@ -116,7 +116,7 @@ export class AppServices implements AppContext {
     return (this.#producer ??= new Producer({
       broker: () => this.broker,
       settings: this.settings,
-      onSent: (event) => this.#sentEvents().send('task-sent', event),
+      onSent: (event) => this.taskSent(event),
     }))
   }
 
@@ -152,6 +152,10 @@ export class AppServices implements AppContext {
       warn: (message) => this.logger.warn(message),
       queues: () => this.queues.consumeFrom.keys(),
     }))
+  }
+
+  taskSent(fields: Readonly<Record<string, unknown>>): void {
+    this.#sentEvents().send('task-sent', fields)
   }
 
   /** Which settings may still change: once something is connected, only what concerns single tasks. */

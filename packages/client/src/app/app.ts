@@ -2,10 +2,9 @@ import type { Adapter, Compressor, Serializer } from '@ct/contracts'
 import { ConfigurationError } from '@ct/contracts'
 import {
   currentTask,
-  prepareTask,
   publishTask,
-  publishTasks,
   resultHandle,
+  sendMany,
   signatureFromDict,
   TaskSignature,
   toSignatureOptions,
@@ -187,36 +186,14 @@ export class App {
 
   /**
    * Sends many signatures in one step where the broker can: thousands in a call. Resolves to their handles, in order. When some were
-   * not taken it rejects with `PublishError` (`CT_PUBLISH`), `details.failures` says which; the others are sent.
+   * not taken it rejects with `PublishError` (`CT_PUBLISH`), `details.failures` says which; the others are sent. Publish retry options are
+   * those of the first.
    */
   async sendMany<const S extends readonly AnySignature[]>(
     signatures: S,
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<{ -readonly [I in keyof S]: HandleOf<S[I]> }> {
-    const { context } = this
-    const eager = context.settings.taskAlwaysEager
-    const handles: unknown[] = Array.from({ length: signatures.length })
-    const prepared: ReturnType<typeof prepareTask>[] = []
-    const others: Promise<unknown>[] = []
-    signatures.forEach((signature, index) => {
-      if (eager || !(signature instanceof TaskSignature)) {
-        others.push(
-          signature.applyAsync({ signal: options.signal }).then((handle) => {
-            handles[index] = handle
-          }),
-        )
-        return
-      }
-      const { task, args, kwargs } = signature as TaskSignature
-      const own = signature.options as Readonly<Record<string, unknown>>
-      let given: Readonly<Record<string, unknown>> | undefined
-      for (const _ in own) given = own
-      const one = prepareTask(context, { task, args, kwargs, options: given })
-      prepared.push(one)
-      handles[index] = resultHandle(context, one.result)
-    })
-    await Promise.all([publishTasks(context, prepared, options), ...others])
-    return handles as { -readonly [I in keyof S]: HandleOf<S[I]> }
+    return (await sendMany(this.context, signatures, options)) as { -readonly [I in keyof S]: HandleOf<S[I]> }
   }
 
   /** A signature of a task by name, known here or not; or from how one travels. */

@@ -41,6 +41,8 @@ export interface AppContext {
   readonly origin: string
   /** Id of this app in this process; name of its reply queue. */
   readonly oid: string
+  /** Tells monitors of a task that was sent by another way than `producer.publish` (`taskSendSentEvent`). */
+  taskSent(fields: Readonly<Record<string, unknown>>): void
   /** Milliseconds since 1970; tests may replace it. */
   now(): number
 }

@@ -3,7 +3,8 @@ import { ConfigurationError, encodeResultHandle, UnsupportedError } from '@ct/co
 import type { AppContext } from '../app/context.ts'
 import { builtinTasks } from './builtin-task-names.ts'
 import type { FrozenResult } from './frozen-result.ts'
-import { prepareTask, publishTasks } from './send-task-message.ts'
+import { publishTasks } from './publish-tasks.ts'
+import { prepareTask } from './send-task-message.ts'
 import type { AnySignature } from './signature.ts'
 
 /** How the members of a chord are counted. Throws `CT_UNSUPPORTED` where they cannot be (CANVAS-78). */

@@ -7,6 +7,7 @@ import type { AppOptions } from '../app/index.ts'
 import { LocalTaskContext, localRequest } from '../task/index.ts'
 import type { RegisteredTask } from '../task/index.ts'
 import { runInTask } from './current-task.ts'
+import type { AnySignature } from './signature.ts'
 import { prepareTask, publishTask } from './send-task-message.ts'
 
 let captured: CapturedApp
@@ -211,6 +212,8 @@ describe('a sent task', () => {
     await expect(task.applyAsync([1, 2], { kwargs: { z: 1 } } as never)).rejects.toThrow(
       "unexpected keyword argument 'z'",
     )
+    await expect((task.s(1) as AnySignature).applyAsync()).rejects.toThrow("'y'")
+    await expect(captured.app.sendMany([task.s(1) as AnySignature])).rejects.toThrow("'y'")
     const loose = captured.app.task('proj.loose', { typing: false }, add)
     await (loose.delay as (x: number) => Promise<unknown>)(1)
     expect(await captured.sent()).toHaveLength(1)
@@ -390,6 +393,15 @@ describe('sendMany', () => {
     const messages = await captured.sent()
     expect(messages.map(({ headers }) => headers['id'])).toEqual(results.map(({ id }) => id))
     expect(messages[2999]!.args).toEqual([2999, 1])
+  })
+
+  it('SET-158: reports what it has sent', async () => {
+    const app = await use({ taskSendSentEvent: true })
+    const told: unknown[] = []
+    Object.assign(app.context, { taskSent: (fields: Record<string, unknown>) => told.push(fields['uuid']) })
+    const task = app.task('proj.add', add)
+    const results = await app.sendMany([task.s(1, 1), task.s(2, 2)])
+    expect(told).toEqual(results.map(({ id }) => id))
   })
 
   it('takes options and canvases too', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { OutgoingMessage, SignatureOptions, SignatureSource, TaskMessageInput } from '@ct/contracts'
-import { buildTaskMessage, ConfigurationError, parseIso, PublishError } from '@ct/contracts'
+import { buildTaskMessage, ConfigurationError, parseIso } from '@ct/contracts'
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
@@ -114,52 +114,6 @@ export function publishTask(ctx: AppContext, call: TaskCall): Promise<FrozenResu
   } catch (error) {
     return Promise.reject(error instanceof Error ? error : new Error(String(error)))
   }
-}
-
-/**
- * Publishes many prepared tasks in one step where the broker can. Rejects with a `PublishError` (`CT_PUBLISH`) whose
- * `details.failures` names the tasks that were not taken, by index and id; the others are sent.
- */
-export async function publishTasks(
-  ctx: AppContext,
-  prepared: readonly PreparedTask[],
-  options: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<void> {
-  if (prepared.length === 0) return
-  const declare = [...new Set(prepared.flatMap(({ publish }) => publish.declare ?? []))]
-  const first = prepared[0]!.publish
-  await ctx.results.beforePublish()
-  const outcomes = await ctx.producer.publishMany(
-    prepared.map(({ message }) => message),
-    {
-      declare,
-      signal: options.signal,
-      retry: first.retry,
-      retryPolicy: first.retryPolicy,
-      ...(first.timeoutMs === undefined ? {} : { timeoutMs: first.timeoutMs }),
-    },
-  )
-  const failures = outcomes.flatMap((error, index) =>
-    error === undefined ? [] : [{ index, id: prepared[index]!.result.id, error }],
-  )
-  if (failures.length === 0) return
-  const [{ error: cause }] = failures as [(typeof failures)[0]]
-  throw new PublishError(
-    `${failures.length} of ${prepared.length} tasks could not be sent; the first: ${cause.message}`,
-    {
-      cause,
-      retryable: cause.retryable,
-      maybeDelivered: failures.some(({ error }) => error.details['maybeDelivered'] === true),
-      details: {
-        failures: failures.map(({ index, id, error }) => ({
-          index,
-          id,
-          code: error.code,
-          maybeDelivered: error.details['maybeDelivered'] === true,
-        })),
-      },
-    },
-  )
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

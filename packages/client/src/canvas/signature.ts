@@ -117,6 +117,11 @@ export abstract class Signature<
   /** For workers and canvas. What comes next must wait for several tasks. */
   abstract endsInGroup(): boolean
 
+  /** For canvas. Whether a caller gives the arguments the task takes (TASK-30); throws or rejects with `CT_ARGUMENTS`. */
+  check(_call: SignatureCall): unknown {
+    return undefined
+  }
+
   /** For workers and canvas. Whether it, or something in it, waits for a group. */
   holdsChord(): boolean {
     return false
@@ -253,6 +258,7 @@ export abstract class Signature<
   }
 
   async #apply(call: SignatureCall): Promise<H> {
+    await this.check(call)
     if (this.app?.context.settings.taskAlwaysEager === true && this.runsEagerly()) {
       return eagerHandle(this.context, await this.runEagerly({ ...call, roundTrip: true })) as H
     }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { NotRegistered } from '@ct/contracts'
+import { isRawJson, NotRegistered } from '@ct/contracts'
 import type { AsyncResult } from '../result/index.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { taskResult } from './frozen-result.ts'
@@ -26,6 +26,15 @@ export class TaskSignature<A extends readonly unknown[] = readonly unknown[], R 
     freezeInto(options, ids)
     options['reply_to'] ??= this.app?.context.oid
     return taskResult(options['task_id'] as string, options['ignore_result'] === true)
+  }
+
+  override check(call: SignatureCall): unknown {
+    const task = this.app?.context.tasks.get(this.task)
+    if (task?.check === undefined) return undefined
+    const args = this.immutable || call.args.length === 0 ? this.args : [...call.args, ...this.args]
+    const kwargs = this.immutable ? this.kwargs : { ...this.kwargs, ...call.kwargs }
+    // Source text of a received message is for its receiver to judge.
+    return args.some(isRawJson) ? undefined : task.check(args, kwargs)
   }
 
   override send(call: SignatureCall): Promise<FrozenResult> {

@@ -21,6 +21,8 @@ export interface RegisteredTask {
    */
   run(context: TaskContext, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): unknown
 
+  /** Throws or rejects with `ArgumentsError` when the arguments do not fit; for senders. */
+  check?(args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): unknown
   /** Runs it in this process, retries, callbacks and error callbacks included (TEST 16.1). Without it, eager mode sends it. */
   runEagerly?(call: SignatureCall): Promise<EagerOutcome>
 }

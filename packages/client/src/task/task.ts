@@ -245,11 +245,8 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   ): Promise<AsyncResult<R>> {
     const { context } = this.app
     try {
-      if (this.options.typing) {
-        const checked = this.#check(args, kwargs)
-        if (checked instanceof Promise)
-          return checked.then(() => this.#publish(args, kwargs, options, signal))
-      }
+      const checked = this.check(args, kwargs)
+      if (checked instanceof Promise) return checked.then(() => this.#publish(args, kwargs, options, signal))
     } catch (error) {
       return Promise.reject(error as Error)
     }
@@ -277,7 +274,8 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   }
 
   /** TASK-30: at the caller, with the error a worker would answer. */
-  #check(args: readonly unknown[], kwargs: Kwargs): unknown {
+  check(args: readonly unknown[], kwargs: Kwargs): unknown {
+    if (!this.options.typing) return undefined
     const { args: schema, kwargs: objectSchema } = this.#given
     if (objectSchema !== undefined)
       return validated(this.#parameters.label, objectSchema, this.#keywords(args, kwargs))
