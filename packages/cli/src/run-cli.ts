@@ -50,7 +50,7 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
   return exitCode
 }
 
-function createProgram(session: Session): Command {
+export function createProgram(session: Session): Command {
   const program = new Command('ct')
     .description('Celery for TypeScript: workers, and what one does to them.')
     .usage('[options] <command>')

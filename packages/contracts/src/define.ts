@@ -53,7 +53,8 @@ export function defineScheduleStore(
 
 /**
  * What a package puts under the URL schemes it owns: `createApp({ adapters: [redis], broker: 'redis://…' })`, and what `@ct/core`
- * finds through the `ct` field of an installed package's package.json: `"ct": { "adapter": "./dist/index.js#redis" }`.
+ * finds through the `ct` field of an installed package's package.json: `"ct": { "adapter": "redis" }` names the
+ * export of the package's main entry (docs/adr/0006).
  */
 export interface Adapter {
   readonly kind: 'adapter'

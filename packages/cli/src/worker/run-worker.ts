@@ -33,6 +33,7 @@ export async function runWorker(
   app.configure({
     ...settingsFromCommandLine(words, 'worker'),
     ...(options.disablePrefetch === true ? { workerDisablePrefetch: true } : {}),
+    ...(options.withoutGossip === true ? { workerGossip: false } : {}),
   })
   const modules = await loadModules(app, module!, options.include ?? [])
   const worker = createWorker(app, { ...given, modules, signals: true })
