@@ -28,7 +28,7 @@ const boundaries = (depConstraints) => [
 export default [
   { ignores: ['**/dist/**', '**/node_modules/**'] },
   {
-    files: ['**/*.ts', '**/*.mts', '**/*.mjs'],
+    files: ['**/*.ts', '**/*.mts', '**/*.js', '**/*.mjs'],
     languageOptions: { parser, sourceType: 'module' },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     plugins: { '@nx': nx },

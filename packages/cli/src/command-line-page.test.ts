@@ -11,7 +11,7 @@ const program = createProgram(new Session({ createApp: ({ name }) => memoryApp({
 
 /** The part of the page about a command; its parent's for a command of a command. */
 function section(name: string): string {
-  if (name === 'ct') return page.slice(page.indexOf('## Global options'), page.indexOf('## ct worker'))
+  if (name === 'ct') return page.slice(0, page.indexOf('## ct worker'))
   const start = page.search(new RegExp(`^## .*\\bct ${name}\\b`, 'm'))
   return page.slice(start, page.indexOf('\n## ', start + 1))
 }
@@ -25,7 +25,7 @@ describe('docs/reference/command-line.md', () => {
   it.each(commands(program, ['ct']))('tells all about %s', (path, command) => {
     const [, first = 'ct', second] = path.split(' ')
     const text = section(first)
-    if (second !== undefined) expect(text).toMatch(new RegExp(`\\b${second}\\b`))
+    expect(text).toMatch(new RegExp(`\\b${second ?? first}\\b`))
     for (const { long, short, hidden } of command.options) {
       expect(text).toContain(`\`${hidden ? (short ?? long) : long}`)
     }

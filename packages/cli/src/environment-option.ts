@@ -1,4 +1,4 @@
-import { Option } from 'commander'
+import type { Option } from 'commander'
 
 /** Texts that switch a flag off when they stand in an environment variable. */
 const off = new Set(['', '0', 'false', 'no', 'off'])
