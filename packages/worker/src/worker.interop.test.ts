@@ -10,7 +10,7 @@ import {
 } from '@ct-tools/interop'
 import { freshRedis } from '@ct-tools/services'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, type App, type Logger } from '@ct/client'
+import { chain, chord, createApp, type App, type Logger, type Signature } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createWorker, type Worker } from './index.ts'
 
@@ -18,7 +18,7 @@ const ready = await tryPython('5.7')
 const quiet: Logger = {
   debug: () => {},
   info: () => {},
-  warn: () => {},
+  warn: (message, fields) => void (process.env['CT_DEBUG'] !== undefined && console.error(message, fields)),
   error: () => {},
   critical: (message, fields) => console.error(message, fields),
   child: () => quiet,
@@ -247,6 +247,40 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       }
     })
 
+    it('D57-80: a failing header fails the steps behind the chord too', async () => {
+      const id = await client.apply(
+        'chain(group(add.s(1, 1).set(queue="ct"), fail.s("inside").set(queue="ct")), xsum.s().set(queue="ct"), add.s(1).set(queue="ct"))',
+      )
+      await expect(client.get(id)).rejects.toThrow('inside')
+      await expect.poll(async () => (await client.meta(id)).status, { timeout: 5000 }).toBe('FAILURE')
+      expect(await client.meta(id)).toMatchObject({ result: { exc_type: 'ChordError' } })
+    })
+
+    it('CANVAS-20, CANVAS-65: chain, group and chord built by ct, worked by both', async () => {
+      const add = app.signature<number>('interop_tasks.add', { args: [1, 1], queue: 'celery' })
+      const mul = app.signature<number>('interop_tasks.mul', { args: [10], queue: 'ct' })
+      const sum = app.signature<number>('interop_tasks.xsum', { queue: 'celery' })
+      expect(
+        await (await chain(add, mul as Signature<[number], number>).applyAsync()).get({ timeoutMs: 10_000 }),
+      ).toBe(20)
+      const header = [add, app.signature('interop_tasks.add', { args: [2, 2], queue: 'ct' })]
+      const result = await chord(header, sum as Signature<[unknown], number>).applyAsync()
+      expect(await result.get({ timeoutMs: 10_000 })).toBe(6)
+    })
+
+    it('CTRL-30: a chord member waits in a queue that nobody consumes, until somebody does', async () => {
+      const id = await client.apply(
+        'chord([add.s(1, 1).set(queue="ct"), add.s(2, 2).set(queue="held")], xsum.s().set(queue="ct"))',
+      )
+      await expect
+        .poll(async () => await app.context.producer.connection().then((c) => c.queueSize('held')))
+        .toBe(1)
+      expect((await client.meta(id)).status).toBe('PENDING')
+      await client.exec('app.control.add_consumer("held", destination=["ct@interop"], reply=True)')
+      expect(await client.get(id)).toBe(6)
+      await client.exec('app.control.cancel_consumer("held", destination=["ct@interop"], reply=True)')
+    })
+
     it('CANVAS-77: numbers keep their form on the way through ct', async () => {
       const id = await client.apply(
         'chord([identity.s(1.0).set(queue="celery"), identity.s(2**70).set(queue="celery"), add.s(1, 1).set(queue="ct")], identity.s())',
@@ -349,6 +383,60 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       expect(await ask('app.control.broadcast("no_such", destination=["ct@interop"], reply=True)')).toContain(
         "KeyError('no_such')",
       )
+    })
+
+    it('EVT-20…29: Python’s receiver understands the events of a ct worker', async () => {
+      let id = ''
+      let failed = ''
+      const events = await client.events(
+        async () => {
+          id = await client.send('interop_tasks.add', [1, 1], {}, ct)
+          failed = await client.send('interop_tasks.fail', ['event'], {}, ct)
+        },
+        (seen) =>
+          seen.some(({ type, hostname }) => type === 'worker-heartbeat' && hostname === 'ct@interop') &&
+          seen.some(({ type, uuid }) => type === 'task-failed' && uuid === failed) &&
+          seen.some(({ type, uuid }) => type === 'task-succeeded' && uuid === id),
+      )
+      const of = (uuid: string): unknown[] =>
+        events.filter((event) => event['uuid'] === uuid).map(({ type }) => type)
+      expect(of(id)).toEqual(['task-received', 'task-started', 'task-succeeded'])
+      expect(of(failed)).toEqual(['task-received', 'task-started', 'task-failed'])
+      const ours = events.filter(({ hostname }) => hostname === 'ct@interop')
+      expect(ours.find(({ type }) => type === 'worker-heartbeat')).toMatchObject({
+        freq: 2,
+        sw_ident: 'ct',
+        active: expect.any(Number),
+        processed: expect.any(Number),
+        loadavg: [expect.any(Number), expect.any(Number), expect.any(Number)],
+      })
+      for (const event of ours) expect(event).toMatchObject({ clock: expect.any(Number), pid: process.pid })
+      expect(ours.find(({ type, uuid }) => type === 'task-received' && uuid === id)).toMatchObject({
+        name: 'interop_tasks.add',
+        args: '[1, 1]',
+        kwargs: '{}',
+        retries: 0,
+        root_id: id,
+        parent_id: null,
+      })
+      expect(ours.find(({ type, uuid }) => type === 'task-succeeded' && uuid === id)).toMatchObject({
+        result: '2',
+        runtime: expect.any(Number),
+      })
+    })
+
+    it('CTRL-44, CTRL-48, CTRL-50…53: the rest of inspect', async () => {
+      for (const command of ['reserved', 'revoked', 'report', 'clock', 'memsample', 'conf']) {
+        expect(await client.inspect(command), command).toHaveProperty('ct@interop')
+      }
+      const report = (await client.inspect('report')) as Record<string, { ok: string }>
+      expect(report['ct@interop']?.ok).toContain('software -> ct:')
+      const hello = await client.exec(
+        'app.control.inspect(destination=["ct@interop"]).hello("somebody@else", revoked={"old": 1.5})',
+      )
+      expect(hello).toMatchObject({
+        'ct@interop': { revoked: expect.arrayContaining(['old']), clock: expect.any(Number) },
+      })
     })
 
     it('CTRL-40: celery status and celery inspect ping', async () => {

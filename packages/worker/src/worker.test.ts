@@ -538,7 +538,12 @@ describe('chords of stores that cannot count', () => {
     const result = callback.freeze()
     const unlock = await app.sendTask('celery.chord_unlock', {
       args: ['group-1', callback],
-      kwargs: { interval: 0.02, max_retries: null, result: members.map(({ id }) => [[id, null], null]), unknown: 1 },
+      kwargs: {
+        interval: 0.02,
+        max_retries: null,
+        result: members.map(({ id }) => [[id, null], null]),
+        unknown: 1,
+      },
     })
     await expect.poll(() => unlock.state()).not.toBe('SUCCESS')
     expect(bodies).toEqual([])
@@ -664,7 +669,10 @@ describe('messages nobody can work', () => {
 describe('a broker that gives messages back when the connection dies', () => {
   it('WORK-88, WORK-89: a running task goes on and is settled by its message that came again; the rest is fetched again', async () => {
     const { broker, cut } = fragileBroker(`worker-test-fragile-${process.pid}`)
-    const { app } = makeApp({ broker, backend: memoryBackend({ name: `worker-test-fragile-${process.pid}` }) })
+    const { app } = makeApp({
+      broker,
+      backend: memoryBackend({ name: `worker-test-fragile-${process.pid}` }),
+    })
     const runs: number[] = []
     const go = Promise.withResolvers<void>()
     const slow = app.task('slow', async (n: number) => {
@@ -687,7 +695,10 @@ describe('a broker that gives messages back when the connection dies', () => {
 
   it('a task that ended while there was no connection is settled when its message comes again', async () => {
     const { broker, cut } = fragileBroker(`worker-test-fragile2-${process.pid}`)
-    const { app, lines } = makeApp({ broker, backend: memoryBackend({ name: `worker-test-fragile2-${process.pid}` }) })
+    const { app, lines } = makeApp({
+      broker,
+      backend: memoryBackend({ name: `worker-test-fragile2-${process.pid}` }),
+    })
     let runs = 0
     const go = Promise.withResolvers<void>()
     const slow = app.task('slow', async () => {

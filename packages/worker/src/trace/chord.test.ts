@@ -29,7 +29,14 @@ interface Script {
 async function run(script: Script, state = 'SUCCESS', value: unknown = 1): Promise<string[]> {
   const seen: string[] = []
   const progress = [...(script.progress ?? [])]
-  const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, critical: () => {}, child: () => logger }
+  const logger = {
+    debug: () => {},
+    info: () => {},
+    warn: () => {},
+    error: () => {},
+    critical: () => {},
+    child: () => logger,
+  }
   const services = {
     app: createApp({ logger }),
     chordJoinTimeout: 0.05,
@@ -120,12 +127,17 @@ const complete: ChordProgress = { state: 'complete', count: 2, total: 2, token: 
 
 describe('a store that counts', () => {
   it('D57-2: an open chord and a closed one need nothing more', async () => {
-    expect(await run({ kind: 'native', progress: [{ state: 'open', count: 1, total: 2 }] })).toEqual(['record claim 5000'])
+    expect(await run({ kind: 'native', progress: [{ state: 'open', count: 1, total: 2 }] })).toEqual([
+      'record claim 5000',
+    ])
     expect(await run({ kind: 'native', progress: [{ state: 'closed' }] })).toEqual(['record claim 5000'])
   })
 
   it('D57-3, D57-4: who completes it joins, extends the claim, publishes, and marks it done', async () => {
-    const parts = [['SUCCESS', 1], ['SUCCESS', 'x']] as const
+    const parts = [
+      ['SUCCESS', 1],
+      ['SUCCESS', 'x'],
+    ] as const
     expect(await run({ kind: 'native', progress: [complete], parts })).toEqual([
       'record claim 5000',
       'extend 21000',
@@ -136,11 +148,17 @@ describe('a store that counts', () => {
 
   it('D57-3: with the claim lost nothing is published', async () => {
     const parts = [['SUCCESS', 1]] as const
-    expect(await run({ kind: 'native', progress: [complete], parts, claim: false })).toEqual(['record claim 5000', 'extend 21000'])
+    expect(await run({ kind: 'native', progress: [complete], parts, claim: false })).toEqual([
+      'record claim 5000',
+      'extend 21000',
+    ])
   })
 
   it('D57-5: a failed member fails the body, then the chord', async () => {
-    const parts = [['SUCCESS', 1], ['FAILURE', new TypeError('no')]] as const
+    const parts = [
+      ['SUCCESS', 1],
+      ['FAILURE', new TypeError('no')],
+    ] as const
     expect(await run({ kind: 'native', progress: [complete], parts })).toEqual([
       'record claim 5000',
       "store FAILURE body-id Dependency t1 raised TypeError('no')",
@@ -150,29 +168,41 @@ describe('a store that counts', () => {
 
   it('D57-4, D57-62: a body that cannot be published fails, and the chord is done', async () => {
     const parts = [['SUCCESS', 1]] as const
-    expect(await run({ kind: 'native', progress: [complete], parts, publish: new Error('refused') })).toEqual([
-      'record claim 5000',
-      'extend 21000',
-      "store FAILURE body-id Callback error: Exception('refused')",
-      'finish 300000',
-    ])
+    expect(await run({ kind: 'native', progress: [complete], parts, publish: new Error('refused') })).toEqual(
+      [
+        'record claim 5000',
+        'extend 21000',
+        "store FAILURE body-id Callback error: Exception('refused')",
+        'finish 300000',
+      ],
+    )
   })
 
   it('CANVAS-77: a saved group is joined by its members’ documents, nested as it is', async () => {
     const members = { a: ['SUCCESS', 1], b: ['SUCCESS', [2]] } as const
-    expect(await run({ kind: 'native', progress: [complete], parts: [], group: ['a', 'b'], members })).toContain(
-      'body [1,[2]] parent t1',
-    )
+    expect(
+      await run({ kind: 'native', progress: [complete], parts: [], group: ['a', 'b'], members }),
+    ).toContain('body [1,[2]] parent t1')
   })
 
   it('a member that is not ready in time is a join error', async () => {
-    const seen = await run({ kind: 'native', progress: [complete], parts: [], group: ['a', 'gone'], members: { a: ['SUCCESS', 1] } })
+    const seen = await run({
+      kind: 'native',
+      progress: [complete],
+      parts: [],
+      group: ['a', 'gone'],
+      members: { a: ['SUCCESS', 1] },
+    })
     expect(seen[1]).toMatch(/^store FAILURE body-id Join error: /)
     expect(seen[2]).toBe('fail')
   })
 
   it('recording is tried again until the store answers', async () => {
-    const progress = [new BackendUnavailableError('away'), new BackendUnavailableError('away'), { state: 'closed' }] as const
+    const progress = [
+      new BackendUnavailableError('away'),
+      new BackendUnavailableError('away'),
+      { state: 'closed' },
+    ] as const
     expect(await run({ kind: 'native', progress })).toHaveLength(3)
   })
 })
@@ -191,7 +221,9 @@ describe('a store with a counter', () => {
   })
 
   it('canvas §7.4: failures have Celery’s words', async () => {
-    expect(await run({ kind: 'counter', group: 'missing' })).toEqual(['store FAILURE body-id GroupResult g no longer exists'])
+    expect(await run({ kind: 'counter', group: 'missing' })).toEqual([
+      'store FAILURE body-id GroupResult g no longer exists',
+    ])
     expect(await run({ kind: 'counter', group: 'broken' })).toEqual([
       "store FAILURE body-id Cannot restore group: Exception('unreadable')",
     ])
