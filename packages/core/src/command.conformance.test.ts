@@ -1,6 +1,7 @@
 /** `ct` as a process, on Redis. */
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { freshRedis, tryServices } from '@ct-tools/services'
+import { freshRedis, guardedDirectory, tryServices } from '@ct-tools/services'
 import { ct, ctWorker, CtWorker, type Environment } from './fixtures/command.ts'
 import { createApp } from './index.ts'
 
@@ -94,6 +95,45 @@ describe.skipIf(!present)('ct on Redis', () => {
     expect(records).toContainEqual(
       expect.objectContaining({ level: 'ERROR', message: expect.stringContaining('node.fail') }),
     )
+  })
+
+  it('WORK-6, WORK-11: -I, key=value, --purge, and a log file', async () => {
+    const folder = guardedDirectory('log')
+    await using app = client()
+    await app.sendTask('node.add', { args: [1, 1], queue: 'more' })
+    const options = [
+      '-A',
+      './tasks.ts',
+      '-I',
+      './more-tasks.ts',
+      '-Q',
+      'more',
+      '-n',
+      'more@test',
+      '-q',
+      '--purge',
+    ]
+    await using worker = new CtWorker(
+      [
+        ...options,
+        '-f',
+        `${folder}/ct.log`,
+        '-l',
+        'info',
+        'task_ignore_result=off',
+        '.prefetch_multiplier=2',
+      ],
+      env,
+    )
+    // Its log goes to the file: it is asked whether it is there.
+    while ((await app.control.ping({ destination: ['more@test'], timeoutMs: 200 })).length === 0);
+    const result = await app.sendTask('node.more', { queue: 'more' })
+    expect(await result.get({ timeoutMs: 10_000 })).toBe('more')
+    const ran = await worker.stop()
+    expect(ran).toEqual({ code: 0, out: '', err: '' })
+    const log = readFileSync(`${folder}/ct.log`, 'utf8')
+    expect(log).toMatch(/INFO\/MainProcess\] more@test ready\.\n.*Task node\.more\[\S+\] succeeded/s)
+    expect(log).not.toContain('node.add')
   })
 
   it('leaves nothing on Redis but results', async () => {

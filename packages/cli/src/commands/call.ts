@@ -41,6 +41,12 @@ export function addCall(program: Command, session: Session): void {
     .option('--routing-key <key>', 'routing key to send with')
     .action(async (name: string, given: CallCommandOptions) => {
       const app = await session.appWithBroker()
+      const { broker } = app.context
+      if (!broker.capabilities.durable) {
+        session.complain(
+          `${broker.describe().url} ends with this command, and the task with it. Give a broker that workers reach: -b`,
+        )
+      }
       const options: CallOptions & { args?: readonly unknown[]; kwargs?: Readonly<Record<string, unknown>> } =
         given
       const result = await app.sendTask(name, options)

@@ -39,7 +39,9 @@ export function profileOf(
     runtime: `Node ${process.version}, ${os.type()} ${os.release()} ${process.arch}`,
     pid: process.pid,
     app: app.name === undefined ? about.module : `${app.name} (${about.module})`,
-    transport: context.broker.describe().url,
+    transport:
+      context.broker.describe().url +
+      (context.broker.capabilities.durable ? '' : ' (nobody outside this process reaches it)'),
     results: context.backend?.describe().url ?? 'disabled (backend: … in createApp() keeps them)',
     concurrency: worker.concurrency,
     pool: worker.pool.name,
