@@ -268,6 +268,21 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       expect(await result.get({ timeoutMs: 10_000 })).toBe(6)
     })
 
+    it('TASK-96: a retry in a chord, in a chain, with links and headers keeps them all', async () => {
+      const inChord = await client.apply(
+        'chord([signature("ct.retry", (2,), queue="ct", app=app), add.s(1, 1)], identity.s().set(queue="ct"))',
+      )
+      const [first, second] = (await client.get(inChord)) as [[number, string], number]
+      expect(first[0]).toBe(2)
+      expect(second).toBe(2)
+      const before = seen.length
+      const inChain = await client.apply(
+        'chain(signature("ct.retry", (1,), queue="ct", app=app, link=[signature("ct.seen", queue="ct", app=app)]), identity.s())',
+      )
+      expect(((await client.get(inChain)) as [number, string])[0]).toBe(1)
+      await expect.poll(() => seen.length).toBe(before + 1)
+    })
+
     it('CTRL-30: a chord member waits in a queue that nobody consumes, until somebody does', async () => {
       const id = await client.apply(
         'chord([add.s(1, 1).set(queue="ct"), add.s(2, 2).set(queue="held")], xsum.s().set(queue="ct"))',
@@ -427,7 +442,7 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
 
     it('CTRL-44, CTRL-48, CTRL-50…53: the rest of inspect', async () => {
       for (const command of ['reserved', 'revoked', 'report', 'clock', 'memsample', 'conf']) {
-        expect(await client.inspect(command), command).toHaveProperty('ct@interop')
+        expect(await client.inspect(command)).toHaveProperty('ct@interop')
       }
       const report = (await client.inspect('report')) as Record<string, { ok: string }>
       expect(report['ct@interop']?.ok).toContain('software -> ct:')

@@ -406,6 +406,28 @@ describe('limits', () => {
   })
 })
 
+describe('the event loop', () => {
+  it('P7, PAIN-2: tasks that compute leave heartbeats and timers their turn', async () => {
+    const { app } = makeApp()
+    const busy = app.task('busy', () => {
+      for (const until = performance.now() + 4; performance.now() < until; );
+    })
+    const results = await Promise.all(Array.from({ length: 60 }, () => busy.delay()))
+    let longest = 0
+    let last = performance.now()
+    const timer = setInterval(() => {
+      const now = performance.now()
+      longest = Math.max(longest, now - last)
+      last = now
+    }, 1)
+    await startWorker(app)
+    for (const result of results) await result.get(soon)
+    clearInterval(timer)
+    // All of them take 240 ms.
+    expect(longest).toBeLessThan(120)
+  })
+})
+
 describe('workflows', () => {
   it('CANVAS-20, CANVAS-65: chain, group, chord', async () => {
     const { app } = makeApp()

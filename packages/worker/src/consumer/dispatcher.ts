@@ -45,7 +45,8 @@ export class Dispatcher {
   #counted: Request | undefined
   #jobs = 0
   #draining = false
-  #scheduled = false
+  #yielding = false
+  #sliceEnd = 0
   #stopped = false
   #paused = false
 
@@ -170,27 +171,35 @@ export class Dispatcher {
   // ---- slots ---------------------------------------------------------------------------------------------------------
 
   #drain(): void {
-    if (this.#draining || this.#scheduled) return
+    if (this.#draining || this.#yielding) return
     this.#draining = true
     const { pool } = this.#options
-    const until = performance.now() + sliceMs
     try {
-      while (!this.#stopped && !this.#paused && pool.active < pool.size) {
-        if (performance.now() > until) {
-          this.#scheduled = true
-          setImmediate(() => {
-            this.#scheduled = false
-            this.#drain()
-          })
-          return
-        }
-        const next = this.#ready.shift()
-        if (next === undefined) return
+      while (this.#ready.length > 0 && !this.#stopped && !this.#paused && pool.active < pool.size) {
+        if (this.#sliceIsOver()) return
+        const next = this.#ready.shift()!
         if (next.phase === 'reserved') this.#start(next)
       }
     } finally {
       this.#draining = false
     }
+  }
+
+  /**
+   * True when starting has to wait for the next turn of the event loop. A slice spans all drains of one turn: a task that computes ends in
+   * a microtask, which starts the next one, and so on, without anybody else getting his turn.
+   */
+  #sliceIsOver(): boolean {
+    const now = performance.now()
+    if (this.#sliceEnd === 0) {
+      this.#sliceEnd = now + sliceMs
+      setImmediate(() => {
+        this.#sliceEnd = 0
+        this.#yielding = false
+        this.#drain()
+      })
+    } else if (now > this.#sliceEnd) this.#yielding = true
+    return this.#yielding
   }
 
   #start(request: Request): void {
