@@ -1,0 +1,141 @@
+/** Watches what an app sends, without a worker: wraps any broker and reads the tasks that are published through it. */
+import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  CompressorRegistry,
+  defineBroker,
+  readTaskBody,
+  readTaskMessage,
+  SerializerRegistry,
+  type Broker,
+  type BrokerConnection,
+  type MessageCodecs,
+  type OutgoingMessage,
+} from '@ct/contracts'
+
+/** A task that was sent, with its arguments decoded. */
+export interface SentTask {
+  readonly name: string
+  readonly id: string
+  readonly args: readonly unknown[]
+  readonly kwargs: Readonly<Record<string, unknown>>
+  /** ISO 8601, as it stands in the message. */
+  readonly eta: string | null
+  readonly expires: string | null
+  readonly exchange: string
+  readonly routingKey: string
+  readonly message: OutgoingMessage
+}
+
+export interface SpyBroker extends Broker {
+  /** Tasks published so far, oldest first. */
+  readonly sent: readonly SentTask[]
+  /** Forgets what was sent, between two tests. */
+  clear(): void
+}
+
+/**
+ * @example
+ * const broker = spyBroker(memoryBroker())
+ * const app = createApp({ broker })
+ * await signUp(app, 'a@example.org')
+ * expectTaskSent(broker, 'mail.send', { args: ['a@example.org'] })
+ */
+export function spyBroker(inner: Broker, options: { readonly serializers?: SerializerRegistry } = {}): SpyBroker {
+  const serializers = options.serializers ?? new SerializerRegistry()
+  const codecs: MessageCodecs = {
+    serializers,
+    compressors: new CompressorRegistry(),
+    accept: serializers.accept(['json']),
+    maxBytes: 16 * 1024 * 1024,
+  }
+  const sent: SentTask[] = []
+  const note = (message: OutgoingMessage): void => {
+    const task = readSent(message, codecs)
+    if (task !== undefined) sent.push(task)
+  }
+  const broker = defineBroker({
+    name: inner.name,
+    packageName: inner.packageName,
+    capabilities: inner.capabilities,
+    describe: () => inner.describe(),
+    connect: async (connecting) => spyConnection(await inner.connect(connecting), note),
+    settlesWith: (backend) => inner.settlesWith(backend),
+    close: () => inner.close(),
+  })
+  return Object.assign(broker, { sent, clear: () => void sent.splice(0) })
+}
+
+function spyConnection(inner: BrokerConnection, note: (message: OutgoingMessage) => void): BrokerConnection {
+  return {
+    leaseMs: inner.leaseMs,
+    parked: inner.parked,
+    declare: (queues, options) => inner.declare(queues, options),
+    async publish(message, options) {
+      await inner.publish(message, options)
+      note(message)
+    },
+    async publishMany(messages, options) {
+      const outcomes = await inner.publishMany(messages, options)
+      for (const [index, message] of messages.entries()) if (outcomes[index] === undefined) note(message)
+      return outcomes
+    },
+    openConsumer: (options) => inner.openConsumer(options),
+    queueSize: (queue, options) => inner.queueSize(queue, options),
+    purge: (queue, options) => inner.purge(queue, options),
+    deleteQueue: (queue, options) => inner.deleteQueue(queue, options),
+    close: () => inner.close(),
+    [Symbol.asyncDispose]: () => inner.close(),
+  }
+}
+
+/** Undefined for what is no task: events, control messages. */
+function readSent(message: OutgoingMessage, codecs: MessageCodecs): SentTask | undefined {
+  if (typeof message.headers['task'] !== 'string') return undefined
+  const task = readTaskMessage(message, codecs)
+  const { args, kwargs } = readTaskBody(task, codecs)
+  const { id, eta, expires } = task
+  const { exchange, routingKey } = message
+  return { name: task.task, id, args, kwargs, eta, expires, exchange, routingKey, message }
+}
+
+/** What is to be looked for; what is left out may be anything. */
+export interface ExpectedTask {
+  readonly args?: readonly unknown[]
+  readonly kwargs?: Readonly<Record<string, unknown>>
+  readonly routingKey?: string
+  readonly id?: string
+}
+
+/** The last task of that name that fits; an `AssertionError` that lists what was sent where there is none. */
+export function expectTaskSent(spy: Pick<SpyBroker, 'sent'>, name: string, expected: ExpectedTask = {}): SentTask {
+  const found = spy.sent.findLast((task) => task.name === name && fits(task, expected))
+  if (found !== undefined) return found
+  return assert.fail(`No task ${name} was sent with ${show(expected)}. Sent: ${list(spy.sent)}`)
+}
+
+/** An `AssertionError` when such a task was sent. */
+export function expectNoTaskSent(spy: Pick<SpyBroker, 'sent'>, name: string, expected: ExpectedTask = {}): void {
+  const found = spy.sent.filter((task) => task.name === name && fits(task, expected))
+  if (found.length > 0) assert.fail(`Task ${name} should not have been sent, but was: ${list(found)}`)
+}
+
+function fits(task: SentTask, expected: ExpectedTask): boolean {
+  return Object.entries(expected).every(
+    ([field, value]) => value === undefined || isDeepStrictEqual(plain(task[field as keyof ExpectedTask]), plain(value)),
+  )
+}
+
+/** Decoded tables may have no prototype; what counts is what they hold. */
+function plain(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? structuredClone(value) : value
+}
+
+function list(tasks: readonly SentTask[]): string {
+  if (tasks.length === 0) return 'nothing.'
+  return tasks.map(({ name, args, kwargs }) => `\n  ${name} ${show({ args, kwargs })}`).join('')
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each))
+}
