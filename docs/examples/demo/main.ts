@@ -84,7 +84,8 @@ async function run(): Promise<void> {
   console.log(
     values.broker === undefined
       ? 'Next: npm run demo -- --broker redis://localhost   the same on Redis, the worker in its own process'
-      : `Next: npx ct -b ${values.broker} status              which workers are on that broker\n      docs/getting-started/first-steps.md        your own tasks`,
+      : `Next: npx ct worker -A docs/examples/demo/tasks.ts -b ${url} -l info   a worker that stays
+      docs/getting-started/first-steps.md   tasks of your own`,
   )
 }
 
