@@ -410,7 +410,7 @@ describe('the event loop', () => {
   it('P7, PAIN-2: tasks that compute leave heartbeats and timers their turn', async () => {
     const { app } = makeApp()
     const busy = app.task('busy', () => {
-      for (const until = performance.now() + 4; performance.now() < until; );
+      for (const until = performance.now() + 4; performance.now() < until;);
     })
     const results = await Promise.all(Array.from({ length: 60 }, () => busy.delay()))
     let longest = 0

@@ -62,7 +62,10 @@ export class Interruptions {
     this.#effects.settle(request, ack)
   }
 
-  /** Hard limit: recorded as a failure although the code may still be running; see `docs` on code that shares an event loop. */
+  /**
+   * Hard limit. Where the pool cannot end code that runs (it shares this event loop), the failure is recorded, the slot goes to another
+   * task, and what the code comes to later is logged and ignored.
+   */
   timeLimit(request: Request, seconds: number): void {
     this.#effects.guard(request, this.#timeLimit(request, seconds))
   }

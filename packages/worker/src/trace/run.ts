@@ -32,7 +32,12 @@ async function prepare(services: TraceServices, request: Request, run: TaskRun):
       { taskId: request.id, request },
       { state: 'STARTED', result: { pid: process.pid, hostname: services.hostname }, children: null },
     )
-    if (write !== undefined) await services.results.store([write])
+    // Only a courtesy to who watches: a store that is away must not keep the task from running.
+    if (write !== undefined) {
+      await services.results.store([write]).catch((error: unknown) => {
+        services.log.warn(`STARTED of task ${request.label} could not be stored.`, { error })
+      })
+    }
   }
   if (options.beforeStart !== undefined) {
     await runInTask(run, () => options.beforeStart!(request.id, request.body.args, request.body.kwargs))
