@@ -405,6 +405,8 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       let failed = ''
       const events = await client.events(
         async () => {
+          // kombu subscribes a moment after the receiver says that it is ready; the next heartbeat tells.
+          await client.exec('wait_for(lambda: _event_log.events)')
           id = await client.send('interop_tasks.add', [1, 1], {}, ct)
           failed = await client.send('interop_tasks.fail', ['event'], {}, ct)
         },
