@@ -83,12 +83,16 @@ export class ParkingLot<Handle> implements ParkedMessages {
   readonly #guard: <T>(call: () => Promise<T>, options: CallOptions | undefined) => Promise<T>
   readonly #put: (put: { readonly queue: string; readonly payload: string }) => Promise<void>
 
+  readonly #maxTake: number
+
   constructor(
     store: VirtualStore<Handle>,
+    maxTake: number,
     guard: <T>(call: () => Promise<T>, options: CallOptions | undefined) => Promise<T>,
     put: (put: { readonly queue: string; readonly payload: string }) => Promise<void>,
   ) {
     this.#store = store
+    this.#maxTake = maxTake
     this.#guard = guard
     this.#put = put
   }
@@ -161,7 +165,7 @@ export class ParkingLot<Handle> implements ParkedMessages {
     let visited = 0
     try {
       while (visited < limit) {
-        const max = Math.min(100, limit - visited)
+        const max = Math.min(100, this.#maxTake, limit - visited)
         const batch = await this.#store.take({ queues: [name], max, waitMs: 0, signal: new AbortController().signal })
         if (batch.length === 0) break
         for (const [index, taken] of batch.entries()) {

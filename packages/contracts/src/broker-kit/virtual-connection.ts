@@ -64,6 +64,7 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     this.#publishes = new TurnBatch((messages) => this.#publishAll(messages))
     this.parked = new ParkingLot<Handle>(
       setup.store,
+      setup.maxTake,
       (call, options) => this.guard(call, options),
       async ({ queue, payload }) => this.put(queue, payload),
     )

@@ -1,24 +1,20 @@
 /**
- * Consumer of the kit: spends the credit on `take`, hands out deliveries, settles them in batches.
+ * Consumer of the kit: hands out deliveries, settles them in batches. How it takes is the business of {@link Intake}.
  *
  *   taking ──stop──► stopping ──lanes ended──► stopped ──close──► closed
  *     └───────────────── connection lost ────────────────────────────▲
- *
- * A lane is one loop over `take`. What it gets for a queue that was cancelled or paused meanwhile, or beyond a credit that was
- * lowered meanwhile, it releases unseen.
  */
 import type { BrokerCapabilities, CallOptions, Consumer, ConsumerOptions, Delivery, Settlement, Subscription } from '../broker.ts'
-import { BrokerUnavailableError, isCeleryError, UnsupportedError } from '../errors.ts'
+import { type BrokerUnavailableError, isCeleryError, UnsupportedError } from '../errors.ts'
 import type { Notice } from '../notice.ts'
 import { parkedSuffix } from '../parking.ts'
 import { decodeEnvelope, encodeEnvelope, type Envelope } from '../protocol/envelope.ts'
 import type { QueueDeclaration } from '../topology.ts'
-import { Credit } from './credit.ts'
+import { Intake, type Reader } from './intake.ts'
 import { parkedEnvelope, parkedRaw } from './parking-lot.ts'
 import { TurnBatch } from './turn-batch.ts'
 import { VirtualDelivery, type DeliveryOwner } from './virtual-delivery.ts'
 import type { StoreSettlement, TakenMessage, VirtualStore } from './virtual-store.ts'
-import { pause, WakeUp } from './wake-up.ts'
 
 /** What a consumer needs of its connection. */
 export interface ConsumerHost<Handle> {
@@ -40,12 +36,6 @@ export interface ConsumerHost<Handle> {
   forget(consumer: VirtualConsumer<Handle>): void
 }
 
-interface Reader {
-  readonly queue: QueueDeclaration
-  readonly noAck: boolean
-  paused: boolean
-}
-
 interface Settling<Handle> {
   readonly delivery: VirtualDelivery<Handle>
   readonly settlement: Settlement
@@ -55,15 +45,9 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
   readonly origin: object
   readonly #host: ConsumerHost<Handle>
   readonly #onDelivery: (delivery: Delivery) => void
-  readonly #credit: Credit
-  readonly #readers = new Map<string, Reader>()
-  readonly #lanes = new Map<string, Promise<void>>()
+  readonly #intake: Intake<Handle>
   readonly #held = new Set<VirtualDelivery<Handle>>()
   readonly #settlements: TurnBatch<Settling<Handle>, Error | undefined>
-  readonly #changed = new WakeUp()
-  #interrupt = new AbortController()
-  #maxClaim: number
-  #stopping = false
   #closing: Promise<void> | undefined
   #failed: unknown
 
@@ -71,8 +55,7 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
     this.origin = host.origin
     this.#host = host
     this.#onDelivery = options.onDelivery
-    this.#credit = new Credit(options.credit)
-    this.#maxClaim = options.maxClaim ?? Infinity
+    this.#intake = new Intake(host, options.credit, options.maxClaim, (taken, forgotten) => this.#deliver(taken, forgotten))
     this.#settlements = new TurnBatch((items) => this.#settleAll(items))
   }
 
@@ -82,54 +65,35 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
       options,
     )
     for (const { queue, noAck } of subscriptions) {
-      if (!this.#readers.has(queue.name)) {
+      if (!this.#intake.has(queue.name)) {
         await this.#host.guard(async () => this.#host.store.countReaders?.(queue.name, 1), options)
       }
-      this.#readers.set(queue.name, { queue, noAck: noAck === true, paused: false })
-      const lane = this.#host.takeFrom === 'one-queue' ? queue.name : ''
-      if (!this.#lanes.has(lane)) this.#lanes.set(lane, this.#run(lane))
+      this.#intake.add({ queue, noAck: noAck === true, paused: false })
     }
-    this.#retake()
   }
 
   async cancel(queues: readonly string[]): Promise<void> {
-    const gone = queues.map((name) => this.#readers.get(name)).filter((reader) => reader !== undefined)
-    for (const reader of gone) this.#readers.delete(reader.queue.name)
-    this.#retake()
-    for (const reader of gone) await this.#detach(reader)
+    for (const reader of this.#intake.remove(queues)) await this.#detach(reader)
   }
 
   pause(queues: readonly string[]): void {
-    this.#setPaused(queues, true)
+    this.#intake.setPaused(queues, true)
   }
 
   resume(queues: readonly string[]): void {
-    this.#setPaused(queues, false)
-  }
-
-  #setPaused(queues: readonly string[], paused: boolean): void {
-    for (const name of queues) {
-      const reader = this.#readers.get(name)
-      if (reader !== undefined) reader.paused = paused
-    }
-    this.#retake()
+    this.#intake.setPaused(queues, false)
   }
 
   setCredit(credit: number): void {
-    const lower = credit < this.#credit.limit
-    this.#credit.setLimit(credit)
-    if (lower) this.#retake()
-    else this.#changed.now()
+    this.#intake.setCredit(credit)
   }
 
   setMaxClaim(maxClaim: number): void {
-    this.#maxClaim = maxClaim
+    this.#intake.setMaxClaim(maxClaim)
   }
 
-  async stop(): Promise<void> {
-    this.#stopping = true
-    this.#retake()
-    await Promise.all(this.#lanes.values())
+  stop(): Promise<void> {
+    return this.#intake.stop()
   }
 
   async flush(): Promise<void> {
@@ -155,15 +119,13 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
       for (const delivery of [...this.#held].toReversed()) void delivery.settle({ action: 'release' })
     }
     await this.#settlements.idle()
-    for (const reader of this.#readers.values()) await this.#detach(reader)
-    this.#readers.clear()
+    for (const reader of this.#intake.remove(this.#intake.readers.map(({ queue }) => queue.name))) await this.#detach(reader)
     this.#host.forget(this)
   }
 
   /** The connection is gone: ends the lanes; what is held can only be adopted. */
   lost(): void {
-    this.#stopping = true
-    this.#retake()
+    this.#intake.end()
   }
 
   async extendLeases(deliveries: readonly Delivery[]): Promise<readonly Delivery[]> {
@@ -267,96 +229,12 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
     }
   }
 
-  async #run(lane: string): Promise<void> {
-    while (!this.#stopping) {
-      const changed = this.#changed.next
-      const readers = this.#rotation(lane)
-      const max = this.#share(readers)
-      if (max <= 0) {
-        if (lane !== '' && !this.#readers.has(lane)) break
-        await this.#waitForCredit(changed)
-        continue
-      }
-      const { signal } = this.#interrupt
-      const waitMs = this.#host.capabilities.wakeUp === 'push' && this.#credit.short === 0 ? Infinity : 0
-      const queues = readers.map((reader) => reader.queue.name)
-      let taken: readonly TakenMessage<Handle>[]
-      this.#credit.reserve(max)
-      try {
-        taken = await this.#host.guard(() => this.#host.store.take({ queues, max, waitMs, signal }))
-      } catch (error) {
-        this.#takeFailed(queues, error)
-        continue
-      } finally {
-        this.#credit.reserve(-max)
-        if (this.#credit.short > 0) this.#changed.now()
-      }
-      try {
-        await this.#dispatch(taken)
-      } catch (error) {
-        this.#host.lose(error as Error)
-      }
-      if (taken.length === 0 && waitMs === 0) await pause(this.#host.pollIntervalMs, signal)
-    }
-    this.#lanes.delete(lane)
-  }
-
-  /** Readers this lane may take for now, the one served last at the end. Without credit, those that need none. */
-  #rotation(lane: string): readonly Reader[] {
-    const all = lane === '' ? [...this.#readers.values()] : [this.#readers.get(lane)].filter((one) => one !== undefined)
-    return all.filter((reader) => !reader.paused && (reader.noAck || this.#credit.free > 0))
-  }
-
-  #share(readers: readonly Reader[]): number {
-    if (readers.length === 0) return 0
-    const most = Math.min(this.#maxClaim, this.#host.maxTake, 1_000)
-    if (readers.every((reader) => reader.noAck)) return most
-    const fair = this.#lanes.size > 1 ? Math.ceil(this.#credit.limit / this.#lanes.size) : Infinity
-    return Math.max(0, Math.min(most, this.#credit.free, fair))
-  }
-
-  async #waitForCredit(changed: Promise<void>): Promise<void> {
-    if (this.#lanes.size < 2) return changed
-    this.#credit.short++
-    if (this.#credit.short === 1) this.#interruptTakes()
-    await changed
-    this.#credit.short--
-  }
-
-  async #dispatch(batch: readonly TakenMessage<Handle>[]): Promise<void> {
-    const unwanted: TakenMessage<Handle>[] = []
-    const noAck = batch.filter((taken) => {
-      const reader = this.#readers.get(taken.queue)
-      return reader?.noAck === true && !reader.paused && !this.#stopping
-    })
-    if (noAck.length > 0) {
-      await this.#host.guard(() => this.#host.store.settle(noAck.map((taken) => ({ action: 'ack', taken }))))
-    }
-    for (const taken of batch) {
-      const reader = this.#readers.get(taken.queue)
-      const forgotten = noAck.includes(taken)
-      const wanted = reader !== undefined && !reader.paused && !this.#stopping
-      if (!forgotten && (!wanted || this.#held.size >= this.#credit.limit)) {
-        unwanted.push(taken)
-        continue
-      }
-      const envelope = await this.#open(taken, forgotten)
-      if (envelope === undefined || !wanted) continue
-      const delivery = new VirtualDelivery(this, taken, envelope, forgotten)
-      if (!forgotten) this.#hold(delivery)
-      this.#serveLater(taken.queue, reader)
-      this.#onDelivery(delivery)
-    }
-    if (unwanted.length > 0) {
-      const steps = unwanted.toReversed().map((taken) => ({ action: 'release' as const, taken }))
-      await this.#host.guard(() => this.#host.store.settle(steps))
-    }
-  }
-
-  /** Round robin: the queue that was served goes to the end. */
-  #serveLater(queue: string, reader: Reader): void {
-    this.#readers.delete(queue)
-    this.#readers.set(queue, reader)
+  async #deliver(taken: TakenMessage<Handle>, forgotten: boolean): Promise<void> {
+    const envelope = await this.#open(taken, forgotten)
+    if (envelope === undefined) return
+    const delivery = new VirtualDelivery(this, taken, envelope, forgotten)
+    if (!forgotten) this.#hold(delivery)
+    this.#onDelivery(delivery)
   }
 
   /** Reads the envelope; parks what is none (B19). */
@@ -375,19 +253,6 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
     }
   }
 
-  #takeFailed(queues: readonly string[], error: unknown): void {
-    if (this.#stopping) return
-    if (!isCeleryError(error) || error.retryable || this.#host.lost !== undefined) {
-      this.#host.lose(error as Error)
-      return
-    }
-    // The broker refuses these queues; core declares and subscribes again.
-    for (const queue of queues) {
-      this.#readers.delete(queue)
-      this.#host.notice({ kind: 'consumer-cancelled', queue, reason: error.message })
-    }
-  }
-
   async #detach(reader: Reader): Promise<void> {
     if (this.#host.lost !== undefined) return
     const { name, autoDelete, exclusive } = reader.queue
@@ -402,23 +267,12 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
 
   #hold(delivery: VirtualDelivery<Handle>): void {
     this.#held.add(delivery)
-    this.#credit.hold(1)
+    this.#intake.credit.hold(1)
   }
 
   #drop(delivery: VirtualDelivery<Handle>): void {
     if (!this.#held.delete(delivery)) return
-    this.#credit.hold(-1)
-    this.#changed.now()
-  }
-
-  #interruptTakes(): void {
-    this.#interrupt.abort()
-    this.#interrupt = new AbortController()
-  }
-
-  /** Queues or credit changed: takes that wait with the old ones start again. */
-  #retake(): void {
-    this.#interruptTakes()
-    this.#changed.now()
+    this.#intake.credit.hold(-1)
+    this.#intake.creditFreed()
   }
 }

@@ -1,0 +1,233 @@
+/**
+ * How a consumer of the kit takes: which queues, how many at a time, how long it waits.
+ *
+ *   lane: ──► no queue ──changed──► wait in line for credit ──► take ──► hand over what came ──┐
+ *          ▲─────────────────────────────────────────────────────────────────────────────────◄─┘
+ *
+ * A lane is one loop over `take`: one for all queues, or one per queue where the store asks each by itself. When queues or the credit
+ * change, takes that wait in the store come back and start again. What comes for a queue that was cancelled or paused meanwhile, or
+ * beyond a credit that was lowered meanwhile, is released unseen.
+ */
+import { isCeleryError } from '../errors.ts'
+import type { QueueDeclaration } from '../topology.ts'
+import { Credit } from './credit.ts'
+import type { ConsumerHost } from './virtual-consumer.ts'
+import type { TakenMessage } from './virtual-store.ts'
+import { pause, WakeUp } from './wake-up.ts'
+
+/** A queue that a consumer reads. */
+export interface Reader {
+  readonly queue: QueueDeclaration
+  readonly noAck: boolean
+  paused: boolean
+}
+
+export class Intake<Handle> {
+  readonly credit: Credit
+  readonly #host: ConsumerHost<Handle>
+  /** Hands over one message; held from then on unless the reader needs no acks. */
+  readonly #deliver: (taken: TakenMessage<Handle>, forgotten: boolean) => Promise<void>
+  readonly #readers = new Map<string, Reader>()
+  readonly #lanes = new Map<string, Promise<void>>()
+  readonly #changed = new WakeUp()
+  #interrupt = new AbortController()
+  #maxClaim: number
+  #stopping = false
+  /** A take under way leaves out queues for want of credit. */
+  #partial = false
+
+  constructor(
+    host: ConsumerHost<Handle>,
+    credit: number,
+    maxClaim: number | undefined,
+    deliver: (taken: TakenMessage<Handle>, forgotten: boolean) => Promise<void>,
+  ) {
+    this.#host = host
+    this.credit = new Credit(credit)
+    this.#maxClaim = maxClaim ?? Infinity
+    this.#deliver = deliver
+  }
+
+  get readers(): readonly Reader[] {
+    return [...this.#readers.values()]
+  }
+
+  has(queue: string): boolean {
+    return this.#readers.has(queue)
+  }
+
+  add(reader: Reader): void {
+    const { name } = reader.queue
+    this.#readers.set(name, reader)
+    const lane = this.#host.takeFrom === 'one-queue' ? name : ''
+    if (!this.#stopping && !this.#lanes.has(lane)) this.#lanes.set(lane, this.#run(lane))
+    this.retake()
+  }
+
+  /** Returns the readers that there were. */
+  remove(queues: readonly string[]): readonly Reader[] {
+    const gone = queues.map((name) => this.#readers.get(name)).filter((reader) => reader !== undefined)
+    for (const { queue } of gone) this.#readers.delete(queue.name)
+    this.retake()
+    return gone
+  }
+
+  setPaused(queues: readonly string[], paused: boolean): void {
+    for (const name of queues) {
+      const reader = this.#readers.get(name)
+      if (reader !== undefined) reader.paused = paused
+    }
+    this.retake()
+  }
+
+  setCredit(limit: number): void {
+    const lower = limit < this.credit.limit
+    this.credit.setLimit(limit)
+    if (lower) this.retake()
+    else this.creditFreed()
+  }
+
+  setMaxClaim(maxClaim: number): void {
+    this.#maxClaim = maxClaim
+  }
+
+  /** Queues that were left out may be taken from again. */
+  creditFreed(): void {
+    if (this.#partial) this.retake()
+  }
+
+  /** Ends the lanes, without waiting for them. */
+  end(): void {
+    this.#stopping = true
+    this.retake()
+  }
+
+  async stop(): Promise<void> {
+    this.end()
+    await Promise.all(this.#lanes.values())
+  }
+
+  /** Takes that wait come back and start again with what is wanted now. */
+  retake(): void {
+    this.#interruptTakes()
+    this.credit.dismiss()
+    this.#changed.now()
+  }
+
+  #interruptTakes(): void {
+    this.#interrupt.abort()
+    this.#interrupt = new AbortController()
+  }
+
+  async #run(lane: string): Promise<void> {
+    while (!this.#stopping) {
+      const changed = this.#changed.next
+      const wanted = this.#wanted(lane)
+      if (wanted.length === 0) {
+        if (lane !== '' && !this.#readers.has(lane)) break
+        await changed
+        continue
+      }
+      await this.#takeOnce(wanted)
+    }
+    this.#lanes.delete(lane)
+  }
+
+  /** Readers this lane takes for, the one served last at the end. */
+  #wanted(lane: string): readonly Reader[] {
+    const all = lane === '' ? this.readers : [this.#readers.get(lane)].filter((reader) => reader !== undefined)
+    return all.filter((reader) => !reader.paused)
+  }
+
+  async #takeOnce(wanted: readonly Reader[]): Promise<void> {
+    const most = Math.min(this.#maxClaim, this.#host.maxTake)
+    const free = wanted.filter((reader) => reader.noAck)
+    // Queues that need no credit do not wait for it; the others join as soon as there is some.
+    const partial = free.length > 0 && (free.length === wanted.length || this.credit.free <= 0)
+    let reserved = 0
+    if (!partial) {
+      if (this.credit.free <= 0) this.#interruptIdleLanes()
+      reserved = await this.credit.acquire(Math.min(most, this.#fairShare()))
+      if (reserved === 0) return
+    }
+    this.#partial = partial && free.length < wanted.length
+    const readers = partial ? free : wanted.filter((reader) => this.#readers.get(reader.queue.name) === reader)
+    const queues = readers.map((reader) => reader.queue.name)
+    const { signal } = this.#interrupt
+    const waitMs = this.#host.capabilities.wakeUp === 'push' && this.credit.waiting === 0 ? Infinity : 0
+    let empty = false
+    try {
+      const max = partial ? Math.min(most, 1_000) : reserved
+      const taken = await this.#host.guard(() => this.#host.store.take({ queues, max, waitMs, signal }))
+      empty = taken.length === 0
+      await this.#handOver(taken)
+    } catch (error) {
+      this.#failed(queues, error)
+    } finally {
+      this.#partial = false
+      // Before the reservation goes to the next in line: who found nothing while others wait does not come back at once.
+      const hurried = waitMs === 0 || this.credit.waiting > 0
+      this.credit.giveBack(reserved)
+      if (empty && hurried && !this.#stopping) await pause(this.#host.pollIntervalMs, this.#interrupt.signal)
+    }
+  }
+
+  /** No lane may reserve so much that another is left with nothing. */
+  #fairShare(): number {
+    return this.#lanes.size > 1 ? Math.ceil(this.credit.limit / this.#lanes.size) : Infinity
+  }
+
+  /** Others may sit on credit that they do not use, waiting in the store for a first message. */
+  #interruptIdleLanes(): void {
+    if (this.#lanes.size > 1) this.#interruptTakes()
+  }
+
+  async #handOver(batch: readonly TakenMessage<Handle>[]): Promise<void> {
+    if (batch.length === 0) return
+    const { store } = this.#host
+    const forgotten = batch.filter((taken) => {
+      const reader = this.#readers.get(taken.queue)
+      return reader?.noAck === true && !reader.paused && !this.#stopping
+    })
+    if (forgotten.length > 0) {
+      await this.#host.guard(() => store.settle(forgotten.map((taken) => ({ action: 'ack', taken }))))
+    }
+    const unwanted: TakenMessage<Handle>[] = []
+    // What was reserved for these is theirs; only a limit that was lowered meanwhile can leave too little.
+    let room = this.credit.free + batch.length
+    for (const taken of batch) {
+      const reader = this.#readers.get(taken.queue)
+      const noAck = forgotten.includes(taken)
+      if (!noAck && (reader === undefined || reader.paused || this.#stopping || room <= 0)) {
+        unwanted.push(taken)
+        continue
+      }
+      if (!noAck) room--
+      if (reader !== undefined) this.#serveLater(reader)
+      await this.#deliver(taken, noAck)
+    }
+    if (unwanted.length === 0) return
+    // Last one first: a store that releases to the front ends with the old order.
+    const steps = unwanted.toReversed().map((taken) => ({ action: 'release' as const, taken }))
+    await this.#host.guard(() => store.settle(steps))
+  }
+
+  /** Round robin: the queue that was served goes to the end. */
+  #serveLater(reader: Reader): void {
+    this.#readers.delete(reader.queue.name)
+    this.#readers.set(reader.queue.name, reader)
+  }
+
+  #failed(queues: readonly string[], error: unknown): void {
+    if (this.#stopping) return
+    if (!isCeleryError(error) || error.retryable || this.#host.lost !== undefined) {
+      this.#host.lose(error as Error)
+      return
+    }
+    // The broker refuses these queues; core declares and subscribes again.
+    for (const queue of queues) {
+      this.#readers.delete(queue)
+      this.#host.notice({ kind: 'consumer-cancelled', queue, reason: error.message })
+    }
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * A store with the manners of SQS, to try the kit on: one queue per request, at most ten messages, long polling, receipt handles that
+ * go stale, a visibility timeout that only the server watches, a receive count instead of a start count, no priorities, no browsing, no atomic
+ * move, every call a moment away.
+ */
+import { setTimeout as later } from 'node:timers/promises'
+import { BrokerUnavailableError, type BrokerCapabilities, type Broker, CeleryError } from '@ct/contracts'
+import {
+  defineVirtualBroker,
+  pause,
+  type StorePut,
+  type StoreSettlement,
+  type TakenMessage,
+  type TakeRequest,
+  type VirtualStore,
+} from '@ct/contracts/broker-kit'
+
+interface Item {
+  readonly payload: string
+  visibleAt: number
+  receives: number
+  receipt: string | undefined
+}
+
+/** Queues as the server has them. */
+export class ReceiptServer {
+  readonly queues = new Map<string, Item[]>()
+  readonly lines = new Map<Broker, Set<(error: Error) => void>>()
+  requests = 0
+
+  constructor() {}
+
+  queue(name: string): Item[] {
+    let items = this.queues.get(name)
+    if (items === undefined) this.queues.set(name, (items = []))
+    return items
+  }
+
+  cut(broker: Broker): void {
+    for (const onLost of this.lines.get(broker) ?? []) onLost(new Error('the line broke'))
+  }
+}
+
+export const receiptCapabilities: BrokerCapabilities = {
+  driverType: 'receipts',
+  durable: true,
+  confirms: true,
+  queuesOnPublish: true,
+  exchanges: { direct: true, topic: false, fanout: false, headers: false },
+  eventExchangeType: 'topic',
+  remoteControl: false,
+  priorities: null,
+  lease: { renewable: true },
+  settleAcrossConnections: true,
+  nativeDelay: { maxMs: 900_000 },
+  mandatory: true,
+  messageTtl: false,
+  maxMessageBytes: 262_144,
+  requeuePosition: 'unspecified',
+  parking: 'two-step',
+  wakeUp: 'push',
+  queueSize: 'approximate',
+}
+
+export function receiptBroker(server: ReceiptServer, leaseMs: number): Broker {
+  const broker: Broker = defineVirtualBroker<string>({
+    name: 'receipts',
+    packageName: '@ct/testing',
+    capabilities: receiptCapabilities,
+    description: {
+      transport: 'receipts',
+      hostname: undefined,
+      port: undefined,
+      userid: undefined,
+      virtualHost: undefined,
+      ssl: false,
+      url: 'receipts://',
+    },
+    takeFrom: 'one-queue',
+    maxTake: 10,
+    pollIntervalMs: 20,
+    openStore: async ({ onLost }) => new ReceiptStore(server, broker, leaseMs, onLost),
+  })
+  return broker
+}
+
+class ReceiptStore implements VirtualStore<string> {
+  readonly leaseMs: number
+  readonly #server: ReceiptServer
+  readonly #leave: () => void
+  #gone = false
+
+  constructor(server: ReceiptServer, owner: Broker, leaseMs: number, onLost: (error: Error) => void) {
+    this.#server = server
+    this.leaseMs = leaseMs
+    const lines = server.lines.get(owner) ?? new Set()
+    server.lines.set(owner, lines)
+    const lost = (error: Error): void => {
+      this.#gone = true
+      onLost(error)
+    }
+    lines.add(lost)
+    this.#leave = () => lines.delete(lost)
+  }
+
+  async close(): Promise<void> {
+    this.#gone = true
+    this.#leave()
+  }
+
+  async put(puts: readonly StorePut[]): Promise<readonly undefined[]> {
+    await this.#request()
+    for (const { queue, payload, notBefore } of puts) {
+      this.#server.queue(queue).push({ payload, visibleAt: notBefore ?? 0, receives: 0, receipt: undefined })
+    }
+    return puts.map(() => undefined)
+  }
+
+  async take({ queues, max, waitMs, signal }: TakeRequest): Promise<readonly TakenMessage<string>[]> {
+    const [queue, ...more] = queues
+    if (queue === undefined || more.length > 0 || max > 10) throw new Error('one queue and at most ten messages at a time')
+    await this.#request()
+    // A long poll as the server answers it: at the first message, when its time is over, or when the caller hangs up.
+    const until = Date.now() + Math.min(waitMs, 400)
+    while (!signal.aborted && Date.now() < until && this.#ready(queue).length === 0) await pause(5, signal)
+    if (signal.aborted || this.#gone) return []
+    return this.#ready(queue)
+      .slice(0, max)
+      .map((item) => {
+        item.visibleAt = Date.now() + this.leaseMs
+        item.receives++
+        item.receipt = crypto.randomUUID()
+        const { payload, receives, receipt } = item
+        return { handle: receipt, queue, payload, receives, redelivered: receives > 1 }
+      })
+  }
+
+  async settle(settlements: readonly StoreSettlement<string>[]): Promise<readonly (Error | undefined)[]> {
+    await this.#request()
+    return settlements.map(({ action, taken }) => {
+      const items = this.#server.queue(taken.queue)
+      const index = items.findIndex((item) => item.receipt === taken.handle)
+      const item = items[index]
+      if (item === undefined) return new CeleryError('CT_LEASE_LOST', 'The receipt handle is not valid any more.')
+      if (action === 'ack' || action === 'reject') items.splice(index, 1)
+      else item.visibleAt = 0
+      return undefined
+    })
+  }
+
+  async extendLeases(taken: readonly TakenMessage<string>[]): Promise<readonly TakenMessage<string>[]> {
+    await this.#request()
+    return taken.filter(({ queue, handle }) => {
+      const item = this.#server.queue(queue).find(({ receipt }) => receipt === handle)
+      if (item === undefined || item.visibleAt <= Date.now()) return true
+      item.visibleAt = Date.now() + this.leaseMs
+      return false
+    })
+  }
+
+  async size(queue: string): Promise<number> {
+    await this.#request()
+    return this.#ready(queue).length
+  }
+
+  async purge(queue: string): Promise<number> {
+    await this.#request()
+    const ready = this.#ready(queue)
+    this.#server.queues.set(
+      queue,
+      this.#server.queue(queue).filter((item) => !ready.includes(item)),
+    )
+    return ready.length
+  }
+
+  async deleteQueue(queue: string): Promise<void> {
+    await this.#request()
+    this.#server.queues.delete(queue)
+  }
+
+  #ready(queue: string): Item[] {
+    return this.#server.queue(queue).filter((item) => item.visibleAt <= Date.now())
+  }
+
+  async #request(): Promise<void> {
+    if (this.#gone) throw new BrokerUnavailableError('The line is gone.')
+    this.#server.requests++
+    await later(1)
+    if (this.#gone) throw new BrokerUnavailableError('The line broke before the answer came.')
+  }
+}
