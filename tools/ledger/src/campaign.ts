@@ -1,0 +1,188 @@
+/** One campaign from the empty Redis to the verdict. */
+import { writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { python, startPythonWorker, type PythonApp, type PythonWorker } from '@ct-tools/interop'
+import { guardedDirectory, startPrivateRedis } from '@ct-tools/services'
+import { historyOf } from './aof.ts'
+import { check, type Verdict } from './check.ts'
+import { CtProcess } from './ct-process.ts'
+import { injectFaults, planFaults, type Fault, type FaultKind } from './faults.ts'
+import { readJournals } from './journal.ts'
+import { findLeftovers, openWork, wrongResults, type Leftovers } from './leftovers.ts'
+import { makeOrders, type Order, type OrderKind } from './orders.ts'
+import { Proxy } from './proxy.ts'
+import { sceneEnvironment } from './scene.ts'
+
+export interface CampaignOptions {
+  readonly seed: number
+  /** Orders of the ct producers; an order is one to seven tasks. */
+  readonly orders: number
+  /** How long they are sent, and faults happen. */
+  readonly durationMs: number
+  readonly faults: readonly FaultKind[]
+  readonly faultEveryMs?: number
+  readonly ctWorkers?: number
+  readonly ctProducers?: number
+  readonly pythonWorkers?: number
+  /** Orders of a Python producer. */
+  readonly pythonOrders?: number
+  readonly leaseMs?: number
+  readonly kinds?: Readonly<Record<OrderKind, number>>
+  /** How long the rest may take when faults and producers are done. */
+  readonly drainMs?: number
+  /** Report losses, hold them against nobody. */
+  readonly tolerateLosses?: boolean
+  readonly log?: (line: string) => void
+}
+
+export interface CampaignReport {
+  readonly options: CampaignOptions
+  readonly faults: readonly Fault[]
+  readonly verdict: Verdict
+  readonly leftovers: Leftovers
+  readonly drainedMs: number
+  /** All that must not be. Empty: passed. */
+  readonly violations: readonly string[]
+  /** Of lost messages: what Redis knows. */
+  readonly histories: ReadonlyMap<string, readonly string[]>
+  readonly folder: string
+}
+
+const here = dirname(fileURLToPath(import.meta.url))
+const ct = join(dirname(createRequire(import.meta.url).resolve('@ct/core/package.json')), 'bin/ct.js')
+const allKinds: Readonly<Record<OrderKind, number>> = { plain: 50, eta: 10, retry: 12, chain: 14, chord: 14 }
+
+export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
+  const { seed, durationMs, log = () => {}, leaseMs = 3000, kinds = allKinds } = options
+  const { ctWorkers = 3, ctProducers = 1, pythonWorkers = 0, pythonOrders = 0 } = options
+  const folder = guardedDirectory('ledger')
+  await using stack = new AsyncDisposableStack()
+  // The file is read after a loss: nothing may shorten it.
+  const redis = stack.use(
+    await startPrivateRedis({ appendonly: 'always', args: ['--auto-aof-rewrite-percentage', '0'] }),
+  )
+  const scene = { folder, visibilityTimeout: leaseMs / 1000 }
+  const mixed = pythonWorkers > 0
+  const queues = mixed ? { ledger: 60, 'ledger.ct': 25, 'ledger.py': 15 } : { ledger: 70, 'ledger.ct': 30 }
+  const ordersOf = (prefix: string, count: number, salt: number): Order[] =>
+    makeOrders({ seed: seed + salt, prefix, count, queues, patientQueues: ['ledger.ct'], leaseMs, kinds })
+
+  const process = async (name: string, args: readonly string[]): Promise<CtProcess> => {
+    const one = new CtProcess(name, stack.use(await Proxy.open(redis.port)), scene, args)
+    stack.defer(() => one.kill())
+    return one
+  }
+  const workers: CtProcess[] = []
+  for (let n = 1; n <= ctWorkers; n += 1) {
+    const words = [
+      'worker',
+      '-A',
+      join(here, 'ledger-app.ts'),
+      '-n',
+      `ct${n}@ledger`,
+      '-Q',
+      'ledger,ledger.ct',
+      '-c',
+      '10',
+    ]
+    workers.push(await process(`ct${n}`, [ct, ...words, '-l', 'warning']))
+  }
+  const producers: CtProcess[] = []
+  for (let n = 1; n <= ctProducers; n += 1) {
+    const file = join(folder, `orders${n}.json`)
+    writeFileSync(file, JSON.stringify(ordersOf(`c${n}-`, Math.ceil(options.orders / ctProducers), n)))
+    producers.push(await process(`producer${n}`, [join(here, 'produce.ts'), file, String(durationMs)]))
+  }
+  const peer: PythonApp = {
+    broker: redis.url,
+    backend: redis.url,
+    path: [join(here, '../python')],
+    setup: 'import ledger_peer\nledger_peer.register(app)',
+    env: sceneEnvironment({ ...scene, url: redis.url }),
+    config: {
+      worker_prefetch_multiplier: 1,
+      broker_transport_options: { visibility_timeout: leaseMs / 1000 },
+      broker_connection_retry_on_startup: true,
+    },
+  }
+  const startPeer = async (): Promise<PythonWorker> => {
+    const worker = await startPythonWorker({
+      ...peer,
+      version: '5.7',
+      queues: ['ledger', 'ledger.py'],
+      concurrency: 2,
+    })
+    stack.use(worker)
+    return worker
+  }
+  const peers = await Promise.all(Array.from({ length: pythonWorkers }, startPeer))
+  const client = pythonOrders > 0 ? stack.use(await python('5.7', peer)) : undefined
+
+  for (const one of [...workers, ...producers]) one.start()
+  const pythonDone = client?.exec(
+    'import ledger_peer\nledger_peer.produce(app, orders, duration)',
+    { orders: ordersOf('p-', pythonOrders, 1000), duration: durationMs },
+    durationMs + 60_000,
+  )
+  const everyMs = options.faultEveryMs ?? 1500
+  const plan = planFaults({ seed, durationMs, everyMs, leaseMs, kinds: options.faults })
+  const faults = await injectFaults(plan, {
+    redis,
+    workers,
+    producers,
+    python: { workers: peers, start: startPeer },
+    log,
+  })
+  const violations: string[] = []
+  for (const producer of producers) {
+    const code = producer.isRunning ? await producer.end(durationMs + 30_000) : 0
+    if (code !== 0) violations.push(`${producer.name} ended with ${code ?? 'nothing at all'}`)
+  }
+  await pythonDone
+  log('everything is sent, no more faults')
+  const drainedMs = await drain(options, folder, () => openWork(redis, Object.keys(queues)))
+  for (const worker of workers) {
+    const code = await worker.end(30_000, 'SIGTERM')
+    if (code !== 0) violations.push(`${worker.name} did not stop warm: ${code ?? 'still there after 30 s'}`)
+  }
+  for (const worker of peers) await worker.stop()
+
+  const verdict = check({
+    entries: readJournals(folder),
+    faults,
+    leaseMs,
+    ...(options.tolerateLosses === true ? { tolerateLosses: true } : {}),
+  })
+  const leftovers = await findLeftovers(redis, Object.keys(queues))
+  violations.push(...verdict.violations, ...(await wrongResults(redis, verdict.results)))
+  for (const line of leftovers.open) violations.push(`left: ${line}`)
+  for (const line of leftovers.stray) violations.push(`stray key: ${line}`)
+  const histories = new Map(
+    verdict.missing.slice(0, 10).map((unit) => [unit, historyOf(redis.folder, `'${unit.split('#')[0]}'`)]),
+  )
+  return { options, faults, verdict, leftovers, drainedMs, violations, histories, folder }
+}
+
+/** Waits until every unit has ended and nothing is queued or held; gives up in the end, and the check says what is missing. */
+async function drain(
+  options: CampaignOptions,
+  folder: string,
+  open: () => Promise<string[]>,
+): Promise<number> {
+  const startedAt = Date.now()
+  const until = startedAt + (options.drainMs ?? 30_000)
+  let quiet = 0
+  while (Date.now() < until && quiet < 3) {
+    await sleep(200)
+    const done = (await open()).length === 0
+    const { missing } = done
+      ? check({ entries: readJournals(folder), faults: [], leaseMs: 1 })
+      : { missing: ['?'] }
+    // A retry with a countdown, or the next step of a chain, is nowhere to be seen for a moment: three looks in a row.
+    quiet = missing.length === 0 ? quiet + 1 : 0
+  }
+  return Date.now() - startedAt
+}

@@ -1,0 +1,301 @@
+/**
+ * Judges a campaign by its journals: every unit of a confirmed order ended; what ran twice has a fault that explains it; what was handed
+ * on is what the unit before returned; what was refused for certain never ran.
+ *
+ * What explains that a unit ran again, of two runs that follow each other:
+ *
+ *   - the process of one of them was killed, or did not run for most of the lease (stopped, starved, cut off), or Redis did not,
+ *     between the time it may have taken the message and the later start;
+ *   - its publisher was disturbed while it published: it does not know that the first try arrived, and tries again;
+ *   - the unit before it ran twice for a reason, and published it twice;
+ *   - one of them was in Python, which does not renew leases and gives messages back when its connection breaks.
+ *
+ * A warm restart, a short stop, a cut connection of the worker that runs it: none of them explains anything.
+ */
+import type { Fault, FaultKind } from './faults.ts'
+import type { Entry, Step } from './journal.ts'
+import { unitsOf, type Order, type Unit } from './orders.ts'
+
+export interface Run {
+  readonly unit: string
+  readonly id: string
+  readonly pid: number
+  readonly lang: 'ct' | 'py'
+  readonly start: number
+  /** Undefined: it never came to its end. */
+  end: number | undefined
+  readonly got: unknown
+}
+
+export interface Verdict {
+  readonly orders: { readonly sent: number; readonly confirmed: number; readonly refused: number }
+  readonly units: {
+    readonly due: number
+    readonly ended: number
+    readonly byLanguage: Readonly<Record<'ct' | 'py', number>>
+  }
+  /** Units that ran more than once, by what explains it. */
+  readonly repeated: ReadonlyMap<string, number>
+  readonly missing: readonly string[]
+  /** Everything that must not be, one line each. */
+  readonly violations: readonly string[]
+  /** Id of the task, and what it must have returned. */
+  readonly results: ReadonlyMap<string, string>
+}
+
+export interface CheckOptions {
+  readonly entries: readonly Entry[]
+  readonly faults: readonly Fault[]
+  readonly leaseMs: number
+  /** Missing units are reported, not held against anybody: Celery's own losses. */
+  readonly tolerateLosses?: boolean
+}
+
+interface OrderState {
+  readonly order: Order
+  readonly pid: number
+  readonly intent: number
+  answer: number
+  confirmed: boolean
+  never: boolean
+}
+
+/** Longest time that a worker of the campaign holds a message before it starts it, beside an ETA. */
+const heldMs = 2000
+/** Journals and faults are stamped by different processes. */
+const slackMs = 50
+
+/** Faults that take a process out of the world for as long as they last. */
+const standstills: ReadonlySet<FaultKind> = new Set([
+  'nap',
+  'freeze',
+  'hole',
+  'redis-freeze',
+  'redis-kill',
+  'mute',
+])
+/** Faults after which a publisher may not know whether its message arrived. */
+const disturbing: ReadonlySet<FaultKind> = new Set([
+  'cut',
+  'mute',
+  'hole',
+  'client-kill',
+  'redis-kill',
+  'redis-freeze',
+  'freeze',
+  'kill',
+])
+
+export function check(options: CheckOptions): Verdict {
+  const book = new Book(options)
+  return book.verdict()
+}
+
+class Book {
+  readonly #options: CheckOptions
+  readonly #orders = new Map<string, OrderState>()
+  readonly #runs = new Map<string, Run[]>()
+  readonly #taken = new Map<string, number[]>()
+  readonly #faults: readonly Fault[]
+  readonly #violations: string[] = []
+  readonly #repeated = new Map<string, number>()
+
+  constructor(options: CheckOptions) {
+    this.#options = options
+    const stalls: Fault[] = []
+    for (const entry of options.entries) {
+      if (entry.e === 'stall')
+        stalls.push({ kind: 'nap', target: 'starved', pid: entry.p, from: entry.from, to: entry.t })
+      else this.#read(entry)
+    }
+    this.#faults = [...options.faults, ...stalls]
+  }
+
+  #read(entry: Exclude<Entry, { e: 'stall' }>): void {
+    switch (entry.e) {
+      case 'intent':
+        this.#orders.set(entry.order.key, {
+          order: entry.order,
+          pid: entry.p,
+          intent: entry.t,
+          answer: Infinity,
+          confirmed: false,
+          never: false,
+        })
+        return
+      case 'confirm':
+      case 'refuse': {
+        const state = this.#orders.get(entry.k)
+        if (state === undefined) return
+        state.answer = entry.t
+        state.confirmed = entry.e === 'confirm'
+        state.never = entry.e === 'refuse' && !entry.maybe
+        return
+      }
+      case 'taken':
+        append(this.#taken, entry.id, entry.t)
+        return
+      default:
+        this.#step(entry)
+    }
+  }
+
+  #step(entry: Step): void {
+    const unit = entry.r === 0 ? entry.k : `${entry.k}#${entry.r}`
+    if (entry.e === 'start') {
+      append(this.#runs, unit, {
+        unit,
+        id: entry.id,
+        pid: entry.p,
+        lang: entry.lang,
+        start: entry.t,
+        end: undefined,
+        got: entry.v,
+      })
+      return
+    }
+    // A process may have the same message twice; the lines of one run come in order.
+    const run = this.#runs.get(unit)?.find((one) => one.pid === entry.p && one.end === undefined)
+    if (run !== undefined) run.end = entry.t
+  }
+
+  verdict(): Verdict {
+    const missing: string[] = []
+    const results = new Map<string, string>()
+    const byLanguage = { ct: 0, py: 0 }
+    let due = 0
+    let ended = 0
+    let confirmed = 0
+    let refused = 0
+    for (const state of this.#orders.values()) {
+      if (state.confirmed) confirmed += 1
+      else refused += 1
+      const units = unitsOf(state.order)
+      for (const unit of units) {
+        const runs = this.#runs.get(unit.name) ?? []
+        const ends = runs.filter(({ end }) => end !== undefined)
+        if (state.confirmed) due += 1
+        if (ends.length > 0) {
+          ended += 1
+          byLanguage[ends[0]!.lang] += 1
+          if (unit.last) results.set(ends[0]!.id, unit.key)
+        } else if (state.confirmed) missing.push(unit.name)
+        if (state.never && runs.length > 0)
+          this.#violations.push(`${unit.name} ran, although its producer was told that it was not delivered`)
+        this.#checkHandedOn(state, unit, runs)
+        if (runs.length > 1) this.#checkRepeated(state, unit, runs)
+      }
+    }
+    if (this.#options.tolerateLosses !== true)
+      for (const name of missing)
+        this.#violations.push(`${name} was confirmed and never ended${this.#traces(name)}`)
+    return {
+      orders: { sent: this.#orders.size, confirmed, refused },
+      units: { due, ended, byLanguage },
+      repeated: this.#repeated,
+      missing,
+      violations: this.#violations,
+      results,
+    }
+  }
+
+  #traces(name: string): string {
+    const runs = this.#runs.get(name) ?? []
+    if (runs.length === 0) return '; it never started'
+    return `; it started in ${runs.map(({ lang, pid, start }) => `${lang} ${pid} at ${start}`).join(', ')}`
+  }
+
+  #checkHandedOn({ order }: OrderState, unit: Unit, runs: readonly Run[]): void {
+    if (order.kind !== 'chain' && !unit.name.endsWith('.body')) return
+    const expected = order.kind === 'chain' ? (unit.after[0] ?? null) : unit.after
+    for (const { got } of runs) {
+      const same = JSON.stringify(got ?? null) === JSON.stringify(expected)
+      if (!same)
+        this.#violations.push(
+          `${unit.name} got ${JSON.stringify(got)} instead of ${JSON.stringify(expected)}`,
+        )
+    }
+  }
+
+  #checkRepeated(state: OrderState, unit: Unit, runs: readonly Run[]): void {
+    const inOrder = [...runs].sort((a, b) => a.start - b.start)
+    for (let at = 1; at < inOrder.length; at += 1) {
+      const [first, second] = [inOrder[at - 1]!, inOrder[at]!]
+      const why = this.#reason(state, unit, first, second)
+      if (why === undefined) {
+        this.#violations.push(
+          `${unit.name} ran again without a fault that explains it: ${describe(first)}, then ${describe(second)}`,
+        )
+      } else this.#repeated.set(why, (this.#repeated.get(why) ?? 0) + 1)
+    }
+  }
+
+  #reason(state: OrderState, unit: Unit, first: Run, second: Run): string | undefined {
+    const countdown = state.order.countdownMs ?? 0
+    const since = Math.min(first.start, second.start) - heldMs - countdown
+    for (const run of [first, second]) {
+      for (const fault of this.#faults) {
+        if (!overlaps(fault, since, second.start) || (fault.pid !== 0 && fault.pid !== run.pid)) continue
+        if (fault.kind === 'kill' && fault.pid === run.pid) return 'worker killed'
+        if (fault.kind === 'python-kill') return 'Python worker killed'
+        // Leases are renewed every third of their time.
+        const stood = standstills.has(fault.kind) && fault.to - fault.from > this.#options.leaseMs * 0.6
+        if (stood)
+          return fault.pid === 0
+            ? 'Redis stood still'
+            : fault.target === 'starved'
+              ? 'worker starved'
+              : 'worker stopped or cut off past its lease'
+        if (run.lang === 'py' && (fault.kind === 'redis-kill' || fault.kind === 'redis-freeze'))
+          return 'Python lost its connection'
+      }
+      if (run.lang === 'py' && this.#heldTooLong(run, second.start)) return 'Python does not renew leases'
+    }
+    return this.#publishedTwice(state, unit, first)
+  }
+
+  #heldTooLong(run: Run, until: number): boolean {
+    return (this.#taken.get(run.id) ?? []).some(
+      (taken) => until - taken > this.#options.leaseMs - slackMs && taken <= until,
+    )
+  }
+
+  /** Two messages, rather than one that came twice. */
+  #publishedTwice(state: OrderState, unit: Unit, first: Run): string | undefined {
+    if (unit.after.length === 0) {
+      const disturbed = this.#faults.some(
+        (fault) =>
+          disturbing.has(fault.kind) &&
+          (fault.pid === 0 || fault.pid === state.pid) &&
+          overlaps(fault, state.intent, state.answer),
+      )
+      return disturbed ? 'published again by a disturbed producer' : undefined
+    }
+    const before = unit.after.flatMap((name) => this.#runs.get(name) ?? [])
+    const chord = unit.name.endsWith('.body')
+    // Parts of a chord count once, however often they run.
+    if (!chord && before.length > 1) return 'the unit before ran again'
+    const lastEnd = Math.max(...before.map(({ end }) => end ?? 0))
+    const disturbed = this.#faults.some(
+      (fault) =>
+        disturbing.has(fault.kind) &&
+        (fault.pid === 0 || before.some(({ pid }) => pid === fault.pid)) &&
+        overlaps(fault, lastEnd, first.start + 1000),
+    )
+    return disturbed ? 'published again by a disturbed worker' : undefined
+  }
+}
+
+function overlaps(fault: Fault, from: number, to: number): boolean {
+  return fault.to >= from - slackMs && fault.from <= to + slackMs
+}
+
+function append<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
+}
+
+function describe({ lang, pid, start, end, id }: Run): string {
+  return `${lang} ${pid} from ${start} ${end === undefined ? 'without an end' : `to ${end}`} (${id})`
+}

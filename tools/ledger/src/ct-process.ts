@@ -1,0 +1,70 @@
+/** A ct program of the campaign as a child: killed, frozen, restarted. It reaches Redis through a proxy of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { guardProcess } from '@ct-tools/services'
+import type { Proxy } from './proxy.ts'
+import { sceneEnvironment, type Scene } from './scene.ts'
+
+export class CtProcess {
+  readonly name: string
+  readonly proxy: Proxy
+  readonly logFile: string
+  readonly #args: readonly string[]
+  readonly #scene: Scene
+  #child: ChildProcess | undefined
+  #exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }> | undefined
+
+  constructor(name: string, proxy: Proxy, scene: Omit<Scene, 'url'>, args: readonly string[]) {
+    this.name = name
+    this.proxy = proxy
+    this.logFile = join(scene.folder, `${name}.log`)
+    this.#scene = { ...scene, url: proxy.url }
+    this.#args = args
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined
+  }
+
+  start(): void {
+    const log = openSync(this.logFile, 'a')
+    const child = guardProcess(
+      spawn(process.execPath, ['--conditions=@ct/source', '--no-warnings', ...this.#args], {
+        env: { ...process.env, ...sceneEnvironment(this.#scene), CT_LEDGER_ROLE: this.name, NO_COLOR: '1' },
+        detached: true,
+        stdio: ['ignore', log, log],
+      }),
+    )
+    closeSync(log)
+    this.#child = child
+    this.#exited = once(child, 'exit').then(([code, signal]) => {
+      if (this.#child === child) this.#child = undefined
+      return { code: code as number | null, signal: signal as NodeJS.Signals | null }
+    })
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name)
+  }
+
+  async kill(): Promise<void> {
+    this.signal('SIGKILL')
+    await this.#exited
+  }
+
+  /** Waits for its end by itself, or after a signal; undefined when it has not ended in time. */
+  async end(timeoutMs: number, signal?: NodeJS.Signals): Promise<number | null | undefined> {
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const timer = setTimeout(() => resolve(undefined), timeoutMs)
+    if (signal !== undefined) this.signal(signal)
+    const ended = await Promise.race([this.#exited, promise])
+    clearTimeout(timer)
+    return ended === undefined ? undefined : ended.code
+  }
+}

@@ -1,0 +1,83 @@
+/** What lies in Redis when everything is done: nothing but results and what is documented. */
+import type { PrivateRedis } from '@ct-tools/services'
+
+export interface Leftovers {
+  /** What is still to be worked, one line each. */
+  readonly open: readonly string[]
+  /** Keys that nobody documents. */
+  readonly stray: readonly string[]
+  /** Documented keys by kind. */
+  readonly documented: ReadonlyMap<string, number>
+}
+
+/** Keys that may be there at the end, and why. */
+const documented: readonly (readonly [kind: string, pattern: RegExp, needsTtl: boolean])[] = [
+  ['results', /^celery-task-meta-/, true],
+  ['groups of chords whose parts are gone', /^celery-taskset-meta-[\w-]+$/, true],
+  ['marks of finished chords', /^celery-taskset-meta-[\w-]+\.c$/, true],
+  ['bindings', /^_kombu\.binding(?:_permanent)?\./, false],
+  ['deadlines of bindings', /^_kombu\.binding_deadlines$/, false],
+]
+
+export async function openWork(redis: PrivateRedis, queues: readonly string[]): Promise<string[]> {
+  const open: string[] = []
+  for (const queue of queues) {
+    for (const list of [queue, ...[3, 6, 9].map((step) => `${queue}\u0006\u0016${step}`)]) {
+      const length = Number(await redis.command('LLEN', list))
+      if (length > 0) open.push(`${length} in ${JSON.stringify(list)}`)
+    }
+  }
+  for (const [key, command] of [
+    ['unacked', 'HLEN'],
+    ['unacked_index', 'ZCARD'],
+  ] as const) {
+    const length = Number(await redis.command(command, key))
+    if (length > 0) open.push(`${length} in ${key}`)
+  }
+  return open
+}
+
+export async function findLeftovers(redis: PrivateRedis, queues: readonly string[]): Promise<Leftovers> {
+  const stray: string[] = []
+  const counts = new Map<string, number>()
+  let cursor = '0'
+  do {
+    const [next, keys] = (await redis.command('SCAN', cursor, 'COUNT', 1000)) as [string, string[]]
+    cursor = next
+    for (const key of keys) {
+      const match = documented.find(([, pattern]) => pattern.test(key))
+      if (match === undefined)
+        stray.push(`${JSON.stringify(key)} (${String(await redis.command('TYPE', key))})`)
+      else {
+        counts.set(match[0], (counts.get(match[0]) ?? 0) + 1)
+        if (match[2] && Number(await redis.command('TTL', key)) < 0) stray.push(`${key} does not expire`)
+      }
+    }
+  } while (cursor !== '0')
+  return { open: await openWork(redis, queues), stray: [...new Set(stray)], documented: counts }
+}
+
+/** Ids whose stored result is not what their task returned. */
+export async function wrongResults(
+  redis: PrivateRedis,
+  results: ReadonlyMap<string, string>,
+): Promise<string[]> {
+  const wrong: string[] = []
+  const entries = [...results]
+  for (let at = 0; at < entries.length; at += 500) {
+    const some = entries.slice(at, at + 500)
+    const stored = (await redis.command('MGET', ...some.map(([id]) => `celery-task-meta-${id}`))) as (
+      | string
+      | null
+    )[]
+    some.forEach(([id, value], n) => {
+      const text = stored[n] ?? null
+      const meta = text === null ? undefined : (JSON.parse(text) as { status?: string; result?: unknown })
+      if (meta?.status === 'SUCCESS' && meta.result === value) return
+      wrong.push(
+        `${value} (${id}) ended, and its result is ${text === null ? 'not stored' : text.slice(0, 300)}`,
+      )
+    })
+  }
+  return wrong
+}

@@ -1,0 +1,21 @@
+/** What every process of a campaign has to know, in one environment variable. */
+export interface Scene {
+  /** As this process reaches Redis: some go through a proxy of ours. */
+  readonly url: string
+  /** Where the journals are. */
+  readonly folder: string
+  /** Seconds. */
+  readonly visibilityTimeout: number
+}
+
+const variable = 'CT_LEDGER'
+
+export function sceneEnvironment(scene: Scene): Record<string, string> {
+  return { [variable]: JSON.stringify(scene) }
+}
+
+export function readScene(): Scene {
+  const text = process.env[variable]
+  if (text === undefined) throw new Error(`${variable} is not set: this program is started by a campaign.`)
+  return JSON.parse(text) as Scene
+}

@@ -1,0 +1,28 @@
+import type { CampaignReport } from './campaign.ts'
+
+/** What a campaign came to, for people. */
+export function summarize(report: CampaignReport): string {
+  const { options, faults, verdict, leftovers, violations, histories, drainedMs } = report
+  const { orders, units, repeated, missing } = verdict
+  const kinds = new Map<string, number>()
+  for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+  const again = [...repeated.values()].reduce((sum, count) => sum + count, 0)
+  const lines = [
+    `ledger, seed ${options.seed}: ${violations.length === 0 ? 'passed' : `${violations.length} VIOLATIONS`}`,
+    `  orders    ${orders.sent} sent, ${orders.confirmed} confirmed, ${orders.refused} refused`,
+    `  tasks     ${units.ended} ended (${units.byLanguage.ct} in ct, ${units.byLanguage.py} in Python), ${units.due} were due, ${missing.length} lost`,
+    `  faults    ${list(kinds) || 'none'}`,
+    `  repeated  ${again}${again === 0 ? '' : `: ${list(repeated)}`}`,
+    `  drained   in ${drainedMs} ms`,
+    `  keys      ${list(leftovers.documented) || 'none'}`,
+  ]
+  for (const line of violations.slice(0, 30)) lines.push(`  ! ${line}`)
+  if (violations.length > 30) lines.push(`  ! … and ${violations.length - 30} more`)
+  for (const [unit, history] of histories)
+    lines.push(`  Redis about ${unit}:`, ...history.map((line) => `    ${line}`))
+  return lines.join('\n')
+}
+
+function list(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([what, count]) => `${count} ${what}`).join(', ')
+}
