@@ -33,6 +33,8 @@ export class Intake<Handle> {
   #interrupt = new AbortController()
   #maxClaim: number
   #stopping = false
+  /** Counts changes of what is wanted: a grant of credit arrives a moment after it was made. */
+  #generation = 0
   /** A take under way leaves out queues for want of credit. */
   #partial = false
 
@@ -109,6 +111,7 @@ export class Intake<Handle> {
 
   /** Takes that wait come back and start again with what is wanted now. */
   retake(): void {
+    this.#generation++
     this.#interruptTakes()
     this.credit.dismiss()
     this.#changed.now()
@@ -135,7 +138,8 @@ export class Intake<Handle> {
 
   /** Readers this lane takes for, the one served last at the end. */
   #wanted(lane: string): readonly Reader[] {
-    const all = lane === '' ? this.readers : [this.#readers.get(lane)].filter((reader) => reader !== undefined)
+    const all =
+      lane === '' ? this.readers : [this.#readers.get(lane)].filter((reader) => reader !== undefined)
     return all.filter((reader) => !reader.paused)
   }
 
@@ -151,7 +155,9 @@ export class Intake<Handle> {
       if (reserved === 0) return
     }
     this.#partial = partial && free.length < wanted.length
-    const readers = partial ? free : wanted.filter((reader) => this.#readers.get(reader.queue.name) === reader)
+    const readers = partial
+      ? free
+      : wanted.filter((reader) => this.#readers.get(reader.queue.name) === reader)
     const queues = readers.map((reader) => reader.queue.name)
     const { signal } = this.#interrupt
     const waitMs = this.#host.capabilities.wakeUp === 'push' && this.credit.waiting === 0 ? Infinity : 0

@@ -11,7 +11,15 @@ const claimMs = 1_000
 
 function part(groupId: string, index: number, more: Partial<ChordPart> = {}): ChordPart {
   const encoded = new TextEncoder().encode(`[1, "t${index}", "SUCCESS", ${index * 10}]`)
-  return { groupId, taskId: `t${index}`, groupIndex: index, part: encoded, expiresInMs, claimMs: 5_000, ...more }
+  return {
+    groupId,
+    taskId: `t${index}`,
+    groupIndex: index,
+    part: encoded,
+    expiresInMs,
+    claimMs: 5_000,
+    ...more,
+  }
 }
 
 async function values(chord: NativeChord, groupId: string): Promise<string[]> {
@@ -27,7 +35,9 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
   const native = options.capabilities.chord === 'native' ? undefined : false
   const counter = options.capabilities.chord === 'counter' ? undefined : false
 
-  async function chords(scene: ResultBackendScene): Promise<{ one: NativeChord; two: NativeChord; groupId: string }> {
+  async function chords(
+    scene: ResultBackendScene,
+  ): Promise<{ one: NativeChord; two: NativeChord; groupId: string }> {
     const one = (await scene.connect()).connection.chord
     const two = (await scene.connect()).connection.chord
     assert.ok(one !== undefined && two !== undefined)
@@ -49,7 +59,10 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
       assert.deepEqual(await one.record(part(groupId, 0)), { state: 'open', count: 2, total: 3 })
       const last = await two.record(part(groupId, 1))
       assert.deepEqual({ ...last, token: '' }, { state: 'complete', count: 3, total: 3, token: '' })
-      assert.deepEqual(await values(two, groupId), [0, 1, 2].map((index) => `[1, "t${index}", "SUCCESS", ${index * 10}]`))
+      assert.deepEqual(
+        await values(two, groupId),
+        [0, 1, 2].map((index) => `[1, "t${index}", "SUCCESS", ${index * 10}]`),
+      )
     },
     native,
   )
@@ -61,7 +74,11 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
       await one.begin({ groupId, size: 2, expiresInMs })
       await one.record(part(groupId, 0))
       const other = new TextEncoder().encode('[1, "t0", "SUCCESS", 999]')
-      assert.deepEqual(await two.record(part(groupId, 0, { part: other })), { state: 'open', count: 1, total: 2 })
+      assert.deepEqual(await two.record(part(groupId, 0, { part: other })), {
+        state: 'open',
+        count: 1,
+        total: 2,
+      })
       tokenOf(await two.record(part(groupId, 1)))
       assert.deepEqual(await values(one, groupId), ['[1, "t0", "SUCCESS", 0]', '[1, "t1", "SUCCESS", 10]'])
     },
@@ -81,6 +98,20 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
       assert.notEqual(second, first)
       assert.equal(await one.extendClaim({ groupId, token: first, claimMs }), false)
       assert.equal(await two.extendClaim({ groupId, token: second, claimMs }), true)
+    },
+    native,
+  )
+
+  test(
+    'R11: a record whose answer was lost can be made again under the same token; under another it tells how long the claim has',
+    async (scene) => {
+      const { one, two, groupId } = await chords(scene)
+      await one.begin({ groupId, size: 1, expiresInMs })
+      const token = '0123456789abcdef0123456789abcdef'
+      assert.equal(tokenOf(await one.record(part(groupId, 0, { token }))), token)
+      assert.equal(tokenOf(await two.record(part(groupId, 0, { token }))), token)
+      const other = await two.record(part(groupId, 0))
+      assert.ok(other.state === 'claimed' && other.retryInMs > 0 && other.retryInMs <= 5_000)
     },
     native,
   )
@@ -141,7 +172,11 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
       assert.deepEqual(early, { state: 'open', count: 1, total: undefined })
       await one.begin({ groupId, size: 2, expiresInMs })
       await two.addMember(groupId)
-      assert.deepEqual(await one.record(part(groupId, 1, { groupIndex: undefined })), { state: 'open', count: 2, total: 3 })
+      assert.deepEqual(await one.record(part(groupId, 1, { groupIndex: undefined })), {
+        state: 'open',
+        count: 2,
+        total: 3,
+      })
       tokenOf(await one.record(part(groupId, 2)))
       assert.equal((await values(one, groupId)).length, 3)
     },
@@ -154,8 +189,12 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
       const { one, two, groupId } = await chords(scene)
       const size = 40
       await one.begin({ groupId, size, expiresInMs })
-      const all = Array.from({ length: size }, (_, index) => (index % 2 === 0 ? one : two).record(part(groupId, index)))
-      const again = Array.from({ length: size }, (_, index) => (index % 2 === 1 ? one : two).record(part(groupId, index)))
+      const all = Array.from({ length: size }, (_, index) =>
+        (index % 2 === 0 ? one : two).record(part(groupId, index)),
+      )
+      const again = Array.from({ length: size }, (_, index) =>
+        (index % 2 === 1 ? one : two).record(part(groupId, index)),
+      )
       const states = (await Promise.all([...all, ...again])).map((progress) => progress.state)
       assert.equal(states.filter((state) => state === 'complete').length, 1)
       assert.equal((await values(one, groupId)).length, size)
@@ -173,9 +212,14 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
       assert.equal(await one.increment(groupId, { expiresInMs }), 1)
       assert.equal(await two.increment(groupId, { expiresInMs }), 2)
       const counts = await Promise.all(
-        Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? one : two).increment(groupId, { expiresInMs })),
+        Array.from({ length: 20 }, (_, index) =>
+          (index % 2 === 0 ? one : two).increment(groupId, { expiresInMs }),
+        ),
       )
-      assert.deepEqual(counts.toSorted((a, b) => a - b), Array.from({ length: 20 }, (_, index) => index + 3))
+      assert.deepEqual(
+        counts.toSorted((a, b) => a - b),
+        Array.from({ length: 20 }, (_, index) => index + 3),
+      )
       await one.remove(groupId)
       await one.begin(groupId, { expiresInMs })
       assert.equal(await two.increment(groupId, { expiresInMs }), 1)
