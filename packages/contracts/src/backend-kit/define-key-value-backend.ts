@@ -1,5 +1,5 @@
 /** Makes a full `ResultBackend` of a {@link KeyValueStore}. */
-import { aborted, raceSignal } from '../broker-kit/call-guard.ts'
+import { aborted, raceSignal } from '../broker-kit/index.ts'
 import { CompressorRegistry, decompressResult } from '../compression/index.ts'
 import { defineResultBackend } from '../define.ts'
 import { BackendUnavailableError, ClosedError, isCeleryError } from '../errors.ts'

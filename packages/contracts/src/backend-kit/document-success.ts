@@ -1,7 +1,7 @@
 /** Whether a stored result document, whose serializer we do not know, says SUCCESS. */
 import { Buffer } from 'node:buffer'
 import { isCeleryError } from '../errors.ts'
-import { decodeJson } from '../serialization/json-decoder.ts'
+import { decodeJson } from '../serialization/index.ts'
 
 /**
  * Celery writes `status` first, so the head of the document decides almost always. JSON in another order is read in full; YAML has

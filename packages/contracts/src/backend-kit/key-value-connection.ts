@@ -1,7 +1,6 @@
 /** Connection of the key-value kit: Celery's keys over get, set and delete. */
 import type { CallOptions } from '../broker.ts'
-import { aborted, raceSignal } from '../broker-kit/call-guard.ts'
-import { TurnBatch } from '../broker-kit/turn-batch.ts'
+import { aborted, raceSignal, TurnBatch } from '../broker-kit/index.ts'
 import { BackendError, BackendUnavailableError, CeleryError, ClosedError, isCeleryError } from '../errors.ts'
 import type { NoticeListener } from '../notice.ts'
 import type {

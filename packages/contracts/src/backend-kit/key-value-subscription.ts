@@ -5,7 +5,7 @@
  * an id come in order.
  */
 import type { CallOptions } from '../broker.ts'
-import { pause } from '../broker-kit/wake-up.ts'
+import { pause } from '../broker-kit/index.ts'
 import type { ResultSubscription, StoredResult } from '../result-backend.ts'
 import type { KeyValueStore, KeyWatch } from './key-value-store.ts'
 

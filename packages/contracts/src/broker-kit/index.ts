@@ -5,7 +5,7 @@
  */
 export { bindingsOf, LocalBindings, route } from './bindings.ts'
 export type { Binding, BindingTable } from './bindings.ts'
-export { raceSignal, rejectAborted } from './call-guard.ts'
+export { aborted, raceSignal, rejectAborted } from './call-guard.ts'
 export { defineVirtualBroker } from './define-virtual-broker.ts'
 export type { VirtualBrokerOptions } from './define-virtual-broker.ts'
 export { parkedEnvelope, parkedRaw, rawContentType, readParked } from './parking-lot.ts'

@@ -3,7 +3,7 @@ import type { CallOptions } from '../broker.ts'
 import { isCeleryError } from '../errors.ts'
 import type { DeliveryInfo, HeaderTable, MessageContent } from '../message.ts'
 import { parkedHeader, parkedSuffix, type ParkedHistory, type ParkedMessage, type ParkedMessages } from '../parking.ts'
-import { decodeEnvelope, encodeEnvelope } from '../protocol/envelope.ts'
+import { decodeEnvelope, encodeEnvelope } from '../protocol/index.ts'
 import type { TakenMessage, VirtualStore } from './virtual-store.ts'
 
 /** Content type under which something that was no envelope is parked: its bytes are the body. */

@@ -9,7 +9,7 @@ import { BrokerError, BrokerUnavailableError, CeleryError, ClosedError, isCelery
 import type { OutgoingMessage } from '../message.ts'
 import type { Notice, NoticeListener } from '../notice.ts'
 import type { ParkedMessages } from '../parking.ts'
-import { encodeEnvelope } from '../protocol/envelope.ts'
+import { encodeEnvelope } from '../protocol/index.ts'
 import type { QueueDeclaration } from '../topology.ts'
 import { bindingsOf, route, type BindingTable } from './bindings.ts'
 import { aborted, raceSignal } from './call-guard.ts'

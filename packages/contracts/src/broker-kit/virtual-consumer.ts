@@ -8,7 +8,7 @@ import type { BrokerCapabilities, CallOptions, Consumer, ConsumerOptions, Delive
 import { type BrokerUnavailableError, isCeleryError, UnsupportedError } from '../errors.ts'
 import type { Notice } from '../notice.ts'
 import { parkedSuffix } from '../parking.ts'
-import { decodeEnvelope, encodeEnvelope, type Envelope } from '../protocol/envelope.ts'
+import { decodeEnvelope, encodeEnvelope, type Envelope } from '../protocol/index.ts'
 import type { QueueDeclaration } from '../topology.ts'
 import { Intake, type Reader } from './intake.ts'
 import { parkedEnvelope, parkedRaw } from './parking-lot.ts'

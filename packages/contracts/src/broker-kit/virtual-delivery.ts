@@ -1,7 +1,7 @@
 /** One message in the hands of a consumer of the kit. */
 import type { Delivery, Settlement } from '../broker.ts'
 import type { DeliveryInfo, HeaderTable, MessageProperties } from '../message.ts'
-import type { Envelope } from '../protocol/envelope.ts'
+import type { Envelope } from '../protocol/index.ts'
 import type { TakenMessage } from './virtual-store.ts'
 
 /** What a delivery needs of the consumer that holds it; changes when another consumer adopts it. */
