@@ -33,7 +33,15 @@ export class MemoryChords implements NativeChord {
     chord.size = (chord.size ?? 0) + 1
   }
 
-  async record({ groupId, taskId, groupIndex, part, expiresInMs, claimMs }: ChordPart): Promise<ChordProgress> {
+  async record({
+    groupId,
+    taskId,
+    groupIndex,
+    part,
+    expiresInMs,
+    claimMs,
+    token = crypto.randomUUID().replaceAll('-', ''),
+  }: ChordPart): Promise<ChordProgress> {
     const chord = this.#chord(groupId)
     if (chord.doneUntil !== undefined || chord.failed) return { state: 'closed' }
     // The first result of a task counts; a redelivered run changes nothing but may claim a chord whose claim ran out.
@@ -43,9 +51,10 @@ export class MemoryChords implements NativeChord {
     this.#touch(chord, expiresInMs)
     const count = chord.parts.size
     if (chord.size === undefined || count < chord.size) return { state: 'open', count, total: chord.size }
-    if (this.#claimed(chord)) return { state: 'open', count, total: chord.size }
-    const token = crypto.randomUUID()
-    chord.claim = { token, until: Date.now() + claimMs }
+    const { claim } = chord
+    if (claim !== undefined && claim.token !== token && this.#claimed(chord))
+      return { state: 'claimed', retryInMs: claim.until - Date.now() }
+    if (!this.#claimed(chord)) chord.claim = { token, until: Date.now() + claimMs }
     return { state: 'complete', count, total: chord.size, token }
   }
 
@@ -55,7 +64,11 @@ export class MemoryChords implements NativeChord {
     return parts.toSorted((a, b) => (a.index === b.index ? 0 : a.index - b.index)).map(({ part }) => part)
   }
 
-  async extendClaim({ groupId, token, claimMs }: Parameters<NativeChord['extendClaim']>[0]): Promise<boolean> {
+  async extendClaim({
+    groupId,
+    token,
+    claimMs,
+  }: Parameters<NativeChord['extendClaim']>[0]): Promise<boolean> {
     const chord = this.#live(groupId)
     if (chord?.size === undefined || chord.doneUntil !== undefined) return false
     if (this.#claimed(chord) && chord.claim?.token !== token) return false

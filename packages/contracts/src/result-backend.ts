@@ -136,13 +136,21 @@ export interface ResultBackendConnection extends Closable {
  */
 export interface NativeChord {
   /** Declares how many parts there are; also re-opens a chord that is applied again. */
-  begin(chord: { readonly groupId: string; readonly size: number; readonly expiresInMs: number | undefined }): Promise<void>
+  begin(chord: {
+    readonly groupId: string
+    readonly size: number
+    readonly expiresInMs: number | undefined
+  }): Promise<void>
   /** Records the part of a task once, whatever its value. */
   record(part: ChordPart): Promise<ChordProgress>
   /** Encoded parts, ordered by group index. */
   parts(groupId: string): Promise<readonly Uint8Array[]>
   /** Keeps the claim for `claimMs` more, or takes it again if it ran out; false: somebody else has it. */
-  extendClaim(chord: { readonly groupId: string; readonly token: string; readonly claimMs: number }): Promise<boolean>
+  extendClaim(chord: {
+    readonly groupId: string
+    readonly token: string
+    readonly claimMs: number
+  }): Promise<boolean>
   /** Body published (or given up): removes the parts if the claim is still ours and marks the chord done for `doneMs`. */
   finish(chord: { readonly groupId: string; readonly token: string; readonly doneMs: number }): Promise<void>
   /** A part failed: the size goes, so that the chord cannot complete or fail again. */
@@ -160,12 +168,21 @@ export interface ChordPart {
   readonly expiresInMs: number | undefined
   /** How long the claim of the finisher lives. */
   readonly claimMs: number
+  /**
+   * Name of the claim, 32 hexadecimal digits; by default a new one at each call. With the same name a record whose answer was lost can be
+   * made again: a claim of that name is ours.
+   */
+  readonly token?: string | undefined
 }
 
-/** `complete`: we hold the claim `token` and must join and publish the body. `closed`: done or failed before. */
+/**
+ * `complete`: we hold the claim `token` and must join and publish the body. `closed`: done or failed before. `claimed`: complete, and
+ * somebody else is at it, or died over it; in `retryInMs` his claim has run out unless he has kept it, and recording again may get it.
+ */
 export type ChordProgress =
   | { readonly state: 'open'; readonly count: number; readonly total: number | undefined }
   | { readonly state: 'complete'; readonly count: number; readonly total: number; readonly token: string }
+  | { readonly state: 'claimed'; readonly retryInMs: number }
   | { readonly state: 'closed' }
 
 /** A chord counted by a plain counter (memcached, DynamoDB); core joins by reading the members' documents. */

@@ -240,7 +240,7 @@ describe.each([true, false])('chords, resultChordOrdered: %s', (resultChordOrder
     const { chord: it, record } = await chord(1)
     const first = await record('a', undefined)
     const token = first.state === 'complete' ? first.token : ''
-    expect(await record('a', undefined)).toMatchObject({ state: 'open', count: 1 })
+    expect(await record('a', undefined)).toMatchObject({ state: 'claimed' })
     expect(await it.extendClaim({ groupId: 'g', token: 'other', claimMs })).toBe(false)
     expect(await it.extendClaim({ groupId: 'g', token, claimMs: 40 })).toBe(true)
     await sleep(60)

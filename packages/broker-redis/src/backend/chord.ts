@@ -36,9 +36,15 @@ export class RedisChord implements NativeChord {
   }
 
   async record(part: ChordPart): Promise<ChordProgress> {
-    const { groupId, taskId, groupIndex, expiresInMs, claimMs } = part
+    const {
+      groupId,
+      taskId,
+      groupIndex,
+      expiresInMs,
+      claimMs,
+      token = randomBytes(16).toString('hex'),
+    } = part
     const index = groupIndex === undefined ? '+inf' : String(groupIndex)
-    const token = randomBytes(16).toString('hex')
     const keys = [...this.#parts(groupId), this.#keys.group(groupId), this.#keys.chord(groupId, 'c')]
     const args = [
       this.#ordered ? '1' : '0',
@@ -51,6 +57,8 @@ export class RedisChord implements NativeChord {
     ]
     const reply = await this.#do('record a chord part', () => this.#link.run(chordRecord, keys, args))
     const [state, count, total] = (reply as unknown[]).map(Number) as [number, number, number]
+    // Here the second number is how long the claim has to live; a claim without an end cannot be.
+    if (state === 3) return { state: 'claimed', retryInMs: Math.max(0, count) }
     if (state === 1) return { state: 'complete', count, total, token }
     if (state === 2) return { state: 'closed' }
     return { state: 'open', count, total: total < 0 ? undefined : total }

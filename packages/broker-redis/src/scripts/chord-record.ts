@@ -6,7 +6,7 @@
  *
  * KEYS  1 .j, 2 .t, 3 .s, 4 .d, 5 the group document, 6 .c
  * ARGV  1 '1' sorted set or '0' list, 2 score, 3 the part, 4 member of .d, 5 chord ttl in ms ('' none), 6 token, 7 claim life in ms
- * Reply {state, count, total or -1}: state 0 open, 1 complete and claimed by us, 2 closed
+ * Reply {state, count, total or -1}: state 0 open, 1 complete and claimed by us, 2 closed; or {3, ms left of the claim of somebody else}
  */
 import { script, type Script } from '../connection/script.ts'
 
@@ -27,7 +27,8 @@ if ARGV[5] ~= '' then
 end
 if not size then return {claim and 2 or 0, count, -1} end
 local total = tonumber(size) + tonumber(added or 0)
-if count == total and redis.call('SET', KEYS[6], ARGV[6], 'NX', 'PX', ARGV[7]) then return {1, count, total} end
-return {0, count, total}
+if count ~= total then return {0, count, total} end
+if claim == ARGV[6] or redis.call('SET', KEYS[6], ARGV[6], 'NX', 'PX', ARGV[7]) then return {1, count, total} end
+return {3, redis.call('PTTL', KEYS[6])}
 `,
 )

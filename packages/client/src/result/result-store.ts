@@ -195,6 +195,17 @@ export class ResultStore {
     )
   }
 
+  /** Declares a chord to a store that counts its members, before the first of them is sent; until then it may be declared twice. */
+  async beginChord(
+    chord: { readonly groupId: string; readonly size: number; readonly expiresInMs: number | undefined },
+    options: StoreCallOptions = {},
+  ): Promise<void> {
+    await this.#retrying(async (connection) => {
+      if (connection.chord !== undefined) await connection.chord.begin(chord)
+      else await connection.chordCounter?.begin(chord.groupId, { expiresInMs: chord.expiresInMs })
+    }, options)
+  }
+
   /** Undefined: no group of that id was saved, or it expired. Error: `CT_DECODE`. */
   async restoreGroup(groupId: string, options: StoreCallOptions = {}): Promise<ResultHandle | undefined> {
     const document = await this.#retrying((connection) => connection.getGroup(groupId, options), options)

@@ -10,6 +10,7 @@ import {
   type SignatureSource,
 } from '@ct/contracts'
 import { callErrbacks } from './errbacks.ts'
+import { persist } from './effects.ts'
 import type { TraceServices } from './ports.ts'
 
 export async function failChord(
@@ -90,7 +91,10 @@ async function storeFailure(services: TraceServices, taskId: string, error: unkn
     { taskId },
     { state: 'FAILURE', result: error, traceback: null, children: null },
   )
-  if (write !== undefined) await services.results.store([write])
+  if (write !== undefined)
+    await persist(services, `The failure of task ${taskId} could not be stored`, () =>
+      services.results.store([write]),
+    )
 }
 
 function membersOf(group: SignatureDict): readonly unknown[] {

@@ -3,21 +3,28 @@
  * (celery/backends/redis.py, base.py 5.7; D57-1…8).
  *
  *   report ─► record ─┬─ open, closed ─► nothing more to do
+ *               ▲     ├─ complete, claimed by another ─┐
+ *               └─────┼── waits ◄──────────────────────┘
  *                     └─ complete (we hold the claim) ─► join ─┬─ values ─► extend the claim ─► publish the body ─► finish
  *                                                              └─ a member failed, no join ─► error procedure ─► fail
  */
+import { randomBytes } from 'node:crypto'
 import {
+  BackendUnavailableError,
   ChordError,
+  OperationTimeoutError,
   propagateStates,
   pyRepr,
   readSignature,
   type ChordPart,
+  type ChordProgress,
+  type NativeChord,
   type ResultHandle,
   type SignatureDict,
   type SignatureSource,
 } from '@ct/contracts'
 import { failChord } from './chord-error.ts'
-import { persist } from './effects.ts'
+import { isRetryable, persist, sent } from './effects.ts'
 import { joinGroup, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 
@@ -63,32 +70,74 @@ async function reportNative(
     part: chords.encodePart(member.taskId, state, result),
     expiresInMs: chords.expiresInMs,
     claimMs,
+    // One name for all tries: a claim whose answer was lost is found again.
+    token: randomBytes(16).toString('hex'),
   }
-  // A part that is not recorded hangs the chord; recording it twice does nothing.
-  const progress = await persist(services, `A part of chord ${groupId}`, async () =>
-    (await chords.native()).record(part),
-  )
-  if (progress.state !== 'complete') return
+  const steps = new Steps(services, groupId)
+  const progress = await recorded(services, steps, part)
+  if (progress === undefined) return
   const { token } = progress
-  const chord = await chords.native()
   let values: unknown[]
   try {
-    const saved = await chords.savedGroup(groupId)
-    values =
-      saved === undefined ? partValues(services, await chord.parts(groupId)) : await join(services, saved)
+    values = await steps.run('be read', async (chord) => {
+      const saved = await chords.savedGroup(groupId)
+      return saved === undefined
+        ? partValues(services, await chord.parts(groupId))
+        : await join(services, saved)
+    })
   } catch (error) {
+    // The worker stops for good: whoever gets this part again goes on.
+    if (isRetryable(error)) throw error
     await failChord(services, body, chordErrorOf(error))
-    await chord.fail(groupId)
+    await steps.run('be closed', (chord) => chord.fail(groupId))
     return
   }
-  if (!(await chord.extendClaim({ groupId, token, claimMs: Math.max(claimMs, services.publishBoundMs) }))) {
+  const keep = (): Promise<boolean> =>
+    steps.run('be kept', (chord) =>
+      chord.extendClaim({ groupId, token, claimMs: Math.max(claimMs, services.publishBoundMs) }),
+    )
+  if (!(await publishBody(services, member, body, values, keep))) {
     services.log.warn(`The claim on chord ${groupId} is lost; another worker publishes its body.`)
     return
   }
-  try {
-    await publishBody(services, member, body, values)
-  } finally {
-    await chord.finish({ groupId, token, doneMs: Math.max(2 * claimMs, 300_000) })
+  await steps.run('be closed', (chord) =>
+    chord.finish({ groupId, token, doneMs: Math.max(2 * claimMs, 300_000) }),
+  )
+}
+
+/**
+ * Undefined: nothing more is to be done. Recording twice does nothing. A complete chord that somebody else has claimed is waited for: he may be
+ * dead, and then this part, which came again, is the only one that can still bring the body about (D57-3).
+ */
+async function recorded(
+  services: TraceServices,
+  steps: Steps,
+  part: ChordPart,
+): Promise<Extract<ChordProgress, { state: 'complete' }> | undefined> {
+  for (;;) {
+    const progress = await steps.run('be counted', (chord) => chord.record(part))
+    if (progress.state === 'complete') return progress
+    if (progress.state !== 'claimed') return undefined
+    if (!(await services.pause(Math.min(1000, progress.retryInMs + 1)))) {
+      throw new BackendUnavailableError(`The worker stopped before chord ${part.groupId} was done.`)
+    }
+  }
+}
+
+/** Steps of a chord may all be made twice; each is made until the store answers, since a chord whose claimant gives up has nobody else. */
+class Steps {
+  readonly #services: TraceServices
+  readonly #groupId: string
+
+  constructor(services: TraceServices, groupId: string) {
+    this.#services = services
+    this.#groupId = groupId
+  }
+
+  run<T>(what: string, step: (chord: NativeChord) => Promise<T>): Promise<T> {
+    return persist(this.#services, `Chord ${this.#groupId} could not ${what}`, async () =>
+      step(await this.#services.chords.native()),
+    )
   }
 }
 
@@ -100,25 +149,41 @@ function partValues(services: TraceServices, parts: readonly Uint8Array[]): unkn
   })
 }
 
-function join(services: TraceServices, group: ResultHandle): Promise<unknown[]> {
-  return joinGroup(services.results, group, {
-    timeoutMs: services.chordJoinTimeout * 1000,
-    pause: (ms) => services.pause(ms),
-  })
+async function join(services: TraceServices, group: ResultHandle): Promise<unknown[]> {
+  try {
+    return await joinGroup(services.results, group, {
+      timeoutMs: services.chordJoinTimeout * 1000,
+      pause: (ms) => services.pause(ms),
+    })
+  } catch (error) {
+    // A member that is not ready in time is the end of the chord; a store that is away is not.
+    throw error instanceof OperationTimeoutError ? chordErrorOf(error) : error
+  }
 }
 
-/** A body that cannot be published fails like a failed header; this never rejects. */
+/**
+ * A body that cannot be published fails like a failed header. While the broker is merely away it is tried again, unless Celery's defaults
+ * are wanted. `keep` keeps the claim, before each try; false when it is lost, and nothing was published.
+ */
 async function publishBody(
   services: TraceServices,
   member: ChordMember,
   body: SignatureSource,
   values: readonly unknown[],
-): Promise<void> {
-  try {
+  keep: () => Promise<boolean>,
+): Promise<boolean> {
+  const publish = async (): Promise<boolean> => {
+    if (!(await keep())) return false
     await sendBody(services, member, body, values)
+    return true
+  }
+  try {
+    return await sent(services, `The body of chord ${member.groupId} could not be published`, publish)
   } catch (error) {
+    if (services.defaults === 'ct' && isRetryable(error)) throw error
     services.log.error(`The body of chord ${member.groupId} could not be published.`, { error })
     await failChord(services, body, new ChordError(`Callback error: ${pyRepr(error)}`, { cause: error }))
+    return true
   }
 }
 
@@ -182,7 +247,7 @@ async function reportCounter(
       await failChord(services, body, new ChordError(reason, { cause: error }))
       return undefined
     })
-    if (values !== undefined) await publishBody(services, member, body, values)
+    if (values !== undefined) await publishBody(services, member, body, values, () => Promise.resolve(true))
   } finally {
     await chords.forgetGroup(groupId)
     await counter.remove(groupId)

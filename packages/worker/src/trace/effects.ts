@@ -16,24 +16,36 @@ export function isRefusal(error: unknown): boolean {
   return isCeleryError(error) && !error.retryable
 }
 
+export function isRetryable(error: unknown): boolean {
+  return isCeleryError(error) && error.retryable
+}
+
 /**
- * Runs what may be repeated without harm until the store answers. Rejects with what it refuses, or with the last error when the worker
- * stops for good.
+ * Runs what may be repeated without harm until the other side answers. Rejects with what it refuses, or with the last error when the worker
+ * stops for good. `failed` is what the log says meanwhile.
  */
 export async function persist<T>(
   services: TraceServices,
-  what: string,
+  failed: string,
   operation: () => Promise<T>,
 ): Promise<T> {
   for (let wait = 100; ; wait = Math.min(5000, wait * 2)) {
     try {
       return await operation()
     } catch (error) {
-      if (!isCeleryError(error) || !error.retryable) throw error
-      services.log.error(`${what} could not be stored; trying again.`, { error })
+      if (!isRetryable(error)) throw error
+      services.log.error(`${failed}; trying again.`, { error })
       if (!(await services.pause(wait))) throw error
     }
   }
+}
+
+/**
+ * Sends what belongs to a task's ending. Celery gives up when its publish retries are spent, and the workflow ends there; ct's defaults
+ * wait for the broker, as for the result store.
+ */
+export function sent<T>(services: TraceServices, failed: string, operation: () => Promise<T>): Promise<T> {
+  return services.defaults === 'ct' ? persist(services, failed, operation) : operation()
 }
 
 export class Effects {
@@ -75,7 +87,7 @@ export class Effects {
    * worker stops for good.
    */
   async store(request: Request, writes: readonly ResultWrite[]): Promise<void> {
-    await persist(this.services, `The result of task ${request.label}`, async () => {
+    await persist(this.services, `The result of task ${request.label} could not be stored`, async () => {
       if (request.disowned !== 'lease-lost') await this.services.results.store(writes)
     })
   }

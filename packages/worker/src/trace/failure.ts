@@ -4,6 +4,7 @@ import type { Request } from '../request/index.ts'
 import { bodyOf } from './chord-error.ts'
 import { reportPart, type ChordMember } from './chord.ts'
 import { callErrbacks } from './errbacks.ts'
+import { persist } from './effects.ts'
 import type { TraceServices } from './ports.ts'
 import { taskRequest } from './task-request.ts'
 
@@ -66,7 +67,10 @@ async function failStep(
         { taskId, ...(typeof groupId === 'string' ? { groupId } : {}) },
         { state: 'FAILURE', result: error, traceback, children: null },
       )
-      if (write !== undefined) await services.results.store([write])
+      if (write !== undefined)
+        await persist(services, `The failure of task ${taskId} could not be stored`, () =>
+          services.results.store([write]),
+        )
     }
     if (chord === undefined || chord === null || typeof groupId !== 'string') continue
     await reportPart(

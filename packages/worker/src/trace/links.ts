@@ -1,6 +1,7 @@
 /** What follows a success: callbacks and the next step of the chain (canvas-semantics §6), sent before the result is stored. */
 import { readSignature, type ResultHandle, type SignatureSource } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
+import { sent } from './effects.ts'
 import type { CallOf, TraceServices } from './ports.ts'
 
 export async function sendSuccessors(
@@ -13,8 +14,21 @@ export async function sendSuccessors(
   if (callbacks !== null && callbacks.length > 0) await sendCallbacks(services, request, callbacks, call)
   if (chain !== null && chain.length > 0) {
     const next = chain.at(-1)!
-    record(request, await services.sender.call(next, { ...call, chain: chain.slice(0, -1) }))
+    await send(services, request, () => services.sender.call(next, { ...call, chain: chain.slice(0, -1) }))
   }
+}
+
+/** One by one, so that what was sent is not sent again when the next one has to wait. */
+async function send(
+  services: TraceServices,
+  request: Request,
+  call: () => Promise<ResultHandle>,
+): Promise<void> {
+  const handle = await sent(services, `What follows task ${request.label} could not be sent`, async () =>
+    // Whoever has its message now sends it.
+    request.disowned === 'lease-lost' ? undefined : call(),
+  )
+  if (handle !== undefined && request.strategy.options.trail) (request.children ??= []).push(handle)
 }
 
 async function sendCallbacks(
@@ -24,17 +38,17 @@ async function sendCallbacks(
   call: CallOf,
 ): Promise<void> {
   if (callbacks.length === 1) {
-    record(request, await services.sender.call(callbacks[0]!, call))
+    await send(services, request, () => services.sender.call(callbacks[0]!, call))
     return
   }
   // Groups among several callbacks are called one by one; all others go out together as one new group.
   const others: SignatureSource[] = []
   for (const callback of callbacks) {
     if (readSignature(callback).subtask_type === 'group')
-      record(request, await services.sender.call(callback, call))
+      await send(services, request, () => services.sender.call(callback, call))
     else others.push(callback)
   }
-  if (others.length > 0) record(request, await services.sender.callGroup(others, call))
+  if (others.length > 0) await send(services, request, () => services.sender.callGroup(others, call))
 }
 
 export function callFrom(services: TraceServices, request: Request, args: readonly unknown[]): CallOf {
@@ -45,8 +59,4 @@ export function callFrom(services: TraceServices, request: Request, args: readon
     parentId: message.id,
     ...(services.inheritPriority && message.priority !== null ? { priority: message.priority } : {}),
   }
-}
-
-function record(request: Request, handle: ResultHandle): void {
-  if (request.strategy.options.trail) (request.children ??= []).push(handle)
 }
