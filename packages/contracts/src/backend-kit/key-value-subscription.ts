@@ -22,6 +22,8 @@ export interface SubscriptionSetup {
 
 interface Waiting {
   count: number
+  /** Resolves when what was stored at the time of the first `add` has been delivered. */
+  readonly started: Promise<void>
   /** What was delivered last. */
   last: Uint8Array | undefined
   /** Changes told by the store since the id was added. */
@@ -45,23 +47,39 @@ export class KeyValueSubscription implements ResultSubscription {
 
   async add(taskIds: readonly string[], options?: CallOptions): Promise<void> {
     const fresh: string[] = []
+    const known = new Map<string, Waiting>()
+    const start = Promise.withResolvers<void>()
+    // Those who add the same ids meanwhile wait for it; perhaps there is nobody.
+    start.promise.catch(() => undefined)
     for (const id of taskIds) {
       const waiting = this.#waiting.get(id)
       if (waiting === undefined) {
-        this.#waiting.set(id, { count: 1, last: undefined, told: 0 })
+        this.#waiting.set(id, { count: 1, started: start.promise, last: undefined, told: 0 })
         fresh.push(id)
       } else {
         waiting.count++
+        if (waiting.started !== start.promise) known.set(id, waiting)
       }
     }
-    if (fresh.length === 0) return
     try {
-      await this.#setup.guard(async () => this.#watch?.add(fresh.map((id) => this.#setup.prefix + id)), options)
-      await this.#setup.guard(() => this.#read(fresh), options)
+      if (fresh.length > 0) await this.#start(fresh, options)
+      start.resolve()
+      for (const [id, waiting] of known) {
+        await waiting.started
+        // Told to whoever added it first; who adds it now has not heard it.
+        if (waiting.last !== undefined && this.#waiting.get(id) === waiting)
+          this.#deliver(id, waiting, waiting.last)
+      }
     } catch (error) {
+      start.reject(error)
       for (const id of taskIds) this.#forget(id)
       throw error
     }
+  }
+
+  async #start(fresh: readonly string[], options: CallOptions | undefined): Promise<void> {
+    await this.#setup.guard(async () => this.#watch?.add(fresh.map((id) => this.#setup.prefix + id)), options)
+    await this.#setup.guard(() => this.#read(fresh), options)
     if (this.#watch !== undefined) return
     this.#poke.abort()
     this.#polling ??= this.#poll()
@@ -69,7 +87,8 @@ export class KeyValueSubscription implements ResultSubscription {
 
   async remove(taskIds: readonly string[]): Promise<void> {
     const gone = taskIds.filter((id) => this.#forget(id))
-    if (gone.length > 0) await this.#watch?.remove(gone.map((id) => this.#setup.prefix + id)).catch(this.#setup.onFailure)
+    if (gone.length > 0)
+      await this.#watch?.remove(gone.map((id) => this.#setup.prefix + id)).catch(this.#setup.onFailure)
   }
 
   #forget(id: string): boolean {
