@@ -15,7 +15,14 @@ function harness(leaseMs?: number): () => Promise<BrokerHarness> {
         return { broker, cut, kill: cut }
       },
       async putRaw(queue, payload) {
-        hub.put({ queue, payload, priority: 0, notBefore: undefined, expiresInMs: undefined, extra: undefined })
+        hub.put({
+          queue,
+          payload,
+          priority: 0,
+          notBefore: undefined,
+          expiresInMs: undefined,
+          extra: undefined,
+        })
       },
       backend: async () => memoryBackend({ name }),
       close: async () => {},

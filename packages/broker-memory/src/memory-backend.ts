@@ -1,6 +1,11 @@
 /** A result backend inside this process; with a broker of the same name, results and acks go in one step. */
 import type { ResultBackend } from '@ct/contracts'
-import { defineKeyValueBackend, type KeyValueEvents, type KeyValueStore, type KeyWatch } from '@ct/contracts/backend-kit'
+import {
+  defineKeyValueBackend,
+  type KeyValueEvents,
+  type KeyValueStore,
+  type KeyWatch,
+} from '@ct/contracts/backend-kit'
 import { memoryHub, onHub, type MemoryHub } from './memory-hub.ts'
 import { describeHub, hubName, type MemoryOptions } from './options.ts'
 

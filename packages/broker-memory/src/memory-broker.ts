@@ -21,7 +21,8 @@ export interface MemoryBrokerOptions extends MemoryOptions {
 export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   const hub = memoryHub(hubName('memoryBroker', options, ['leaseMs']))
   const { leaseMs } = options
-  if (leaseMs !== undefined && !(leaseMs > 0)) throw new ConfigurationError(`leaseMs must be above 0, not ${leaseMs}.`)
+  if (leaseMs !== undefined && !(leaseMs > 0))
+    throw new ConfigurationError(`leaseMs must be above 0, not ${leaseMs}.`)
   const broker: Broker = defineVirtualBroker({
     name: 'memory',
     packageName: '@ct/broker-memory',

@@ -28,9 +28,16 @@ export class MemoryHub {
   readonly schedule: MemorySchedule = new MemorySchedule()
   readonly #queues = new Map<string, MessageQueue>()
   readonly #held = new Set<Held>()
-  readonly #delayed = new Set<{ readonly queue: string; readonly message: MemoryMessage; readonly notBefore: number }>()
+  readonly #delayed = new Set<{
+    readonly queue: string
+    readonly message: MemoryMessage
+    readonly notBefore: number
+  }>()
   readonly #waiting = new Set<{ readonly queues: ReadonlySet<string>; readonly wake: () => void }>()
-  readonly #connections = new Map<object, { readonly owner: object; readonly onLost: (error: Error) => void }>()
+  readonly #connections = new Map<
+    object,
+    { readonly owner: object; readonly onLost: (error: Error) => void }
+  >()
   #timer: NodeJS.Timeout | undefined
 
   constructor(name: string) {
@@ -161,7 +168,10 @@ export class MemoryHub {
     this.#timer = undefined
     if (this.#connections.size === 0 || this.#delayed.size === 0) return
     const next = Math.min(...[...this.#delayed].map((delayed) => delayed.notBefore))
-    this.#timer = setTimeout(() => this.#release(), Math.min(2 ** 31 - 1, Math.max(0, next - Date.now()))).unref()
+    this.#timer = setTimeout(
+      () => this.#release(),
+      Math.min(2 ** 31 - 1, Math.max(0, next - Date.now())),
+    ).unref()
   }
 
   #release(): void {

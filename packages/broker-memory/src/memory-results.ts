@@ -33,7 +33,12 @@ export class MemoryResults {
   /** Results that come along with an ack (B25). */
   write(writes: readonly ResultWrite[]): void {
     for (const { taskId, document, expiresInMs, state } of writes) {
-      this.setUnlessSuccess({ key: taskKeyPrefix + taskId, value: document, expiresInMs, success: state === 'SUCCESS' })
+      this.setUnlessSuccess({
+        key: taskKeyPrefix + taskId,
+        value: document,
+        expiresInMs,
+        success: state === 'SUCCESS',
+      })
     }
   }
 

@@ -48,7 +48,11 @@ export function memoryScheduleStore(options: MemoryOptions = {}): ScheduleStore 
   return onHub(hub, store)
 }
 
-function connectSchedule(hub: MemoryHub, fires: () => boolean, onClosed: () => void): ScheduleStoreConnection {
+function connectSchedule(
+  hub: MemoryHub,
+  fires: () => boolean,
+  onClosed: () => void,
+): ScheduleStoreConnection {
   let closed = false
   const live = (options?: CallOptions): MemoryHub['schedule'] => {
     rejectAborted('The call', options?.signal)

@@ -38,6 +38,9 @@ export class MemorySchedule {
   /** A token is good until somebody else got a higher one, even when its time is over. */
   check(token: number | undefined): void {
     if (token === undefined || token === this.#lastToken) return
-    throw new CeleryError('CT_LEASE_LOST', `Another beat leads now (token ${this.#lastToken}, ours is ${token}).`)
+    throw new CeleryError(
+      'CT_LEASE_LOST',
+      `Another beat leads now (token ${this.#lastToken}, ours is ${token}).`,
+    )
   }
 }

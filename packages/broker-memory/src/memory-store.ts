@@ -1,6 +1,13 @@
 /** The store of a memory broker: the hub, seen by one connection. */
 import { BrokerUnavailableError, CeleryError, UnsupportedError, type QueueDeclaration } from '@ct/contracts'
-import type { BindingTable, StorePut, StoreSettlement, TakenMessage, TakeRequest, VirtualStore } from '@ct/contracts/broker-kit'
+import type {
+  BindingTable,
+  StorePut,
+  StoreSettlement,
+  TakenMessage,
+  TakeRequest,
+  VirtualStore,
+} from '@ct/contracts/broker-kit'
 import type { Held, MemoryHub } from './memory-hub.ts'
 
 type Taken = TakenMessage<Held>
@@ -68,7 +75,14 @@ export class MemoryStore implements VirtualStore<Held> {
       case 'move': {
         if (!hub.remove(held)) return notOurs(held)
         const { queue, payload } = settlement
-        hub.put({ queue, payload, priority: 0, notBefore: undefined, expiresInMs: undefined, extra: undefined })
+        hub.put({
+          queue,
+          payload,
+          priority: 0,
+          notBefore: undefined,
+          expiresInMs: undefined,
+          extra: undefined,
+        })
         return undefined
       }
       default:
@@ -109,13 +123,19 @@ export class MemoryStore implements VirtualStore<Held> {
     return ++handle.message.starts
   }
 
-  async browse(queue: string, { offset, limit }: { readonly offset: number; readonly limit: number }): Promise<string[]> {
+  async browse(
+    queue: string,
+    { offset, limit }: { readonly offset: number; readonly limit: number },
+  ): Promise<string[]> {
     const messages = this.#live.queue(queue)?.toArray() ?? []
     return messages.slice(offset, offset + limit).map((message) => message.payload)
   }
 
   get #live(): MemoryHub {
-    if (this.#gone) throw new BrokerUnavailableError(`The connection to memory hub ${JSON.stringify(this.#hub.name)} is gone.`)
+    if (this.#gone)
+      throw new BrokerUnavailableError(
+        `The connection to memory hub ${JSON.stringify(this.#hub.name)} is gone.`,
+      )
     return this.#hub
   }
 }

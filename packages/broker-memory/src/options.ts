@@ -10,9 +10,12 @@ export interface MemoryOptions {
 export function hubName(what: string, options: MemoryOptions, known: readonly string[] = []): string {
   for (const key of Object.keys(options)) {
     if (key === 'name' || key === 'url' || known.includes(key)) continue
-    throw new ConfigurationError(`${what} has no option ${JSON.stringify(key)}; known are ${['name', 'url', ...known].join(', ')}.`, {
-      details: { option: key },
-    })
+    throw new ConfigurationError(
+      `${what} has no option ${JSON.stringify(key)}; known are ${['name', 'url', ...known].join(', ')}.`,
+      {
+        details: { option: key },
+      },
+    )
   }
   if (options.name !== undefined) return options.name
   const name = /^[a-z+]*:\/\/([^/?#]*)/i.exec(options.url ?? '')?.[1] ?? ''

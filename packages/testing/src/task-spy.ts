@@ -41,7 +41,10 @@ export interface SpyBroker extends Broker {
  * await signUp(app, 'a@example.org')
  * expectTaskSent(broker, 'mail.send', { args: ['a@example.org'] })
  */
-export function spyBroker(inner: Broker, options: { readonly serializers?: SerializerRegistry } = {}): SpyBroker {
+export function spyBroker(
+  inner: Broker,
+  options: { readonly serializers?: SerializerRegistry } = {},
+): SpyBroker {
   const serializers = options.serializers ?? new SerializerRegistry()
   const codecs: MessageCodecs = {
     serializers,
@@ -108,21 +111,30 @@ export interface ExpectedTask {
 }
 
 /** The last task of that name that fits; an `AssertionError` that lists what was sent where there is none. */
-export function expectTaskSent(spy: Pick<SpyBroker, 'sent'>, name: string, expected: ExpectedTask = {}): SentTask {
+export function expectTaskSent(
+  spy: Pick<SpyBroker, 'sent'>,
+  name: string,
+  expected: ExpectedTask = {},
+): SentTask {
   const found = spy.sent.findLast((task) => task.name === name && fits(task, expected))
   if (found !== undefined) return found
   return assert.fail(`No task ${name} was sent with ${show(expected)}. Sent: ${list(spy.sent)}`)
 }
 
 /** An `AssertionError` when such a task was sent. */
-export function expectNoTaskSent(spy: Pick<SpyBroker, 'sent'>, name: string, expected: ExpectedTask = {}): void {
+export function expectNoTaskSent(
+  spy: Pick<SpyBroker, 'sent'>,
+  name: string,
+  expected: ExpectedTask = {},
+): void {
   const found = spy.sent.filter((task) => task.name === name && fits(task, expected))
   if (found.length > 0) assert.fail(`Task ${name} should not have been sent, but was: ${list(found)}`)
 }
 
 function fits(task: SentTask, expected: ExpectedTask): boolean {
   return Object.entries(expected).every(
-    ([field, value]) => value === undefined || isDeepStrictEqual(plain(task[field as keyof ExpectedTask]), plain(value)),
+    ([field, value]) =>
+      value === undefined || isDeepStrictEqual(plain(task[field as keyof ExpectedTask]), plain(value)),
   )
 }
 

@@ -19,7 +19,14 @@ async function harness(): Promise<BrokerHarness> {
       return { broker, cut, kill: cut }
     },
     async putRaw(queue, payload) {
-      memoryHub(name).put({ queue, payload, priority: 0, notBefore: undefined, expiresInMs: undefined, extra: undefined })
+      memoryHub(name).put({
+        queue,
+        payload,
+        priority: 0,
+        notBefore: undefined,
+        expiresInMs: undefined,
+        extra: undefined,
+      })
     },
     backend: async () => memoryBackend({ name }),
     close: async () => {},

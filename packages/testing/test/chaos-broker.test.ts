@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { memoryBroker } from '@ct/broker-memory'
-import { BrokerUnavailableError, PublishError, type Delivery, type Notice, type OutgoingMessage } from '@ct/contracts'
+import {
+  BrokerUnavailableError,
+  PublishError,
+  type Delivery,
+  type Notice,
+  type OutgoingMessage,
+} from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { chaosBroker, type ChaosBroker, type ChaosOptions } from '../src/index.ts'
 

@@ -67,7 +67,11 @@ describe('recordingLogger', () => {
     const logger = recordingLogger()
     logger.child({ task: 'a' }).child({ id: 1 }).warn('careful', { n: 2 })
     logger.debug('detail')
-    expect(logger.records[0]).toEqual({ level: 'warn', message: 'careful', fields: { task: 'a', id: 1, n: 2 } })
+    expect(logger.records[0]).toEqual({
+      level: 'warn',
+      message: 'careful',
+      fields: { task: 'a', id: 1, n: 2 },
+    })
     expect(logger.lines('warn')).toEqual(['warn: careful'])
   })
 })
@@ -94,7 +98,12 @@ describe('startTestWorker', () => {
   it('works tasks in this process, over a broker that is cut now and then', async () => {
     const name = randomUUID()
     const broker = chaosBroker(memoryBroker({ name }), { seed: 3 })
-    const app = createApp({ name: 'worked', broker, backend: memoryBackend({ name }), logger: recordingLogger() })
+    const app = createApp({
+      name: 'worked',
+      broker,
+      backend: memoryBackend({ name }),
+      logger: recordingLogger(),
+    })
     apps.push(app)
     const add = app.task('proj.add', (x: number, y: number) => x + y)
     await using worker = await startTestWorker(app)

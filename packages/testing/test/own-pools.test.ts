@@ -3,7 +3,9 @@ import { poolConformance } from '../src/conformance/index.ts'
 
 const close = async (): Promise<void> => {}
 
-poolConformance('async', async () => ({ pool: asyncPool(), close }), { capabilities: asyncPool().capabilities })
+poolConformance('async', async () => ({ pool: asyncPool(), close }), {
+  capabilities: asyncPool().capabilities,
+})
 
 poolConformance('solo', async () => ({ pool: soloPool(), close }), {
   capabilities: soloPool().capabilities,

@@ -118,7 +118,8 @@ class ReceiptStore implements VirtualStore<string> {
 
   async take({ queues, max, waitMs, signal }: TakeRequest): Promise<readonly TakenMessage<string>[]> {
     const [queue, ...more] = queues
-    if (queue === undefined || more.length > 0 || max > 10) throw new Error('one queue and at most ten messages at a time')
+    if (queue === undefined || more.length > 0 || max > 10)
+      throw new Error('one queue and at most ten messages at a time')
     await this.#request()
     // A long poll as the server answers it: at the first message, when its time is over, or when the caller hangs up.
     const until = Date.now() + Math.min(waitMs, 400)
@@ -141,7 +142,8 @@ class ReceiptStore implements VirtualStore<string> {
       const items = this.#server.queue(taken.queue)
       const index = items.findIndex((item) => item.receipt === taken.handle)
       const item = items[index]
-      if (item === undefined) return new CeleryError('CT_LEASE_LOST', 'The receipt handle is not valid any more.')
+      if (item === undefined)
+        return new CeleryError('CT_LEASE_LOST', 'The receipt handle is not valid any more.')
       if (action === 'ack' || action === 'reject') items.splice(index, 1)
       else item.visibleAt = 0
       return undefined

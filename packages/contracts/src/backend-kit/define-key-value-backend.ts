@@ -49,7 +49,9 @@ export function defineKeyValueBackend(options: KeyValueBackendOptions): ResultBa
       void opening.then((late) => late.close()).catch(() => undefined)
       if (isCeleryError(error)) throw error
       const message = error instanceof Error ? error.message : String(error)
-      throw new BackendUnavailableError(`Cannot connect to ${options.description.url}: ${message}`, { cause: error })
+      throw new BackendUnavailableError(`Cannot connect to ${options.description.url}: ${message}`, {
+        cause: error,
+      })
     }
     connection = new KeyValueConnection({
       name: options.name,

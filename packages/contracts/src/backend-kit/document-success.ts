@@ -7,7 +7,10 @@ import { decodeJson } from '../serialization/index.ts'
  * Celery writes `status` first, so the head of the document decides almost always. JSON in another order is read in full; YAML has
  * the field on a line of its own. A compressed document (D57-25) is opened by `decompress`, where given.
  */
-export function documentIsSuccess(document: Uint8Array, decompress?: (document: Uint8Array) => Uint8Array): boolean {
+export function documentIsSuccess(
+  document: Uint8Array,
+  decompress?: (document: Uint8Array) => Uint8Array,
+): boolean {
   const bytes = Buffer.from(document.buffer, document.byteOffset, document.byteLength)
   if (bytes[0] === 0x00 && decompress !== undefined) {
     const plain = opened(document, decompress)
@@ -25,7 +28,10 @@ export function documentIsSuccess(document: Uint8Array, decompress?: (document: 
 }
 
 /** Undefined: this process cannot open it. */
-function opened(document: Uint8Array, decompress: (document: Uint8Array) => Uint8Array): Uint8Array | undefined {
+function opened(
+  document: Uint8Array,
+  decompress: (document: Uint8Array) => Uint8Array,
+): Uint8Array | undefined {
   try {
     return decompress(document)
   } catch (error) {
@@ -37,7 +43,12 @@ function opened(document: Uint8Array, decompress: (document: Uint8Array) => Uint
 function jsonIsSuccess(bytes: Buffer): boolean {
   try {
     const document = decodeJson(bytes.toString('utf8'))
-    return typeof document === 'object' && document !== null && 'status' in document && document.status === 'SUCCESS'
+    return (
+      typeof document === 'object' &&
+      document !== null &&
+      'status' in document &&
+      document.status === 'SUCCESS'
+    )
   } catch (error) {
     if (!isCeleryError(error)) throw error
     return false

@@ -42,7 +42,8 @@ export class KeyValueConnection implements ResultBackendConnection {
     this.#setup = setup
     this.#store = setup.store
     this.#writes = new TurnBatch((batch) => this.#storeAll(batch))
-    if (setup.capabilities.chord === 'native' && setup.store.chord !== undefined) this.chord = this.#guarded(setup.store.chord)
+    if (setup.capabilities.chord === 'native' && setup.store.chord !== undefined)
+      this.chord = this.#guarded(setup.store.chord)
     if (setup.capabilities.chord === 'counter') this.chordCounter = this.#counter()
   }
 
@@ -84,7 +85,10 @@ export class KeyValueConnection implements ResultBackendConnection {
     return document !== undefined && this.#setup.isSuccess(document)
   }
 
-  async getMany(taskIds: readonly string[], options?: CallOptions): Promise<readonly (StoredResult | undefined)[]> {
+  async getMany(
+    taskIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly (StoredResult | undefined)[]> {
     if (taskIds.length === 0) return []
     const keys = taskIds.map((id) => this.#key(taskKeyPrefix, id))
     const values = await this.#guard(() => this.#store.getMany(keys), options)
@@ -119,11 +123,17 @@ export class KeyValueConnection implements ResultBackendConnection {
     document: Uint8Array,
     options?: CallOptions & { readonly expiresInMs?: number | undefined },
   ): Promise<void> {
-    await this.#guard(() => this.#store.set(this.#key(groupKeyPrefix, groupId), document, options?.expiresInMs), options)
+    await this.#guard(
+      () => this.#store.set(this.#key(groupKeyPrefix, groupId), document, options?.expiresInMs),
+      options,
+    )
   }
 
   async getGroup(groupId: string, options?: CallOptions): Promise<Uint8Array | undefined> {
-    const [document] = await this.#guard(() => this.#store.getMany([this.#key(groupKeyPrefix, groupId)]), options)
+    const [document] = await this.#guard(
+      () => this.#store.getMany([this.#key(groupKeyPrefix, groupId)]),
+      options,
+    )
     return document
   }
 
@@ -155,7 +165,10 @@ export class KeyValueConnection implements ResultBackendConnection {
   /** See K8. */
   lose(error: Error): void {
     if (this.#lost !== undefined || this.#closed) return
-    this.#lost = new BackendUnavailableError(`The connection to ${this.#setup.name} was lost: ${error.message}`, { cause: error })
+    this.#lost = new BackendUnavailableError(
+      `The connection to ${this.#setup.name} was lost: ${error.message}`,
+      { cause: error },
+    )
     if (this.#closing === undefined) this.#setup.onNotice({ kind: 'connection-lost', error: this.#lost })
   }
 

@@ -10,7 +10,11 @@ export function rejectAborted(what: string, signal: AbortSignal | undefined): vo
   if (signal?.aborted === true) throw aborted(what, signal)
 }
 
-export async function raceSignal<T>(what: string, call: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export async function raceSignal<T>(
+  what: string,
+  call: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   if (signal === undefined) return call
   const { promise, reject } = Promise.withResolvers<never>()
   const onAbort = (): void => reject(aborted(what, signal))

@@ -54,7 +54,9 @@ export function defineVirtualBroker<Handle>(options: VirtualBrokerOptions<Handle
       void opening.then((late) => late.close()).catch(() => undefined)
       if (isCeleryError(error)) throw error
       const message = error instanceof Error ? error.message : String(error)
-      throw new BrokerUnavailableError(`Cannot connect to ${options.description.url}: ${message}`, { cause: error })
+      throw new BrokerUnavailableError(`Cannot connect to ${options.description.url}: ${message}`, {
+        cause: error,
+      })
     }
     connection = new VirtualConnection<Handle>({
       origin,

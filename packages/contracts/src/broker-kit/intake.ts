@@ -150,15 +150,16 @@ export class Intake<Handle> {
     const partial = free.length > 0 && (free.length === wanted.length || this.credit.free <= 0)
     let reserved = 0
     if (!partial) {
+      const generation = this.#generation
       if (this.credit.free <= 0) this.#interruptIdleLanes()
       reserved = await this.credit.acquire(Math.min(most, this.#fairShare()))
-      if (reserved === 0) return
+      if (generation !== this.#generation) {
+        this.credit.giveBack(reserved)
+        return
+      }
     }
     this.#partial = partial && free.length < wanted.length
-    const readers = partial
-      ? free
-      : wanted.filter((reader) => this.#readers.get(reader.queue.name) === reader)
-    const queues = readers.map((reader) => reader.queue.name)
+    const queues = (partial ? free : wanted).map((reader) => reader.queue.name)
     const { signal } = this.#interrupt
     const waitMs = this.#host.capabilities.wakeUp === 'push' && this.credit.waiting === 0 ? Infinity : 0
     let empty = false

@@ -2,7 +2,13 @@
 import type { CallOptions } from '../broker.ts'
 import { isCeleryError } from '../errors.ts'
 import type { DeliveryInfo, HeaderTable, MessageContent } from '../message.ts'
-import { parkedHeader, parkedSuffix, type ParkedHistory, type ParkedMessage, type ParkedMessages } from '../parking.ts'
+import {
+  parkedHeader,
+  parkedSuffix,
+  type ParkedHistory,
+  type ParkedMessage,
+  type ParkedMessages,
+} from '../parking.ts'
 import { decodeEnvelope, encodeEnvelope } from '../protocol/index.ts'
 import type { TakenMessage, VirtualStore } from './virtual-store.ts'
 
@@ -17,7 +23,10 @@ export function parkedEnvelope(
 ): string {
   const { body, contentType, contentEncoding, properties, info } = message
   const headers = { ...message.headers, [parkedHeader]: history }
-  return encodeEnvelope({ body, contentType, contentEncoding, headers, properties }, { ...info, deliveryTag: tag })
+  return encodeEnvelope(
+    { body, contentType, contentEncoding, headers, properties },
+    { ...info, deliveryTag: tag },
+  )
 }
 
 /** Wraps what is not even an envelope. */
@@ -135,7 +144,9 @@ export class ParkingLot<Handle> implements ParkedMessages {
           if (!wanted.has(message.id) || !message.retryable) return false
           const envelope = decodeEnvelope(taken.payload)
           const headers = Object.fromEntries(
-            Object.entries(envelope.headers).filter(([name]) => name !== parkedHeader && name !== 'redelivered'),
+            Object.entries(envelope.headers).filter(
+              ([name]) => name !== parkedHeader && name !== 'redelivered',
+            ),
           )
           const payload = encodeEnvelope(
             { ...envelope, headers },
@@ -150,7 +161,10 @@ export class ParkingLot<Handle> implements ParkedMessages {
 
   drop(queue: string, ids: readonly string[], options?: CallOptions): Promise<number> {
     const wanted = new Set(ids)
-    return this.#guard(() => this.#visit(queue, Infinity, async (_, message) => wanted.has(message.id)), options)
+    return this.#guard(
+      () => this.#visit(queue, Infinity, async (_, message) => wanted.has(message.id)),
+      options,
+    )
   }
 
   /** Takes the parked messages in order, removes those that `visit` is done with, and releases the rest as they were. */
@@ -166,7 +180,12 @@ export class ParkingLot<Handle> implements ParkedMessages {
     try {
       while (visited < limit) {
         const max = Math.min(100, this.#maxTake, limit - visited)
-        const batch = await this.#store.take({ queues: [name], max, waitMs: 0, signal: new AbortController().signal })
+        const batch = await this.#store.take({
+          queues: [name],
+          max,
+          waitMs: 0,
+          signal: new AbortController().signal,
+        })
         if (batch.length === 0) break
         for (const [index, taken] of batch.entries()) {
           visited++

@@ -34,7 +34,9 @@ export function topicMatches(bindingKey: string, routingKey: string): boolean {
 
 /** kombu's `escape_regex(key, white='.#*')`: everything but Unicode letters and digits and the three gets a backslash. */
 function escapeKey(bindingKey: string): string {
-  return bindingKey.replace(/[^\p{L}\p{N}.#*]/gu, (character) => (character === '\0' ? '\\000' : `\\${character}`))
+  return bindingKey.replace(/[^\p{L}\p{N}.#*]/gu, (character) =>
+    character === '\0' ? '\\000' : `\\${character}`,
+  )
 }
 
 function patternText(bindingKey: string, star: string): string {

@@ -4,8 +4,21 @@
  *   open ──close──► closed
  *     └──lost──► lost ──close──► closed
  */
-import type { BrokerCapabilities, BrokerConnection, CallOptions, Consumer, ConsumerOptions } from '../broker.ts'
-import { BrokerError, BrokerUnavailableError, CeleryError, ClosedError, isCeleryError, PublishError } from '../errors.ts'
+import type {
+  BrokerCapabilities,
+  BrokerConnection,
+  CallOptions,
+  Consumer,
+  ConsumerOptions,
+} from '../broker.ts'
+import {
+  BrokerError,
+  BrokerUnavailableError,
+  CeleryError,
+  ClosedError,
+  isCeleryError,
+  PublishError,
+} from '../errors.ts'
 import type { OutgoingMessage } from '../message.ts'
 import type { Notice, NoticeListener } from '../notice.ts'
 import type { ParkedMessages } from '../parking.ts'
@@ -90,16 +103,28 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
 
   async publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
     this.#check(options)
-    const outcome = await raceSignal('The publish', this.#publishes.add(message), options?.signal).catch((error: unknown) => {
-      if (options?.signal?.aborted !== true) throw error
-      throw new PublishError('The publish was aborted before the broker answered.', { cause: error, maybeDelivered: true })
-    })
+    const outcome = await raceSignal('The publish', this.#publishes.add(message), options?.signal).catch(
+      (error: unknown) => {
+        if (options?.signal?.aborted !== true) throw error
+        throw new PublishError('The publish was aborted before the broker answered.', {
+          cause: error,
+          maybeDelivered: true,
+        })
+      },
+    )
     if (outcome !== undefined) throw outcome
   }
 
-  async publishMany(messages: readonly OutgoingMessage[], options?: CallOptions): Promise<readonly Outcome[]> {
+  async publishMany(
+    messages: readonly OutgoingMessage[],
+    options?: CallOptions,
+  ): Promise<readonly Outcome[]> {
     this.#check(options)
-    return raceSignal('The publish', Promise.all(messages.map((message) => this.#publishes.add(message))), options?.signal)
+    return raceSignal(
+      'The publish',
+      Promise.all(messages.map((message) => this.#publishes.add(message))),
+      options?.signal,
+    )
   }
 
   async openConsumer(options: ConsumerOptions): Promise<Consumer> {
@@ -152,7 +177,10 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
   /** See V9. The first loss counts; everything later follows from it. */
   lose(error: Error): void {
     if (this.#lost !== undefined || this.#closed) return
-    this.#lost = new BrokerUnavailableError(`The connection to ${this.#setup.name} was lost: ${error.message}`, { cause: error })
+    this.#lost = new BrokerUnavailableError(
+      `The connection to ${this.#setup.name} was lost: ${error.message}`,
+      { cause: error },
+    )
     clearInterval(this.#sweep)
     for (const consumer of this.#consumers) consumer.lost()
     if (this.#closing === undefined) this.notice({ kind: 'connection-lost', error: this.#lost })
@@ -166,7 +194,14 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
   }
 
   async put(queue: string, payload: string): Promise<void> {
-    const put = { queue, payload, priority: 0, notBefore: undefined, expiresInMs: undefined, extra: undefined }
+    const put = {
+      queue,
+      payload,
+      priority: 0,
+      notBefore: undefined,
+      expiresInMs: undefined,
+      extra: undefined,
+    }
     const [error] = await this.guard(() => this.store.put([put]))
     if (error !== undefined) throw error
   }
@@ -233,11 +268,14 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     const bindings = exchange === '' ? [] : await this.#setup.bindings.bindings(exchange)
     let queues = route(message, bindings)
     if (queues.length === 0 && message.mandatory === true) {
-      throw new PublishError(`No queue takes ${JSON.stringify(routingKey)} from exchange ${JSON.stringify(exchange)}.`, {
-        maybeDelivered: false,
-        retryable: false,
-        details: { returned: true },
-      })
+      throw new PublishError(
+        `No queue takes ${JSON.stringify(routingKey)} from exchange ${JSON.stringify(exchange)}.`,
+        {
+          maybeDelivered: false,
+          retryable: false,
+          details: { returned: true },
+        },
+      )
     }
     const { deadletterQueue } = this.#setup
     if (queues.length === 0 && deadletterQueue !== undefined) queues = [deadletterQueue]
@@ -295,7 +333,8 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
 }
 
 function publishError(error: CeleryError, maybeDelivered: boolean): CeleryError {
-  if (error instanceof PublishError || error.code === 'CT_MESSAGE_TOO_LARGE' || error.code === 'CT_ENCODE') return error
+  if (error instanceof PublishError || error.code === 'CT_MESSAGE_TOO_LARGE' || error.code === 'CT_ENCODE')
+    return error
   return new PublishError(error.message, { cause: error, maybeDelivered, retryable: error.retryable })
 }
 

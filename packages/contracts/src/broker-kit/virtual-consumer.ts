@@ -4,7 +4,15 @@
  *   taking ──stop──► stopping ──lanes ended──► stopped ──close──► closed
  *     └───────────────── connection lost ────────────────────────────▲
  */
-import type { BrokerCapabilities, CallOptions, Consumer, ConsumerOptions, Delivery, Settlement, Subscription } from '../broker.ts'
+import type {
+  BrokerCapabilities,
+  CallOptions,
+  Consumer,
+  ConsumerOptions,
+  Delivery,
+  Settlement,
+  Subscription,
+} from '../broker.ts'
 import { type BrokerUnavailableError, isCeleryError, UnsupportedError } from '../errors.ts'
 import type { Notice } from '../notice.ts'
 import { parkedSuffix } from '../parking.ts'
@@ -55,7 +63,9 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
     this.origin = host.origin
     this.#host = host
     this.#onDelivery = options.onDelivery
-    this.#intake = new Intake(host, options.credit, options.maxClaim, (taken, forgotten) => this.#deliver(taken, forgotten))
+    this.#intake = new Intake(host, options.credit, options.maxClaim, (taken, forgotten) =>
+      this.#deliver(taken, forgotten),
+    )
     this.#settlements = new TurnBatch((items) => this.#settleAll(items))
   }
 
@@ -119,7 +129,8 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
       for (const delivery of [...this.#held].toReversed()) void delivery.settle({ action: 'release' })
     }
     await this.#settlements.idle()
-    for (const reader of this.#intake.remove(this.#intake.readers.map(({ queue }) => queue.name))) await this.#detach(reader)
+    for (const reader of this.#intake.remove(this.#intake.readers.map(({ queue }) => queue.name)))
+      await this.#detach(reader)
     this.#host.forget(this)
   }
 
@@ -145,7 +156,9 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
       (delivery): delivery is VirtualDelivery<Handle> =>
         delivery instanceof VirtualDelivery && delivery.origin === origin && delivery.adoptable,
     )
-    const lost = new Set(await this.#host.guard(async () => (await store.extendLeases?.(open.map((one) => one.taken))) ?? []))
+    const lost = new Set(
+      await this.#host.guard(async () => (await store.extendLeases?.(open.map((one) => one.taken))) ?? []),
+    )
     const adopted = new Set<Delivery>()
     for (const delivery of open) {
       if (lost.has(delivery.taken)) continue
@@ -207,7 +220,11 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
       case 'reject':
         return { action: settlement.action, taken, results: settlement.results }
       case 'requeue': {
-        const payload = encodeEnvelope(delivery, { ...delivery.info, deliveryTag: delivery.tag, redelivered: true })
+        const payload = encodeEnvelope(delivery, {
+          ...delivery.info,
+          deliveryTag: delivery.tag,
+          redelivered: true,
+        })
         return { action: 'requeue', taken, payload }
       }
       case 'release':

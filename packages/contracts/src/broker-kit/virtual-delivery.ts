@@ -28,7 +28,12 @@ export class VirtualDelivery<Handle> implements Delivery {
   #state: 'open' | 'settling' | 'settled' = 'open'
 
   /** `forgotten`: the broker forgot the message when it was taken (`noAck`), so there is nothing to settle. */
-  constructor(owner: DeliveryOwner<Handle>, taken: TakenMessage<Handle>, envelope: Envelope, forgotten: boolean) {
+  constructor(
+    owner: DeliveryOwner<Handle>,
+    taken: TakenMessage<Handle>,
+    envelope: Envelope,
+    forgotten: boolean,
+  ) {
     this.#owner = owner
     this.taken = taken
     this.tag = envelope.deliveryTag ?? crypto.randomUUID()
@@ -42,7 +47,10 @@ export class VirtualDelivery<Handle> implements Delivery {
     this.contentEncoding = envelope.contentEncoding
     this.headers = envelope.headers
     this.properties = envelope.properties
-    this.info = { ...envelope.deliveryInfo, redelivered: envelope.deliveryInfo.redelivered || taken.redelivered }
+    this.info = {
+      ...envelope.deliveryInfo,
+      redelivered: envelope.deliveryInfo.redelivered || taken.redelivered,
+    }
   }
 
   get settled(): boolean {

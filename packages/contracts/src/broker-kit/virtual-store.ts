@@ -73,12 +73,21 @@ export interface TakenMessage<Handle> {
 }
 
 export type StoreSettlement<Handle> =
-  | { readonly action: 'ack' | 'reject'; readonly taken: TakenMessage<Handle>; readonly results?: readonly ResultWrite[] | undefined }
+  | {
+      readonly action: 'ack' | 'reject'
+      readonly taken: TakenMessage<Handle>
+      readonly results?: readonly ResultWrite[] | undefined
+    }
   /** `payload` is the envelope marked redelivered, for stores that must put a copy. */
   | { readonly action: 'requeue'; readonly taken: TakenMessage<Handle>; readonly payload: string }
   | { readonly action: 'release'; readonly taken: TakenMessage<Handle> }
   /** Only where `capabilities.parking` is `atomic`: remove the message and put `payload` into `queue`, in one step. */
-  | { readonly action: 'move'; readonly taken: TakenMessage<Handle>; readonly queue: string; readonly payload: string }
+  | {
+      readonly action: 'move'
+      readonly taken: TakenMessage<Handle>
+      readonly queue: string
+      readonly payload: string
+    }
 
 export interface VirtualStore<Handle = unknown> {
   /** How long a held message stays ours; undefined where it does until the connection ends. */
@@ -106,7 +115,10 @@ export interface VirtualStore<Handle = unknown> {
   /** Adds one to the count of starts and resolves to it. Left out: `receives` is the count. */
   countStart?(taken: TakenMessage<Handle>): Promise<number>
   /** Ready messages of a queue without taking them, in order. Left out: the kit takes and releases. */
-  browse?(queue: string, range: { readonly offset: number; readonly limit: number }): Promise<readonly string[]>
+  browse?(
+    queue: string,
+    range: { readonly offset: number; readonly limit: number },
+  ): Promise<readonly string[]>
 }
 
 /** Broadcast by the server itself (SNS, Pub/Sub topics, MongoDB's capped collection). Nothing is kept for those who are not there. */

@@ -35,7 +35,8 @@ export function chaosBroker(inner: Broker, options: ChaosOptions): ChaosBroker {
       signal?.addEventListener('abort', () => aborted.resolve(), { once: true })
       await chaos.awake(Promise.race([aborted.promise, closing.promise]))
     }
-    if (fault !== undefined) throw new BrokerUnavailableError('Connecting failed on purpose.', { details: { chaos: true } })
+    if (fault !== undefined)
+      throw new BrokerUnavailableError('Connecting failed on purpose.', { details: { chaos: true } })
     const connection: ChaosConnection = new ChaosConnection(
       await inner.connect({
         ...(signal === undefined ? undefined : { signal }),
@@ -60,7 +61,9 @@ export function chaosBroker(inner: Broker, options: ChaosOptions): ChaosBroker {
     settlesWith: (backend) => inner.settlesWith(backend),
     close() {
       closing.resolve()
-      closed ??= Promise.all([...connections].map((connection) => connection.close())).then(() => inner.close())
+      closed ??= Promise.all([...connections].map((connection) => connection.close())).then(() =>
+        inner.close(),
+      )
       return closed
     },
   })

@@ -95,11 +95,18 @@ export class ChaosConnection implements BrokerConnection {
   }
 
   async openConsumer(options: ConsumerOptions): Promise<Consumer> {
-    const consumer: ChaosConsumer = new ChaosConsumer(this, this.#controls, this.#gone.promise, options.onDelivery, () =>
-      this.#consumers.delete(consumer),
+    const consumer: ChaosConsumer = new ChaosConsumer(
+      this,
+      this.#controls,
+      this.#gone.promise,
+      options.onDelivery,
+      () => this.#consumers.delete(consumer),
     )
     await this.call('call', async () => {
-      consumer.inner = await this.#inner.openConsumer({ ...options, onDelivery: (delivery) => consumer.deliver(delivery) })
+      consumer.inner = await this.#inner.openConsumer({
+        ...options,
+        onDelivery: (delivery) => consumer.deliver(delivery),
+      })
     })
     this.#consumers.add(consumer)
     return consumer
@@ -281,7 +288,9 @@ class ChaosConsumer implements Consumer, ChaosLine {
     deliveries: readonly Delivery[],
     run: (inner: readonly Delivery[]) => Promise<readonly Delivery[]>,
   ): Promise<readonly Delivery[]> {
-    const outside = new Map(deliveries.map((each) => [each instanceof ChaosDelivery ? each.inner : each, each]))
+    const outside = new Map(
+      deliveries.map((each) => [each instanceof ChaosDelivery ? each.inner : each, each]),
+    )
     return (await run([...outside.keys()])).map((inner) => outside.get(inner) ?? inner)
   }
 }

@@ -28,7 +28,13 @@ export class ChaosControls {
   readonly #planned: { readonly operation: ChaosOperation; readonly fault: Fault }[] = []
   #asleep: PromiseWithResolvers<void> | undefined
   /** Faults so far, for assertions and for telling a run that did nothing. */
-  readonly counts: Record<ChaosOperation, number> = { connect: 0, publish: 0, settle: 0, call: 0, delivery: 0 }
+  readonly counts: Record<ChaosOperation, number> = {
+    connect: 0,
+    publish: 0,
+    settle: 0,
+    call: 0,
+    delivery: 0,
+  }
 
   constructor({ seed, faults = {} }: ChaosOptions) {
     this.#random = seededRandom(seed)
@@ -86,5 +92,8 @@ export function lostLine(reason: string): BrokerUnavailableError {
 
 export function publishFault(fault: Fault): PublishError {
   const maybeDelivered = fault !== 'before'
-  return new PublishError(`The publish failed on purpose (${fault}).`, { maybeDelivered, details: { chaos: true } })
+  return new PublishError(`The publish failed on purpose (${fault}).`, {
+    maybeDelivered,
+    details: { chaos: true },
+  })
 }

@@ -1,7 +1,11 @@
 /** Waiting in tests: for something that must come, with a limit, and for nothing to come. */
 
 /** Resolves with what `look` finds, as soon as it finds something; fails after `ms` with `what` was waited for. */
-export async function eventually<T>(what: string, ms: number, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  ms: number,
+  look: () => T | undefined | Promise<T | undefined>,
+): Promise<T> {
   const until = Date.now() + ms
   for (;;) {
     const found = await look()

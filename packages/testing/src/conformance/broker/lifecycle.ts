@@ -14,7 +14,10 @@ export function lifecycleTests({ test, options }: BrokerSuite): void {
     assert.deepEqual({ ...broker.capabilities }, { ...options.capabilities })
     assert.ok(Object.isFrozen(broker.capabilities))
     assert.equal(broker.kind, 'broker')
-    assert.ok(!/:[^/@]{1,}@/.test(broker.describe().url.replace(/:\*\*@/, '@')), 'no password in the description')
+    assert.ok(
+      !/:[^/@]{1,}@/.test(broker.describe().url.replace(/:\*\*@/, '@')),
+      'no password in the description',
+    )
     // A harness may have lines of its own; those were there before, or come from the peer's proxy.
     assert.ok(openHandles().length <= before.length + 2)
     assert.ok(process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length <= timers + 1)
@@ -64,7 +67,12 @@ export function lifecycleTests({ test, options }: BrokerSuite): void {
   test('B3: close is idempotent on consumer, connection and broker, in any order', async (scene) => {
     const from = await scene.connect()
     const inbox = await scene.consume(from, [scene.name()])
-    await Promise.all([inbox.consumer.close(), from.connection.close(), from.peer.broker.close(), inbox.consumer.close()])
+    await Promise.all([
+      inbox.consumer.close(),
+      from.connection.close(),
+      from.peer.broker.close(),
+      inbox.consumer.close(),
+    ])
     await from.connection.close()
     await from.peer.broker.close()
     await inbox.consumer.close()
@@ -88,7 +96,9 @@ export function lifecycleTests({ test, options }: BrokerSuite): void {
     await consumer.subscribe([{ queue: queueNamed(scene.name()) }])
     await connection.close()
     await broker.close()
-    await eventually('sockets to be gone', scene.patienceMs, () => (openHandles().length <= before ? true : undefined))
+    await eventually('sockets to be gone', scene.patienceMs, () =>
+      openHandles().length <= before ? true : undefined,
+    )
     const error = await rejection(connection.publish(messageTo('anywhere', 'late')))
     assert.equal(isCeleryError(error) && error.code, 'CT_CLOSED')
   })
@@ -117,7 +127,9 @@ export function lifecycleTests({ test, options }: BrokerSuite): void {
       assert.equal(failed.code, 'CT_BROKER_UNAVAILABLE')
       assert.equal(failed.retryable, true)
     }
-    const unpublished = await rejection(within('publish', scene.patienceMs, from.connection.publish(messageTo('x', 'late'))))
+    const unpublished = await rejection(
+      within('publish', scene.patienceMs, from.connection.publish(messageTo('x', 'late'))),
+    )
     assert.ok(isCeleryError(unpublished) && unpublished.retryable)
     assert.equal(from.notices.filter(({ kind }) => kind === 'connection-lost').length, 1)
   })

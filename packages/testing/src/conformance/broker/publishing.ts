@@ -34,7 +34,9 @@ export function publishingTests({ test, options }: BrokerSuite): void {
     const from = await scene.connect()
     const queue = scene.name()
     await from.connection.declare([queueNamed(queue)])
-    const many = Array.from({ length: 50 }, (_, index) => from.connection.publish(messageTo(queue, `m${index}`)))
+    const many = Array.from({ length: 50 }, (_, index) =>
+      from.connection.publish(messageTo(queue, `m${index}`)),
+    )
     const outcomes = Promise.allSettled(many)
     await from.peer.cut()
     for (const outcome of await outcomes) {
@@ -47,7 +49,9 @@ export function publishingTests({ test, options }: BrokerSuite): void {
     }
     const confirmed = (await outcomes).filter((outcome) => outcome.status === 'fulfilled').length
     const inbox = await scene.consume(await scene.connect(), [queue], { credit: 100 })
-    await scene.eventually('the confirmed messages', () => (inbox.deliveries.length >= confirmed ? true : undefined))
+    await scene.eventually('the confirmed messages', () =>
+      inbox.deliveries.length >= confirmed ? true : undefined,
+    )
   })
 
   test(
@@ -71,7 +75,10 @@ export function publishingTests({ test, options }: BrokerSuite): void {
     await connection.declare([queueNamed(queue)])
     const bodies = Array.from({ length: 300 }, (_, index) => `m${index}`)
     const outcomes = await connection.publishMany(bodies.map((body) => messageTo(queue, body)))
-    assert.deepEqual(outcomes, bodies.map(() => undefined))
+    assert.deepEqual(
+      outcomes,
+      bodies.map(() => undefined),
+    )
     const inbox = await scene.consume(await scene.connect(), [queue], { credit: 50 })
     assert.deepEqual((await inbox.drain(300)).map(text), bodies)
   })
@@ -87,7 +94,10 @@ export function publishingTests({ test, options }: BrokerSuite): void {
       messageTo(queue, 'bad', { headers: { circular } }),
       messageTo(queue, 'b'),
     ])
-    assert.deepEqual(outcomes.map((outcome) => outcome === undefined), [true, false, true])
+    assert.deepEqual(
+      outcomes.map((outcome) => outcome === undefined),
+      [true, false, true],
+    )
     assert.ok(isCeleryError(outcomes[1]))
     const inbox = await scene.consume(await scene.connect(), [queue])
     assert.deepEqual((await inbox.drain(2)).map(text), ['a', 'b'])
@@ -121,7 +131,13 @@ export function publishingTests({ test, options }: BrokerSuite): void {
       contentType: 'application/x-thing',
       contentEncoding: 'binary',
       headers,
-      properties: { correlationId: 'c-1', replyTo: 'r-1', deliveryMode: 2, priority: 3, expiration: '600000' },
+      properties: {
+        correlationId: 'c-1',
+        replyTo: 'r-1',
+        deliveryMode: 2,
+        priority: 3,
+        expiration: '600000',
+      },
     })
     await connection.publish(sent)
     const inbox = await scene.consume(await scene.connect(), [queue])
@@ -159,7 +175,9 @@ export function publishingTests({ test, options }: BrokerSuite): void {
     const { connection } = await scene.connect()
     const queue = scene.name()
     await connection.declare([queueNamed(queue)])
-    const headers = JSON.parse('{"id": "x", "__proto__": {"polluted": true}, "constructor": "c", "hasOwnProperty": 1}') as object
+    const headers = JSON.parse(
+      '{"id": "x", "__proto__": {"polluted": true}, "constructor": "c", "hasOwnProperty": 1}',
+    ) as object
     await connection.publish(messageTo(queue, 'x', { headers: headers as Record<string, unknown> }))
     const inbox = await scene.consume(await scene.connect(), [queue])
     const got = await inbox.next()

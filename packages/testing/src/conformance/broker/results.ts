@@ -30,8 +30,14 @@ export function settleWithResultTests({ test }: BrokerSuite): void {
       await second!.settle({ action: 'ack', results: [write(id, 'SUCCESS', 'first')] })
       await third!.settle({ action: 'reject', results: [write(id, 'FAILURE', 'late')] })
       const [stored] = await results.getMany([id])
-      assert.deepEqual(JSON.parse(text({ body: stored!.document! })), { status: 'SUCCESS', result: 'first', task_id: id })
-      await scene.eventually('the subscriber to be told', () => (told.some((one) => one.includes('"first"')) ? true : undefined))
+      assert.deepEqual(JSON.parse(text({ body: stored!.document! })), {
+        status: 'SUCCESS',
+        result: 'first',
+        task_id: id,
+      })
+      await scene.eventually('the subscriber to be told', () =>
+        told.some((one) => one.includes('"first"')) ? true : undefined,
+      )
       assert.ok(!told.some((one) => one.includes('late')))
       await inbox.staysEmpty()
       await subscription.close()
@@ -55,7 +61,9 @@ export function settleWithResultTests({ test }: BrokerSuite): void {
       const held = await inbox.take(30)
       const prefix = scene.name('task')
       await Promise.all(
-        held.map((one) => one.settle({ action: 'ack', results: [write(prefix + text(one), 'SUCCESS', text(one))] })),
+        held.map((one) =>
+          one.settle({ action: 'ack', results: [write(prefix + text(one), 'SUCCESS', text(one))] }),
+        ),
       )
       const stored = await results.getMany(bodies.map((body) => prefix + body))
       assert.ok(stored.every((result) => result !== undefined))

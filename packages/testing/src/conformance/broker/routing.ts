@@ -32,7 +32,10 @@ export function routingTests({ test, options }: BrokerSuite): void {
       const from = await scene.connect()
       const exchange = scene.name('direct')
       const [one, two] = [scene.name('one'), scene.name('two')]
-      await from.connection.declare([boundQueue(one, exchange, 'direct', 'k'), boundQueue(two, exchange, 'direct', 'k')])
+      await from.connection.declare([
+        boundQueue(one, exchange, 'direct', 'k'),
+        boundQueue(two, exchange, 'direct', 'k'),
+      ])
       await from.connection.publish(messageTo('k', 'copy', { exchange, exchangeType: 'direct' }))
       const inbox = await scene.consume(from, [one, two])
       const [first, second] = await inbox.take(2)
@@ -50,7 +53,13 @@ export function routingTests({ test, options }: BrokerSuite): void {
       const from = await scene.connect()
       const exchange = scene.name('topic')
       const name = (label: string): string => scene.name(label)
-      const [all, star, hash, exact, mixed] = [name('all'), name('star'), name('hash'), name('exact'), name('mixed')]
+      const [all, star, hash, exact, mixed] = [
+        name('all'),
+        name('star'),
+        name('hash'),
+        name('exact'),
+        name('mixed'),
+      ]
       await from.connection.declare([
         boundQueue(all, exchange, 'topic', '#'),
         boundQueue(star, exchange, 'topic', 'a.*'),
@@ -59,7 +68,8 @@ export function routingTests({ test, options }: BrokerSuite): void {
         boundQueue(mixed, exchange, 'topic', '*.x.#'),
       ])
       const keys = ['a.b', 'a.b_c-1', 'a.x.y', 'b.x.y', 'axb']
-      for (const key of keys) await from.connection.publish(messageTo(key, key, { exchange, exchangeType: 'topic' }))
+      for (const key of keys)
+        await from.connection.publish(messageTo(key, key, { exchange, exchangeType: 'topic' }))
       await assertQueues(scene, from, {
         [all]: keys,
         [star]: ['a.b', 'a.b_c-1'],
@@ -86,16 +96,20 @@ export function routingTests({ test, options }: BrokerSuite): void {
     exchanges.topic && options.emptyHash !== false ? undefined : false,
   )
 
-  test('B7: declaring again changes nothing, and a message that matches two bindings of a queue comes once', async (scene) => {
-    const from = await scene.connect()
-    const exchange = scene.name('exchange')
-    const queue = boundQueue(scene.name(), exchange, 'direct', 'k')
-    for (let round = 0; round < 3; round++) await from.connection.declare([queue])
-    await from.connection.publish(messageTo('k', 'once', { exchange, exchangeType: 'direct' }))
-    const inbox = await scene.consume(from, [{ queue }])
-    await inbox.drain(1)
-    await inbox.staysEmpty()
-  }, exchanges.direct ? undefined : false)
+  test(
+    'B7: declaring again changes nothing, and a message that matches two bindings of a queue comes once',
+    async (scene) => {
+      const from = await scene.connect()
+      const exchange = scene.name('exchange')
+      const queue = boundQueue(scene.name(), exchange, 'direct', 'k')
+      for (let round = 0; round < 3; round++) await from.connection.declare([queue])
+      await from.connection.publish(messageTo('k', 'once', { exchange, exchangeType: 'direct' }))
+      const inbox = await scene.consume(from, [{ queue }])
+      await inbox.drain(1)
+      await inbox.staysEmpty()
+    },
+    exchanges.direct ? undefined : false,
+  )
 
   test(
     'B10: more urgent messages come first, equals in order of publishing',
@@ -106,7 +120,9 @@ export function routingTests({ test, options }: BrokerSuite): void {
       const order = options.priorities ?? (priorities?.order === 'low-first' ? [0, 3, 6, 9] : [9, 6, 3, 0])
       const sent = [...order, ...order].toReversed()
       for (const [index, priority] of sent.entries()) {
-        await from.connection.publish(messageTo(queue, `p${priority}-${index}`, { properties: { deliveryMode: 2, priority } }))
+        await from.connection.publish(
+          messageTo(queue, `p${priority}-${index}`, { properties: { deliveryMode: 2, priority } }),
+        )
       }
       const inbox = await scene.consume(from, [queue], { credit: 1 })
       const got = (await inbox.drain(sent.length)).map(text)

@@ -70,7 +70,9 @@ export class BrokerScene {
       onDelivery: (delivery) => inbox.deliveries.push(delivery),
     })
     inbox.consumer = consumer
-    await consumer.subscribe(queues.map((queue) => (typeof queue === 'string' ? { queue: queueNamed(queue) } : queue)))
+    await consumer.subscribe(
+      queues.map((queue) => (typeof queue === 'string' ? { queue: queueNamed(queue) } : queue)),
+    )
     return inbox
   }
 
@@ -144,10 +146,18 @@ export function queueNamed(name: string, bindings: QueueDeclaration['bindings'] 
   return { name, durable: true, exclusive: false, autoDelete: false, bindings }
 }
 
-export function boundQueue(name: string, exchange: string, type: ExchangeType, ...keys: string[]): QueueDeclaration {
+export function boundQueue(
+  name: string,
+  exchange: string,
+  type: ExchangeType,
+  ...keys: string[]
+): QueueDeclaration {
   return queueNamed(
     name,
-    keys.map((routingKey) => ({ exchange: { name: exchange, type, durable: true, autoDelete: false }, routingKey })),
+    keys.map((routingKey) => ({
+      exchange: { name: exchange, type, durable: true, autoDelete: false },
+      routingKey,
+    })),
   )
 }
 

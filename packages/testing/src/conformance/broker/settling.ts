@@ -67,7 +67,9 @@ export function settlingTests({ test, options }: BrokerSuite): void {
   test('B12: a requeued message is whole: headers, properties, routing', async (scene) => {
     const { from, queue } = await sent(scene)
     const properties = { correlationId: 'c', replyTo: 'r', deliveryMode: 2 as const, priority: 3 }
-    await from.connection.publish(messageTo(queue, 'x', { headers: { id: 'x', deep: { a: [1, 'b'] } }, properties }))
+    await from.connection.publish(
+      messageTo(queue, 'x', { headers: { id: 'x', deep: { a: [1, 'b'] } }, properties }),
+    )
     const inbox = await scene.consume(from, [queue], { credit: 1 })
     await (await inbox.next()).settle({ action: 'requeue' })
     const got = await inbox.next()
@@ -91,7 +93,10 @@ export function settlingTests({ test, options }: BrokerSuite): void {
     assert.deepEqual(got.map(text).toSorted(), ['a', 'b', 'c'])
     if (options.cleanRelease === false) return
     assert.deepEqual(got.map(text), ['a', 'b', 'c'])
-    assert.deepEqual(got.map((delivery) => delivery.info.redelivered), [false, false, false])
+    assert.deepEqual(
+      got.map((delivery) => delivery.info.redelivered),
+      [false, false, false],
+    )
   })
 
   test('B12: settlements of one turn go out together, whatever they are', async (scene) => {
@@ -99,7 +104,9 @@ export function settlingTests({ test, options }: BrokerSuite): void {
     const inbox = await scene.consume(from, [queue], { credit: 40 })
     const held = await inbox.take(40)
     await inbox.consumer.stop()
-    const settled = held.map((delivery, index) => delivery.settle({ action: index % 4 === 0 ? 'requeue' : 'ack' }))
+    const settled = held.map((delivery, index) =>
+      delivery.settle({ action: index % 4 === 0 ? 'requeue' : 'ack' }),
+    )
     await Promise.all(settled)
     const other = await scene.consume(await scene.connect(), [queue], { credit: 40 })
     const back = (await other.drain(10)).map(text).toSorted()
@@ -116,7 +123,8 @@ export function settlingTests({ test, options }: BrokerSuite): void {
     const other = await scene.consume(await scene.connect(), [queue])
     const got = await other.drain(3)
     assert.deepEqual(got.map(text).toSorted(), ['a', 'b', 'c'])
-    for (const delivery of got) assert.equal(delivery.info.redelivered, text(delivery) !== 'c', text(delivery))
+    for (const delivery of got)
+      assert.equal(delivery.info.redelivered, text(delivery) !== 'c', text(delivery))
   })
 
   test('B13: settled messages of a consumer that died do not come back', async (scene) => {

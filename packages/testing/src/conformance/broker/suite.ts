@@ -7,7 +7,10 @@ export interface BrokerSuite extends SceneSuite<BrokerScene, BrokerAbility> {
   readonly options: BrokerConformanceOptions
 }
 
-export function makeBrokerSuite(makeHarness: () => Promise<BrokerHarness>, options: BrokerConformanceOptions): BrokerSuite {
+export function makeBrokerSuite(
+  makeHarness: () => Promise<BrokerHarness>,
+  options: BrokerConformanceOptions,
+): BrokerSuite {
   const makeScene = async (): Promise<BrokerScene> => new BrokerScene(await makeHarness(), options)
   return { ...makeSceneSuite<BrokerScene, BrokerAbility>(makeScene, options), options }
 }

@@ -50,7 +50,8 @@ export function compressorConformance(
       const before = process.memoryUsage().rss
       assert.throws(
         () => compressor.decompress(packed, { maxBytes: megabyte }),
-        (error) => isCeleryError(error) && error.code === 'CT_DECODE' && error.details['reason'] === 'too-large',
+        (error) =>
+          isCeleryError(error) && error.code === 'CT_DECODE' && error.details['reason'] === 'too-large',
       )
       assert.ok(process.memoryUsage().rss - before < 48 * megabyte, 'allocated much more than allowed')
       const exact = compressor.compress(new Uint8Array(1_000))

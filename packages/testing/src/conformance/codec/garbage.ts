@@ -27,7 +27,8 @@ export function* garbage(samples: readonly Uint8Array[], count: number, seed: nu
         break
       }
       default: {
-        for (let flips = 1 + random.below(8); flips > 0; flips--) bytes[random.below(bytes.length)] = random.below(256)
+        for (let flips = 1 + random.below(8); flips > 0; flips--)
+          bytes[random.below(bytes.length)] = random.below(256)
         yield bytes
       }
     }

@@ -81,7 +81,9 @@ export function serializerConformance(
     it(`Serializer 3: any bytes are decoded or refused with CT_DECODE, quickly`, async () => {
       const serializer = makeSerializer()
       const samples = values.map((value) => serializer.encode(value))
-      const nesting = ['[', '{"a":', '\x91', '(', '\x81\xa1a'].map((open) => Buffer.from(open.repeat(50_000), 'latin1'))
+      const nesting = ['[', '{"a":', '\x91', '(', '\x81\xa1a'].map((open) =>
+        Buffer.from(open.repeat(50_000), 'latin1'),
+      )
       for (const bytes of [...nesting, ...garbage(samples, options.rounds ?? 3_000, options.seed ?? 1)]) {
         const started = performance.now()
         try {
@@ -97,7 +99,9 @@ export function serializerConformance(
     if (options.tables !== false) {
       it('Serializer 4: __proto__, constructor and their like are data', async () => {
         const serializer = makeSerializer()
-        const hostile = JSON.parse('{"__proto__": {"polluted": 1}, "constructor": {"prototype": 2}, "toString": 3}') as object
+        const hostile = JSON.parse(
+          '{"__proto__": {"polluted": 1}, "constructor": {"prototype": 2}, "toString": 3}',
+        ) as object
         const decoded = serializer.decode(serializer.encode(hostile)) as Record<string, unknown>
         assert.ok(Object.hasOwn(decoded, '__proto__'))
         assert.ok(Object.hasOwn(decoded, 'constructor'))

@@ -24,7 +24,10 @@ export function poolConformance(
 ): void {
   const { capabilities } = options
   const slots = options.oneSlot === true ? 1 : 3
-  const { runner, test } = makeSceneSuite<PoolScene, never>(async () => new PoolScene(await makeHarness()), options)
+  const { runner, test } = makeSceneSuite<PoolScene, never>(
+    async () => new PoolScene(await makeHarness()),
+    options,
+  )
 
   /** Fills every slot with a job that waits at its gate. */
   async function fill(scene: PoolScene): Promise<SceneJob[]> {
@@ -94,7 +97,8 @@ export function poolConformance(
       await scene.start(slots)
       const order: number[] = []
       const jobs = Array.from({ length: slots * 3 }, () => scene.submit({ do: 'gate' }))
-      const note = (): void => jobs.forEach((job, index) => job.accepted.length > 0 && !order.includes(index) && order.push(index))
+      const note = (): void =>
+        jobs.forEach((job, index) => job.accepted.length > 0 && !order.includes(index) && order.push(index))
       for (const [index, job] of jobs.entries()) {
         await job.atGate()
         note()
@@ -104,7 +108,10 @@ export function poolConformance(
         assert.equal(await scene.value(job), index)
       }
       note()
-      assert.deepEqual(order, order.toSorted((a, b) => a - b))
+      assert.deepEqual(
+        order,
+        order.toSorted((a, b) => a - b),
+      )
       assert.equal(scene.pool.active, 0)
     })
 
@@ -137,7 +144,10 @@ export function poolConformance(
       const expected = Array.from({ length: 20 }, (_, index) => index)
       for (const job of jobs) {
         assert.deepEqual(await scene.value(job), expected)
-        assert.deepEqual(job.messages.map(({ payload }) => payload), expected)
+        assert.deepEqual(
+          job.messages.map(({ payload }) => payload),
+          expected,
+        )
       }
     })
 
@@ -154,7 +164,9 @@ export function poolConformance(
       async (scene) => {
         await scene.start(slots)
         const dying = scene.submit({ do: 'die' })
-        const others = Array.from({ length: slots * 2 }, (_, index) => scene.submit({ do: 'return', value: index }))
+        const others = Array.from({ length: slots * 2 }, (_, index) =>
+          scene.submit({ do: 'return', value: index }),
+        )
         const outcome = await scene.outcome(dying)
         assert.equal(outcome.kind, 'lost')
         for (const [index, job] of others.entries()) assert.equal(await scene.value(job), index)
@@ -165,7 +177,8 @@ export function poolConformance(
 
     test('P7: a job that throws past the trace frees its slot', async (scene) => {
       await scene.start(1)
-      for (let round = 0; round < 5; round++) assert.equal((await scene.outcome(scene.submit({ do: 'throw' }))).kind, 'lost')
+      for (let round = 0; round < 5; round++)
+        assert.equal((await scene.outcome(scene.submit({ do: 'throw' }))).kind, 'lost')
       assert.equal(await scene.value(scene.submit({ do: 'return', value: 1 })), 1)
       assert.equal(scene.pool.active, 0)
     })
@@ -174,7 +187,11 @@ export function poolConformance(
       'P8: grow starts what waits, shrink interrupts nothing',
       async (scene) => {
         await scene.start(1)
-        const jobs = [scene.submit({ do: 'gate' }), scene.submit({ do: 'gate' }), scene.submit({ do: 'gate' })]
+        const jobs = [
+          scene.submit({ do: 'gate' }),
+          scene.submit({ do: 'gate' }),
+          scene.submit({ do: 'gate' }),
+        ]
         await jobs[0]!.atGate()
         await scene.pool.grow(1)
         assert.equal(scene.pool.size, 2)

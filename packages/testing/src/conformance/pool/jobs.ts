@@ -24,7 +24,10 @@ export type ConformanceJob =
   | { readonly do: 'spin' }
 
 export async function runConformanceJob(job: Pick<PoolJob, 'body'>, slot: SlotPort): Promise<PoolOutcome> {
-  return { kind: 'done', value: await run(JSON.parse(new TextDecoder().decode(job.body)) as ConformanceJob, slot) }
+  return {
+    kind: 'done',
+    value: await run(JSON.parse(new TextDecoder().decode(job.body)) as ConformanceJob, slot),
+  }
 }
 
 async function run(job: ConformanceJob, slot: SlotPort): Promise<unknown> {
@@ -34,7 +37,9 @@ async function run(job: ConformanceJob, slot: SlotPort): Promise<unknown> {
     case 'gate':
       return slot.send({ kind: 'gate', payload: null })
     case 'steps':
-      return Promise.all(Array.from({ length: job.count }, (_, index) => slot.send({ kind: 'step', payload: index })))
+      return Promise.all(
+        Array.from({ length: job.count }, (_, index) => slot.send({ kind: 'step', payload: index })),
+      )
     case 'catch':
       try {
         return await slot.send({ kind: 'gate', payload: null })

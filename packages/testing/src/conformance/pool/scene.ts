@@ -1,5 +1,12 @@
 /** One test of the pool suite: a pool, and jobs that wait at a gate until the test opens it. */
-import { isCeleryError, type Pool, type PoolJobEvents, type PoolOutcome, type PoolStartOptions, type PoolTicket } from '@ct/contracts'
+import {
+  isCeleryError,
+  type Pool,
+  type PoolJobEvents,
+  type PoolOutcome,
+  type PoolStartOptions,
+  type PoolTicket,
+} from '@ct/contracts'
 import { eventually, within } from '../waiting.ts'
 import { runConformanceJob, type ConformanceJob } from './jobs.ts'
 
@@ -81,7 +88,10 @@ export class PoolScene {
       messages,
       open: (answer) => gate.resolve(answer ?? null),
       refuse: (error) => gate.reject(error),
-      atGate: () => eventually(`job ${jobId} at its gate`, 10_000, () => (messages.some(({ kind }) => kind === 'gate') ? true : undefined)).then(() => undefined),
+      atGate: () =>
+        eventually(`job ${jobId} at its gate`, 10_000, () =>
+          messages.some(({ kind }) => kind === 'gate') ? true : undefined,
+        ).then(() => undefined),
     }
   }
 

@@ -63,7 +63,9 @@ export function backendLifecycleTests({ test, options }: ResultBackendSuite): vo
     await subscription.add([scene.id()])
     await connection.close()
     await backend.close()
-    await eventually('sockets to be gone', scene.patienceMs, () => (openHandles().length <= before ? true : undefined))
+    await eventually('sockets to be gone', scene.patienceMs, () =>
+      openHandles().length <= before ? true : undefined,
+    )
     const error = await rejection(connection.getMany([scene.id()]))
     assert.equal(isCeleryError(error) && error.code, 'CT_CLOSED')
   })
@@ -77,13 +79,17 @@ export function backendLifecycleTests({ test, options }: ResultBackendSuite): vo
       const { subscription } = scene.listen(connection)
       await subscription.add([scene.id()])
       await peer.cut!()
-      await scene.eventually('the notice of the loss', () => notices.find(({ kind }) => kind === 'connection-lost'))
+      await scene.eventually('the notice of the loss', () =>
+        notices.find(({ kind }) => kind === 'connection-lost'),
+      )
       for (const call of [
         () => connection.getMany([id]),
         () => connection.store([scene.write(id, 'FAILURE', 'late')]),
         () => connection.forget([id]),
       ]) {
-        const error = await rejection(within<unknown>('a call on a lost connection', scene.patienceMs, call()))
+        const error = await rejection(
+          within<unknown>('a call on a lost connection', scene.patienceMs, call()),
+        )
         assert.ok(isCeleryError(error), `not one of ours: ${error.message}`)
         assert.equal(error.code, 'CT_BACKEND_UNAVAILABLE')
         assert.equal(error.retryable, true)

@@ -1,6 +1,12 @@
 /** One test of the result backend suite: its harness, what it opened, and the words it is written in. */
 import { randomUUID } from 'node:crypto'
-import type { Notice, ResultBackendConnection, ResultSubscription, ResultWrite, StoredResult } from '@ct/contracts'
+import type {
+  Notice,
+  ResultBackendConnection,
+  ResultSubscription,
+  ResultWrite,
+  StoredResult,
+} from '@ct/contracts'
 import { makeSceneSuite, type SceneSuite } from '../scene-suite.ts'
 import { eventually, sleep, within } from '../waiting.ts'
 import type {
@@ -63,15 +69,25 @@ export class ResultBackendScene {
     const ready = readyStates.has(state)
     const common = { taskId, state, ready, expiresInMs: 60_000, ...more }
     if (this.options.capabilities.format === 'document') return { ...common, document }
-    const columns = { status: state, result, traceback: null, children: null, dateDone: ready ? Date.now() : null }
+    const columns = {
+      status: state,
+      result,
+      traceback: null,
+      children: null,
+      dateDone: ready ? Date.now() : null,
+    }
     return { ...common, document: new Uint8Array(0), columns }
   }
 
   /** `STATE value` of what was stored by {@link write}; undefined where nothing is. */
   read(stored: StoredResult | undefined): string | undefined {
     if (stored === undefined) return undefined
-    if (stored.columns !== undefined) return `${stored.columns.status} ${decoder.decode(stored.columns.result)}`
-    const { status, result } = JSON.parse(decoder.decode(stored.document)) as { status: string; result: string }
+    if (stored.columns !== undefined)
+      return `${stored.columns.status} ${decoder.decode(stored.columns.result)}`
+    const { status, result } = JSON.parse(decoder.decode(stored.document)) as {
+      status: string
+      result: string
+    }
     return `${status} ${result}`
   }
 
@@ -80,7 +96,10 @@ export class ResultBackendScene {
   }
 
   /** Subscribes and collects what is told, as `id STATE value`. */
-  listen(connection: ResultBackendConnection): { readonly told: string[]; readonly subscription: ResultSubscription } {
+  listen(connection: ResultBackendConnection): {
+    readonly told: string[]
+    readonly subscription: ResultSubscription
+  } {
     const told: string[] = []
     const subscription = connection.subscribe((result) => told.push(`${result.taskId} ${this.read(result)}`))
     return { told, subscription }
@@ -108,6 +127,7 @@ export function makeResultBackendSuite(
   makeHarness: () => Promise<ResultBackendHarness>,
   options: ResultBackendConformanceOptions,
 ): ResultBackendSuite {
-  const makeScene = async (): Promise<ResultBackendScene> => new ResultBackendScene(await makeHarness(), options)
+  const makeScene = async (): Promise<ResultBackendScene> =>
+    new ResultBackendScene(await makeHarness(), options)
   return { ...makeSceneSuite<ResultBackendScene, ResultBackendAbility>(makeScene, options), options }
 }

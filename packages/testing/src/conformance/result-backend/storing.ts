@@ -18,7 +18,15 @@ export function storingTests({ test, options }: ResultBackendSuite): void {
       const write =
         plain.columns === undefined
           ? { ...plain, document: bytes }
-          : { ...plain, columns: { ...plain.columns, result: bytes, children: bytes, traceback: 'Tr\u00e4ce \u{1f600}\n' } }
+          : {
+              ...plain,
+              columns: {
+                ...plain.columns,
+                result: bytes,
+                children: bytes,
+                traceback: 'Tr\u00e4ce \u{1f600}\n',
+              },
+            }
       await connection.store([write])
       const [stored] = await other.connection.getMany([id])
       assert.equal(stored?.taskId, id)
@@ -38,7 +46,9 @@ export function storingTests({ test, options }: ResultBackendSuite): void {
     async (scene) => {
       const { connection } = await scene.connect()
       const unique = scene.id('')
-      const ids = ['a b', 'a/b', 'ünï\u{1f600}', '__proto__', "'; --", '%_*?[x]', 'x'.repeat(120)].map((id) => id + unique)
+      const ids = ['a b', 'a/b', 'ünï\u{1f600}', '__proto__', "'; --", '%_*?[x]', 'x'.repeat(120)].map(
+        (id) => id + unique,
+      )
       for (const id of ids) await connection.store([scene.write(id, 'SUCCESS', id)])
       for (const id of ids) assert.equal(await scene.get(connection, id), `SUCCESS ${id}`)
       const size = Math.min(1_000_000, (capabilities.maxDocumentBytes ?? Infinity) / 2)

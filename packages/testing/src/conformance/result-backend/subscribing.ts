@@ -7,7 +7,11 @@ export function subscribingTests({ test, options }: ResultBackendSuite): void {
   const push = options.capabilities.subscribe === 'push'
 
   /** Where only the caller can read, its reply queue goes along. */
-  function addressed(scene: ResultBackendScene, peer: Parameters<NonNullable<typeof scene.harness.replyTo>>[0], id: string) {
+  function addressed(
+    scene: ResultBackendScene,
+    peer: Parameters<NonNullable<typeof scene.harness.replyTo>>[0],
+    id: string,
+  ) {
     const replyTo = scene.harness.replyTo?.(peer)
     return replyTo === undefined ? {} : { replyTo, correlationId: id }
   }
@@ -66,10 +70,14 @@ export function subscribingTests({ test, options }: ResultBackendSuite): void {
       const id = scene.id()
       await subscription.add([id])
       const states = ['STARTED', 'PROGRESS', 'RETRY', 'STARTED', 'SUCCESS']
-      for (const [index, state] of states.entries()) await writer.connection.store([scene.write(id, state, String(index))])
+      for (const [index, state] of states.entries())
+        await writer.connection.store([scene.write(id, state, String(index))])
       await scene.eventually('the last', () => (told.at(-1) === `${id} SUCCESS 4` ? true : undefined))
       const numbers = told.map((one) => Number(one.at(-1)))
-      assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b))
+      assert.deepEqual(
+        numbers,
+        numbers.toSorted((a, b) => a - b),
+      )
       if (push) assert.deepEqual(new Set(numbers), new Set([0, 1, 2, 3, 4]))
     },
     options.capabilities.readers === 'anyone' ? undefined : false,
@@ -122,7 +130,8 @@ export function subscribingTests({ test, options }: ResultBackendSuite): void {
     const ids = Array.from({ length: 1_000 }, (_, index) => scene.id(String(index)))
     await subscription.add(ids)
     const writes = ids.map((id) => scene.write(id, 'SUCCESS', 'x', addressed(scene, waiting.peer, id)))
-    for (let start = 0; start < writes.length; start += 100) await writer.connection.store(writes.slice(start, start + 100))
+    for (let start = 0; start < writes.length; start += 100)
+      await writer.connection.store(writes.slice(start, start + 100))
     await scene.eventually('all thousand', () => (told.length >= 1_000 ? true : undefined))
     assert.equal(new Set(told).size, 1_000)
     await subscription.remove(ids)

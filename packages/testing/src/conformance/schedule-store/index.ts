@@ -1,13 +1,26 @@
 /** Conformance suite of the ScheduleStore contract: one test or more for each duty S1…S6. */
 import assert from 'node:assert/strict'
-import { isCeleryError, type ScheduleStore, type ScheduleStoreConnection, type StoredScheduleEntry } from '@ct/contracts'
+import {
+  isCeleryError,
+  type ScheduleStore,
+  type ScheduleStoreConnection,
+  type StoredScheduleEntry,
+} from '@ct/contracts'
 import { messageTo, queueNamed, text } from '../broker/scene.ts'
 import { openHandles } from '../open-handles.ts'
 import { makeSceneSuite } from '../scene-suite.ts'
 import { eventually, rejection, sleep, within } from '../waiting.ts'
-import type { ScheduleStoreAbility, ScheduleStoreConformanceOptions, ScheduleStoreHarness } from './harness.ts'
+import type {
+  ScheduleStoreAbility,
+  ScheduleStoreConformanceOptions,
+  ScheduleStoreHarness,
+} from './harness.ts'
 
-export type { ScheduleStoreAbility, ScheduleStoreConformanceOptions, ScheduleStoreHarness } from './harness.ts'
+export type {
+  ScheduleStoreAbility,
+  ScheduleStoreConformanceOptions,
+  ScheduleStoreHarness,
+} from './harness.ts'
 
 class Scene {
   readonly harness: ScheduleStoreHarness
@@ -66,7 +79,10 @@ export function scheduleStoreConformance(
   const { capabilities } = options
   const leadMs = options.leadMs ?? 150
   const patienceMs = options.patienceMs ?? 5_000
-  const { runner, test } = makeSceneSuite<Scene, ScheduleStoreAbility>(async () => new Scene(await makeHarness()), options)
+  const { runner, test } = makeSceneSuite<Scene, ScheduleStoreAbility>(
+    async () => new Scene(await makeHarness()),
+    options,
+  )
   const election = capabilities.election ? undefined : false
 
   runner.describe(`${name}: schedule store conformance`, () => {
@@ -85,13 +101,18 @@ export function scheduleStoreConformance(
       const connection = await store.connect({ onNotice: () => {} })
       await Promise.all([connection.close(), store.close(), connection.close()])
       await store.close()
-      await eventually('sockets to be gone', patienceMs, () => (openHandles().length <= before ? true : undefined))
+      await eventually('sockets to be gone', patienceMs, () =>
+        openHandles().length <= before ? true : undefined,
+      )
       assert.equal(await code(connection.load()), 'CT_CLOSED')
     })
 
     test('S1: connect rejects with CT_ABORTED when its signal has fired', async (scene) => {
       const store = await scene.store()
-      assert.equal(await code(store.connect({ signal: AbortSignal.abort(), onNotice: () => {} })), 'CT_ABORTED')
+      assert.equal(
+        await code(store.connect({ signal: AbortSignal.abort(), onNotice: () => {} })),
+        'CT_ABORTED',
+      )
     })
 
     test(
@@ -131,7 +152,10 @@ export function scheduleStoreConformance(
         await scene.harness.putBroken!('broken one')
         const { entries, broken } = await connection.load()
         assert.deepEqual(entries.map((each) => each.name).toSorted(), ['a', 'b'])
-        assert.deepEqual(broken.map((each) => each.name), ['broken one'])
+        assert.deepEqual(
+          broken.map((each) => each.name),
+          ['broken one'],
+        )
         assert.ok(broken[0]!.reason.length > 0)
         await connection.save({ remove: ['broken one'] })
         assert.deepEqual((await connection.load()).broken, [])
@@ -205,7 +229,9 @@ export function scheduleStoreConformance(
         assert.ok(first !== undefined)
         assert.equal(await two.lead({ holder: 'two', ttlMs: leadMs }), undefined)
         await sleep(leadMs)
-        const second = await eventually('the next leader', patienceMs, () => two.lead({ holder: 'two', ttlMs: 60_000 }))
+        const second = await eventually('the next leader', patienceMs, () =>
+          two.lead({ holder: 'two', ttlMs: 60_000 }),
+        )
         assert.ok(second.token > first.token)
       },
       election,
@@ -232,7 +258,10 @@ export function scheduleStoreConformance(
         await one.save({ put: [entry('a')], token: first.token })
         await one.resign('one')
         const second = (await two.lead({ holder: 'two', ttlMs: 60_000 }))!
-        assert.equal(await code(one.save({ put: [entry('late')], remove: ['a'], token: first.token })), 'CT_LEASE_LOST')
+        assert.equal(
+          await code(one.save({ put: [entry('late')], remove: ['a'], token: first.token })),
+          'CT_LEASE_LOST',
+        )
         assert.deepEqual(await names(two), ['a'])
         await two.save({ put: [entry('b')], token: second.token })
         assert.deepEqual(await names(one), ['a', 'b'])
@@ -277,18 +306,31 @@ export function scheduleStoreConformance(
         const wire = await broker.connect({ onNotice: () => {} })
         const queue = `fired-${crypto.randomUUID()}`
         await wire.declare([queueNamed(queue)])
-        const old = capabilities.election ? await connection.lead({ holder: 'one', ttlMs: 60_000 }) : undefined
-        await connection.fire({ entry: entry('e', { totalRunCount: 1 }), message: messageTo(queue, 'run 1'), token: old?.token })
+        const old = capabilities.election
+          ? await connection.lead({ holder: 'one', ttlMs: 60_000 })
+          : undefined
+        await connection.fire({
+          entry: entry('e', { totalRunCount: 1 }),
+          message: messageTo(queue, 'run 1'),
+          token: old?.token,
+        })
         assert.equal((await connection.load()).entries[0]?.totalRunCount, 1)
         if (old !== undefined) {
           await connection.resign('one')
           await connection.lead({ holder: 'two', ttlMs: 60_000 })
-          const late = { entry: entry('e', { totalRunCount: 2 }), message: messageTo(queue, 'run 2'), token: old.token }
+          const late = {
+            entry: entry('e', { totalRunCount: 2 }),
+            message: messageTo(queue, 'run 2'),
+            token: old.token,
+          }
           assert.equal(await code(connection.fire(late)), 'CT_LEASE_LOST')
           assert.equal((await connection.load()).entries[0]?.totalRunCount, 1)
         }
         const got: string[] = []
-        const consumer = await wire.openConsumer({ credit: 10, onDelivery: (delivery) => got.push(text(delivery)) })
+        const consumer = await wire.openConsumer({
+          credit: 10,
+          onDelivery: (delivery) => got.push(text(delivery)),
+        })
         await consumer.subscribe([{ queue: queueNamed(queue) }])
         await eventually('the fired message', patienceMs, () => (got.length > 0 ? true : undefined))
         await sleep(50)
