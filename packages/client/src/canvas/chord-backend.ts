@@ -55,10 +55,7 @@ export async function beginChord(context: AppContext, chord: ChordStart): Promis
     await publishTasks(context, [unlock])
     return
   }
-  const connection = await results.connection()
-  const expiresInMs = chordExpiresInMs(context)
-  if (kind === 'native') await connection.chord!.begin({ groupId, size, expiresInMs })
-  else await connection.chordCounter!.begin(groupId, { expiresInMs })
+  await results.beginChord({ groupId, size, expiresInMs: chordExpiresInMs(context) })
 }
 
 /** `result_chord_expires`, else as results; 0 and null: for good (D57-7). */
