@@ -52,7 +52,7 @@ import type { DeliveryInfo, ExchangeType, MessageContent, OutgoingMessage } from
 import type { CeleryError } from './errors.ts'
 import type { ParkedMessages } from './parking.ts'
 import type { ResultBackend, ResultWrite } from './result-backend.ts'
-import type { QueueDeclaration } from './topology.ts'
+import type { ExchangeDeclaration, QueueDeclaration } from './topology.ts'
 
 /** Complete, frozen data. Core branches on it, suites read it, the adapter table of the docs is generated from it. */
 export interface BrokerCapabilities {
@@ -107,11 +107,19 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface DeclareOptions extends CallOptions {
+  /**
+   * Exchanges to create besides those that the queues are bound to: for publishing to one before anybody has bound a queue to it, which
+   * AMQP refuses otherwise. Nothing to do where exchanges are no more than their bindings.
+   */
+  readonly exchanges?: readonly ExchangeDeclaration[] | undefined
+}
+
 export interface BrokerConnection extends Closable {
   /** How long a held message stays ours without renewal; undefined where there is no lease. */
   readonly leaseMs: number | undefined
   /** Creates exchanges, queues and bindings, in that order; repeating it changes nothing. */
-  declare(queues: readonly QueueDeclaration[], options?: CallOptions): Promise<void>
+  declare(queues: readonly QueueDeclaration[], options?: DeclareOptions): Promise<void>
   /** Cheap to call often: calls of one turn of the event loop go out together. */
   publish(message: OutgoingMessage, options?: CallOptions): Promise<void>
   /** One outcome per message, in order: undefined when the broker took it. Rejects only when nothing at all was tried. */

@@ -183,6 +183,8 @@ export class AppServices implements AppContext {
   }
 
   async #close(): Promise<void> {
+    // What is under way may have something to report when it is confirmed.
+    await this.#producer?.idle()
     await this.#events?.close()
     // While there is a connection to delete its queue with.
     await this.#control?.close()
@@ -211,7 +213,8 @@ export class AppServices implements AppContext {
   #sentEvents(): EventDispatcher {
     return (this.#events ??= new EventDispatcher({
       broker: () => this.broker,
-      publish: (message) => this.producer.publish(message),
+      // Also while the app closes: this is the end of what was sent before.
+      publish: async (message, options) => await this.#producer?.publish(message, options),
       serializers: this.serializers,
       clock: this.clock,
       hostname: this.origin,

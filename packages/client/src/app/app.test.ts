@@ -271,6 +271,19 @@ describe('events', () => {
   })
 })
 
+it('SET-158: close still reports what was under way, and nothing is left unhandled', async () => {
+  const captured = capturedApp({ taskSendSentEvent: true })
+  const { app } = captured
+  const task = app.task('proj.add', (x: number) => x)
+  await task.delay(0)
+  const publish = vi.spyOn(app.context.producer, 'publish')
+  const last = task.delay(1)
+  await app.close()
+  await last
+  expect(publish.mock.calls.map(([message]) => message.routingKey)).toEqual(['celery', 'task.sent'])
+  await captured[Symbol.asyncDispose]()
+})
+
 describe('currentTask', () => {
   it('is of the running task alone', () => {
     expect([currentTask(), currentApp(), createApp({ environment: {} }).currentTask]).toEqual([

@@ -153,6 +153,7 @@ describe('a connection that comes back', () => {
     await connection.whenReady()
     const events: string[] = []
     connection.listen({ onLost: () => events.push('lost'), onReady: () => events.push('ready') })
+    await vi.advanceTimersByTimeAsync(1000)
     source.lines[1]!.lose()
     await connection.whenReady()
     expect(events).toEqual(['lost', 'ready'])
@@ -160,6 +161,45 @@ describe('a connection that comes back', () => {
     release()
     source.lines[2]!.lose()
     expect(connection.state).toBe('idle')
+    await connection.close()
+  })
+
+  it('lines that are lost one after the other as soon as they are there are made again with growing pauses', async () => {
+    const source = server()
+    const connection = made(source)
+    const release = connection.keepAlive()
+    connection.listen({ onReady: (line) => line.lose() })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(source.lines).toHaveLength(2)
+    expect(connection.state).toBe('waiting')
+    await vi.advanceTimersByTimeAsync(100 + 200 + 400)
+    expect(source.lines).toHaveLength(5)
+    release()
+    expect(connection.state).toBe('idle')
+    await connection.close()
+  })
+
+  it('says why there is no connection, while there is none', async () => {
+    const connection = made(server(away()))
+    const ready = connection.whenReady()
+    await vi.advanceTimersByTimeAsync(50)
+    expect(connection.lastFailure).toMatchObject({ message: 'not there' })
+    await vi.advanceTimersByTimeAsync(50)
+    await ready
+    expect(connection.lastFailure).toBeUndefined()
+    await connection.close()
+  })
+
+  it('what a line of the past notices is not told', async () => {
+    const source = server()
+    const connection = made(source)
+    const notices: string[] = []
+    connection.listen({ onNotice: ({ kind }) => notices.push(kind) })
+    const first = await connection.whenReady()
+    connection.markLost(first, new Error('no answer'))
+    await connection.whenReady()
+    first.options.onNotice({ kind: 'connection-blocked', reason: 'memory' })
+    expect(notices).toEqual([])
     await connection.close()
   })
 

@@ -40,6 +40,9 @@ interface Waiter<C> {
   attemptsLeft: number
 }
 
+/** A connection that is lost within this time after it was made says that something is wrong with what answers. */
+const shortLifeMs = 1000
+
 /**
  * A connection that is made when somebody needs it and made again when it was lost and somebody still needs it. Adapters never
  * reconnect by themselves; this is the one place that does, for the publisher, the result store, events and the worker's consumer.
@@ -53,7 +56,8 @@ interface Waiter<C> {
  *    │      failed,     ▼   │ back-off over     │
  *    │    retryable   waiting                   │
  *    │                                          │
- *    └────── lost, no need ──── lost ───────────┘── lost, need ──► connecting
+ *    └────── lost, no need ──── lost ───────────┘── lost, need ──► connecting, or waiting where
+ *                                                                  one after the other is lost at once
  *
  *   any state ── close() ──► closed  (everybody who waits gets CT_CLOSED)
  * ```
@@ -67,6 +71,10 @@ export class ReconnectingConnection<C extends Closable> {
   #connection: C | undefined
   #holds = 0
   #failures = 0
+  #lastFailure: Error | undefined
+  #readyAt = 0
+  /** Connections in a row that were lost as soon as they were made. */
+  #shortLives = 0
   #attempt: AbortController | undefined
   #timer: NodeJS.Timeout | undefined
   /** Closes that are under way; close() waits for them so that nothing is left open. */
@@ -83,6 +91,11 @@ export class ReconnectingConnection<C extends Closable> {
   /** The connection while it is ready. */
   get current(): C | undefined {
     return this.#connection
+  }
+
+  /** Why there is no connection: how the latest attempt failed; undefined while it is ready, and before any failed. */
+  get lastFailure(): Error | undefined {
+    return this.#lastFailure
   }
 
   /**
@@ -181,7 +194,8 @@ export class ReconnectingConnection<C extends Closable> {
     let lostEarly: Error | undefined
     let connection: C | undefined
     const onNotice: NoticeListener = (notice) => {
-      if (attempt.signal.aborted) return
+      // What a connection of the past has to say concerns nobody.
+      if (attempt.signal.aborted || (connection !== undefined && this.#connection !== connection)) return
       for (const listener of this.#listeners) listener.onNotice?.(notice)
       if (notice.kind !== 'connection-lost') return
       if (connection === undefined) lostEarly = notice.error
@@ -220,6 +234,8 @@ export class ReconnectingConnection<C extends Closable> {
     this.#state = 'ready'
     this.#connection = connection
     this.#failures = 0
+    this.#lastFailure = undefined
+    this.#readyAt = performance.now()
     for (const listener of this.#listeners) listener.onReady?.(connection)
     // A listener may have found it dead already, or closed us.
     if (this.#connection !== connection) return
@@ -232,12 +248,21 @@ export class ReconnectingConnection<C extends Closable> {
     this.#attempt = undefined
     this.#state = 'idle'
     this.#closeQuietly(connection)
+    this.#shortLives = performance.now() - this.#readyAt < shortLifeMs ? this.#shortLives + 1 : 0
     for (const listener of this.#listeners) listener.onLost?.(error)
-    if (this.#state === 'idle' && this.#needed) this.#connect()
+    if (this.#state !== 'idle' || !this.#needed) return
+    if (this.#shortLives < 2) this.#connect()
+    else this.#connectLater(backoffMs(this.#shortLives - 1, this.#options.backoff))
+  }
+
+  #connectLater(ms: number): void {
+    this.#state = 'waiting'
+    this.#timer = setTimeout(() => this.#connect(), ms)
   }
 
   #failed(error: Error): void {
     this.#attempt = undefined
+    this.#lastFailure = error
     this.#failures++
     // Anything that is not ours is a defect of the adapter, which trying again does not mend.
     const retryable = isCeleryError(error) && error.retryable
@@ -245,10 +270,9 @@ export class ReconnectingConnection<C extends Closable> {
       waiter.attemptsLeft--
       if (!retryable || waiter.attemptsLeft <= 0) waiter.reject(error)
     }
-    const again = retryable && this.#needed
-    const retryInMs = again ? backoffMs(this.#failures, this.#options.backoff) : undefined
-    this.#state = again ? 'waiting' : 'idle'
-    if (again) this.#timer = setTimeout(() => this.#connect(), retryInMs)
+    const retryInMs = retryable && this.#needed ? backoffMs(this.#failures, this.#options.backoff) : undefined
+    if (retryInMs === undefined) this.#state = 'idle'
+    else this.#connectLater(retryInMs)
     for (const listener of this.#listeners) listener.onConnectFailed?.(error, this.#failures, retryInMs)
   }
 

@@ -1,8 +1,9 @@
 import type { Broker, OutgoingMessage, SerializerRegistry } from '@ct/contracts'
 import { isCeleryError } from '@ct/contracts'
 import { backoffMs } from '../connection/index.ts'
+import type { PublishOptions } from '../producer/index.ts'
 import type { CeleryEvent, EventSettings } from './event-message.ts'
-import { eventGroup, writeEvents } from './event-message.ts'
+import { eventExchange, eventGroup, writeEvents } from './event-message.ts'
 
 /** Lamport clock of the app. */
 export interface EventClock {
@@ -11,13 +12,20 @@ export interface EventClock {
 
 export interface EventDispatcherOptions {
   readonly broker: () => Broker
-  /** Publishes one message; rejecting means it was not taken. The dispatcher keeps events itself while that lasts. */
-  readonly publish: (message: OutgoingMessage) => Promise<void>
+  /**
+   * Publishes one message with these options; rejecting means it was not taken. The dispatcher keeps events itself while that lasts.
+   */
+  readonly publish: (message: OutgoingMessage, options: PublishOptions) => Promise<unknown>
   readonly serializers: SerializerRegistry
   readonly clock: EventClock
   /** Node name of the sender, e.g. `celery@host`, or `gen<pid>@host` for clients. */
   readonly hostname: string
-  readonly settings?: EventSettings | undefined
+  readonly settings?:
+    | (EventSettings & {
+        /** Milliseconds for one message; events never wait for ever. Default 10,000. */
+        readonly publishTimeoutMs?: number | null | undefined
+      })
+    | undefined
   /** Groups that are sent; empty or absent: all. A worker without `-E` has `['worker']`. */
   readonly groups?: Iterable<string> | undefined
   /** Default true. */
@@ -59,6 +67,7 @@ export class EventDispatcher {
   readonly #offlineLimit: number
   readonly #batches = new Map<string, CeleryEvent[]>()
   readonly #publishing = new Set<Promise<void>>()
+  #publishOptions: PublishOptions | undefined
   #enabled: boolean
   #kept: Kept[] = []
   #keptCount = 0
@@ -189,7 +198,7 @@ export class EventDispatcher {
       this.#keep({ message, count })
       return
     }
-    const publishing = this.#options.publish(message).catch((error: unknown) => {
+    const publishing = this.#send(message).catch((error: unknown) => {
       if (isCeleryError(error) && !error.retryable) {
         warn?.(`An event was refused: ${error.message}`)
         return
@@ -199,6 +208,15 @@ export class EventDispatcher {
     })
     this.#publishing.add(publishing)
     void publishing.finally(() => this.#publishing.delete(publishing))
+  }
+
+  async #send(message: OutgoingMessage): Promise<void> {
+    const { settings = {}, publish, broker } = this.#options
+    this.#publishOptions ??= {
+      exchanges: [eventExchange(settings, broker().capabilities)],
+      timeoutMs: settings.publishTimeoutMs ?? 10_000,
+    }
+    await publish(message, this.#publishOptions)
   }
 
   #keep(kept: Kept): void {
@@ -235,7 +253,7 @@ export class EventDispatcher {
     while (this.#kept.length > 0) {
       const [next] = this.#kept
       try {
-        await this.#options.publish(next!.message)
+        await this.#send(next!.message)
       } catch (error) {
         if (!isCeleryError(error) || error.retryable) {
           this.#goOffline(error)

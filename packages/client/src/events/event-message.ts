@@ -1,11 +1,12 @@
 import type {
   BrokerCapabilities,
+  ExchangeDeclaration,
   MessageContent,
   OutgoingMessage,
   QueueDeclaration,
   SerializerRegistry,
 } from '@ct/contracts'
-import { isPlainObject } from '@ct/contracts'
+import { ConfigurationError, isPlainObject } from '@ct/contracts'
 
 /** The settings of events; durations are seconds. */
 export interface EventSettings {
@@ -87,6 +88,19 @@ export function readEvents(
   )
 }
 
+/** The exchange of all events; topic, or fanout where the broker routes events so. */
+export function eventExchange(
+  settings: EventSettings,
+  capabilities: BrokerCapabilities,
+): ExchangeDeclaration {
+  return Object.freeze({
+    name: settings.eventExchange ?? 'celeryev',
+    type: capabilities.eventExchangeType,
+    durable: true,
+    autoDelete: false,
+  })
+}
+
 /** Queue of one receiver: `celeryev.<id>`, bound with `#` for all events or e.g. `worker.#`. */
 export function eventQueue(
   nodeId: string,
@@ -95,27 +109,23 @@ export function eventQueue(
   capabilities: BrokerCapabilities,
 ): QueueDeclaration {
   const durable = settings.eventQueueDurable ?? false
+  const exclusive = settings.eventQueueExclusive ?? true
+  if (durable && exclusive) {
+    throw new ConfigurationError(
+      'eventQueueDurable and eventQueueExclusive cannot both be true: an exclusive queue goes with its connection. Set one of them to false.',
+    )
+  }
   const ttl = settings.eventQueueTtl === undefined ? 5 : settings.eventQueueTtl
   const expires = settings.eventQueueExpires === undefined ? 60 : settings.eventQueueExpires
   return Object.freeze({
     name: `${settings.eventQueuePrefix ?? 'celeryev'}.${nodeId}`,
     durable,
-    exclusive: settings.eventQueueExclusive ?? true,
+    exclusive,
     autoDelete: !durable,
     arguments: {
       ...(expires === null ? {} : { 'x-expires': Math.trunc(expires * 1000) }),
       ...(ttl === null ? {} : { 'x-message-ttl': Math.trunc(ttl * 1000) }),
     },
-    bindings: [
-      {
-        exchange: {
-          name: settings.eventExchange ?? 'celeryev',
-          type: capabilities.eventExchangeType,
-          durable: true,
-          autoDelete: false,
-        },
-        routingKey,
-      },
-    ],
+    bindings: [{ exchange: eventExchange(settings, capabilities), routingKey }],
   })
 }

@@ -1,5 +1,11 @@
-import type { MessageContent, OutgoingMessage, QueueDeclaration, SerializerRegistry } from '@ct/contracts'
-import { InvalidMessageError, isPlainObject } from '@ct/contracts'
+import type {
+  ExchangeDeclaration,
+  MessageContent,
+  OutgoingMessage,
+  QueueDeclaration,
+  SerializerRegistry,
+} from '@ct/contracts'
+import { ConfigurationError, InvalidMessageError, isPlainObject } from '@ct/contracts'
 import { globToRegExp } from './glob.ts'
 
 /** The settings of control queues; durations are seconds. */
@@ -54,38 +60,50 @@ export function replyExchange(settings: ControlSettings): string {
   return `reply.${pidboxExchange(settings)}`
 }
 
+/** Where requests are sent; declared by whoever sends one, since no worker may have come yet. */
+export function requestExchange(settings: ControlSettings): ExchangeDeclaration {
+  return exchange(pidboxExchange(settings), 'fanout')
+}
+
+function exchange(name: string, type: 'fanout' | 'direct'): ExchangeDeclaration {
+  return Object.freeze({ name, type, durable: false, autoDelete: false })
+}
+
 /** Queue of a worker: `<nodename>.celery.pidbox`, bound to the fanout exchange of all. */
 export function nodeQueue(nodename: string, settings: ControlSettings): QueueDeclaration {
-  const exchange = pidboxExchange(settings)
-  return controlQueue(`${nodename}.${exchange}`, exchange, 'fanout', '', settings)
+  return controlQueue(nodename, exchange(pidboxExchange(settings), 'fanout'), '', settings)
 }
 
 /** Queue of an asking process: `<oid>.reply.celery.pidbox`. */
 export function replyQueue(oid: string, settings: ControlSettings): QueueDeclaration {
-  const exchange = replyExchange(settings)
-  return controlQueue(`${oid}.${exchange}`, exchange, 'direct', oid, settings)
+  return controlQueue(oid, exchange(replyExchange(settings), 'direct'), oid, settings)
 }
 
 function controlQueue(
-  name: string,
-  exchange: string,
-  type: 'fanout' | 'direct',
+  owner: string,
+  boundTo: ExchangeDeclaration,
   routingKey: string,
   settings: ControlSettings,
 ): QueueDeclaration {
   const durable = settings.controlQueueDurable ?? false
+  const exclusive = settings.controlQueueExclusive ?? true
+  if (durable && exclusive) {
+    throw new ConfigurationError(
+      'controlQueueDurable and controlQueueExclusive cannot both be true: an exclusive queue goes with its connection. Set one of them to false.',
+    )
+  }
   const ttl = settings.controlQueueTtl === undefined ? 300 : settings.controlQueueTtl
   const expires = settings.controlQueueExpires === undefined ? 10 : settings.controlQueueExpires
   return Object.freeze({
-    name,
+    name: `${owner}.${boundTo.name}`,
     durable,
-    exclusive: settings.controlQueueExclusive ?? true,
+    exclusive,
     autoDelete: !durable,
     arguments: {
       ...(expires === null ? {} : { 'x-expires': Math.trunc(expires * 1000) }),
       ...(ttl === null ? {} : { 'x-message-ttl': Math.trunc(ttl * 1000) }),
     },
-    bindings: [{ exchange: { name: exchange, type, durable: false, autoDelete: false }, routingKey }],
+    bindings: [{ exchange: boundTo, routingKey }],
   })
 }
 

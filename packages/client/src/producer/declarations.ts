@@ -1,42 +1,59 @@
-import type { BrokerConnection, QueueDeclaration } from '@ct/contracts'
+import type { BrokerConnection, ExchangeDeclaration, QueueDeclaration } from '@ct/contracts'
 
-/** Which queues were declared on which connection; each is declared once per connection, however many publish at the same time. */
+type Declaration = QueueDeclaration | ExchangeDeclaration
+
+interface Known {
+  readonly done: Set<Declaration>
+  readonly pending: Map<Declaration, Promise<void>>
+}
+
+const nothing: readonly never[] = Object.freeze([])
+
+/**
+ * What was declared on which connection, by identity; each is declared once per connection, however many publish at the same time.
+ */
 export class Declarations {
-  readonly #connections = new WeakMap<
-    BrokerConnection,
-    { readonly done: Set<QueueDeclaration>; readonly pending: Map<QueueDeclaration, Promise<void>> }
-  >()
+  readonly #connections = new WeakMap<BrokerConnection, Known>()
 
-  has(connection: BrokerConnection, queues: readonly QueueDeclaration[]): boolean {
-    const known = this.#connections.get(connection)?.done
-    if (known === undefined) return queues.length === 0
-    for (const queue of queues) if (!known.has(queue)) return false
+  has(
+    connection: BrokerConnection,
+    queues: readonly QueueDeclaration[] = nothing,
+    exchanges: readonly ExchangeDeclaration[] = nothing,
+  ): boolean {
+    const done = this.#connections.get(connection)?.done
+    if (done === undefined) return queues.length === 0 && exchanges.length === 0
+    for (const queue of queues) if (!done.has(queue)) return false
+    for (const exchange of exchanges) if (!done.has(exchange)) return false
     return true
   }
 
   /** Resolves when all are declared; not bound to a signal, since others may wait for the same declaration. */
-  async declare(connection: BrokerConnection, queues: readonly QueueDeclaration[]): Promise<void> {
+  async declare(
+    connection: BrokerConnection,
+    queues: readonly QueueDeclaration[] = nothing,
+    exchanges: readonly ExchangeDeclaration[] = nothing,
+  ): Promise<void> {
     let known = this.#connections.get(connection)
-    if (known === undefined) {
-      known = { done: new Set(), pending: new Map() }
-      this.#connections.set(connection, known)
-    }
+    if (known === undefined)
+      this.#connections.set(connection, (known = { done: new Set(), pending: new Map() }))
     const { done, pending } = known
-    const fresh = queues.filter((queue) => !done.has(queue) && !pending.has(queue))
+    const isFresh = (one: Declaration): boolean => !done.has(one) && !pending.has(one)
+    const freshQueues = queues.filter(isFresh)
+    const freshExchanges = exchanges.filter(isFresh)
+    const fresh = [...freshQueues, ...freshExchanges]
     if (fresh.length > 0) {
-      const declaring = connection.declare(fresh).then(() => {
+      const options = freshExchanges.length === 0 ? undefined : { exchanges: freshExchanges }
+      const declaring = connection.declare(freshQueues, options).then(() => {
         // A process that makes up queue names without end must not remember them all.
         if (done.size > 10_000) done.clear()
-        for (const queue of fresh) done.add(queue)
+        for (const one of fresh) done.add(one)
       })
       const settled = declaring.finally(() => {
-        for (const queue of fresh) pending.delete(queue)
+        for (const one of fresh) pending.delete(one)
       })
-      for (const queue of fresh) pending.set(queue, settled)
+      for (const one of fresh) pending.set(one, settled)
     }
-    const waiting = new Set(
-      queues.map((queue) => pending.get(queue)).filter((promise) => promise !== undefined),
-    )
-    await Promise.all(waiting)
+    const waiting = [...queues, ...exchanges].flatMap((one) => pending.get(one) ?? [])
+    await Promise.all(new Set(waiting))
   }
 }

@@ -1,4 +1,4 @@
-import type { Broker, QueueDeclaration } from '@ct/contracts'
+import type { Broker, ExchangeDeclaration, QueueDeclaration } from '@ct/contracts'
 import type { BackoffOptions } from '../connection/index.ts'
 import type { RetryPolicy } from '../routing/index.ts'
 
@@ -17,7 +17,7 @@ export interface ProducerOptions {
   /** Asked for at the first publish. */
   readonly broker: () => Broker
   readonly settings?: ProducerSettings | undefined
-  /** Told of every message that was confirmed and came with `sentEvent`; must not throw. */
+  /** Told of every message that was confirmed and came with `sentEvent`. */
   readonly onSent?: ((event: SentEvent) => void) | undefined
   readonly backoff?: BackoffOptions | undefined
 }
@@ -28,6 +28,8 @@ export type SentEvent = Readonly<Record<string, unknown>>
 export interface PublishOptions {
   /** Declared first, once per connection. */
   readonly declare?: readonly QueueDeclaration[] | undefined
+  /** As {@link declare}: for an exchange that nobody may have bound a queue to yet. */
+  readonly exchanges?: readonly ExchangeDeclaration[] | undefined
   readonly signal?: AbortSignal | undefined
   /** Default `publishTimeoutMs`; null: no limit. */
   readonly timeoutMs?: number | null | undefined
@@ -35,6 +37,6 @@ export interface PublishOptions {
   readonly retry?: boolean | null | undefined
   /** Over `taskPublishRetryPolicy`. */
   readonly retryPolicy?: Partial<RetryPolicy> | null | undefined
-  /** Reported when the message is confirmed. */
+  /** Reported to `onSent` when the message is confirmed. */
   readonly sentEvent?: SentEvent | undefined
 }

@@ -50,7 +50,8 @@ class Script {
       leaseMs: undefined,
       parked: {} as BrokerConnection['parked'],
       declare: async (queues: readonly QueueDeclaration[], options) => {
-        this.log.push(`declare ${queues.map((queue) => queue.name).join()}`)
+        const exchanges = options?.exchanges?.map(({ name }) => ` +${name}`) ?? []
+        this.log.push(`declare ${queues.map((queue) => queue.name).join()}${exchanges.join('')}`)
         await this.#answer(this.declares.shift(), options?.signal)
       },
       publish: async (message, options) => {
@@ -218,6 +219,64 @@ describe('publishing', () => {
     expect(await failed).toMatchObject({ maybeDelivered: true })
     await producer.publish(message())
     expect(script.log.filter((line) => line === 'connect')).toHaveLength(1)
+  })
+
+  it('the error names what stands in the way: a broker that refuses, or one that says nothing', async () => {
+    start({ publishTimeoutMs: 3000, brokerConnectionTimeout: 60 })
+    script.connects = Array.from({ length: 100 }, away)
+    const refused = failureOf(producer.publish(message()))
+    await vi.advanceTimersByTimeAsync(3000)
+    expect(await refused).toMatchObject({
+      message: expect.stringMatching(/\(publishTimeoutMs\): not there\. The broker has not/) as string,
+      cause: { code: 'CT_BROKER_UNAVAILABLE' },
+    })
+    const unreachable = failureOf(producer.connection())
+    await vi.advanceTimersByTimeAsync(3000)
+    expect(await unreachable).toMatchObject({
+      message: 'The broker script://host could not be reached within 3000 ms: not there',
+    })
+    await producer.close()
+
+    start({ publishTimeoutMs: 3000, brokerConnectionTimeout: 60 })
+    script.connects = ['silence']
+    const silent = producer.publishMany([message()])
+    await vi.advanceTimersByTimeAsync(3000)
+    expect((await silent)[0]?.message).toMatch(
+      /: the broker script:\/\/host does not answer\. The broker has not/,
+    )
+  })
+
+  it('a connection that was made late is not given up for the rest of the time', async () => {
+    start({ publishTimeoutMs: 3000 })
+    script.connects = [away(), away(), away(), away()]
+    script.publishes = ['silence']
+    const failed = failureOf(producer.publish(message()))
+    await vi.advanceTimersByTimeAsync(3000)
+    expect(await failed).toMatchObject({ maybeDelivered: true })
+    await producer.publish(message())
+    expect(script.log.filter((line) => line === 'close')).toEqual([])
+  })
+
+  it('what goes wrong while reporting a message does not send it again', async () => {
+    producer = new Producer({
+      broker: () => script.broker,
+      onSent: () => {
+        throw new BrokerUnavailableError('the report')
+      },
+    })
+    await failureOf(producer.publish(message(), { sentEvent: { uuid: '1' } }))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(script.log).toEqual(['connect', 'publish q'])
+  })
+
+  it('exchanges are declared once per connection, with the queues', async () => {
+    start()
+    const exchange = { name: 'x', type: 'fanout', durable: false, autoDelete: false }
+    const { declaration } = new Queue('q')
+    await producer.publish(message(), { exchanges: [exchange] })
+    await producer.publish(message(), { exchanges: [exchange], declare: [declaration] })
+    await producer.publish(message(), { exchanges: [exchange] })
+    expect(script.log).toEqual(['connect', 'declare  +x', 'publish q', 'declare q', 'publish q', 'publish q'])
   })
 
   it('retry: false fails with the first attempt to connect', async () => {

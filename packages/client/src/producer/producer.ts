@@ -1,16 +1,16 @@
-import type { Broker, BrokerConnection, CeleryError, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
+import type { Broker, BrokerConnection, CeleryError, OutgoingMessage } from '@ct/contracts'
 import { AbortedError, BrokerUnavailableError, ClosedError, isCeleryError } from '@ct/contracts'
 import type { ConnectionListener } from '../connection/index.ts'
-import { abortable, delay, ReconnectingConnection } from '../connection/index.ts'
+import { abortable, Deadline, delay, ReconnectingConnection } from '../connection/index.ts'
 import type { RetryPolicy } from '../routing/index.ts'
-import { Deadline } from './deadline.ts'
 import { Declarations } from './declarations.ts'
-import type { ProducerOptions, PublishOptions } from './producer-options.ts'
+import type { ProducerOptions, PublishOptions, SentEvent } from './producer-options.ts'
 import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
 
 const defaultPolicy: RetryPolicy = { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 }
+/** Share of `publishTimeoutMs` without an answer after which a connection is given up; the rest was spent on making it. */
+const leastSilence = 0.9
 const noOptions: PublishOptions = Object.freeze({})
-const noQueues: readonly QueueDeclaration[] = Object.freeze([])
 
 /** With a blank in front; nothing where no adapter owns the URL: that is for connecting to say, not for closing. */
 function addressOf(broker: () => Broker): string {
@@ -44,7 +44,7 @@ export class Producer {
   readonly #connection: ReconnectingConnection<BrokerConnection>
   readonly #declarations = new Declarations()
   #inFlight = 0
-  #drained: (() => void) | undefined
+  #drained: PromiseWithResolvers<void> | undefined
   #closing: Promise<void> | undefined
   /** The broker asked us to wait: silence is then no sign of a dead connection. */
   #blocked = false
@@ -91,9 +91,11 @@ export class Producer {
       return await this.#connection.whenReady({ signal: deadline.signal })
     } catch (error) {
       if (!deadline.expired) throw error
+      const { lastFailure } = this.#connection
       throw new BrokerUnavailableError(
-        `The broker ${this.#options.broker().describe().url} could not be reached within ${this.#timeoutMs} ms.`,
-        { cause: error },
+        `The broker${addressOf(this.#options.broker)} could not be reached within ${this.#timeoutMs} ms` +
+          `${lastFailure === undefined ? ': it does not answer' : `: ${lastFailure.message}`}`,
+        { cause: lastFailure ?? error },
       )
     }
   }
@@ -109,7 +111,7 @@ export class Producer {
     if (
       connection === undefined ||
       options.signal !== undefined ||
-      !this.#declarations.has(connection, options.declare ?? noQueues)
+      !this.#declarations.has(connection, options.declare, options.exchanges)
     ) {
       return this.#counted(this.#publishSlowly(message, options, timeoutMs, 0, false))
     }
@@ -131,9 +133,9 @@ export class Producer {
         () => {
           if (!open) return
           clearTimeout(timer)
-          this.#leave()
-          if (options.sentEvent !== undefined) this.#options.onSent?.(options.sentEvent)
           resolve()
+          this.#sent(options.sentEvent)
+          this.#leave()
         },
         (error: unknown) => {
           if (!open) return
@@ -153,30 +155,31 @@ export class Producer {
    */
   async publishMany(
     messages: readonly OutgoingMessage[],
-    options: PublishOptions = noOptions,
+    options: Omit<PublishOptions, 'sentEvent'> = noOptions,
   ): Promise<readonly (CeleryError | undefined)[]> {
     this.#assertOpen()
     if (messages.length === 0) return []
     return await this.#counted(this.#publishMany(messages, options))
   }
 
-  /**
-   * Takes no more messages, waits for those under way (each ends within its time; 10 s where that has no limit), then closes the
-   * connection. Never rejects.
-   */
+  /** Resolves when nothing is under way; where publishes have no limit of their own, after 10 s at the latest. */
+  async idle(): Promise<void> {
+    if (this.#inFlight === 0) return
+    this.#drained ??= Promise.withResolvers()
+    const { promise } = this.#drained
+    if (this.#timeoutMs !== null) return await promise
+    // Publishes to a broker that is away would keep us here for ever.
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, 10_000)
+    })
+    await Promise.race([promise, patience])
+    clearTimeout(timer)
+  }
+
+  /** Takes no more messages, waits for those under way as {@link idle}, then closes the connection. Never rejects. */
   close(): Promise<void> {
-    this.#closing ??= (async () => {
-      if (this.#inFlight > 0) {
-        let timer: NodeJS.Timeout | undefined
-        await new Promise<void>((resolve) => {
-          this.#drained = resolve
-          // Without a limit of their own, publishes to a broker that is away would keep us here for ever.
-          if (this.#timeoutMs === null) timer = setTimeout(resolve, 10_000)
-        })
-        clearTimeout(timer)
-      }
-      await this.#connection.close()
-    })()
+    this.#closing ??= this.idle().then(() => this.#connection.close())
     return this.#closing
   }
 
@@ -191,7 +194,9 @@ export class Producer {
 
   #leave(): void {
     this.#inFlight--
-    if (this.#inFlight === 0) this.#drained?.()
+    if (this.#inFlight > 0) return
+    this.#drained?.resolve()
+    this.#drained = undefined
   }
 
   async #afterFailure(
@@ -219,22 +224,23 @@ export class Producer {
     let lastError: unknown
     for (;;) {
       let handedOver: BrokerConnection | undefined
+      let handedOverAt = 0
       try {
         if (failures > 0) await delay(this.#pauseMs(options, failures), deadline.signal, 'Publishing')
         const connection = await this.#connected(options, deadline, retry)
         handedOver = connection
+        handedOverAt = performance.now()
         await abortable(
           connection.publish(message, { signal: deadline.signal }),
           deadline.signal,
           'Publishing',
         )
-        if (options.sentEvent !== undefined) this.#options.onSent?.(options.sentEvent)
-        return
+        break
       } catch (error) {
         if (handedOver !== undefined && mayBeDelivered(error)) maybe = true
         if (deadline.expired) {
-          if (handedOver !== undefined) this.#unanswered(handedOver, timeoutMs!)
-          throw publishTimedOut(message, allowedMs!, maybe, lastError ?? causeOf(error))
+          if (handedOver !== undefined) this.#unanswered(handedOver, performance.now() - handedOverAt)
+          throw publishTimedOut(message, allowedMs!, maybe, lastError ?? this.#whyNot(handedOver, error))
         }
         if (options.signal?.aborted === true) throw publishAborted(message, options.signal, maybe)
         failures++
@@ -242,6 +248,8 @@ export class Producer {
         if (!this.#mayRetry(error, options, failures)) throw publishErrorFrom(error, message, maybe)
       }
     }
+    // Outside of the loop: what goes wrong here must not publish the message once more.
+    this.#sent(options.sentEvent)
   }
 
   async #publishMany(
@@ -256,11 +264,13 @@ export class Producer {
     let open = messages.map((_, index) => index)
     for (let failures = 0; ;) {
       let handedOver: BrokerConnection | undefined
+      let handedOverAt = 0
       let error: unknown
       try {
         if (failures > 0) await delay(this.#pauseMs(options, failures), deadline.signal, 'Publishing')
         const connection = await this.#connected(options, deadline, retry)
         handedOver = connection
+        handedOverAt = performance.now()
         const batch = open.length === messages.length ? messages : open.map((index) => messages[index]!)
         const answers = await abortable(
           connection.publishMany(batch, { signal: deadline.signal }),
@@ -289,12 +299,14 @@ export class Producer {
       const arrived = handedOver !== undefined && mayBeDelivered(error)
       const over =
         deadline.expired || options.signal?.aborted === true || !this.#mayRetry(error, options, failures)
-      if (deadline.expired && handedOver !== undefined) this.#unanswered(handedOver, timeoutMs!)
+      if (deadline.expired && handedOver !== undefined)
+        this.#unanswered(handedOver, performance.now() - handedOverAt)
+      const cause = this.#whyNot(handedOver, error)
       for (const index of open) {
         const message = messages[index]!
         if (arrived) maybe[index] = true
         outcomes[index] = deadline.expired
-          ? publishTimedOut(message, timeoutMs!, maybe[index]!, outcomes[index] ?? causeOf(error))
+          ? publishTimedOut(message, timeoutMs!, maybe[index]!, outcomes[index] ?? cause)
           : options.signal?.aborted === true
             ? publishAborted(message, options.signal, maybe[index]!)
             : publishErrorFrom(error, message, maybe[index]!)
@@ -308,9 +320,10 @@ export class Producer {
       signal: deadline.signal,
       ...(retry ? {} : { maxAttempts: 1 }),
     })
-    const queues = options.declare ?? noQueues
-    if (!this.#declarations.has(connection, queues)) {
-      await abortable(this.#declarations.declare(connection, queues), deadline.signal, 'Declaring queues')
+    const { declare, exchanges } = options
+    if (!this.#declarations.has(connection, declare, exchanges)) {
+      const declaring = this.#declarations.declare(connection, declare, exchanges)
+      await abortable(declaring, deadline.signal, 'Declaring queues')
     }
     return connection
   }
@@ -330,11 +343,25 @@ export class Producer {
 
   /** No answer for as long as a publish may take at all: the connection is dead, whatever the socket says. */
   #unanswered(connection: BrokerConnection, waitedMs: number): void {
-    if (this.#blocked || this.#timeoutMs === null || waitedMs < this.#timeoutMs) return
+    if (this.#blocked || this.#timeoutMs === null || waitedMs < this.#timeoutMs * leastSilence) return
     this.#connection.markLost(
       connection,
-      new BrokerUnavailableError(`The broker did not answer a publish for ${waitedMs} ms.`),
+      new BrokerUnavailableError(`The broker did not answer a publish for ${Math.round(waitedMs)} ms.`),
     )
+  }
+
+  /** What stood in the way when the time was up. Our own giving up explains nothing. */
+  #whyNot(handedOver: BrokerConnection | undefined, error: unknown): unknown {
+    if (!(error instanceof AbortedError)) return error
+    if (handedOver !== undefined || this.#connection.current !== undefined) return undefined
+    return (
+      this.#connection.lastFailure ??
+      new BrokerUnavailableError(`the broker${addressOf(this.#options.broker)} does not answer`)
+    )
+  }
+
+  #sent(event: SentEvent | undefined): void {
+    if (event !== undefined) this.#options.onSent?.(event)
   }
 
   #assertOpen(): void {
@@ -344,9 +371,4 @@ export class Producer {
   #closedError(): ClosedError {
     return new ClosedError('The producer was closed: it takes no more messages.')
   }
-}
-
-/** Our own giving up explains nothing; what went wrong before does. */
-function causeOf(error: unknown): unknown {
-  return error instanceof AbortedError ? undefined : error
 }

@@ -43,8 +43,9 @@ export function publishTimedOut(
   maybeDelivered: boolean,
   cause: unknown,
 ): PublishError {
+  const why = cause instanceof Error ? `: ${cause.message.replace(/\.$/, '')}` : ''
   return new PublishError(
-    `Publishing to ${destinationOf(message)} was not confirmed within ${ms} ms (publishTimeoutMs).${advice(maybeDelivered)}`,
+    `Publishing to ${destinationOf(message)} was not confirmed within ${ms} ms (publishTimeoutMs)${why}.${advice(maybeDelivered)}`,
     { maybeDelivered, ...(cause === undefined ? {} : { cause }) },
   )
 }

@@ -15,7 +15,7 @@ export function workerDispatcher(
   if (!taskEvents && options.withoutHeartbeat === true) return undefined
   return new EventDispatcher({
     broker: () => context.broker,
-    publish: (message) => context.producer.publish(message),
+    publish: (message, options) => context.producer.publish(message, options),
     serializers: context.serializers,
     clock: context.clock,
     hostname,
