@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, BrokerConnection, Consumer, Delivery, SerializerRegistry } from '@ct/contracts'
-import { BrokerUnavailableError, UnsupportedError } from '@ct/contracts'
+import { BrokerUnavailableError, ClosedError, isCeleryError, UnsupportedError } from '@ct/contracts'
 import { abortable, ReconnectingConnection } from '../connection/index.ts'
 import type { CeleryEvent, EventSettings } from './event-message.ts'
 import { eventQueue, readEvents } from './event-message.ts'
@@ -12,7 +12,7 @@ export interface EventReceiverOptions {
   readonly serializers: SerializerRegistry
   readonly clock: { readonly value: number; forward(): number; adjust(other: number): number }
   readonly settings?: (EventSettings & { readonly acceptContent?: readonly string[] | undefined }) | undefined
-  /** By event type; `*` gets those without a handler of their own. Must not throw. */
+  /** By event type; `*` gets those without a handler of their own. One that throws is reported through `warn`. */
   readonly handlers: Readonly<Record<string, EventHandler>>
   /** Which events: `#` all (default), `worker.#` those of workers. */
   readonly routingKey?: string | undefined
@@ -34,6 +34,12 @@ export interface CaptureOptions {
   readonly wakeup?: (() => Promise<unknown>) | undefined
 }
 
+interface Capture {
+  onEvent(): void
+  /** Ends it; with an error when listening has come to an end by itself. */
+  end(error?: Error): void
+}
+
 /**
  * Receives events (celery/events/receiver.py 5.7) over a connection of its own, made again when lost; what is sent meanwhile is
  * missed. Times are not shifted between zones as Celery does: they are absolute.
@@ -51,7 +57,8 @@ export class EventReceiver {
   #release: (() => void) | undefined
   #consumer: Consumer | undefined
   #listening: PromiseWithResolvers<void> | undefined
-  #onEvent: (() => void) | undefined
+  readonly #captures = new Set<Capture>()
+  #closed = false
 
   constructor(options: EventReceiverOptions) {
     this.#options = options
@@ -72,11 +79,20 @@ export class EventReceiver {
       onConnectFailed: (error, _attempt, retryInMs) => {
         if (retryInMs === undefined) this.#fail(error)
       },
+      onNotice: (notice) => {
+        // The broker gave up our queue: without this we would be deaf and not know it.
+        const { current } = this.#connection
+        if (notice.kind === 'consumer-cancelled' && current !== undefined) void this.#subscribe(current)
+      },
     })
   }
 
-  /** Resolves when events arrive from now on. Throws `CT_UNSUPPORTED` on brokers without events, or the broker's refusal. */
+  /**
+   * Resolves when events arrive from now on. Throws `CT_UNSUPPORTED` on brokers without events, `CT_ABORTED`, `CT_CLOSED`, or the
+   * broker's refusal.
+   */
   async start(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    if (this.#closed) throw closedError()
     const { capabilities, name } = this.#options.broker()
     if (!capabilities.exchanges.fanout && !capabilities.exchanges.topic) {
       throw new UnsupportedError(
@@ -86,46 +102,56 @@ export class EventReceiver {
     if (this.#listening === undefined) {
       this.#expectSubscription()
       this.#release = this.#connection.keepAlive()
+      // There already, from a start that was refused.
+      if (this.#connection.current !== undefined) void this.#subscribe(this.#connection.current)
     }
     await abortable(this.#listening!.promise, options.signal, 'Listening for events')
   }
 
-  /** Starts if need be and hands events to the handlers until one of the options ends it. Leaves the receiver listening. */
+  /**
+   * Starts if need be and hands events to the handlers until one of the options ends it, or {@link close}. Leaves the receiver
+   * listening. Throws as {@link start}, also when the broker refuses to take the receiver back later.
+   */
   async capture(options: CaptureOptions = {}): Promise<void> {
     const { limit = Infinity, timeoutMs, signal } = options
     try {
       await this.start({ signal })
+      if (options.wakeup !== undefined) await abortable(this.#wake(options.wakeup), signal, 'Waking workers')
     } catch (error) {
       if (signal?.aborted === true) return
       throw error
     }
-    if (options.wakeup !== undefined) {
-      await options.wakeup().catch((error: unknown) => {
-        this.#options.warn?.(`Workers could not be asked for a heartbeat: ${String(error)}`)
-      })
-    }
-    if (signal?.aborted === true) return
+    if (this.#closed || signal?.aborted === true) return
     let received = 0
-    await new Promise<void>((resolve) => {
-      const finish = (): void => {
+    await new Promise<void>((resolve, reject) => {
+      const end = (error?: Error): void => {
         clearTimeout(timer)
-        signal?.removeEventListener('abort', finish)
-        this.#onEvent = undefined
-        resolve()
+        signal?.removeEventListener('abort', onAbort)
+        this.#captures.delete(capture)
+        if (error === undefined) resolve()
+        else reject(error)
       }
-      const timer = timeoutMs === undefined ? undefined : setTimeout(finish, timeoutMs)
-      this.#onEvent = () => {
-        received++
-        if (received >= limit) finish()
-        else timer?.refresh()
+      const capture: Capture = {
+        onEvent: () => {
+          received++
+          if (received >= limit) end()
+          else timer?.refresh()
+        },
+        end,
       }
-      signal?.addEventListener('abort', finish, { once: true })
+      const onAbort = (): void => end()
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => end(), timeoutMs)
+      this.#captures.add(capture)
+      signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
 
-  /** Idempotent, never rejects. */
+  /** Ends captures. Idempotent, never rejects. */
   async close(): Promise<void> {
-    this.#onEvent = undefined
+    this.#closed = true
+    for (const capture of [...this.#captures]) capture.end()
+    this.#listening?.reject(closedError())
+    this.#listening = undefined
     this.#release?.()
     this.#release = undefined
     const consumer = this.#consumer
@@ -138,24 +164,39 @@ export class EventReceiver {
     return this.close()
   }
 
+  async #wake(wakeup: () => Promise<unknown>): Promise<void> {
+    try {
+      await wakeup()
+    } catch (error) {
+      this.#options.warn?.(`Workers could not be asked for a heartbeat: ${textOf(error)}`)
+    }
+  }
+
   async #subscribe(connection: BrokerConnection): Promise<void> {
     const { settings = {}, routingKey = '#' } = this.#options
     const { capabilities } = this.#options.broker()
+    const before = this.#consumer
+    let consumer: Consumer | undefined
     try {
-      const consumer = await connection.openConsumer({
+      consumer = await connection.openConsumer({
         credit: Infinity,
         onDelivery: (delivery) => this.#receive(delivery),
       })
       const queue = eventQueue(this.#nodeId, routingKey, settings, capabilities)
       await consumer.subscribe([{ queue, noAck: true, exchangeType: capabilities.eventExchangeType }])
-      if (this.#connection.current !== connection) return
-      this.#consumer = consumer
-      this.#listening?.resolve()
     } catch (error) {
+      await consumer?.close()
       // Lost in between: the next connection subscribes again.
-      if (this.#connection.current === connection)
-        this.#fail(error instanceof Error ? error : new Error(String(error)))
+      if (this.#connection.current !== connection) return
+      const reason = error instanceof Error ? error : new Error(String(error))
+      if (isCeleryError(error) && error.retryable) this.#connection.markLost(connection, reason)
+      else this.#fail(reason)
+      return
     }
+    if (this.#connection.current !== connection) return
+    this.#consumer = consumer
+    await before?.close()
+    this.#listening?.resolve()
   }
 
   #expectSubscription(): void {
@@ -168,6 +209,7 @@ export class EventReceiver {
     this.#listening = undefined
     this.#release?.()
     this.#release = undefined
+    for (const capture of [...this.#captures]) capture.end(error)
   }
 
   #receive(delivery: Delivery): void {
@@ -180,7 +222,7 @@ export class EventReceiver {
     try {
       events = readEvents(delivery, serializers, this.#accept)
     } catch (error) {
-      warn?.(`An event message cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+      warn?.(`An event message cannot be read: ${textOf(error)}`)
       return
     }
     for (const event of events) this.#handle(event)
@@ -201,7 +243,19 @@ export class EventReceiver {
     }
     event['local_received'] = now() / 1000
     const handler = Object.hasOwn(handlers, type) ? handlers[type] : handlers['*']
-    handler?.(event as CeleryEvent)
-    this.#onEvent?.()
+    try {
+      handler?.(event as CeleryEvent)
+    } catch (error) {
+      this.#options.warn?.(`The handler of the event ${type} failed: ${textOf(error)}`)
+    }
+    for (const capture of [...this.#captures]) capture.onEvent()
   }
+}
+
+function closedError(): ClosedError {
+  return new ClosedError('The event receiver was closed.')
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Broker, OutgoingMessage } from '@ct/contracts'
-import { BrokerError, BrokerUnavailableError, SerializerRegistry } from '@ct/contracts'
+import type { Broker, Notice, OutgoingMessage } from '@ct/contracts'
+import { BrokerError, BrokerUnavailableError, defineBroker, SerializerRegistry } from '@ct/contracts'
 import { memoryBroker, memoryHub } from '@ct/broker-memory'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Producer } from '../producer/index.ts'
@@ -80,6 +80,23 @@ describe('the dispatcher', () => {
       clock: 1,
       timestamp: 1_700_000_000.5,
       freq: 2,
+    })
+  })
+
+  it('the exchange is declared along, and no event waits for ever', async () => {
+    const asked: unknown[] = []
+    const events = dispatcher({
+      settings: { eventExchange: 'mine', publishTimeoutMs: null },
+      publish: async (_message, options) => void asked.push(options),
+    })
+    events.send('worker-online')
+    events.send('worker-offline')
+    await events.close()
+    expect(asked).toHaveLength(2)
+    expect(asked[0]).toBe(asked[1])
+    expect(asked[0]).toEqual({
+      exchanges: [{ name: 'mine', type: 'topic', durable: true, autoDelete: false }],
+      timeoutMs: 10_000,
     })
   })
 
@@ -255,6 +272,109 @@ describe('the receiver', () => {
     const capturing = receiver.capture({ signal: stop.signal })
     stop.abort()
     await capturing
+    await dispatcher.close()
+  })
+
+  /** The broker, with what its connections are asked and the notices they could give. */
+  function watched(refusals: Error[] = []): {
+    readonly broker: Broker
+    readonly consumers: { open: number; opened: number }
+    notice: (notice: Notice) => void
+  } {
+    const state = { consumers: { open: 0, opened: 0 }, notice: (_notice: Notice): void => {} }
+    const wrapped = defineBroker({
+      ...broker,
+      describe: () => broker.describe(),
+      settlesWith: () => false,
+      close: () => broker.close(),
+      connect: async (options) => {
+        state.notice = options.onNotice
+        const connection = await broker.connect(options)
+        const openConsumer = connection.openConsumer.bind(connection)
+        connection.openConsumer = async (consumerOptions) => {
+          const consumer = await openConsumer(consumerOptions)
+          state.consumers.open++
+          state.consumers.opened++
+          const { subscribe, close } = consumer
+          consumer.subscribe = async (...given) => {
+            const refusal = refusals.shift()
+            if (refusal !== undefined) throw refusal
+            await subscribe.apply(consumer, given)
+          }
+          consumer.close = async (...given) => {
+            state.consumers.open--
+            await close.apply(consumer, given)
+          }
+          return consumer
+        }
+        return connection
+      },
+    })
+    return Object.assign(state, { broker: wrapped })
+  }
+  const receiverOn = (on: Broker, handler: (event: CeleryEvent) => void, warn?: (text: string) => void) =>
+    new EventReceiver({ broker: () => on, serializers, clock: clock(), handlers: { '*': handler }, warn })
+
+  it('close ends a capture, and start after it is refused', async () => {
+    const receiver = receiverOn(broker, () => {})
+    const capturing = receiver.capture()
+    await receiver.start()
+    await receiver.close()
+    await capturing
+    await expect(receiver.start()).rejects.toMatchObject({ code: 'CT_CLOSED' })
+  })
+
+  it('a refusal is told to who starts, the next start asks again; nothing stays open', async () => {
+    const on = watched([new BrokerError('not allowed')])
+    await using receiver = receiverOn(on.broker, () => {})
+    await expect(receiver.start()).rejects.toMatchObject({ code: 'CT_BROKER' })
+    expect(on.consumers.open).toBe(0)
+    await receiver.start()
+    expect(on.consumers.open).toBe(1)
+  })
+
+  it('a subscription that failed on the way is made again', async () => {
+    const on = watched([new BrokerUnavailableError('blink')])
+    await using receiver = receiverOn(on.broker, () => {})
+    await receiver.start()
+    expect(on.consumers.open).toBe(1)
+  })
+
+  it('listens again when the broker has given up its queue', async () => {
+    const on = watched()
+    await using receiver = receiverOn(on.broker, () => {})
+    await receiver.start()
+    on.notice({ kind: 'consumer-cancelled', queue: 'celeryev.x', reason: 'deleted' })
+    await vi.waitFor(() => expect(on.consumers).toEqual({ open: 1, opened: 2 }))
+  })
+
+  it('two captures at a time; a handler that throws hurts nobody', async () => {
+    const warnings: string[] = []
+    await using receiver = receiverOn(
+      broker,
+      () => {
+        throw new Error('mine')
+      },
+      (text) => warnings.push(text),
+    )
+    await using producer = new Producer({ broker: () => broker })
+    const dispatcher = new EventDispatcher({
+      broker: () => broker,
+      publish: (message, options) => producer.publish(message, options),
+      serializers,
+      clock: clock(),
+      hostname: 'w@h',
+    })
+    await receiver.start()
+    const captures = Promise.all([receiver.capture({ limit: 1 }), receiver.capture({ limit: 2 })])
+    await new Promise(setImmediate)
+    dispatcher.send('worker-online')
+    dispatcher.send('worker-offline')
+    await captures
+    expect(warnings).toEqual([
+      'The handler of the event worker-online failed: mine',
+      'The handler of the event worker-offline failed: mine',
+    ])
     await dispatcher.close()
   })
 })

@@ -121,6 +121,42 @@ describe('remote control', () => {
     })
   })
 
+  it('refuses queues that are durable and exclusive, as kombu does', () => {
+    expect(() => nodeQueue('a@h', { controlQueueDurable: true })).toThrow(/Set one of them to false/)
+  })
+
+  it('CTRL-3: the exchange of requests is declared along with them: no worker may have come yet', async () => {
+    const declared = vi.spyOn(await producer.connection(), 'declare')
+    await control.shutdown()
+    expect(declared.mock.calls).toEqual([
+      [[], { exchanges: [{ name: 'celery.pidbox', type: 'fanout', durable: false, autoDelete: false }] }],
+    ])
+    await control.shutdown()
+    expect(declared).toHaveBeenCalledOnce()
+  })
+
+  it('who gives up while others wait leaves their listening alone, and nothing stays behind', async () => {
+    await node('a@h', () => ({ ok: 'pong' }))
+    const connection = await producer.connection()
+    const opened = vi.spyOn(connection, 'openConsumer')
+    const deleted = vi.spyOn(connection, 'deleteQueue')
+    const waiting = control.ping({ timeoutMs: 50 })
+    const signal = AbortSignal.abort()
+    await expect(control.ping({ signal, timeoutMs: 50 })).rejects.toMatchObject({ code: 'CT_ABORTED' })
+    expect(await waiting).toEqual([{ 'a@h': { ok: 'pong' } }])
+    await control.close()
+    expect(opened).toHaveBeenCalledOnce()
+    expect(deleted).toHaveBeenCalledWith(`${oid}.reply.celery.pidbox`)
+  })
+
+  it('a callback that throws ends the asking with its error', async () => {
+    await node('a@h', () => ({ ok: 'pong' }))
+    const callback = (): void => {
+      throw new Error('mine')
+    }
+    await expect(control.ping({ callback, timeoutMs: 10_000 })).rejects.toThrow('mine')
+  })
+
   it('CTRL-6: ends with the last of the destinations, without waiting out the time', async () => {
     await node('a@h', () => ({ ok: 'pong' }))
     await node('b@h', () => ({ ok: 'pong' }))

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { Broker, Delivery, SerializerRegistry } from '@ct/contracts'
+import type { Broker, Delivery, ExchangeDeclaration, SerializerRegistry } from '@ct/contracts'
 import { ConfigurationError, UnsupportedError } from '@ct/contracts'
-import { abortedError } from '../connection/index.ts'
+import { abortable } from '../connection/index.ts'
 import type { ControlCodec, ControlReply, ControlSettings } from './control-message.ts'
 import {
   patternMatcher,
   readReply,
   replyExchange,
   replyQueue,
+  requestExchange,
   writeControlMessage,
 } from './control-message.ts'
 import { ReplyCollector } from './reply-collector.ts'
@@ -68,11 +69,13 @@ export class Mailbox {
   readonly #options: MailboxOptions
   readonly #settings: MailboxSettings
   readonly #collector: ReplyCollector
+  readonly #exchanges: readonly ExchangeDeclaration[]
   #codec: ControlCodec | undefined
 
   constructor(options: MailboxOptions) {
     this.#options = options
     this.#settings = options.settings ?? {}
+    this.#exchanges = [requestExchange(this.#settings)]
     this.#collector = new ReplyCollector(replyQueue(options.oid, this.#settings), (signal) =>
       options.producer.connection({ signal }),
     )
@@ -137,17 +140,23 @@ export class Mailbox {
     const limit = options.limit ?? (request.destination?.length || Infinity)
     const ticket = randomUUID()
     const replies: Readonly<Record<string, unknown>>[] = []
-    let restart = (): void => {}
-    let finish = (): void => {}
-    const { release } = await this.#collector.acquire((delivery) => {
+    const done = Promise.withResolvers<void>()
+    // Nobody waits for it yet while the request is sent.
+    done.promise.catch(() => {})
+    let timer: NodeJS.Timeout | undefined
+    const release = await this.#collector.acquire((delivery) => {
       if (replies.length >= limit) return
-      for (const reply of this.#repliesTo(ticket, delivery)) {
-        const entry = { [reply.node]: reply.value }
-        replies.push(entry)
-        options.callback?.(entry)
+      try {
+        for (const reply of this.#repliesTo(ticket, delivery)) {
+          const entry = { [reply.node]: reply.value }
+          replies.push(entry)
+          options.callback?.(entry)
+        }
+      } catch (error) {
+        done.reject(error)
       }
-      if (replies.length >= limit) finish()
-      else restart()
+      if (replies.length >= limit) done.resolve()
+      else timer?.refresh()
     }, signal)
     try {
       const { oid, clock, now = Date.now } = this.#options
@@ -155,26 +164,10 @@ export class Mailbox {
       const replyTo = { exchange: replyExchange(this.#settings), routingKey: oid }
       // Answers may come before the publish is confirmed; the time allowed counts from then.
       await this.#send({ ...request, ticket, replyTo, clock: clock.forward() }, expires, signal)
-      if (replies.length < limit) {
-        await new Promise<void>((resolve, reject) => {
-          const stop = (): void => {
-            clearTimeout(timer)
-            signal?.removeEventListener('abort', onAbort)
-          }
-          const onAbort = (): void => {
-            stop()
-            reject(abortedError(signal!, `Waiting for answers to "${request.method}"`))
-          }
-          const timer = setTimeout(() => finish(), timeoutMs)
-          finish = () => {
-            stop()
-            resolve()
-          }
-          restart = () => void timer.refresh()
-          signal?.addEventListener('abort', onAbort, { once: true })
-        })
-      }
+      timer = setTimeout(done.resolve, timeoutMs)
+      await abortable(done.promise, signal, `Waiting for answers to "${request.method}"`)
     } finally {
+      clearTimeout(timer)
       release()
     }
     return replies
@@ -187,7 +180,7 @@ export class Mailbox {
   ): Promise<void> {
     await this.#options.producer.publish(
       writeControlMessage(message, expires, this.#coding(), this.#settings),
-      { signal },
+      { signal, exchanges: this.#exchanges },
     )
   }
 

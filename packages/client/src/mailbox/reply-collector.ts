@@ -1,7 +1,13 @@
 import type { BrokerConnection, Consumer, Delivery, QueueDeclaration } from '@ct/contracts'
+import { abortable } from '../connection/index.ts'
 
-/** Gets each reply; returns false for one that is not for it. */
+/** Gets each reply, those for others included. Must not throw. */
 export type ReplyListener = (delivery: Delivery) => void
+
+interface Listening {
+  readonly connection: BrokerConnection
+  readonly consumer: Promise<Consumer>
+}
 
 /**
  * The reply queue of this process: one consumer however many calls wait for answers, opened for the first of them and closed after
@@ -9,6 +15,8 @@ export type ReplyListener = (delivery: Delivery) => void
  *
  * ```
  *   closed ──acquire──► opening ──► open ──last release──► closing ──► closed
+ *                          ▲         │ acquire finds another connection
+ *                          └─────────┘
  * ```
  */
 export class ReplyCollector {
@@ -16,7 +24,7 @@ export class ReplyCollector {
   readonly #connect: (signal: AbortSignal | undefined) => Promise<BrokerConnection>
   readonly #listeners = new Set<ReplyListener>()
   #users = 0
-  #opened: Promise<{ readonly connection: BrokerConnection; readonly consumer: Consumer }> | undefined
+  #listening: Listening | undefined
   #closing: Promise<void> = Promise.resolve()
 
   constructor(
@@ -27,11 +35,8 @@ export class ReplyCollector {
     this.#connect = connect
   }
 
-  /** Resolves to the connection to ask through, and the function that ends the waiting. */
-  async acquire(
-    listener: ReplyListener,
-    signal: AbortSignal | undefined,
-  ): Promise<{ readonly connection: BrokerConnection; readonly release: () => void }> {
+  /** Resolves to the function that ends the waiting. */
+  async acquire(listener: ReplyListener, signal: AbortSignal | undefined): Promise<() => void> {
     this.#users++
     let released = false
     const release = (): void => {
@@ -39,23 +44,14 @@ export class ReplyCollector {
       released = true
       this.#listeners.delete(listener)
       this.#users--
-      if (this.#users === 0) this.#close()
+      if (this.#users === 0) this.#stop()
     }
     try {
       const connection = await this.#connect(signal)
-      // A consumer of a connection that is gone hears nothing any more.
-      if (
-        this.#opened !== undefined &&
-        (await this.#opened.catch(() => undefined))?.connection !== connection
-      ) {
-        this.#close()
-      }
-      this.#opened ??= this.#closing.then(() => this.#open(connection))
-      await this.#opened
+      await abortable(this.#listenOn(connection), signal, 'Listening for answers')
       this.#listeners.add(listener)
-      return { connection, release }
+      return release
     } catch (error) {
-      this.#opened = undefined
       release()
       throw error
     }
@@ -63,13 +59,27 @@ export class ReplyCollector {
 
   /** Resolves when the consumer and its queue are gone. Never rejects. */
   async close(): Promise<void> {
-    this.#close()
+    this.#stop()
     await this.#closing
   }
 
-  async #open(
-    connection: BrokerConnection,
-  ): Promise<{ readonly connection: BrokerConnection; readonly consumer: Consumer }> {
+  #listenOn(connection: BrokerConnection): Promise<Consumer> {
+    if (this.#listening !== undefined) {
+      if (this.#listening.connection === connection) return this.#listening.consumer
+      // A consumer of a connection that is gone hears nothing any more.
+      this.#stop()
+    }
+    const consumer = this.#closing.then(() => this.#open(connection))
+    const listening = { connection, consumer }
+    this.#listening = listening
+    consumer.catch(() => {
+      // Whoever comes next tries again.
+      if (this.#listening === listening) this.#listening = undefined
+    })
+    return consumer
+  }
+
+  async #open(connection: BrokerConnection): Promise<Consumer> {
     const consumer = await connection.openConsumer({
       credit: Infinity,
       onDelivery: (delivery) => {
@@ -82,18 +92,18 @@ export class ReplyCollector {
       await consumer.close()
       throw error
     }
-    return { connection, consumer }
+    return consumer
   }
 
-  #close(): void {
-    const opened = this.#opened
-    if (opened === undefined) return
-    this.#opened = undefined
-    this.#closing = opened
-      .then(async ({ connection, consumer }) => {
+  #stop(): void {
+    const listening = this.#listening
+    if (listening === undefined) return
+    this.#listening = undefined
+    this.#closing = listening.consumer
+      .then(async (consumer) => {
         await consumer.close()
         // Late answers would otherwise lie about where the broker does not delete the queue with its last consumer.
-        await connection.deleteQueue(this.#queue.name)
+        await listening.connection.deleteQueue(this.#queue.name)
       })
       .catch(() => {})
   }
