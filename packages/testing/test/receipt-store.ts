@@ -28,8 +28,6 @@ export class ReceiptServer {
   readonly lines = new Map<Broker, Set<(error: Error) => void>>()
   requests = 0
 
-  constructor() {}
-
   queue(name: string): Item[] {
     let items = this.queues.get(name)
     if (items === undefined) this.queues.set(name, (items = []))

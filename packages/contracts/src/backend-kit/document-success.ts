@@ -22,8 +22,8 @@ export function documentIsSuccess(
     }
     return jsonIsSuccess(bytes)
   }
-  // msgpack and pickle put a byte or a few between the two words; neither compresses short strings.
-  if (/status[^A-Za-z]{1,4}SUCCESS(?![A-Za-z_])/.test(bytes.toString('latin1', 0, 64))) return true
+  // msgpack and pickle write the length before a text: one byte, or four with pickle's protocol 2.
+  if (/status[^]{0,4}?(?:[\xa7\x07]|\x07\0\0\0)SUCCESS/.test(bytes.toString('latin1', 0, 64))) return true
   return /(?:^|\n)status: SUCCESS\r?(?:\n|$)/.test(bytes.toString('latin1'))
 }
 

@@ -181,12 +181,12 @@ export function scheduleStoreConformance(
       const round = (count: number): StoredScheduleEntry[] =>
         Array.from({ length: 20 }, (_, index) => entry(`e${index}`, { totalRunCount: count }))
       await writer.save({ put: round(0) })
-      let writing = true
+      const progress = { writing: true }
       const writes = (async () => {
         for (let count = 1; count <= 20; count++) await writer.save({ put: round(count) })
-        writing = false
+        progress.writing = false
       })()
-      while (writing) {
+      while (progress.writing) {
         const counts = new Set((await reader.load()).entries.map((each) => each.totalRunCount))
         assert.equal(counts.size, 1, `torn: ${[...counts].join(', ')}`)
       }
