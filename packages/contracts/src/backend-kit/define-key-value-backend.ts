@@ -33,11 +33,11 @@ export function defineKeyValueBackend(options: KeyValueBackendOptions): ResultBa
   async function connect({ signal, onNotice }: ConnectOptions): Promise<ResultBackendConnection> {
     if (closing.signal.aborted) throw new ClosedError(`The result backend ${options.name} is closed.`)
     if (signal?.aborted === true) throw aborted(`Connecting to ${options.name}`, signal)
-    let connection: KeyValueConnection | undefined
+    const made: { connection?: KeyValueConnection } = {}
     let lostEarly: Error | undefined
     const onLost = (error: Error): void => {
       lostEarly = error
-      connection?.lose(error)
+      made.connection?.lose(error)
     }
     const stop = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
     const opening = options.openStore({ signal: stop, onNotice, onLost })
@@ -53,7 +53,7 @@ export function defineKeyValueBackend(options: KeyValueBackendOptions): ResultBa
         cause: error,
       })
     }
-    connection = new KeyValueConnection({
+    const connection: KeyValueConnection = new KeyValueConnection({
       name: options.name,
       store,
       capabilities: backend.capabilities,
@@ -64,8 +64,9 @@ export function defineKeyValueBackend(options: KeyValueBackendOptions): ResultBa
         ((document) =>
           documentIsSuccess(document, (packed) => decompressResult(packed, compressors, 64 * 1024 * 1024))),
       onNotice,
-      onClosed: () => connections.delete(connection as ResultBackendConnection),
+      onClosed: () => connections.delete(connection),
     })
+    made.connection = connection
     connections.add(connection)
     if (lostEarly !== undefined) connection.lose(lostEarly)
     return connection

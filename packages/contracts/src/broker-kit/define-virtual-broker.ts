@@ -38,11 +38,11 @@ export function defineVirtualBroker<Handle>(options: VirtualBrokerOptions<Handle
   async function connect({ signal, onNotice }: ConnectOptions): Promise<BrokerConnection> {
     if (closing.signal.aborted) throw new ClosedError(`The broker ${options.name} is closed.`)
     if (signal?.aborted === true) throw aborted(`Connecting to ${options.name}`, signal)
-    let connection: VirtualConnection<Handle> | undefined
+    const made: { connection?: VirtualConnection<Handle> } = {}
     let lostEarly: Error | undefined
     const onLost = (error: Error): void => {
       lostEarly = error
-      connection?.lose(error)
+      made.connection?.lose(error)
     }
     const stop = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
     const opening = options.openStore({ signal: stop, onNotice, onLost })
@@ -58,7 +58,7 @@ export function defineVirtualBroker<Handle>(options: VirtualBrokerOptions<Handle
         cause: error,
       })
     }
-    connection = new VirtualConnection<Handle>({
+    const connection: VirtualConnection<Handle> = new VirtualConnection<Handle>({
       origin,
       name: options.name,
       store,
@@ -69,8 +69,9 @@ export function defineVirtualBroker<Handle>(options: VirtualBrokerOptions<Handle
       pollIntervalMs: options.pollIntervalMs ?? 1_000,
       deadletterQueue: options.deadletterQueue,
       onNotice,
-      onClosed: () => connections.delete(connection as BrokerConnection),
+      onClosed: () => connections.delete(connection),
     })
+    made.connection = connection
     connections.add(connection)
     if (lostEarly !== undefined) connection.lose(lostEarly)
     return connection
