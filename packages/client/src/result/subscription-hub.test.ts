@@ -107,6 +107,60 @@ describe('waiting for results over a connection that comes and goes', () => {
     expect(again).toEqual(Array.from({ length: 20 }, () => 1))
   })
 
+  it('RES-73: who begins to wait while the last one is being told is told, too', async () => {
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    const first = new AsyncResult('a', { store: reader })
+    first.onReady(() => {
+      new AsyncResult('a', { store: reader }).onReady((second) => resolve(second.result()))
+    })
+    await put('a', 1)
+    expect(await promise).toBe(1)
+    await get('b', 20).catch(() => {})
+    expect(connections).toHaveLength(1)
+  })
+
+  it('a callback that throws is an uncaught exception, and the others hear all the same', async () => {
+    const uncaught: unknown[] = []
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.once('uncaughtException', (error) => uncaught.push(error))
+    try {
+      new AsyncResult('a', { store: reader }).onReady(() => {
+        throw new Error('mine')
+      })
+      const waiting = get('a')
+      await put('a', 1)
+      expect(await waiting).toBe(1)
+      await vi.waitFor(() => expect(uncaught).toMatchObject([{ message: 'mine' }]))
+    } finally {
+      process.removeAllListeners('uncaughtException')
+      for (const listener of listeners) process.on('uncaughtException', listener)
+    }
+  })
+
+  it('a store that takes connections and answers nothing else is not asked in a hot loop', async () => {
+    const waiting = failureOf(get('a', 300))
+    await vi.waitFor(() => expect(connections).toHaveLength(1))
+    const inner = memoryBackend({ name: randomUUID() })
+    vi.spyOn(backend, 'connect').mockImplementation(async (options) => {
+      connects++
+      const connection = await inner.connect(options)
+      connection.subscribe = () => ({
+        add: async () => {
+          throw new BackendUnavailableError('LOADING')
+        },
+        remove: async () => {},
+        close: async () => {},
+        [Symbol.asyncDispose]: async () => {},
+      })
+      return connection
+    })
+    memoryHub(name).cut()
+    expect(await waiting).toMatchObject({ code: 'CT_RESULT_TIMEOUT' })
+    expect(connects).toBeLessThan(12)
+    await inner.close()
+  })
+
   it('who comes late to an id that others watch is told what is known', async () => {
     const states: string[] = []
     const stop = reader.watch('a', { onMeta: (meta) => states.push(meta.status), onError: () => {} })

@@ -3,13 +3,14 @@ import { ClosedError, isCeleryError } from '@ct/contracts'
 import type { ReconnectingConnection } from '../connection/index.ts'
 
 export interface ResultWatcher {
-  /** Every state the store tells of, in order; a ready one is the last. Must not throw. */
+  /** Every state the store tells of, in order; a ready one is the last. What it throws is an uncaught exception of the process. */
   onMeta(meta: ResultMeta): void
-  /** The store refuses, or what it holds cannot be read. Must not throw. */
+  /** The store refuses, or what it holds cannot be read. As {@link onMeta}. */
   onError(error: Error): void
 }
 
 interface Watched {
+  /** Empty until the next flush, when the last has left and nobody else has come. */
   readonly watchers: Set<ResultWatcher>
   /** What was told last, for those who come later. */
   last: ResultMeta | undefined
@@ -27,7 +28,8 @@ export class SubscriptionHub {
   readonly #decode: (stored: StoredResult) => ResultMeta
   readonly #watched = new Map<string, Watched>()
   readonly #adds = new Set<string>()
-  readonly #removes = new Set<string>()
+  /** Ids whose last watcher has left; what the store told of them is kept until the next flush. */
+  readonly #left = new Set<string>()
   #subscription: ResultSubscription | undefined
   #subscribedOn: ResultBackendConnection | undefined
   #release: (() => void) | undefined
@@ -64,20 +66,19 @@ export class SubscriptionHub {
       this.#adds.add(taskId)
       this.#schedule()
     } else if (watched.last !== undefined) {
-      const { last } = watched
+      const { last, watchers } = watched
       // Not in the middle of the caller's own line.
       queueMicrotask(() => {
-        if (watched?.watchers.has(watcher) === true) watcher.onMeta(last)
+        if (watchers.has(watcher)) watcher.onMeta(last)
       })
     }
-    watched.watchers.add(watcher)
-    const mine = watched
+    // Wanted again before anybody was told that it is not.
+    this.#left.delete(taskId)
+    const { watchers } = watched
+    watchers.add(watcher)
     return () => {
-      if (!mine.watchers.delete(watcher) || mine.watchers.size > 0) return
-      if (this.#watched.get(taskId) !== mine) return
-      this.#watched.delete(taskId)
-      // Never asked for: nothing to take back.
-      if (!this.#adds.delete(taskId)) this.#removes.add(taskId)
+      if (!watchers.delete(watcher) || watchers.size > 0) return
+      this.#left.add(taskId)
       this.#schedule()
     }
   }
@@ -100,7 +101,14 @@ export class SubscriptionHub {
   }
 
   #flush(): void {
-    if (this.#watched.size === 0 && this.#removes.size === 0) {
+    const removes: string[] = []
+    for (const taskId of this.#left) {
+      this.#watched.delete(taskId)
+      // Never asked for: nothing to take back.
+      if (!this.#adds.delete(taskId)) removes.push(taskId)
+    }
+    this.#left.clear()
+    if (this.#watched.size === 0 && removes.length === 0) {
       this.#letGo()
       return
     }
@@ -111,7 +119,6 @@ export class SubscriptionHub {
     if (current === undefined) {
       // Whatever is watched when it is there again will be added then.
       this.#adds.clear()
-      this.#removes.clear()
       if (this.#connection.state === 'closed')
         this.#fail([...this.#watched.keys()], new ClosedError('The result store was closed.'))
       if (this.#watched.size === 0) this.#letGo()
@@ -122,9 +129,7 @@ export class SubscriptionHub {
       return
     }
     const adds = [...this.#adds]
-    const removes = [...this.#removes]
     this.#adds.clear()
-    this.#removes.clear()
     if (adds.length > 0) this.#add(adds)
     if (removes.length > 0) this.#remove(removes)
     if (this.#watched.size === 0) this.#letGo()
@@ -132,9 +137,14 @@ export class SubscriptionHub {
 
   #subscribe(connection: ResultBackendConnection): void {
     this.#subscribedOn = connection
-    this.#subscription = connection.subscribe((stored) => this.#deliver(stored))
+    try {
+      this.#subscription = connection.subscribe((stored) => this.#deliver(stored))
+    } catch (error) {
+      // Lost or closed, and about to say so.
+      this.#connection.markLost(connection, asError(error))
+      return
+    }
     this.#adds.clear()
-    this.#removes.clear()
     if (this.#watched.size > 0) this.#add([...this.#watched.keys()])
   }
 
@@ -147,7 +157,7 @@ export class SubscriptionHub {
         this.#connection.markLost(this.#subscribedOn!, error)
         return
       }
-      this.#fail(taskIds, error instanceof Error ? error : new Error(String(error)))
+      this.#fail(taskIds, asError(error))
     })
   }
 
@@ -163,16 +173,17 @@ export class SubscriptionHub {
     try {
       meta = this.#decode(stored)
     } catch (error) {
-      this.#fail([stored.taskId], error instanceof Error ? error : new Error(String(error)))
+      this.#fail([stored.taskId], asError(error))
       return
     }
     watched.last = meta
-    for (const watcher of [...watched.watchers]) watcher.onMeta(meta)
+    for (const watcher of [...watched.watchers]) apart(() => watcher.onMeta(meta))
   }
 
   #fail(taskIds: readonly string[], error: Error): void {
     for (const taskId of taskIds) {
-      for (const watcher of [...(this.#watched.get(taskId)?.watchers ?? [])]) watcher.onError(error)
+      for (const watcher of [...(this.#watched.get(taskId)?.watchers ?? [])])
+        apart(() => watcher.onError(error))
     }
   }
 
@@ -187,4 +198,19 @@ export class SubscriptionHub {
     this.#subscribedOn = undefined
     void subscription?.close()
   }
+}
+
+/** A callback of the user's that throws must not keep the others from hearing, nor reach into the adapter. */
+function apart(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
