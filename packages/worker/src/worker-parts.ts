@@ -44,6 +44,9 @@ export interface PartsHooks {
   readonly onFatal: (error: Error) => void
 }
 
+/** As long as a publish waits for the broker. */
+const longestAwayMs = 10_000
+
 export class WorkerParts {
   readonly hostname: string
   readonly pool: Pool
@@ -72,7 +75,9 @@ export class WorkerParts {
   readonly #startedAt: number
   #pidbox: Pidbox | undefined
   #idleWaiters: (() => void)[] = []
-  #taking = true
+  /** A connection that is lost will be made again: what could not be settled is settled then. */
+  #reconnects = true
+  #awayWatch: NodeJS.Timeout | undefined
   #purged = false
   /** Ends what need not be waited for when the worker stops. */
   readonly #leaving = new AbortController()
@@ -172,7 +177,6 @@ export class WorkerParts {
 
   /** Takes no more messages, starts no more tasks. */
   stopTaking(): void {
-    this.#taking = false
     this.#leaving.abort()
     this.#dispatcher.stop()
     void this.#consumer.stop()
@@ -192,6 +196,27 @@ export class WorkerParts {
           (error: unknown) => this.#ended(request, error),
         )
     }
+    this.#watchAway()
+  }
+
+  /** Once nothing runs any more, a broker that stays away is not waited for for ever. */
+  #watchAway(): void {
+    let since = performance.now()
+    this.#awayWatch = setInterval(() => {
+      const now = performance.now()
+      if (this.#consumer.connected || this.#state.active > 0) since = now
+      else if (now - since >= longestAwayMs)
+        this.#giveUp(new BrokerUnavailableError('The worker stops, and the broker did not come back.'))
+    }, 250)
+  }
+
+  /** What is not settled by now never will be; its messages come again when their leases run out. */
+  #giveUp(error: Error): void {
+    clearInterval(this.#awayWatch)
+    this.#reconnects = false
+    this.#pauses.end()
+    for (const request of this.#state.in('done'))
+      if (request.acknowledged && !request.confirmed) this.#ended(request, error)
   }
 
   /** Resolves when nothing is left that runs or waits for its settlement. */
@@ -219,6 +244,8 @@ export class WorkerParts {
 
   async #close(): Promise<void> {
     this.stopTaking()
+    this.#reconnects = false
+    clearInterval(this.#awayWatch)
     this.#pauses.end()
     this.#heartbeat?.stop()
     await this.#pidbox?.close()
@@ -253,7 +280,7 @@ export class WorkerParts {
     if (error === undefined) {
       if (request.acknowledged) request.confirmed = true
     } else if (
-      this.#taking &&
+      this.#reconnects &&
       isCeleryError(error) &&
       error.retryable &&
       this.#broker.capabilities.settleAcrossConnections
@@ -331,6 +358,7 @@ export class WorkerParts {
       dispatcher: this.#dispatcher,
       credit: this.#credit,
       unconfirmed: this.#unconfirmed,
+      onSettledLate: (request, error) => this.#ended(request, error),
       reducePrefetch: settings.workerEnablePrefetchCountReduction,
       cancelOnLoss: settings.workerCancelLongRunningTasksOnConnectionLoss,
       watchdogMs: this.#options.watchdogMs,
@@ -341,7 +369,10 @@ export class WorkerParts {
         this.#heartbeat?.pause()
         this.#hooks.onLost(error)
       },
-      onFatal: (error) => this.#hooks.onFatal(error),
+      onFatal: (error) => {
+        this.#giveUp(error)
+        this.#hooks.onFatal(error)
+      },
     })
   }
 

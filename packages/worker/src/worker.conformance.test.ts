@@ -178,6 +178,51 @@ describe('a worker on Redis', () => {
     for (const result of results) expect(await result.get(soon)).toBe(false)
   })
 
+  it('WORK-15: what ends while the connection is away is settled by a warm stop when it is back', async () => {
+    const { app } = makeApp()
+    const go = Promise.withResolvers<void>()
+    let runs = 0
+    const slow = app.task('slow', async () => {
+      runs += 1
+      await go.promise
+      return 'kept'
+    })
+    const worker = await startWorker(app, { concurrency: 1 })
+    const results = await Promise.all([1, 2, 3].map(() => slow.delay()))
+    await expect.poll(() => worker.counts.received).toBe(3)
+    await redis.kill()
+    await expect.poll(() => worker.status).toBe('reconnecting')
+    const stopped = worker.stop()
+    go.resolve()
+    await sleep(300)
+    await redis.start()
+    await stopped
+    expect(await results[0]!.get(soon)).toBe('kept')
+    expect(await redis.command('HLEN', 'unacked')).toBe(0)
+    expect(await redis.command('LLEN', 'celery')).toBe(2)
+    expect(runs).toBe(1)
+  })
+
+  it.skipIf(process.env['CT_NIGHTLY'] === undefined)(
+    'WORK-15: a warm stop does not wait for ever for a broker that is gone',
+    { timeout: 40_000 },
+    async () => {
+      const { app } = makeApp()
+      const go = Promise.withResolvers<void>()
+      const slow = app.task('slow', () => go.promise)
+      const worker = await startWorker(app)
+      await slow.delay()
+      await expect.poll(() => worker.counts.active).toBe(1)
+      await redis.kill()
+      await expect.poll(() => worker.status).toBe('reconnecting')
+      const stopped = worker.stop()
+      go.resolve()
+      await stopped
+      await redis.start()
+      expect(await redis.command('HLEN', 'unacked')).toBe(1)
+    },
+  )
+
   it('TASK-78: a redelivered success is not run again', async () => {
     const { app } = makeApp({ workerDeduplicateSuccessfulTasks: true })
     let runs = 0

@@ -20,6 +20,8 @@ export interface HeldMessagesOptions {
   readonly dispatcher: Dispatcher
   readonly credit: Credit
   readonly unconfirmed: Unconfirmed
+  /** The message of a request that was done is settled at last, or not ours any more, or (with an error) not settled again. */
+  readonly onSettledLate: (request: Request, error?: unknown) => void
   readonly reducePrefetch: boolean
 }
 
@@ -56,22 +58,23 @@ export class HeldMessages {
     request.delivery.settle(settlement).then(
       () => {
         request.confirmed = true
-        if (request.phase === 'done') this.#options.state.open.delete(request)
+        if (request.phase === 'done') this.#options.onSettledLate(request)
       },
       (error: unknown) => {
         this.#options.services.log.warn(`Task ${request.label} could not be settled after the reconnect.`, {
           error,
         })
+        if (request.phase === 'done') this.#options.onSettledLate(request, error)
       },
     )
   }
 
   /** Its message is not ours any more. */
   forget(request: Request): void {
-    const { state, unconfirmed, dispatcher } = this.#options
+    const { unconfirmed, dispatcher } = this.#options
     if (request.phase === 'done') {
       unconfirmed.add(request)
-      state.open.delete(request)
+      this.#options.onSettledLate(request)
       return
     }
     if (request.phase === 'active') {
@@ -88,7 +91,7 @@ export class HeldMessages {
     }
     request.disowned = 'lease-lost'
     request.phase = 'done'
-    state.open.delete(request)
+    this.#options.onSettledLate(request)
     dispatcher.left(request)
   }
 

@@ -6,6 +6,9 @@
  *                │                                   └─ stop ─► draining ─► closed
  *                └─ back-off while the broker is away
  *
+ * Draining: no more messages are taken, those held are settled as they end. Where held messages can be adopted, a connection that is lost
+ * meanwhile is made again for that; `close` ends it.
+ *
  * Taking over: what is held from the connection before is adopted where the broker can do that; what has ended meanwhile is settled then.
  * Elsewhere the broker has given the messages back already: what was not started is forgotten, what runs goes on, and its outcome is
  * remembered for when the message comes again.
@@ -19,7 +22,7 @@ import {
   type Notice,
 } from '@ct/contracts'
 import type { Queue, ReconnectingConnection } from '@ct/client'
-import type { WorkerState } from '../request/index.ts'
+import type { Request, WorkerState } from '../request/index.ts'
 import type { TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -39,6 +42,8 @@ export interface TaskConsumerOptions {
   readonly dispatcher: Dispatcher
   readonly credit: Credit
   readonly unconfirmed: Unconfirmed
+  /** The message of a request that was done is settled or given up at last. */
+  readonly onSettledLate: (request: Request, error?: unknown) => void
   readonly reducePrefetch: boolean
   readonly cancelOnLoss: boolean
   readonly watchdogMs: number | undefined
@@ -56,6 +61,8 @@ export interface TaskConsumerOptions {
 export class TaskConsumer {
   readonly #options: TaskConsumerOptions
   readonly #stopping = new AbortController()
+  #started = false
+  #draining = false
   readonly #watchdog: Watchdog
   readonly #held: HeldMessages
   #connection: BrokerConnection | undefined
@@ -104,16 +111,28 @@ export class TaskConsumer {
     await this.#consumer?.cancel([name])
   }
 
-  /** Takes no more messages; resolves when none will be delivered any more. */
+  /** There is a connection over which messages can be settled. */
+  get connected(): boolean {
+    return this.#consumer !== undefined
+  }
+
+  /** Takes no more messages; resolves when none will be delivered any more. What is held goes on being settled until `close`. */
   async stop(): Promise<void> {
-    this.#stopping.abort()
+    this.#draining = true
     this.#watchdog.stop()
-    this.#again?.()
+    const { broker, state } = this.#options
+    if (!this.#started || !broker.capabilities.settleAcrossConnections || state.open.size === 0) this.#end()
     await this.#consumer?.stop().catch(() => undefined)
+  }
+
+  #end(): void {
+    this.#stopping.abort()
+    this.#again?.()
   }
 
   /** After everything has been settled. */
   async close(unsettled: 'release' | 'keep' = 'release'): Promise<void> {
+    this.#end()
     await this.stop()
     this.#unlisten?.()
     await this.#consumer?.flush().catch((error: unknown) => {
@@ -164,6 +183,7 @@ export class TaskConsumer {
       }
       if (first) started()
       first = false
+      this.#started = true
       await broken
     }
     failed(new CeleryError('CT_CLOSED', 'The worker was stopped before it was ready.'))
@@ -171,7 +191,7 @@ export class TaskConsumer {
 
   async #consume(connection: BrokerConnection, first: boolean): Promise<void> {
     const { credit, reception, services, dispatcher } = this.#options
-    if (connection !== this.#connection) await this.#options.onConnected(connection)
+    if (connection !== this.#connection && !this.#draining) await this.#options.onConnected(connection)
     this.#connection = connection
     const consumer = await connection.openConsumer({
       credit: credit.current,
@@ -182,13 +202,15 @@ export class TaskConsumer {
     this.#consumer = consumer
     // It may have changed while the consumer was being opened.
     this.setCredit(credit.current, credit.maxClaim)
-    await consumer.subscribe(
-      [...this.#options.queues()].map((queue) => ({
-        queue: queue.declaration,
-        noAck: queue.noAck,
-        ...exchangeType(queue),
-      })),
-    )
+    if (!this.#draining) {
+      await consumer.subscribe(
+        [...this.#options.queues()].map((queue) => ({
+          queue: queue.declaration,
+          noAck: queue.noAck,
+          ...exchangeType(queue),
+        })),
+      )
+    }
     if (connection.leaseMs !== undefined) {
       this.#leases = new LeaseKeeper(consumer, {
         leaseMs: connection.leaseMs,
@@ -197,6 +219,11 @@ export class TaskConsumer {
         onError: (error) => services.log.warn('Leases could not be renewed.', { error }),
       })
       this.#leases.start()
+    }
+    if (this.#draining) {
+      // It may have begun while we subscribed.
+      await consumer.stop()
+      return
     }
     this.#watchdog.stop()
     this.#watchdog.start()
