@@ -222,8 +222,11 @@ export class App {
   }
 
   /** The handle of a saved group (`GroupResult.save`), or undefined. */
-  async groupResult<R = unknown>(groupId: string): Promise<GroupResult<R> | undefined> {
-    return (await restoreGroup(groupId, this.context.resultContext)) as GroupResult<R> | undefined
+  async groupResult<R = unknown>(
+    groupId: string,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<GroupResult<R> | undefined> {
+    return await restoreGroup<R>(groupId, this.context.resultContext, options)
   }
 
   /**

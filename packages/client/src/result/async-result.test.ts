@@ -202,6 +202,61 @@ describe('AsyncResult', () => {
     expect(done).toHaveBeenCalledWith('a', 5)
   })
 
+  it('every question takes a signal', async () => {
+    const given = { signal: AbortSignal.abort(new Error('user left')) }
+    const one = result('a')
+    const many = new GroupResult('g', [result('a'), result('b')], context)
+    const questions: Record<string, Promise<unknown>> = {
+      meta: one.meta(given),
+      state: one.state(given),
+      ready: one.ready(given),
+      result: one.result(given),
+      children: one.children(given),
+      worker: one.worker(given),
+      exists: one.exists(given),
+      maybeThrow: one.maybeThrow(given),
+      forget: one.forget(given),
+      get: one.get(given),
+      getLeaf: one.getLeaf(given),
+      getWithParent: result('c', { parent: one }).get(given),
+      groupReady: many.ready(given),
+      groupGet: many.get(given),
+      groupCount: many.completedCount(given),
+      groupForget: many.forget(given),
+      groupSave: many.save(given),
+      groupDelete: many.delete(given),
+      restore: restoreGroup('g', context, given),
+    }
+    for (const [name, question] of Object.entries(questions))
+      await expect(question, name).rejects.toMatchObject({ code: 'CT_ABORTED', cause: given.signal.reason })
+  })
+
+  it('the time allowed holds for parents too, and while the store is away', async () => {
+    const tail = result('a', { parent: result('p') })
+    const getMetas = vi.spyOn(context.store, 'getMetas').mockImplementationOnce(
+      (_ids, options) =>
+        new Promise((_, reject) => {
+          options!.signal!.addEventListener('abort', () => reject(new Error('given up')))
+        }),
+    )
+    await expect(tail.get({ timeoutMs: 20 })).rejects.toMatchObject({
+      code: 'CT_RESULT_TIMEOUT',
+      message: 'The result of task a was not ready within 20 ms. The task goes on.',
+    })
+    expect(getMetas).toHaveBeenCalledOnce()
+    await expect(tail.get({ timeoutMs: 20 })).rejects.toThrow('not ready within 20 ms')
+  })
+
+  it('RES-16: members whose result is ignored keep nobody waiting', async () => {
+    const group = new GroupResult('g', [result('a'), result('b', { ignored: true })], context)
+    await stored({ taskId: 'a', result: 1 })
+    expect(await group.get({ timeoutMs: 1000 })).toEqual([1, null])
+    const { promise, resolve } = Promise.withResolvers<void>()
+    group.onReady(() => resolve())
+    await promise
+    expect(group.leafIds()).toEqual(['a', 'b'])
+  })
+
   it('RES-16: an ignored result is null at once', async () => {
     expect(await result('a', { ignored: true }).get()).toBeNull()
   })

@@ -12,7 +12,7 @@ import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import { dateDoneOf } from './result-codec.ts'
 import type { StoreCallOptions } from './result-store.ts'
-import { streamResults, waitForResults } from './wait-for-results.ts'
+import { lookWithin, streamResults, waitForResults } from './wait-for-results.ts'
 import type { GetOptions } from './wait-options.ts'
 
 /** Any handle: of one task or of a group. */
@@ -61,85 +61,85 @@ export class AsyncResult<T = unknown> {
   }
 
   /** `PENDING` also when nothing is known: not sent, not started, or expired. */
-  async state(): Promise<TaskState> {
-    return (await this.meta()).status
+  async state(options: StoreCallOptions = {}): Promise<TaskState> {
+    return (await this.meta(options)).status
   }
 
   /** Another name of {@link state}. */
-  async status(): Promise<TaskState> {
-    return await this.state()
+  async status(options: StoreCallOptions = {}): Promise<TaskState> {
+    return await this.state(options)
   }
 
   /** Finished: SUCCESS, FAILURE or REVOKED. */
-  async ready(): Promise<boolean> {
-    return readyStates.has(await this.state())
+  async ready(options: StoreCallOptions = {}): Promise<boolean> {
+    return readyStates.has(await this.state(options))
   }
 
-  async successful(): Promise<boolean> {
-    return (await this.state()) === 'SUCCESS'
+  async successful(options: StoreCallOptions = {}): Promise<boolean> {
+    return (await this.state(options)) === 'SUCCESS'
   }
 
-  async failed(): Promise<boolean> {
-    return (await this.state()) === 'FAILURE'
+  async failed(options: StoreCallOptions = {}): Promise<boolean> {
+    return (await this.state(options)) === 'FAILURE'
   }
 
   /** The return value, the error in exception states, or what `updateState` told; null when nothing is known. */
-  async result(): Promise<unknown> {
-    return valueOf(await this.meta())
+  async result(options: StoreCallOptions = {}): Promise<unknown> {
+    return valueOf(await this.meta(options))
   }
 
   /** Another name of {@link result}, for progress: `{ done: 3, total: 10 }`. */
-  async info(): Promise<unknown> {
-    return await this.result()
+  async info(options: StoreCallOptions = {}): Promise<unknown> {
+    return await this.result(options)
   }
 
   /** Text of the worker's traceback; null unless the task failed or is retried. */
-  async traceback(): Promise<string | null> {
-    return (await this.meta()).traceback
+  async traceback(options: StoreCallOptions = {}): Promise<string | null> {
+    return (await this.meta(options)).traceback
   }
 
   /** Results of the tasks this task sent; null when unknown. */
-  async children(): Promise<readonly ResultNode[] | null> {
-    const { children } = await this.meta()
+  async children(options: StoreCallOptions = {}): Promise<readonly ResultNode[] | null> {
+    const { children } = await this.meta(options)
     return children === null ? null : children.map((child) => resultFromHandle(child, this.#context))
   }
 
   /** When the task finished. */
-  async dateDone(): Promise<Date | null> {
-    return dateDoneOf(await this.meta())
+  async dateDone(options: StoreCallOptions = {}): Promise<Date | null> {
+    return dateDoneOf(await this.meta(options))
   }
 
   /** The following are stored only with `resultExtended`; else null. */
-  async name(): Promise<string | null> {
-    return (await this.meta()).extended?.name ?? null
+  async name(options: StoreCallOptions = {}): Promise<string | null> {
+    return (await this.meta(options)).extended?.name ?? null
   }
 
-  async args(): Promise<unknown> {
-    return (await this.meta()).extended?.args ?? null
+  async args(options: StoreCallOptions = {}): Promise<unknown> {
+    return (await this.meta(options)).extended?.args ?? null
   }
 
-  async kwargs(): Promise<unknown> {
-    return (await this.meta()).extended?.kwargs ?? null
+  async kwargs(options: StoreCallOptions = {}): Promise<unknown> {
+    return (await this.meta(options)).extended?.kwargs ?? null
   }
 
   /** Node name of the worker. */
-  async worker(): Promise<string | null> {
-    return (await this.meta()).extended?.worker ?? null
+  async worker(options: StoreCallOptions = {}): Promise<string | null> {
+    return (await this.meta(options)).extended?.worker ?? null
   }
 
-  async retries(): Promise<number | null> {
-    return (await this.meta()).extended?.retries ?? null
+  async retries(options: StoreCallOptions = {}): Promise<number | null> {
+    return (await this.meta(options)).extended?.retries ?? null
   }
 
   /** Routing key of the message. */
-  async queue(): Promise<string | null> {
-    return (await this.meta()).extended?.queue ?? null
+  async queue(options: StoreCallOptions = {}): Promise<string | null> {
+    return (await this.meta(options)).extended?.queue ?? null
   }
 
   /** Whether the store has anything of this task. */
-  async exists(): Promise<boolean> {
+  async exists(options: StoreCallOptions = {}): Promise<boolean> {
     if (this.#final !== undefined) return true
-    const [meta] = await this.#context.store.findMetas([this.id])
+    const [meta] = await this.#context.store.findMetas([this.id], options)
     return meta !== undefined
   }
 
@@ -169,7 +169,7 @@ export class AsyncResult<T = unknown> {
 
   /**
    * Calls back when the result is there, without anybody waiting for it (Celery's `then`, which would make this awaitable). Returns a
-   * function that takes the request back.
+   * function that takes the request back. What a callback throws is an uncaught exception.
    */
   onReady(callback: (result: this) => void, onError?: (error: Error) => void): () => void {
     const stop = this.#context.store.watch(this.id, {
@@ -202,8 +202,8 @@ export class AsyncResult<T = unknown> {
   }
 
   /** Throws the task's error if it failed. */
-  async maybeThrow(options: Pick<GetOptions, 'propagate' | 'callback'> = {}): Promise<unknown> {
-    const meta = await this.meta()
+  async maybeThrow(options: Pick<GetOptions, 'propagate' | 'callback' | 'signal'> = {}): Promise<unknown> {
+    const meta = await this.meta(options)
     if (options.propagate !== false && propagateStates.has(meta.status)) throw valueOf(meta)
     const value = valueOf(meta)
     options.callback?.(this.id, value)
@@ -211,10 +211,10 @@ export class AsyncResult<T = unknown> {
   }
 
   /** Deletes the result, and those of all parents. The handle then says PENDING. */
-  async forget(): Promise<void> {
+  async forget(options: StoreCallOptions = {}): Promise<void> {
     this.#final = undefined
-    await this.#context.store.forget([this.id])
-    await this.parent?.forget()
+    await this.#context.store.forget([this.id], options)
+    await this.parent?.forget(options)
   }
 
   /** Asks all workers not to run the task, and with `terminate` to end it. */
@@ -235,14 +235,14 @@ export class AsyncResult<T = unknown> {
    * `intermediate`.
    */
   async *iterdeps(
-    options: { readonly intermediate?: boolean | undefined } = {},
+    options: StoreCallOptions & { readonly intermediate?: boolean | undefined } = {},
   ): AsyncGenerator<readonly [ResultNode | null, ResultNode], void, undefined> {
     const stack: (readonly [ResultNode | null, ResultNode])[] = [[null, this]]
     for (let entry = stack.shift(); entry !== undefined; entry = stack.shift()) {
       yield entry
       const [, node] = entry
-      if (await node.ready()) {
-        for (const child of (await node.children()) ?? []) stack.push([node, child])
+      if (await node.ready(options)) {
+        for (const child of (await node.children(options)) ?? []) stack.push([node, child])
       } else if (options.intermediate !== true) {
         throw new IncompleteStream(node.id)
       }
@@ -256,14 +256,14 @@ export class AsyncResult<T = unknown> {
     const stack: ResultNode[] = [this]
     for (let node = stack.shift(); node !== undefined; node = stack.shift()) {
       yield [node, await node.get(options)]
-      for (const child of (await node.children()) ?? []) stack.push(child)
+      for (const child of (await node.children(options)) ?? []) stack.push(child)
     }
   }
 
   /** Value of the last node of the tree. */
-  async getLeaf(): Promise<unknown> {
+  async getLeaf(options: StoreCallOptions = {}): Promise<unknown> {
     let value: unknown
-    for await (const [, node] of this.iterdeps()) value = await node.get()
+    for await (const [, node] of this.iterdeps(options)) value = await node.get(options)
     return value
   }
 
@@ -316,17 +316,25 @@ export class AsyncResult<T = unknown> {
     return meta === undefined ? null : valueOf(meta)
   }
 
-  /** For collections of results: the ids that have to be ready. */
+  /** For collections of results: all ids below. */
   leafIds(): readonly string[] {
     return [this.id]
   }
 
+  /** For collections of results: the ids to wait for; none when the result is ignored. */
+  awaitedIds(): readonly string[] {
+    return this.ignored ? [] : [this.id]
+  }
+
   async #wait(parents: readonly string[], options: GetOptions): Promise<void> {
     const { store } = this.#context
-    const { timeoutMs, signal, ...rest } = options
+    const what = `The result of task ${this.id}`
+    const started = performance.now()
+    const allowedMs = options.timeoutMs
+    let timeoutMs = allowedMs
     if (parents.length > 0) {
       // All at once, so that the oldest error is the one thrown, whichever is told first later.
-      const metas = await store.getMetas([...parents, this.id], { signal })
+      const metas = await lookWithin(store, [...parents, this.id], { ...options, what })
       for (const meta of metas.slice(0, -1)) throwIfFailed(meta)
       const own = metas.at(-1)!
       if (readyStates.has(own.status)) {
@@ -334,6 +342,8 @@ export class AsyncResult<T = unknown> {
         this.remember(own)
         return
       }
+      if (allowedMs != null && allowedMs > 0)
+        timeoutMs = Math.max(1, allowedMs - (performance.now() - started))
     }
     await waitForResults(
       store,
@@ -347,13 +357,13 @@ export class AsyncResult<T = unknown> {
         return readyStates.has(meta.status) ? 'done' : 'more'
       },
       {
-        ...rest,
+        ...options,
         timeoutMs,
-        signal,
+        allowedMs,
         onMessage: (meta) => {
           if (meta.taskId === this.id) options.onMessage?.(meta)
         },
-        what: `The result of task ${this.id}`,
+        what,
       },
     )
   }

@@ -3,6 +3,7 @@ import { ConfigurationError, encodeResultHandle } from '@ct/contracts'
 import type { ResultNode } from './async-result.ts'
 import type { ResultContext } from './result-context.ts'
 import { ResultSet } from './result-set.ts'
+import type { StoreCallOptions } from './result-store.ts'
 
 export interface GroupResultOptions {
   readonly parent?: ResultNode | null | undefined
@@ -25,19 +26,19 @@ export class GroupResult<T = unknown> extends ResultSet<T> {
     this.parent = options.parent ?? null
   }
 
-  /** The members; for walking trees of results. */
-  children(): Promise<readonly ResultNode[]> {
+  /** The members; for walking trees of results. Asks nobody. */
+  children(_options?: StoreCallOptions): Promise<readonly ResultNode[]> {
     return Promise.resolve(this.results)
   }
 
   /** Saves the handles of the members, so that {@link GroupResult.restore} finds them by the group's id. Not done automatically. */
-  async save(): Promise<void> {
-    await this.context.store.saveGroup(this.handle())
+  async save(options: StoreCallOptions = {}): Promise<void> {
+    await this.context.store.saveGroup(this.handle(), options)
   }
 
   /** Deletes what {@link save} stored; the members' results stay. */
-  async delete(): Promise<void> {
-    await this.context.store.deleteGroup(this.id)
+  async delete(options: StoreCallOptions = {}): Promise<void> {
+    await this.context.store.deleteGroup(this.id, options)
   }
 
   /** Identity of the group and its members as data. */

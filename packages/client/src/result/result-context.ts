@@ -18,6 +18,7 @@ export interface ResultRevokeOptions {
   readonly wait?: boolean | undefined
   /** Milliseconds to wait for answers. */
   readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The part of remote control that results use. */
@@ -31,6 +32,7 @@ export interface RevokeCall {
   readonly killSignal?: string | undefined
   readonly reply?: boolean | undefined
   readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 export function revokeCall(options: ResultRevokeOptions): RevokeCall {
@@ -39,5 +41,6 @@ export function revokeCall(options: ResultRevokeOptions): RevokeCall {
     ...(options.killSignal === undefined ? {} : { killSignal: options.killSignal }),
     ...(options.wait === undefined ? {} : { reply: options.wait }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
   }
 }

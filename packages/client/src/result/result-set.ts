@@ -4,6 +4,7 @@ import type { ResultNode } from './async-result.ts'
 import { throwIfFailed, valueOf } from './meta-value.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
+import type { StoreCallOptions } from './result-store.ts'
 import { streamResults, waitForResults } from './wait-for-results.ts'
 import type { WaitOptions } from './wait-options.ts'
 
@@ -65,42 +66,42 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   }
 
   /** All members succeeded. */
-  async successful(): Promise<boolean> {
-    return (await this.#metas()).every((meta) => meta.status === 'SUCCESS')
+  async successful(options: StoreCallOptions = {}): Promise<boolean> {
+    return (await this.#metas(options)).every((meta) => meta.status === 'SUCCESS')
   }
 
   /** Any member failed. */
-  async failed(): Promise<boolean> {
-    return (await this.#metas()).some((meta) => meta.status === 'FAILURE')
+  async failed(options: StoreCallOptions = {}): Promise<boolean> {
+    return (await this.#metas(options)).some((meta) => meta.status === 'FAILURE')
   }
 
   /** Any member is not ready. */
-  async waiting(): Promise<boolean> {
-    return !(await this.ready())
+  async waiting(options: StoreCallOptions = {}): Promise<boolean> {
+    return !(await this.ready(options))
   }
 
   /** All members are ready. */
-  async ready(): Promise<boolean> {
-    return (await this.#metas()).every((meta) => readyStates.has(meta.status))
+  async ready(options: StoreCallOptions = {}): Promise<boolean> {
+    return (await this.#metas(options)).every((meta) => readyStates.has(meta.status))
   }
 
   /** Number of members that *succeeded*, as in Celery. A member that is a group counts when all of it did. */
-  async completedCount(): Promise<number> {
-    const metas = new Map((await this.#metas()).map((meta) => [meta.taskId, meta]))
+  async completedCount(options: StoreCallOptions = {}): Promise<number> {
+    const metas = new Map((await this.#metas(options)).map((meta) => [meta.taskId, meta]))
     return this.#results.filter((member) =>
       member.leafIds().every((id) => metas.get(id)?.status === 'SUCCESS'),
     ).length
   }
 
   /** Throws the error of the first member, in order, that failed. */
-  async maybeThrow(options: Pick<WaitOptions, 'propagate' | 'callback'> = {}): Promise<void> {
-    await this.#metas()
+  async maybeThrow(options: Pick<WaitOptions, 'propagate' | 'callback' | 'signal'> = {}): Promise<void> {
+    await this.#metas(options)
     for (const member of this.#results) await member.maybeThrow(options)
   }
 
   /** Deletes the results of all members. */
-  async forget(): Promise<void> {
-    await Promise.all(this.#results.map((member) => member.forget()))
+  async forget(options: StoreCallOptions = {}): Promise<void> {
+    await Promise.all(this.#results.map((member) => member.forget(options)))
   }
 
   /** Revokes all members with one message. */
@@ -142,7 +143,7 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
     const metas = new Map<string, ResultMeta>()
     await waitForResults(
       this.context.store,
-      this.leafIds(),
+      this.awaitedIds(),
       (meta) => {
         if (!readyStates.has(meta.status)) return 'more'
         if (propagate) throwIfFailed(meta)
@@ -164,7 +165,7 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   ): AsyncGenerator<readonly [string, ResultMeta], void, undefined> {
     const isReady = (meta: ResultMeta): boolean => readyStates.has(meta.status)
     const waiting = { ...options, what: this.describe() }
-    for await (const meta of streamResults(this.context.store, this.leafIds(), isReady, waiting)) {
+    for await (const meta of streamResults(this.context.store, this.awaitedIds(), isReady, waiting)) {
       yield [meta.taskId, meta]
     }
   }
@@ -186,7 +187,7 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
     const waiting = { signal: done.signal, what: this.describe() }
     const watch = async (): Promise<void> => {
       try {
-        await waitForResults(this.context.store, this.leafIds(), () => 'more', waiting)
+        await waitForResults(this.context.store, this.awaitedIds(), () => 'more', waiting)
       } catch (error) {
         if (!done.signal.aborted) onError?.(error instanceof Error ? error : new Error(String(error)))
         return
@@ -200,6 +201,11 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   /** All task ids below, members of groups included. */
   leafIds(): readonly string[] {
     return this.#results.flatMap((member) => member.leafIds())
+  }
+
+  /** The ids to wait for: without those of members whose result is ignored, which would never come. */
+  awaitedIds(): readonly string[] {
+    return this.#results.flatMap((member) => member.awaitedIds())
   }
 
   /** Lets the members' handles take over what is known. */
@@ -217,9 +223,9 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   }
 
   /** One call to the store for whatever is not known to be final; handles take over what they learn. */
-  async #metas(): Promise<ResultMeta[]> {
+  async #metas(options: StoreCallOptions): Promise<ResultMeta[]> {
     const ids = [...new Set(this.leafIds())]
-    const metas = await this.context.store.getMetas(ids)
+    const metas = await this.context.store.getMetas(ids, options)
     const byId = new Map(metas.map((meta) => [meta.taskId, meta]))
     this.rememberFrom(byId)
     return metas

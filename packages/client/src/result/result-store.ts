@@ -17,7 +17,7 @@ import {
   readGroupDocument,
 } from '@ct/contracts'
 import type { BackoffOptions, ConnectionListener } from '../connection/index.ts'
-import { delay, ReconnectingConnection } from '../connection/index.ts'
+import { backoffMs, delay, ReconnectingConnection } from '../connection/index.ts'
 import { MetaCache } from './meta-cache.ts'
 import type { TaskOutcome } from './result-codec.ts'
 import { ResultCodec } from './result-codec.ts'
@@ -292,7 +292,7 @@ export class ResultStore {
           throw error
         // A lost connection waits by itself before it comes back; everything else waits here.
         if (connection.current === ready) {
-          await delay(Math.min(1000, 50 * 2 ** retries), options.signal, 'Waiting for the result backend')
+          await delay(backoffMs(retries + 1, this.#backoff), options.signal, 'Waiting for the result backend')
         }
       }
     }

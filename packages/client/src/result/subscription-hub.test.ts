@@ -187,6 +187,29 @@ describe('waiting for results over a connection that comes and goes', () => {
     await expect(reader.getMeta('a')).rejects.toMatchObject({ code: 'CT_BACKEND' })
   })
 
+  it('RES-71 SET-102…105: resultBackendAlwaysRetry waits between tries as the settings say', async () => {
+    const patient = new ResultStore({
+      backend: () => backend,
+      serializers: new SerializerRegistry(),
+      compressors: new CompressorRegistry(),
+      settings: {
+        resultBackendAlwaysRetry: true,
+        resultBackendMaxRetries: 3,
+        resultBackendBaseSleepBetweenRetriesMs: 1,
+        resultBackendMaxSleepBetweenRetriesMs: 2,
+      },
+    })
+    await patient.getMeta('a')
+    const getMany = vi
+      .spyOn(connections[0]!, 'getMany')
+      .mockImplementation(() => Promise.reject(new BackendUnavailableError('blink')))
+    const started = performance.now()
+    await expect(patient.getMeta('a')).rejects.toMatchObject({ code: 'CT_BACKEND_UNAVAILABLE' })
+    expect(getMany).toHaveBeenCalledTimes(4)
+    expect(performance.now() - started).toBeLessThan(50)
+    await patient.close()
+  })
+
   it('a document nobody can read is an error for those who wait for it, and for nobody else', async () => {
     const waiting = get('a')
     const other = get('b')

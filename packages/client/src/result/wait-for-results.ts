@@ -1,9 +1,16 @@
 import type { ResultMeta } from '@ct/contracts'
 import { readyStates } from '@ct/contracts'
-import { abortedError } from '../connection/index.ts'
+import { abortedError, Deadline } from '../connection/index.ts'
 import type { ResultStore } from './result-store.ts'
 import { resultTimedOut } from './wait-options.ts'
 import type { WaitOptions } from './wait-options.ts'
+
+interface Waiting extends WaitOptions {
+  /** Whose result, for messages. */
+  readonly what: string
+  /** Time allowed in all, for messages; `timeoutMs` is what is left of it. */
+  readonly allowedMs?: number | null | undefined
+}
 
 /** What the caller wants after a state was told. */
 export type Verdict = 'more' | 'done'
@@ -19,7 +26,7 @@ export async function waitForResults(
   store: ResultStore,
   taskIds: readonly string[],
   onMeta: (meta: ResultMeta) => Verdict,
-  options: WaitOptions & { readonly what: string },
+  options: Waiting,
 ): Promise<void> {
   const { timeoutMs, signal, what, onInterval } = options
   if (signal?.aborted === true) throw abortedError(signal, `Waiting for ${what}`)
@@ -43,7 +50,8 @@ export async function waitForResults(
         }
       }
       if (timeoutMs != null) {
-        const timer = setTimeout(() => reject(resultTimedOut(what, timeoutMs)), timeoutMs)
+        const { allowedMs } = options
+        const timer = setTimeout(() => reject(resultTimedOut(what, allowedMs ?? timeoutMs)), timeoutMs)
         stops.push(() => clearTimeout(timer))
       }
       if (onInterval !== undefined) {
@@ -72,7 +80,7 @@ async function lookOnce(
   store: ResultStore,
   taskIds: readonly string[],
   onMeta: (meta: ResultMeta) => Verdict,
-  options: WaitOptions & { readonly what: string },
+  options: Waiting,
 ): Promise<void> {
   const ids = [...new Set(taskIds)]
   let ready = 0
@@ -85,6 +93,22 @@ async function lookOnce(
   if (ready < ids.length) throw resultTimedOut(options.what, 0)
 }
 
+/** What the store knows of these ids now, within the time that waiting for them may take. */
+export async function lookWithin(
+  store: ResultStore,
+  taskIds: readonly string[],
+  options: Pick<WaitOptions, 'timeoutMs' | 'signal'> & { readonly what: string },
+): Promise<readonly ResultMeta[]> {
+  const { timeoutMs, signal, what } = options
+  // "Look once" has no time of its own: it takes what the store takes.
+  using deadline = new Deadline(timeoutMs == null || timeoutMs === 0 ? null : timeoutMs, signal)
+  try {
+    return await store.getMetas(taskIds, { signal: deadline.signal })
+  } catch (error) {
+    throw deadline.expired ? resultTimedOut(what, timeoutMs!, error) : error
+  }
+}
+
 /**
  * As {@link waitForResults}, as a stream: everything that `select` lets through, in order of arrival, until all is ready. Leaving the
  * loop early leaves no watcher behind.
@@ -93,7 +117,7 @@ export async function* streamResults(
   store: ResultStore,
   taskIds: readonly string[],
   select: (meta: ResultMeta) => boolean,
-  options: WaitOptions & { readonly what: string },
+  options: Waiting,
 ): AsyncGenerator<ResultMeta, void, undefined> {
   const queue: ResultMeta[] = []
   let wake = (): void => {}

@@ -27,11 +27,11 @@ export interface GetOptions extends WaitOptions {
   readonly followParents?: boolean | undefined
 }
 
-export function resultTimedOut(what: string, timeoutMs: number): TimeoutError {
+export function resultTimedOut(what: string, timeoutMs: number, cause?: unknown): TimeoutError {
   return new TimeoutError(
     timeoutMs === 0
       ? `${what} is not ready.`
       : `${what} was not ready within ${timeoutMs} ms. The task goes on.`,
-    { details: { timeoutMs } },
+    { details: { timeoutMs }, ...(cause === undefined ? {} : { cause }) },
   )
 }
