@@ -75,8 +75,13 @@ export function capturedApp(options: AppOptions = {}): CapturedApp {
           })
         },
       })
-      await consumer.subscribe(names.map((name) => ({ queue: app.context.queues.get(name).declaration })))
-      for (const name of names) while ((await connection.queueSize(name)) > 0) await new Promise(setImmediate)
+      const declarations = names.map((name) => app.context.queues.get(name).declaration)
+      await connection.declare(declarations)
+      const sizes = await Promise.all(names.map((name) => connection.queueSize(name)))
+      const expected = sizes.reduce((sum, size) => sum + size, 0)
+      await consumer.subscribe(declarations.map((queue) => ({ queue })))
+      // What was taken is not delivered yet; what has expired meanwhile never is.
+      for (let turns = 0; messages.length < expected && turns < 1000; turns++) await new Promise(setImmediate)
       await consumer.flush()
       await connection.close()
       return messages

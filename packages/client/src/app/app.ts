@@ -185,9 +185,9 @@ export class App {
   }
 
   /**
-   * Sends many signatures in one step where the broker can: thousands in a call. Resolves to their handles, in order. When some were
-   * not taken it rejects with `PublishError` (`CT_PUBLISH`), `details.failures` says which; the others are sent. Publish retry options are
-   * those of the first.
+   * Sends many signatures in one step where the broker can: thousands in a call. Resolves to their handles, in order. Wrong arguments
+   * (`CT_ARGUMENTS`) are found before anything is sent. When some were not taken it rejects with `PublishError` (`CT_PUBLISH`),
+   * `details.failures` says which; the others are sent. Publish retry options are those of the first.
    */
   async sendMany<const S extends readonly AnySignature[]>(
     signatures: S,

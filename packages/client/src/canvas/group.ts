@@ -191,7 +191,6 @@ export async function sendMembers(members: readonly AnySignature[], call: Signat
     const sent = (member as TaskSignature).merged(call)
     prepared.push(
       prepareTask(context, {
-        ...sent,
         task: sent.task,
         args: sent.args,
         kwargs: sent.kwargs,

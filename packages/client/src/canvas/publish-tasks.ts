@@ -1,8 +1,7 @@
-import { PublishError } from '@ct/contracts'
-import type { CeleryError } from '@ct/contracts'
+import { isCeleryError, PublishError } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import { resultHandle } from './result-handles.ts'
-import { prepareTask } from './send-task-message.ts'
+import { mayHaveBeenSent, notSent, prepareTask } from './send-task-message.ts'
 import type { PreparedTask } from './send-task-message.ts'
 import type { AnySignature, SignatureCall } from './signature.ts'
 import { TaskSignature } from './task-signature.ts'
@@ -11,8 +10,9 @@ const noCall: SignatureCall = Object.freeze({ args: [], kwargs: {}, options: {} 
 
 interface Failure {
   readonly index: number
-  readonly id: string
-  readonly error: CeleryError
+  /** null: it had none yet. */
+  readonly id: string | null
+  readonly error: unknown
 }
 
 interface ManyOptions {
@@ -40,6 +40,7 @@ export async function sendMany(
   signatures: readonly AnySignature[],
   options: ManyOptions,
 ): Promise<unknown[]> {
+  await checkAll(signatures)
   const handles: unknown[] = []
   const failures: Failure[] = []
   let under = Promise.resolve()
@@ -58,6 +59,22 @@ export async function sendMany(
   return handles
 }
 
+/** All before any is sent: wrong arguments are a mistake in the program, and then nothing has happened. */
+async function checkAll(signatures: readonly AnySignature[]): Promise<void> {
+  const checks: Promise<unknown>[] = []
+  try {
+    for (const signature of signatures) {
+      const checking = signature.check(noCall)
+      if (checking instanceof Promise) checks.push(checking)
+    }
+  } catch (error) {
+    // Nobody else waits for those that were begun.
+    void Promise.allSettled(checks)
+    throw error
+  }
+  await Promise.all(checks)
+}
+
 async function sendStep(
   context: AppContext,
   signatures: readonly AnySignature[],
@@ -68,25 +85,31 @@ async function sendStep(
   const prepared: PreparedTask[] = []
   const places: number[] = []
   const others: Promise<unknown>[] = []
-  signatures.forEach((signature, index) => {
-    const place = offset + index
-    if (context.settings.taskAlwaysEager || !(signature instanceof TaskSignature)) {
+  const failures: Failure[] = []
+  const eager = context.settings.taskAlwaysEager
+  signatures.forEach((signature, position) => {
+    const index = offset + position
+    if (eager || !(signature instanceof TaskSignature)) {
+      const applied = signature.applyAsync({ signal: options.signal }).then((handle) => {
+        handles[index] = handle
+      })
+      // What a task throws that runs here is no failure to send it.
       others.push(
-        signature.applyAsync({ signal: options.signal }).then((handle) => {
-          handles[place] = handle
-        }),
+        eager ? applied : applied.catch((error: unknown) => failures.push({ index, id: null, error })),
       )
       return
     }
-    const checking = (signature as TaskSignature).check(noCall)
-    if (checking instanceof Promise) others.push(checking)
-    const one = prepareTask(context, callOf(signature as TaskSignature))
-    prepared.push(one)
-    places.push(place)
-    handles[place] = resultHandle(context, one.result)
+    try {
+      const one = prepareTask(context, callOf(signature as TaskSignature))
+      prepared.push(one)
+      places.push(index)
+      handles[index] = resultHandle(context, one.result)
+    } catch (error) {
+      failures.push({ index, id: (signature as TaskSignature).id ?? null, error })
+    }
   })
   const [failed] = await Promise.all([tryPublish(context, prepared, options), ...others])
-  return failed.map((failure) => ({ ...failure, index: places[failure.index]! }))
+  return [...failures, ...failed.map((failure) => ({ ...failure, index: places[failure.index]! }))]
 }
 
 function callOf(signature: TaskSignature): Parameters<typeof prepareTask>[1] {
@@ -102,7 +125,7 @@ async function tryPublish(
 ): Promise<readonly Failure[]> {
   const first = prepared[0]?.publish
   if (first === undefined) return []
-  await context.results.beforePublish()
+  await context.results.beforePublish(options)
   const outcomes = await context.producer.publishMany(
     prepared.map(({ message }) => message),
     {
@@ -116,28 +139,30 @@ async function tryPublish(
   const failures: Failure[] = []
   outcomes.forEach((error, index) => {
     const { publish, result } = prepared[index]!
-    if (error !== undefined) failures.push({ index, id: result.id, error })
-    else if (publish.sentEvent !== undefined) context.taskSent(publish.sentEvent)
+    if (error !== undefined) {
+      failures.push({ index, id: result.id, error })
+      if (!mayHaveBeenSent(error)) notSent(result)
+    } else if (publish.sentEvent !== undefined) context.taskSent(publish.sentEvent)
   })
   return failures
 }
 
 function throwIfAny(failures: readonly Failure[], total: number): void {
-  const [first] = failures
+  const [first] = failures.toSorted((a, b) => a.index - b.index)
   if (first === undefined) return
-  const maybe = ({ error }: Failure): boolean => error.details['maybeDelivered'] === true
+  const { error } = first
   throw new PublishError(
-    `${failures.length} of ${total} tasks could not be sent; the first: ${first.error.message}`,
+    `${failures.length} of ${total} tasks could not be sent; the first: ${error instanceof Error ? error.message : String(error)}`,
     {
-      cause: first.error,
-      retryable: first.error.retryable,
-      maybeDelivered: failures.some(maybe),
+      cause: error,
+      retryable: isCeleryError(error) && error.retryable,
+      maybeDelivered: failures.some((failure) => mayHaveBeenSent(failure.error)),
       details: {
         failures: failures.map((failure) => ({
           index: failure.index,
           id: failure.id,
-          code: failure.error.code,
-          maybeDelivered: maybe(failure),
+          code: isCeleryError(failure.error) ? failure.error.code : undefined,
+          maybeDelivered: mayHaveBeenSent(failure.error),
         })),
       },
     },

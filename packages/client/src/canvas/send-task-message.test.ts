@@ -1,12 +1,13 @@
 import { Broadcast, Queue } from '../routing/index.ts'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { isoformat, RawJson } from '@ct/contracts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { isoformat, PublishError, RawJson } from '@ct/contracts'
 import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp } from '../../test/captured-app.ts'
 import type { AppOptions } from '../app/index.ts'
 import { LocalTaskContext, localRequest } from '../task/index.ts'
-import type { RegisteredTask } from '../task/index.ts'
+import type { RegisteredTask, StandardSchema } from '../task/index.ts'
 import { runInTask } from './current-task.ts'
+import type { FrozenResult } from './frozen-result.ts'
 import type { AnySignature } from './signature.ts'
 import { prepareTask, publishTask } from './send-task-message.ts'
 
@@ -386,6 +387,22 @@ describe('inside a running task', () => {
   })
 })
 
+it('RES-26: a task that was not sent is no child of the one that tried to', async () => {
+  const { app } = captured
+  const task = app.task('proj.add', add)
+  const context = new LocalTaskContext(task as RegisteredTask, localRequest('proj.parent', { id: 'p' }), app)
+  const children: FrozenResult[] = []
+  await runInTask({ context, children }, async () => {
+    const sent = await task.delay(1, 1)
+    const publish = vi.spyOn(app.context.producer, 'publish')
+    publish.mockRejectedValueOnce(new PublishError('refused', { maybeDelivered: false }))
+    await expect(task.delay(2, 2)).rejects.toThrow('refused')
+    publish.mockRejectedValueOnce(new PublishError('lost', { maybeDelivered: true }))
+    await expect(task.applyAsync([3, 3], { taskId: 'maybe' })).rejects.toThrow('lost')
+    expect(children.map(({ id }) => id)).toEqual([sent.id, 'maybe'])
+  })
+})
+
 describe('sendMany', () => {
   it('sends thousands in one step, in order', async () => {
     const task = captured.app.task('proj.add', add)
@@ -414,6 +431,37 @@ describe('sendMany', () => {
     const messages = await captured.sent('q', 'celery')
     expect(plain.id).toBe('mine')
     expect(chained.parent?.id).toBe(messages.find(({ queue }) => queue === 'celery')!.headers['id'])
+  })
+
+  it('TASK-30: sends nothing when the arguments of one are wrong, asynchronous schemas included', async () => {
+    const task = captured.app.task('proj.add', add)
+    const schema: StandardSchema<unknown, [number]> = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: async (value) =>
+          typeof (value as unknown[])[0] === 'number'
+            ? { value: value as [number] }
+            : { issues: [{ message: 'not a number' }] },
+      },
+    }
+    const late = captured.app.task('proj.late', { args: schema }, (x: number) => x)
+    await expect(captured.app.sendMany([task.s(1, 1), late.signature(['x'])])).rejects.toThrow('not a number')
+    await expect(captured.app.sendMany([task.s(1, 1), task.s(1) as AnySignature])).rejects.toThrow("'y'")
+    expect(await captured.sent()).toEqual([])
+  })
+
+  it('one that cannot be encoded does not hold up the others', async () => {
+    const task = captured.app.task('proj.any', { typing: false }, (x: unknown) => x)
+    const signatures = [task.s(1), task.s(new Map()).set({ taskId: 'odd' }), task.s(3)]
+    await expect(captured.app.sendMany(signatures)).rejects.toMatchObject({
+      code: 'CT_PUBLISH',
+      message: expect.stringMatching(/^1 of 3 tasks could not be sent; the first: .*Map/) as string,
+      maybeDelivered: false,
+      retryable: false,
+      details: { failures: [{ index: 1, id: 'odd', code: 'CT_ENCODE', maybeDelivered: false }] },
+    })
+    expect((await captured.sent()).map(({ args }) => args)).toEqual([[1], [3]])
   })
 
   it('tells which were not taken', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { OutgoingMessage, SignatureOptions, SignatureSource, TaskMessageInput } from '@ct/contracts'
-import { buildTaskMessage, ConfigurationError, parseIso } from '@ct/contracts'
+import { buildTaskMessage, ConfigurationError, isCeleryError, parseIso } from '@ct/contracts'
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
@@ -105,15 +105,32 @@ export function publishTask(ctx: AppContext, call: TaskCall): Promise<FrozenResu
   try {
     const { producer } = ctx
     const { result, message, publish } = prepareTask(ctx, call)
-    const ready = ctx.results.beforePublish()
+    const ready = ctx.results.beforePublish({ signal: call.signal })
     const published =
       ready === undefined
         ? producer.publish(message, publish)
         : ready.then(() => producer.publish(message, publish))
-    return published.then(() => result)
+    return published.then(
+      () => result,
+      (error: unknown) => {
+        if (!mayHaveBeenSent(error)) notSent(result)
+        throw error
+      },
+    )
   } catch (error) {
     return Promise.reject(error instanceof Error ? error : new Error(String(error)))
   }
+}
+
+export function mayHaveBeenSent(error: unknown): boolean {
+  return isCeleryError(error) && error.details['maybeDelivered'] === true
+}
+
+/** The running task has no such child after all: nobody will ever store its result. */
+export function notSent(result: FrozenResult): void {
+  const children = runningTask()?.children
+  const at = children?.indexOf(result) ?? -1
+  if (at >= 0) children!.splice(at, 1)
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
