@@ -40,6 +40,11 @@ export interface OutgoingMessage extends MessageContent {
   readonly mandatory?: boolean
   /** Epoch ms before which the broker should not deliver it (capability `nativeDelay`); core keeps `eta` in the headers anyway. */
   readonly notBefore?: number
+  /**
+   * Milliseconds. The queues it goes to are somebody else's, who may be gone: where queues would stay for ever (Redis), one that is not used for
+   * so long may go. Brokers whose queues expire by themselves ignore it.
+   */
+  readonly queueExpiresMs?: number
 }
 
 export type ExchangeType = 'direct' | 'topic' | 'fanout' | 'headers' | (string & {})

@@ -226,7 +226,7 @@ export class Publisher {
         this.#lpush(
           this.#keys.list(queue, message.properties.priority),
           [encode(message)],
-          this.#bindings.expiresMs(queue),
+          this.#bindings.expiresMs(queue) || (message.queueExpiresMs ?? 0),
         ),
       )
       this.#settle(done, Promise.all(sent))

@@ -81,7 +81,12 @@ export class Pidbox {
       if (!isForNode(request, this.#target.hostname)) return
       const value = await this.#run(request)
       if (value === noReply || request.replyTo === undefined) return
-      await this.#connection?.publish(this.#reply(request, value)!)
+      const { controlQueueExpires } = this.#target.context.settings
+      await this.#connection?.publish({
+        ...this.#reply(request, value)!,
+        // Who asked may have died over it, and what he would have read is nobody's then.
+        ...(controlQueueExpires === null ? {} : { queueExpiresMs: controlQueueExpires * 1000 }),
+      })
     } catch (error) {
       logger.error('A control message could not be handled.', { error })
     }
