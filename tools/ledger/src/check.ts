@@ -4,7 +4,7 @@
  *
  * What explains that a unit ran again, of two runs that follow each other:
  *
- *   - the process of one of them was killed, or did not run for most of the lease (stopped, starved, cut off), or Redis did not,
+ *   - the process of one of them was killed, or was away for most of the lease (stopped, starved, cut off), or Redis was,
  *     between the time it may have taken the message and the later start;
  *   - its publisher was disturbed while it published: it does not know that the first try arrived, and tries again;
  *   - the unit before it ran twice for a reason, and published it twice;
@@ -65,15 +65,15 @@ const heldMs = 2000
 /** Journals and faults are stamped by different processes. */
 const slackMs = 50
 
-/** Faults that take a process out of the world for as long as they last. */
-const standstills: ReadonlySet<FaultKind> = new Set([
-  'nap',
-  'freeze',
-  'hole',
-  'redis-freeze',
-  'redis-kill',
-  'mute',
-])
+/** How long a fault keeps a process from renewing leases, as a multiple of how long it lasts: reconnecting backs off. */
+const awayFactor: Readonly<Partial<Record<FaultKind, number>>> = {
+  nap: 1,
+  freeze: 1,
+  hole: 2,
+  mute: 3,
+  'redis-freeze': 1,
+  'redis-kill': 3,
+}
 /** Faults after which a publisher may not know whether its message arrived. */
 const disturbing: ReadonlySet<FaultKind> = new Set([
   'cut',
@@ -238,20 +238,33 @@ class Book {
         if (!overlaps(fault, since, second.start) || (fault.pid !== 0 && fault.pid !== run.pid)) continue
         if (fault.kind === 'kill' && fault.pid === run.pid) return 'worker killed'
         if (fault.kind === 'python-kill') return 'Python worker killed'
-        // Leases are renewed every third of their time.
-        const stood = standstills.has(fault.kind) && fault.to - fault.from > this.#options.leaseMs * 0.6
-        if (stood)
-          return fault.pid === 0
-            ? 'Redis stood still'
-            : fault.target === 'starved'
-              ? 'worker starved'
-              : 'worker stopped or cut off past its lease'
         if (run.lang === 'py' && (fault.kind === 'redis-kill' || fault.kind === 'redis-freeze'))
           return 'Python lost its connection'
       }
+      const away = this.#away(run, since, second.start)
+      if (away !== undefined) return away
       if (run.lang === 'py' && this.#heldTooLong(run, second.start)) return 'Python does not renew leases'
     }
     return this.#publishedTwice(state, unit, first)
+  }
+
+  /** Whether the process of a run could not renew its leases for so long that they may have run out; they are renewed every third of their time. */
+  #away(run: Run, since: number, until: number): string | undefined {
+    const { leaseMs } = this.#options
+    let sum = 0
+    let longest: Fault | undefined
+    for (const fault of this.#faults) {
+      if (fault.pid !== 0 && fault.pid !== run.pid) continue
+      const ms = (fault.to - fault.from) * (awayFactor[fault.kind] ?? 0)
+      // A single long one counts from when the message may have been taken, several short ones just before it came again.
+      const enough = ms > leaseMs * 0.6
+      if (ms === 0 || !overlaps(fault, enough ? since : until - leaseMs - heldMs, until)) continue
+      sum += ms
+      if (longest === undefined || ms > longest.to - longest.from) longest = fault
+    }
+    if (longest === undefined || sum <= leaseMs * 0.6) return undefined
+    if (longest.pid === 0) return 'Redis away'
+    return longest.target === 'starved' ? 'worker starved' : 'worker stopped or cut off past its lease'
   }
 
   #heldTooLong(run: Run, until: number): boolean {

@@ -16,6 +16,7 @@ const documented: readonly (readonly [kind: string, pattern: RegExp, needsTtl: b
   ['groups of chords whose parts are gone', /^celery-taskset-meta-[\w-]+$/, true],
   ['marks of finished chords', /^celery-taskset-meta-[\w-]+\.c$/, true],
   ['bindings', /^_kombu\.binding(?:_permanent)?\./, false],
+  ['replies to askers that lost their connection', /\.reply\.celery\.pidbox$/, true],
   ['deadlines of bindings', /^_kombu\.binding_deadlines$/, false],
 ]
 
@@ -46,9 +47,10 @@ export async function findLeftovers(redis: PrivateRedis, queues: readonly string
     cursor = next
     for (const key of keys) {
       const match = documented.find(([, pattern]) => pattern.test(key))
-      if (match === undefined)
-        stray.push(`${JSON.stringify(key)} (${String(await redis.command('TYPE', key))})`)
-      else {
+      if (match === undefined) {
+        const [type, ttl] = [await redis.command('TYPE', key), await redis.command('TTL', key)]
+        stray.push(`${JSON.stringify(key)} (${String(type)}${Number(ttl) < 0 ? ', for ever' : `, ${ttl} s`})`)
+      } else {
         counts.set(match[0], (counts.get(match[0]) ?? 0) + 1)
         if (match[2] && Number(await redis.command('TTL', key)) < 0) stray.push(`${key} does not expire`)
       }
