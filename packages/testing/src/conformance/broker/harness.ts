@@ -1,5 +1,5 @@
 /** What an adapter's test gives the broker suite. */
-import type { Broker, BrokerCapabilities, ResultBackend } from '@ct/contracts'
+import type { Broker, BrokerCapabilities, HeaderTable, ResultBackend } from '@ct/contracts'
 import type { TestRunner } from '../runner.ts'
 
 /** One process' view of the server: a broker object and the line it has to the server. */
@@ -56,6 +56,8 @@ export interface BrokerConformanceOptions {
   readonly cleanRelease?: boolean
   /** Priorities of which each is a level of its own, most urgent first. Default by order: 0, 3, 6, 9 or reversed. */
   readonly priorities?: readonly number[]
+  /** Arguments a queue needs to have priorities at all (`x-max-priority` of AMQP). */
+  readonly priorityArguments?: HeaderTable
   /** Commands a second that an idle consumer may cost. Default 2: one, and a heartbeat. */
   readonly idleCommandsPerSecond?: number
   readonly runner?: TestRunner

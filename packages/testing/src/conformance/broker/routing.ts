@@ -116,7 +116,8 @@ export function routingTests({ test, options }: BrokerSuite): void {
     async (scene) => {
       const from = await scene.connect()
       const queue = scene.name()
-      await from.connection.declare([queueNamed(queue)])
+      const declared = { ...queueNamed(queue), arguments: options.priorityArguments ?? {} }
+      await from.connection.declare([declared])
       const order = options.priorities ?? (priorities?.order === 'low-first' ? [0, 3, 6, 9] : [9, 6, 3, 0])
       const sent = [...order, ...order].toReversed()
       for (const [index, priority] of sent.entries()) {
@@ -124,7 +125,7 @@ export function routingTests({ test, options }: BrokerSuite): void {
           messageTo(queue, `p${priority}-${index}`, { properties: { deliveryMode: 2, priority } }),
         )
       }
-      const inbox = await scene.consume(from, [queue], { credit: 1 })
+      const inbox = await scene.consume(from, [{ queue: declared }], { credit: 1 })
       const got = (await inbox.drain(sent.length)).map(text)
       const expected = sent
         .map((priority, index) => ({ priority, index }))

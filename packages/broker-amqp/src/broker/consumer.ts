@@ -1,0 +1,377 @@
+import type { ConsumeMessage } from 'amqplib'
+import {
+  ClosedError,
+  type CallOptions,
+  type Consumer,
+  type ConsumerOptions,
+  type Delivery,
+  type NoticeListener,
+  type ParkedHistory,
+  type Settlement,
+  type Subscription,
+} from '@ct/contracts'
+import { raceSignal } from '../connection/failure.ts'
+import type { Link } from '../connection/link.ts'
+import { ChannelSession } from './channel-session.ts'
+import { AmqpDelivery, type DeliveryOwner } from './delivery.ts'
+import { Lane, wirePrefetch } from './lane.ts'
+import type { ParkedQueues } from './parked.ts'
+import { shares } from './shares.ts'
+import type { StartCounter } from './start-counter.ts'
+import type { Topology } from './topology.ts'
+
+/** How often the budget may be divided anew among busy and idle queues. */
+const rebalanceMs = 500
+
+export interface ConsumerParts {
+  readonly link: Link
+  readonly topology: Topology
+  readonly parked: ParkedQueues
+  readonly starts: StartCounter
+  readonly onNotice: NoticeListener
+  readonly onClosed: (consumer: AmqpConsumer) => void
+}
+
+/**
+ * Takes from any number of queues with one budget.
+ *
+ * Each queue has consumers of its own ({@link Lane}) whose prefetch is a share of the budget; what is received beyond the budget, while shares
+ * change, waits here. Opening, changing and cancelling consumers happens one after another (`#steps`).
+ *
+ *   running ──stop──► stopped (consumers cancelled, buffers given back; open deliveries settle) ──close──► closed
+ */
+export class AmqpConsumer implements Consumer, DeliveryOwner {
+  readonly #parts: ConsumerParts
+  readonly #onDelivery: (delivery: Delivery) => void
+  readonly #lanes = new Map<string, Lane>()
+  #credit: number
+  /** Handed on and not settled. */
+  #open: number = 0
+  #session: ChannelSession | undefined
+  #steps: Promise<unknown> = Promise.resolve()
+  #stopped: Promise<void> | undefined
+  #closed: Promise<void> | undefined
+  #rebalance: NodeJS.Timeout | undefined
+  #draining: boolean = false
+
+  constructor(parts: ConsumerParts, options: ConsumerOptions) {
+    this.#parts = parts
+    this.#onDelivery = options.onDelivery
+    this.#credit = options.credit
+  }
+
+  // ---- steering -----------------------------------------------------------------------------------------------------
+
+  subscribe(subscriptions: readonly Subscription[], options?: CallOptions): Promise<void> {
+    const run = this.#step('subscribing', async () => {
+      for (const { queue } of subscriptions) await this.#parts.topology.declareQueue(queue, options)
+      const fresh: Lane[] = []
+      for (const { queue, noAck } of subscriptions) {
+        if (this.#lanes.has(queue.name)) continue
+        const lane = new Lane(queue, noAck === true)
+        this.#lanes.set(queue.name, lane)
+        fresh.push(lane)
+      }
+      this.#divide()
+      try {
+        await this.#adjust()
+      } catch (error) {
+        for (const lane of fresh) this.#lanes.delete(lane.queue.name)
+        throw error
+      }
+    })
+    return raceSignal('Subscribing', run, options?.signal)
+  }
+
+  async cancel(queues: readonly string[], options?: CallOptions): Promise<void> {
+    const leaving = queues.map((name) => this.#lanes.get(name)).filter((lane) => lane !== undefined)
+    if (leaving.length === 0) return
+    for (const lane of leaving) lane.ended = true
+    const run = this.#step('cancelling', async () => {
+      await this.#adjust()
+      for (const lane of leaving) this.#lanes.delete(lane.queue.name)
+      this.#divide()
+      await this.#adjust()
+      await this.#session?.roundTrip(wirePrefetch(this.#credit))
+    })
+    return raceSignal('Cancelling', run, options?.signal)
+  }
+
+  pause(queues: readonly string[]): void {
+    this.#setPaused(queues, true)
+  }
+
+  resume(queues: readonly string[]): void {
+    this.#setPaused(queues, false)
+  }
+
+  #setPaused(queues: readonly string[], paused: boolean): void {
+    for (const name of queues) {
+      const lane = this.#lanes.get(name)
+      if (lane !== undefined) lane.paused = paused
+    }
+    this.#adjustSoon()
+  }
+
+  setCredit(credit: number): void {
+    if (credit === this.#credit) return
+    this.#credit = credit
+    this.#drain()
+    this.#divide()
+    this.#adjustSoon()
+  }
+
+  setMaxClaim(): void {
+    // RabbitMQ pushes; there are no claims.
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    clearTimeout(this.#rebalance)
+    for (const lane of this.#lanes.values()) lane.ended = true
+    if (this.#session === undefined) return
+    await this.#step('stopping', () => this.#adjust()).catch(() => undefined)
+  }
+
+  async flush(): Promise<void> {
+    const session = this.#session
+    if (session === undefined) return
+    try {
+      await this.#step('flushing', () => session.roundTrip(wirePrefetch(this.#credit)))
+    } catch (error) {
+      throw this.#parts.link.failure(error, 'flushing acknowledgements')
+    }
+  }
+
+  async extendLeases(): Promise<readonly Delivery[]> {
+    // A message is ours as long as its channel lives.
+    return []
+  }
+
+  async adopt(deliveries: readonly Delivery[]): Promise<readonly Delivery[]> {
+    return deliveries
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    await this.stop()
+    const session = this.#session
+    this.#session = undefined
+    // The end of the channel gives everything unsettled back, in its old place.
+    if (this.#parts.link.isOpen) await session?.close()
+    this.#parts.onClosed(this)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** One thing after another on the channel. */
+  #step<T>(what: string, run: () => Promise<T>): Promise<T> {
+    const result = this.#steps.then(async () => {
+      if (this.#closed !== undefined && this.#session === undefined)
+        throw new ClosedError('This consumer is closed')
+      this.#parts.link.assertOpen()
+      try {
+        return await run()
+      } catch (error) {
+        throw this.#parts.link.failure(error, what)
+      }
+    })
+    this.#steps = result.catch(() => undefined)
+    return result
+  }
+
+  #adjustSoon(): void {
+    if (this.#closed !== undefined || this.#session === undefined) return
+    // A channel that ends meanwhile is told through its own event.
+    this.#step('changing the prefetch', () => this.#adjust()).catch(() => undefined)
+  }
+
+  #divide(): void {
+    const sharing = [...this.#lanes.values()].filter(({ noAck, ended }) => !noAck && !ended)
+    const targets = shares(
+      this.#credit,
+      sharing.map(({ hungry }) => hungry),
+    )
+    for (const [index, lane] of sharing.entries()) lane.target = targets[index] as number
+    for (const lane of this.#lanes.values()) if (lane.noAck) lane.target = 1
+  }
+
+  async #adjust(): Promise<void> {
+    const session = await this.#ready()
+    for (const lane of [...this.#lanes.values()]) {
+      if (!this.#isCurrent(lane)) continue
+      await lane.adjust(session, (message, tag) => this.#onMessage(session, lane, message, tag))
+      if (!lane.paused && !lane.ended) continue
+      for (const delivery of lane.buffer.splice(0)) {
+        lane.held--
+        void session.settle(delivery.number, 'requeue').catch(() => undefined)
+      }
+      session.flush()
+    }
+  }
+
+  #isCurrent(lane: Lane): boolean {
+    return this.#lanes.get(lane.queue.name) === lane
+  }
+
+  async #ready(): Promise<ChannelSession> {
+    if (this.#session !== undefined) return this.#session
+    const session = new ChannelSession(await this.#parts.link.channel(), (error) =>
+      this.#channelEnded(session, error),
+    )
+    this.#session = session
+    return session
+  }
+
+  // ---- messages -----------------------------------------------------------------------------------------------------
+
+  #onMessage(session: ChannelSession, lane: Lane, message: ConsumeMessage | null, tag: string): void {
+    if (message === null) {
+      this.#cancelledByServer(lane, tag)
+      return
+    }
+    const delivery = new AmqpDelivery(this, session, lane.queue.name, message, lane.noAck)
+    if (lane.noAck) {
+      this.#onDelivery(delivery)
+      return
+    }
+    session.add(delivery.number)
+    lane.held++
+    if (this.#open < this.#credit && lane.buffer.length === 0 && !lane.paused && !lane.ended)
+      this.#deliver(delivery)
+    else lane.buffer.push(delivery)
+    if (lane.ended && !lane.consuming) this.#adjustSoon()
+    if (!lane.hungry && this.#lanes.size > 1 && lane.saturated && this.#open < this.#credit)
+      this.#becameHungry(lane)
+  }
+
+  #deliver(delivery: AmqpDelivery): void {
+    this.#open++
+    this.#onDelivery(delivery)
+  }
+
+  /** Hands on what waits, one of each queue in turn. */
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    let found = true
+    while (found && this.#open < this.#credit) {
+      found = false
+      for (const lane of this.#lanes.values()) {
+        if (this.#open >= this.#credit) break
+        if (lane.paused || lane.ended) continue
+        const delivery = lane.buffer.shift()
+        if (delivery === undefined) continue
+        found = true
+        this.#deliver(delivery)
+      }
+    }
+    this.#draining = false
+  }
+
+  #becameHungry(lane: Lane): void {
+    lane.hungry = true
+    this.#rebalance ??= setTimeout(() => {
+      this.#rebalance = undefined
+      this.#divide()
+      for (const each of this.#lanes.values()) each.hungry = each.hungry && each.saturated
+      this.#adjustSoon()
+    }, rebalanceMs)
+    this.#rebalance.unref()
+  }
+
+  // ---- settling -----------------------------------------------------------------------------------------------------
+
+  async settle(delivery: AmqpDelivery, settlement: Settlement): Promise<void> {
+    const { session, number } = delivery
+    if (settlement.action === 'park') {
+      try {
+        await this.#park(delivery, settlement)
+      } finally {
+        this.#settled(delivery)
+      }
+      return
+    }
+    const verdict =
+      settlement.action === 'ack' ? 'ack' : settlement.action === 'reject' ? 'reject' : 'requeue'
+    const written = session.settle(number, verdict)
+    this.#settled(delivery)
+    if (verdict !== 'requeue') this.#parts.starts.forget(delivery)
+    return written
+  }
+
+  async #park(
+    delivery: AmqpDelivery,
+    { reason, starts }: Extract<Settlement, { action: 'park' }>,
+  ): Promise<void> {
+    const history: ParkedHistory = {
+      reason,
+      starts: starts ?? 0,
+      parkedAt: new Date().toISOString(),
+      queue: delivery.queue,
+    }
+    try {
+      await this.#parts.parked.put(delivery, history)
+    } catch (error) {
+      await delivery.session.settle(delivery.number, 'requeue').catch(() => undefined)
+      throw error
+    }
+    await delivery.session.settle(delivery.number, 'ack')
+    this.#parts.starts.forget(delivery)
+  }
+
+  #settled(delivery: AmqpDelivery): void {
+    this.#open--
+    const lane = this.#lanes.get(delivery.queue)
+    if (lane !== undefined && lane.held > 0 && !delivery.session.ended) lane.held--
+    if (this.#stopped === undefined) this.#drain()
+  }
+
+  countStart(delivery: AmqpDelivery): Promise<number> {
+    return this.#parts.starts.count(delivery)
+  }
+
+  // ---- what the server does ----------------------------------------------------------------------------------------------
+
+  #cancelledByServer(lane: Lane, tag: string): void {
+    if (!lane.owns(tag) || lane.ended || !this.#isCurrent(lane)) return
+    lane.ended = true
+    this.#lanes.delete(lane.queue.name)
+    this.#divide()
+    this.#adjustSoon()
+    this.#parts.onNotice({
+      kind: 'consumer-cancelled',
+      queue: lane.queue.name,
+      reason: 'RabbitMQ cancelled the consumer: the queue was deleted, or its leader moved.',
+    })
+  }
+
+  #channelEnded(session: ChannelSession, error: unknown): void {
+    if (this.#session !== session) return
+    this.#session = undefined
+    const lanes = [...this.#lanes.values()]
+    this.#lanes.clear()
+    for (const lane of lanes) {
+      lane.drop(session)
+      lane.buffer = []
+    }
+    if (!this.#parts.link.isOpen || this.#closed !== undefined || this.#stopped !== undefined) return
+    const reason = error instanceof Error ? error.message : 'the channel ended'
+    // Told after amqplib has finished with the channel.
+    setImmediate(() => {
+      if (!this.#parts.link.isOpen || this.#closed !== undefined) return
+      for (const { queue } of lanes)
+        this.#parts.onNotice({ kind: 'consumer-cancelled', queue: queue.name, reason: `${reason}.` })
+    })
+  }
+}

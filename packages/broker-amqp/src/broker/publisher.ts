@@ -1,0 +1,260 @@
+import { randomUUID } from 'node:crypto'
+import type { Channel, ConfirmChannel, Message, Options } from 'amqplib'
+import {
+  BrokerError,
+  EncodeError,
+  isCeleryError,
+  PublishError,
+  type CallOptions,
+  type CeleryError,
+  type OutgoingMessage,
+} from '@ct/contracts'
+import { encodeTable } from '../connection/field-table.ts'
+import { raceSignal, replyCode } from '../connection/failure.ts'
+import type { Link } from '../connection/link.ts'
+import type { BrokerSettings } from '../options/broker-options.ts'
+import type { Topology } from './topology.ts'
+
+interface Pending {
+  readonly message: OutgoingMessage
+  /** Set for `mandatory`: the message_id under which RabbitMQ would return it. */
+  readonly returnId: string | undefined
+  readonly settle: (error: CeleryError | undefined) => void
+}
+
+/**
+ * Publishing with confirms in flight. A message to an exchange that does not exist would cost the channel, and with it the certainty about all
+ * others on it; so an exchange is looked up once before the first message to it.
+ */
+export class Publisher {
+  readonly #link: Link
+  readonly #topology: Topology
+  readonly #settings: BrokerSettings
+  readonly #known = new Set<string>(['', 'amq.direct', 'amq.topic', 'amq.fanout', 'amq.headers', 'amq.match'])
+  readonly #pending = new Set<Pending>()
+  readonly #returned = new Map<string, string>()
+  #channel: Promise<ConfirmChannel | Channel> | undefined
+  #open: ConfirmChannel | Channel | undefined
+  /** Without confirms RabbitMQ says why it closed the channel, and nobody is waiting: the next publish is told. */
+  #closedBecause: unknown
+
+  constructor(link: Link, topology: Topology, settings: BrokerSettings) {
+    this.#link = link
+    this.#topology = topology
+    this.#settings = settings
+  }
+
+  /** The exchange was declared over this connection. */
+  know(exchange: string): void {
+    this.#known.add(exchange)
+  }
+
+  async publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
+    const [outcome] = await this.publishMany([message], options)
+    if (outcome !== undefined) throw outcome
+  }
+
+  async publishMany(
+    messages: readonly OutgoingMessage[],
+    options?: CallOptions,
+  ): Promise<readonly (CeleryError | undefined)[]> {
+    this.#link.assertOpen()
+    // Synchronously where possible: publishes of one turn keep their order.
+    let channel = this.#open
+    const unknown = messages.filter(({ exchange }) => !this.#known.has(exchange))
+    const missing = new Map<string, CeleryError | undefined>()
+    if (unknown.length > 0) {
+      for (const { exchange, exchangeType } of unknown) {
+        if (missing.has(exchange)) continue
+        const verdict = await this.#lookUp(exchange, exchangeType, options)
+        if (verdict === 'exists') this.#known.add(exchange)
+        else missing.set(exchange, verdict)
+      }
+      channel = this.#open
+    }
+    channel ??= await raceSignal('Publishing', this.ready(), options?.signal)
+    const sending = messages.map((message) =>
+      missing.has(message.exchange)
+        ? Promise.resolve(missing.get(message.exchange))
+        : this.#send(channel, message),
+    )
+    return raceSignal('Publishing', Promise.all(sending), options?.signal)
+  }
+
+  /** `exists`; undefined: a fanout exchange that nobody made has no listeners, so the message goes where it would have gone. */
+  async #lookUp(
+    exchange: string,
+    type: string | undefined,
+    options: CallOptions | undefined,
+  ): Promise<CeleryError | 'exists' | undefined> {
+    const what = `looking up exchange ${JSON.stringify(exchange)}`
+    const found = await this.#topology.find(what, (channel) => channel.checkExchange(exchange), options)
+    if (found !== undefined) return 'exists'
+    if (type === 'fanout') return undefined
+    return new PublishError(
+      `There is no exchange ${JSON.stringify(exchange)}; declare it, or a queue that is bound to it, before publishing to it.`,
+      { maybeDelivered: false, retryable: false, details: { exchange } },
+    )
+  }
+
+  ready(): Promise<ConfirmChannel | Channel> {
+    this.#channel ??= this.#openChannel().catch((error: unknown) => {
+      this.#channel = undefined
+      throw error
+    })
+    return this.#channel
+  }
+
+  async #openChannel(): Promise<ConfirmChannel | Channel> {
+    const channel = await (this.#settings.confirms ? this.#link.confirmChannel() : this.#link.channel())
+    channel.on('error', (error: Error) => (this.#closedBecause = error))
+    channel.on('return', (message: Message) => this.#onReturn(message))
+    channel.on('close', () => {
+      this.#open = undefined
+      this.#channel = undefined
+      // An exchange may have been deleted; look again.
+      if (replyCode(this.#closedBecause) === 404) {
+        for (const name of this.#known) if (name !== '' && !name.startsWith('amq.')) this.#known.delete(name)
+      }
+      const error = this.#closedBecause
+      this.#closedBecause = undefined
+      for (const pending of this.#pending) this.#unconfirmed(pending, error)
+      this.#pending.clear()
+    })
+    this.#open = channel
+    return channel
+  }
+
+  #send(channel: ConfirmChannel | Channel, message: OutgoingMessage): Promise<CeleryError | undefined> {
+    const { promise, resolve } = Promise.withResolvers<CeleryError | undefined>()
+    const returnId = message.mandatory === true ? randomUUID() : undefined
+    const pending: Pending = { message, returnId, settle: resolve }
+    let options: Options.Publish
+    try {
+      options = properties(message, returnId)
+    } catch (error) {
+      return Promise.resolve(unwritable(error, message))
+    }
+    const body = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength)
+    try {
+      if (this.#settings.confirms) {
+        ;(channel as ConfirmChannel).publish(
+          message.exchange,
+          message.routingKey,
+          body,
+          options,
+          (error: unknown) => this.#confirmed(pending, error),
+        )
+        this.#pending.add(pending)
+      } else {
+        const flowing = channel.publish(message.exchange, message.routingKey, body, options)
+        if (flowing) resolve(undefined)
+        else channel.once('drain', () => resolve(undefined))
+      }
+    } catch (error) {
+      // amqplib refuses before it writes anything.
+      if (error instanceof RangeError || error instanceof TypeError) resolve(unwritable(error, message))
+      else resolve(this.#notSent(error, message))
+    }
+    return promise
+  }
+
+  #confirmed(pending: Pending, error: unknown): void {
+    // Channels that end answer every callback with an error; `close` has the better one.
+    if (!this.#pending.delete(pending)) return
+    const why = pending.returnId === undefined ? undefined : this.#returned.get(pending.returnId)
+    if (why !== undefined) {
+      this.#returned.delete(pending.returnId as string)
+      pending.settle(
+        new PublishError(
+          `RabbitMQ returned the message: ${why} for ${address(pending.message)}. Bind a queue with that key, or check the route.`,
+          { maybeDelivered: false, retryable: false, details: details(pending.message) },
+        ),
+      )
+    } else if (error === null || error === undefined) {
+      pending.settle(undefined)
+    } else if (/message nacked/i.test((error as Error).message)) {
+      pending.settle(
+        new PublishError(
+          `RabbitMQ refused (nack) the message for ${address(pending.message)}: its queue is full (x-overflow: reject-publish) or failed.`,
+          { maybeDelivered: false, cause: error, details: details(pending.message) },
+        ),
+      )
+    } else {
+      this.#unconfirmed(pending, this.#closedBecause ?? error)
+    }
+  }
+
+  #onReturn(message: Message): void {
+    const id: unknown = message.properties.messageId
+    const { replyText } = message.fields as { readonly replyText?: string }
+    if (typeof id === 'string') this.#returned.set(id, replyText ?? 'NO_ROUTE')
+  }
+
+  #unconfirmed({ message, settle }: Pending, error: unknown): void {
+    const code = replyCode(error)
+    if (code === 404 && String((error as Error).message).includes(`'${message.exchange}'`)) {
+      settle(
+        new PublishError(`There is no exchange for ${address(message)} any more; declare it again.`, {
+          maybeDelivered: false,
+          cause: error,
+          details: details(message),
+        }),
+      )
+      return
+    }
+    settle(
+      new PublishError(
+        `The message for ${address(message)} was sent but not confirmed before the channel ended${error instanceof Error ? `: ${error.message}` : ''}. It may have arrived.`,
+        { maybeDelivered: true, cause: error, details: details(message) },
+      ),
+    )
+  }
+
+  #notSent(error: unknown, message: OutgoingMessage): CeleryError {
+    const failure = this.#link.failure(error, 'publishing')
+    if (isCeleryError(failure) && failure.code === 'CT_CLOSED') return failure
+    return new PublishError(`The message for ${address(message)} was not sent: ${failure.message}`, {
+      maybeDelivered: false,
+      cause: error,
+    })
+  }
+}
+
+function properties(message: OutgoingMessage, returnId: string | undefined): Options.Publish {
+  const { correlationId, replyTo, deliveryMode, priority, expiration } = message.properties
+  if (Buffer.byteLength(message.routingKey) > 255) {
+    throw new EncodeError(
+      `The routing key ${JSON.stringify(message.routingKey.slice(0, 40))}… is longer than 255 bytes, which is all that AMQP allows`,
+    )
+  }
+  return {
+    contentType: message.contentType,
+    contentEncoding: message.contentEncoding,
+    headers: encodeTable(message.headers),
+    deliveryMode: deliveryMode ?? 2,
+    ...(correlationId === undefined ? {} : { correlationId }),
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(priority === undefined ? {} : { priority: Math.min(255, Math.max(0, Math.floor(priority))) }),
+    ...(expiration === undefined ? {} : { expiration }),
+    ...(returnId === undefined ? {} : { mandatory: true, messageId: returnId }),
+  }
+}
+
+function unwritable(error: unknown, message: OutgoingMessage): CeleryError {
+  if (isCeleryError(error)) return error
+  const text = error instanceof Error ? error.message : String(error)
+  return new BrokerError(`The message for ${address(message)} cannot be written as AMQP: ${text}`, {
+    cause: error,
+  })
+}
+
+function address({ exchange, routingKey }: OutgoingMessage): string {
+  return exchange === ''
+    ? `queue ${JSON.stringify(routingKey)}`
+    : `exchange ${JSON.stringify(exchange)} with routing key ${JSON.stringify(routingKey)}`
+}
+
+function details({ exchange, routingKey }: OutgoingMessage): Readonly<Record<string, unknown>> {
+  return { exchange, routingKey }
+}

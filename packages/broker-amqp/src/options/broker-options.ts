@@ -1,0 +1,169 @@
+/** Options of the AMQP broker: kombu's connection and transport options in camelCase, Celery's units (seconds). */
+import { ConfigurationError, type ServerDescription } from '@ct/contracts'
+import { checkOptions, type OptionTable } from './check.ts'
+import { sslOption, tlsOptionTable, type AmqpTlsOptions } from './tls.ts'
+import { maskUrl, parseAmqpUrls } from './url.ts'
+
+export interface AmqpCredentials {
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+}
+
+export interface AmqpBrokerOptions extends AmqpTlsOptions {
+  /** `amqp://user:password@host:5672/vhost`, `amqps://`; several separated by `;` are a failover list. Default `amqp://guest:guest@localhost:5672//`. What the URL says wins over the other options. */
+  readonly url?: string
+  readonly host?: string
+  readonly port?: number
+  readonly username?: string
+  /** A function is asked at each connect, for tokens that run out (TRANS-27). */
+  readonly password?: string | (() => string | Promise<string>)
+  readonly virtualHost?: string
+  /** TLS; also by the scheme `amqps`. */
+  readonly ssl?: boolean | AmqpTlsOptions
+  /** `PLAIN` (default), `AMQPLAIN`, or `EXTERNAL`: the client certificate says who we are. */
+  readonly loginMethod?: 'PLAIN' | 'AMQPLAIN' | 'EXTERNAL'
+  /** Seconds; the smaller of ours and the server's counts, 0 switches ours off. Default 60. */
+  readonly heartbeat?: number
+  /** Seconds to connect to one server. Default 4. */
+  readonly connectTimeout?: number
+  /** Order in which the servers of a failover list are tried. Default `round-robin`. */
+  readonly failoverStrategy?: 'round-robin' | 'shuffle'
+  /** Wait for the broker to confirm each publish. Default true; Celery's own default loses messages silently. */
+  readonly confirmPublish?: boolean
+  /** Seconds that a confirm may take before the connection counts as lost; 0: no limit. Default 0, core bounds each publish. */
+  readonly confirmTimeout?: number
+  readonly frameMax?: number
+  readonly channelMax?: number
+  /** Shown in RabbitMQ's management. Default `ct`. */
+  readonly connectionName?: string
+  /** Further client properties for RabbitMQ's management. */
+  readonly clientProperties?: Readonly<Record<string, unknown>>
+  /** Seconds for which the starts of a redelivered message are remembered without a further start (classic queues). Default 86,400. */
+  readonly startsExpires?: number
+}
+
+export interface AmqpAddress extends AmqpCredentials {
+  readonly host: string
+  readonly port: number
+  readonly ssl: boolean
+  readonly virtualHost: string
+}
+
+/** Resolved: what `connection/` and `broker/` work with. */
+export interface BrokerSettings {
+  readonly addresses: readonly AmqpAddress[]
+  readonly password: (() => string | Promise<string>) | undefined
+  readonly tls: AmqpTlsOptions
+  readonly loginMethod: 'PLAIN' | 'AMQPLAIN' | 'EXTERNAL'
+  readonly heartbeat: number
+  readonly connectTimeoutMs: number
+  readonly shuffle: boolean
+  readonly confirms: boolean
+  readonly confirmTimeoutMs: number
+  readonly frameMax: number
+  readonly channelMax: number
+  readonly clientProperties: Readonly<Record<string, unknown>>
+  readonly startsExpiresMs: number
+  readonly description: ServerDescription
+}
+
+const table: OptionTable = {
+  ...tlsOptionTable,
+  url: 'string',
+  host: 'string',
+  port: 'number',
+  username: 'string',
+  password: (value) => {
+    if (typeof value === 'string' || typeof value === 'function') return value
+    throw new TypeError('a text, or a function that returns one')
+  },
+  virtualHost: 'string',
+  ssl: sslOption,
+  loginMethod: (value) => {
+    const name = String(value).toUpperCase()
+    if (name === 'PLAIN' || name === 'AMQPLAIN' || name === 'EXTERNAL') return name
+    throw new TypeError('PLAIN, AMQPLAIN or EXTERNAL')
+  },
+  heartbeat: 'number',
+  connectTimeout: 'number',
+  failoverStrategy: (value) => {
+    if (value === 'round-robin' || value === 'shuffle') return value
+    throw new TypeError('round-robin or shuffle')
+  },
+  confirmPublish: 'boolean',
+  confirmTimeout: 'number',
+  frameMax: 'number',
+  channelMax: 'number',
+  connectionName: 'string',
+  clientProperties: (value) => {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+    throw new TypeError('an object')
+  },
+  startsExpires: 'number',
+}
+
+/** Error: `CT_CONFIGURATION`. */
+export function brokerSettings(given: Readonly<Record<string, unknown>>): BrokerSettings {
+  const owner = 'amqpBroker'
+  const text = given['url'] ?? undefined
+  if (text !== undefined && typeof text !== 'string')
+    throw new ConfigurationError(`${owner}: option "url" must be a text`)
+  const urls = text === undefined ? undefined : parseAmqpUrls(text)
+  const query = Object.assign({}, ...(urls ?? []).map((url) => url.query)) as Record<string, string>
+  const options = checkOptions(owner, { ...given, ...query }, table) as AmqpBrokerOptions
+  const ssl = options.ssl !== undefined && options.ssl !== false
+  const own = typeof options.password === 'string' ? options.password : undefined
+  const guest = options.username === undefined && options.password === undefined ? 'guest' : undefined
+  const addresses = (urls ?? [undefined]).map((url): AmqpAddress => {
+    const secure = ssl || url?.ssl === true
+    const port = url?.port ?? options.port ?? (secure ? 5671 : 5672)
+    return {
+      host: url?.host ?? options.host ?? 'localhost',
+      port: port === 0 ? 5672 : port,
+      ssl: secure,
+      username: url?.username ?? options.username ?? guest,
+      password: url?.password ?? own ?? guest,
+      virtualHost: url?.virtualHost ?? options.virtualHost ?? '/',
+    }
+  })
+  const first = addresses[0] as AmqpAddress
+  const startsExpires = options.startsExpires ?? 86_400
+  if (startsExpires <= 0) throw new ConfigurationError(`${owner}: startsExpires must be more than 0 seconds`)
+  return {
+    addresses,
+    password: typeof options.password === 'function' ? options.password : undefined,
+    tls: { ...(typeof options.ssl === 'object' ? options.ssl : {}), ...tlsOf(options) },
+    loginMethod: options.loginMethod ?? 'PLAIN',
+    heartbeat: Math.floor(options.heartbeat ?? 60),
+    connectTimeoutMs: (options.connectTimeout ?? 4) * 1000,
+    shuffle: options.failoverStrategy === 'shuffle',
+    confirms: options.confirmPublish ?? true,
+    confirmTimeoutMs: (options.confirmTimeout ?? 0) * 1000,
+    frameMax: options.frameMax ?? 131_072,
+    channelMax: options.channelMax ?? 0,
+    clientProperties: {
+      product: 'ct',
+      connection_name: options.connectionName ?? 'ct',
+      ...options.clientProperties,
+    },
+    startsExpiresMs: Math.ceil(startsExpires * 1000),
+    description: {
+      transport: 'amqp',
+      hostname: first.host,
+      port: first.port,
+      userid: first.username,
+      virtualHost: first.virtualHost,
+      ssl: first.ssl,
+      url: text === undefined ? printed(first) : maskUrl(text),
+    },
+  }
+}
+
+function tlsOf(options: AmqpBrokerOptions): AmqpTlsOptions {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(tlsOptionTable, name)))
+}
+
+function printed({ host, port, ssl, username, virtualHost }: AmqpAddress): string {
+  const user = username === undefined ? '' : `${encodeURIComponent(username)}:**@`
+  return `${ssl ? 'amqps' : 'amqp'}://${user}${host}:${port}/${virtualHost === '/' ? '/' : encodeURIComponent(virtualHost)}`
+}

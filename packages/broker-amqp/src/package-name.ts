@@ -1,0 +1,2 @@
+/** Said in errors and by `ct report`. */
+export const packageName = '@ct/broker-amqp'
