@@ -1,10 +1,21 @@
-/** The name somebody probably meant: the nearest by edits, if it is near enough to be worth saying. */
+/** Beginnings shorter than this say too little about how a name goes on. */
+const leastBeginning = 4
+
+/**
+ * The name somebody probably meant: the nearest by edits, if it is near enough to be worth saying. A name that begins in the same way, but
+ * for the last letter, is nearer than any that is two edits away: `maxRetry` means `maxRetries`, however it ends.
+ */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   const wanted = plain(name)
+  const beginning = wanted.slice(0, -1)
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, plain(candidate), bestDistance)
+    const other = plain(candidate)
+    const edits = editDistance(wanted, other, bestDistance)
+    const begins = beginning.length >= leastBeginning && other.startsWith(beginning)
+    // The shortest of several that begin so.
+    const distance = begins ? Math.min(edits, 1 + other.length / (other.length + 1)) : edits
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance
