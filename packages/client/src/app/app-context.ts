@@ -19,6 +19,7 @@ import { LogicalClock } from './logical-clock.ts'
 import type { Logger } from './logger.ts'
 import type { Configuration } from './settings/configuration.ts'
 import type { Settings, SettingsInput } from './settings/index.ts'
+import { isoformatIn, zoneOf } from './zone.ts'
 
 export interface AppParts {
   readonly broker: BrokerSource | undefined
@@ -55,6 +56,7 @@ export class AppServices implements AppContext {
   #resultContext: ResultContext | undefined
   #control: Control | undefined
   #events: EventDispatcher | undefined
+  #formatDate: ((epochMs: number) => string) | undefined
   #closing: Promise<void> | undefined
 
   constructor(app: App, configuration: Configuration, parts: AppParts) {
@@ -127,8 +129,13 @@ export class AppServices implements AppContext {
       compressors: this.compressors,
       settings: this.settings,
       now: this.now,
+      formatDate: this.formatDate,
       warn: (message) => this.logger.warn(message),
     }))
+  }
+
+  get formatDate(): (epochMs: number) => string {
+    return (this.#formatDate ??= isoformatIn(zoneOf(this.settings)))
   }
 
   get resultContext(): ResultContext {
@@ -172,6 +179,7 @@ export class AppServices implements AppContext {
   forgetSettings(): void {
     this.#queues = undefined
     this.#router = undefined
+    this.#formatDate = undefined
     if (this.#producer !== undefined || this.#results !== undefined) return
     this.#broker = undefined
     this.#readBroker = undefined
@@ -206,7 +214,7 @@ export class AppServices implements AppContext {
       adapters: this.#parts.adapters,
       discover: this.#parts.discover,
       options: brokerAdapterOptions(settings),
-      failoverStrategy: settings.brokerFailoverStrategy as never,
+      failoverStrategy: settings.brokerFailoverStrategy,
     })
   }
 

@@ -26,6 +26,7 @@ import type { Settings, SettingsInput } from './settings/index.ts'
 import { settingsAsText } from './settings/setting-display.ts'
 import { settingsFromEnvironment, settingsFromObject } from './settings/setting-sources.ts'
 import type { ConfigSourceOptions, Environment } from './settings/setting-sources.ts'
+import { zoneOf } from './zone.ts'
 
 /** What an app is made from: its parts, and any setting by its camelCase name. */
 export interface AppOptions extends SettingsInput {
@@ -128,6 +129,16 @@ export class App {
   /** Remote control of workers. */
   get control(): Control {
     return this.#services.control
+  }
+
+  /** IANA name of the zone that `eta`, `expires` and `date_done` are written in: `timezone`, else UTC, with `enableUtc` off the system's. */
+  get timezone(): string {
+    return zoneOf(this.settings)
+  }
+
+  /** The app's clock. */
+  now(): Date {
+    return new Date(this.context.now())
   }
 
   /** The task this code runs in, if any. */

@@ -45,4 +45,6 @@ export interface AppContext {
   taskSent(fields: Readonly<Record<string, unknown>>): void
   /** Milliseconds since 1970; tests may replace it. */
   now(): number
+  /** Text of an instant in the app's zone (`timezone`, `enableUtc`), as Python writes it: `date_done`, `eta`, `expires`. */
+  readonly formatDate: (epochMs: number) => string
 }

@@ -90,6 +90,7 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
         : { name: compression, compressors: ctx.compressors },
     reprMaxLevels: settings.taskReprMaxlevels,
     nowMs: now,
+    formatDate: ctx.formatDate,
   })
   const result = taskResult(id, ignoreResult === true)
   if (running?.children !== undefined && options['add_to_parent'] !== false) running.children.push(result)

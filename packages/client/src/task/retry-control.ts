@@ -1,4 +1,12 @@
-import { argsRepr, Ignore, kwargsRepr, MaxRetriesExceededError, Reject, Retry } from '@ct/contracts'
+import {
+  argsRepr,
+  Ignore,
+  kwargsRepr,
+  MaxRetriesExceededError,
+  PyDateTime,
+  Reject,
+  Retry,
+} from '@ct/contracts'
 import type { RegisteredTask } from './registered-task.ts'
 import type { TaskRetryOptions } from './task-context.ts'
 import type { ErrorClass } from './task-options.ts'
@@ -30,7 +38,8 @@ export function prepareRetry(scope: RetryScope, options: TaskRetryOptions = {}):
   }
   const eta = options.eta
   const countdown = eta === undefined ? (options.countdown ?? task.options.defaultRetryDelay) : undefined
-  const when = countdown ?? (eta instanceof Date ? eta : new Date(eta!))
+  // Text is read as everywhere: without an offset it is UTC.
+  const when = countdown ?? (eta instanceof Date ? eta : new PyDateTime(eta!))
   return new Retry(null, { exc, when, sig: options })
 }
 

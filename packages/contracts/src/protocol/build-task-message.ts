@@ -80,6 +80,8 @@ export interface TaskMessageOptions {
   readonly lang?: string
   /** The clock for the `expiration` property, epoch ms. Default now. */
   readonly nowMs?: number
+  /** Text of `eta` and `expires` that were given as instants, in the app's zone. Default `isoformat`: UTC. */
+  readonly formatDate?: ((epochMs: number) => string) | undefined
 }
 
 /**
@@ -92,7 +94,8 @@ export function buildTaskMessage(input: TaskMessageInput, options: TaskMessageOp
   const serializer = options.serializer ?? jsonSerializer
   const args = input.args ?? []
   const kwargs = input.kwargs ?? noKwargs
-  const expires = momentText(input.expires, 'expires')
+  const { formatDate = isoformat } = options
+  const expires = momentText(input.expires, 'expires', formatDate)
   const encoded = encodeBody(args, kwargs, input, serializer)
   const compressed = options.compression
     ? options.compression.compressors.compress(encoded, options.compression.name)
@@ -102,7 +105,7 @@ export function buildTaskMessage(input: TaskMessageInput, options: TaskMessageOp
     task: input.task,
     id: input.id,
     shadow: input.shadow ?? null,
-    eta: momentText(input.eta, 'eta'),
+    eta: momentText(input.eta, 'eta', formatDate),
     expires,
     group: input.group ?? null,
     group_index: input.groupIndex ?? null,
@@ -111,7 +114,7 @@ export function buildTaskMessage(input: TaskMessageInput, options: TaskMessageOp
     root_id: input.rootId || input.id,
     parent_id: input.parentId ?? null,
     argsrepr: input.argsrepr ?? argsRepr(args, reprOptions(options)),
-    kwargsrepr: input.kwargsrepr ?? (kwargs === noKwargs ? '{}' : kwargsRepr(kwargs, reprOptions(options))),
+    kwargsrepr: input.kwargsrepr ?? kwargsRepr(kwargs, reprOptions(options)),
     origin: input.origin,
     ignore_result: input.ignoreResult ?? null,
     replaced_task_nesting: input.replacedTaskNesting ?? 0,
@@ -202,10 +205,14 @@ function propertiesOf(
   return properties
 }
 
-function momentText(moment: Moment | null | undefined, field: string): string | null {
+function momentText(
+  moment: Moment | null | undefined,
+  field: string,
+  formatDate: (epochMs: number) => string,
+): string | null {
   if (moment === null || moment === undefined) return null
   try {
-    if (typeof moment !== 'string') return isoformat(moment)
+    if (typeof moment !== 'string') return formatDate(typeof moment === 'number' ? moment : moment.getTime())
     parseIso(moment)
     return moment
   } catch (cause) {

@@ -140,13 +140,13 @@ function bytesRepr(bytes: Uint8Array): string {
 }
 
 function repr(value: unknown, levels: number, budget: { left: number }, parents: unknown[]): string {
-  const scalar = scalarRepr(value)
-  if (scalar !== null) {
-    budget.left -= scalar.length
-    return scalar
-  }
-  const object = value as object
   try {
+    const scalar = scalarRepr(value)
+    if (scalar !== null) {
+      budget.left -= scalar.length
+      return scalar
+    }
+    const object = value as object
     if (isRawJson(object)) return repr(object.decode(), levels, budget, parents)
     if (parents.includes(object)) return Array.isArray(object) ? '[...]' : '{...}'
     parents.push(object)

@@ -32,6 +32,12 @@ describe('argsrepr and kwargsrepr beside Celery 5.7', () => {
     )
     expect(argsRepr([hostile])).toBe('(<unrepresentable>,)')
     expect(pyRepr(hostile)).toBe('<unrepresentable>')
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    expect([argsRepr([proxy, 1]), pyRepr([proxy, 1])]).toEqual([
+      '(<unrepresentable>, 1)',
+      '[<unrepresentable>, 1]',
+    ])
     expect(
       saferepr([() => 1, Symbol('s'), new Map([[1, new Set(['a'])]]), new Set(), new TypeError("it's")]),
     ).toBe("[<function anonymous>, <Symbol(s)>, {1: {'a'}}, set(), TypeError(\"it's\")]")

@@ -41,7 +41,15 @@ export function argsRepr(args: unknown, options: SafeReprOptions = {}): string {
 
 /** {@link saferepr} of keyword arguments: `{'x': 1}`. */
 export function kwargsRepr(kwargs: unknown, options: SafeReprOptions = {}): string {
-  return saferepr(kwargs ?? {}, options)
+  if (kwargs === null || kwargs === undefined || isEmpty(kwargs)) return '{}'
+  return saferepr(kwargs, options)
+}
+
+/** A plain object without members: what nearly every call has. */
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return false
+  for (const _ in value) return false
+  return true
 }
 
 function quickTuple(args: readonly unknown[]): string | null {
@@ -86,20 +94,20 @@ function write(
   tuple: boolean,
 ): void {
   if (budget.cut) return
-  if (typeof value === 'string') {
-    emit(quoteString(value, budget.left), budget)
-    return
-  }
-  if (value instanceof Uint8Array) {
-    emit(quoteBytes(value, budget.left), budget)
-    return
-  }
-  const scalar = scalarRepr(value)
-  if (scalar !== null) {
-    emit(truncate(scalar, budget.left), budget)
-    return
-  }
   try {
+    if (typeof value === 'string') {
+      emit(quoteString(value, budget.left), budget)
+      return
+    }
+    if (value instanceof Uint8Array) {
+      emit(quoteBytes(value, budget.left), budget)
+      return
+    }
+    const scalar = scalarRepr(value)
+    if (scalar !== null) {
+      emit(truncate(scalar, budget.left), budget)
+      return
+    }
     writeContainer(value as object, level, maxLevels, budget, parents, tuple)
   } catch {
     emit('<unrepresentable>', budget) // a getter, a proxy, or forwarded text that does not parse

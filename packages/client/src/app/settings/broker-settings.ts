@@ -16,7 +16,7 @@ export const brokerSettings = {
   /** How alternates are cycled (`round-robin`, `shuffle`, function). */
   brokerFailoverStrategy: setting<
     'round-robin' | 'shuffle' | ((servers: readonly string[]) => Iterable<string>) | null
-  >(['string', 'function'], null),
+  >(['string', 'function'], null, { oneOf: ['round-robin', 'shuffle'] }),
   /** AMQP heartbeat, seconds. */
   brokerHeartbeat: setting<number | null>('float', 120, { nullable: true }),
   /** Checks per heartbeat interval. */

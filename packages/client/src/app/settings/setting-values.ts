@@ -35,9 +35,23 @@ export function checkSetting(name: SettingName, value: unknown): unknown {
     throw wrongValue(name, value)
   }
   if (!row.kinds.some((kind) => kindTest[kind](value))) throw wrongValue(name, value)
-  if (row.oneOf !== undefined && !row.oneOf.includes(value)) throw wrongValue(name, value)
+  // A choice of words does not rule out a function in their place.
+  if (row.oneOf !== undefined && typeof value !== 'function' && !row.oneOf.includes(value))
+    throw wrongValue(name, value)
   if (row.min !== undefined && typeof value === 'number' && value < row.min) throw wrongValue(name, value)
+  if (name === 'timezone') assertZone(value as string)
   return name === 'taskPublishRetryPolicy' ? retryPolicy(value as object) : value
+}
+
+function assertZone(zone: string): void {
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: zone })
+  } catch (cause) {
+    throw new ConfigurationError(
+      `The setting timezone names no zone that is known here: "${zone}". Give a name such as "Europe/Berlin", or "UTC".`,
+      { cause, details: { setting: 'timezone' } },
+    )
+  }
 }
 
 function wrongValue(name: SettingName, value: unknown): ConfigurationError {
@@ -46,7 +60,8 @@ function wrongValue(name: SettingName, value: unknown): ConfigurationError {
     row.oneOf === undefined
       ? row.kinds.map((kind) => kindText[kind]).join(' or ') +
         (row.min === undefined ? '' : ` not below ${row.min}`)
-      : row.oneOf.map((allowed) => JSON.stringify(allowed)).join(' or ')
+      : row.oneOf.map((allowed) => JSON.stringify(allowed)).join(' or ') +
+        (row.kinds.includes('function') ? ' or a function' : '')
   // Only the type is told: the value may be a secret.
   const got = value === null ? 'null' : Array.isArray(value) ? 'a list' : shown(value)
   return new ConfigurationError(
