@@ -114,7 +114,8 @@ export class PageRun {
       ...(python === undefined ? [] : [python]),
       process.env['PATH'] ?? '',
     ]
-    const { VITEST: _vitest, ...env } = process.env
+    // Colours forced upon the test run would be in the output that is compared.
+    const { VITEST: _vitest, FORCE_COLOR: _forceColor, ...env } = process.env
     const child = guardProcess(
       spawn('/bin/bash', ['-c', this.#here(line)], {
         cwd: this.#folder,
