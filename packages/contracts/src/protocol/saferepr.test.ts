@@ -38,6 +38,7 @@ describe('argsrepr and kwargsrepr beside Celery 5.7', () => {
       '(<unrepresentable>, 1)',
       '[<unrepresentable>, 1]',
     ])
+    expect(kwargsRepr(proxy)).toBe('<unrepresentable>')
     expect(
       saferepr([() => 1, Symbol('s'), new Map([[1, new Set(['a'])]]), new Set(), new TypeError("it's")]),
     ).toBe("[<function anonymous>, <Symbol(s)>, {1: {'a'}}, set(), TypeError(\"it's\")]")

@@ -47,9 +47,13 @@ export function kwargsRepr(kwargs: unknown, options: SafeReprOptions = {}): stri
 
 /** A plain object without members: what nearly every call has. */
 function isEmpty(value: unknown): boolean {
-  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return false
-  for (const _ in value) return false
-  return true
+  try {
+    if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return false
+    for (const _ in value) return false
+    return true
+  } catch {
+    return false // a proxy
+  }
 }
 
 function quickTuple(args: readonly unknown[]): string | null {

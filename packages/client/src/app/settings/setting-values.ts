@@ -45,7 +45,7 @@ export function checkSetting(name: SettingName, value: unknown): unknown {
 
 function assertZone(zone: string): void {
   try {
-    new Intl.DateTimeFormat('en-US', { timeZone: zone })
+    Intl.DateTimeFormat('en-US', { timeZone: zone })
   } catch (cause) {
     throw new ConfigurationError(
       `The setting timezone names no zone that is known here: "${zone}". Give a name such as "Europe/Berlin", or "UTC".`,
