@@ -243,6 +243,9 @@ function writeOther(object: object, depth: number, options: JsonOptions): string
       throw new Refusal('it is a Set; use [...set]', 'type')
     case 'Promise':
       throw new Refusal('it is a promise; await it first', 'type')
+    case 'Generator':
+    case 'AsyncGenerator':
+      throw new Refusal('it is a generator; collect what it yields first', 'type')
     case 'Error':
       throw new Refusal(`it is an error (${String(object)}); send its message instead`, 'type')
   }

@@ -256,6 +256,8 @@ describe('encodeJson', () => {
       [{ f: () => 1 }, 'function', 'f'],
       [{ s: Symbol('s') }, 'symbol', 's'],
       [{ 'a b': { p: Promise.resolve() } }, 'type', '["a b"].p'],
+      [{ g: (function* () {})() }, 'type', 'g'],
+      [[(async function* () {})()], 'type', '[0]'],
       [[new Error('x')], 'type', '[0]'],
       [[/x/], 'type', '[0]'],
       [[new Float32Array(1)], 'type', '[0]'],
