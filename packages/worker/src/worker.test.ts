@@ -21,7 +21,7 @@ import {
   type ConsumerOptions,
   type OutgoingMessage,
 } from '@ct/contracts'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createWorker, type Worker, type WorkerOptions } from './index.ts'
 
 interface Line {
@@ -261,6 +261,57 @@ describe('tasks', () => {
     const bad = app.task('bad', () => (): void => {})
     await startWorker(app)
     await expect((await bad.delay()).get(soon)).rejects.toMatchObject({ code: 'CT_ENCODE' })
+  })
+
+  it('TASK-71: whatever a task throws or returns, its caller hears of it', async () => {
+    const { app, lines } = makeApp()
+    const unreadable = {
+      get(): never {
+        throw new Error('trap')
+      },
+    }
+    const bad = Object.defineProperties(new Error('x'), { stack: unreadable, name: unreadable })
+    const revoked = (): object => {
+      const { proxy, revoke } = Proxy.revocable({}, {})
+      revoke()
+      return proxy
+    }
+    const values: Readonly<Record<string, readonly [value: () => unknown, message: string]>> = {
+      null: [() => null, 'the task threw null'],
+      undefined: [() => undefined, 'the task threw undefined'],
+      text: [() => 'boo', 'boo'],
+      getters: [() => bad, 'members cannot be read'],
+      cause: [() => new Error('outer', { cause: bad }), 'members cannot be read'],
+      symbol: [
+        () => Object.assign(new Error('y'), { name: Symbol('n'), cause: { name: Symbol('n'), message: 1 } }),
+        '',
+      ],
+      proxy: [revoked, 'members cannot be read'],
+    }
+    const fail = app.task('fail', (name: string) => {
+      throw values[name]![0]()
+    })
+    const reject = app.task('reject', async (name: string) => {
+      await null
+      throw values[name]![0]()
+    })
+    const again = app.task('again', { bind: true, maxRetries: 0 }, (task, name: string) => {
+      throw task.retry({ exc: values[name]![0]() as Error })
+    })
+    const back = app.task('back', () => revoked())
+    const then = app.task('then', () => Object.defineProperty({}, 'then', unreadable))
+    const quiet = app.task('quiet', { ignoreResult: true }, () => [revoked()])
+    await startWorker(app)
+    for (const [name, [, message]] of Object.entries(values)) {
+      await expect((await fail.delay(name)).get(soon)).rejects.toThrow(message)
+      await expect((await reject.delay(name)).get(soon)).rejects.toThrow(message)
+    }
+    await expect((await again.delay('getters')).get(soon)).rejects.toThrow('members cannot be read')
+    await expect((await back.delay()).get(soon)).rejects.toThrow('revoked')
+    await expect((await then.delay()).get(soon)).rejects.toThrow('trap')
+    await quiet.delay()
+    await vi.waitFor(() => expect(lines.at(-1)?.message).toMatch(/quiet.* succeeded .*<unrepresentable>/))
+    expect(lines.filter(({ level }) => level === 'critical')).toEqual([])
   })
 
   it('TASK-85…88: hooks run in order; their errors change nothing (D57-63)', async () => {

@@ -5,6 +5,7 @@ import type { Request } from '../request/index.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
 import { TaskRun } from './task-run.ts'
+import { thrown } from './thrown.ts'
 
 export function executor(services: TraceServices): (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome> {
   return (job, slot) => {
@@ -50,10 +51,11 @@ function start(request: Request, run: TaskRun): Promise<PoolOutcome> {
   let value: unknown
   try {
     value = runInTask(run, () => task.run(run, args, kwargs))
+    // Within the net: asking a value for its `then` may throw.
+    if (isThenable(value)) return Promise.resolve(value).then(returned, threw)
   } catch (error) {
     return Promise.resolve(threw(error))
   }
-  if (isThenable(value)) return Promise.resolve(value).then(returned, threw)
   return Promise.resolve(returned(value))
 }
 
@@ -62,7 +64,7 @@ function returned(value: unknown): PoolOutcome {
 }
 
 function threw(error: unknown): PoolOutcome {
-  return { kind: 'done', value: { kind: 'threw', error } satisfies Outcome }
+  return { kind: 'done', value: { kind: 'threw', error: thrown(error) } satisfies Outcome }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

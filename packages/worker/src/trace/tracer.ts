@@ -33,6 +33,7 @@ import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
 import { matches, retryCopy, type RetryCopy } from './retry.ts'
 import { taskRequest } from './task-request.ts'
+import { thrown } from './thrown.ts'
 
 export interface TracerOptions {
   readonly services: TraceServices
@@ -282,7 +283,7 @@ export class Tracer {
       } else await this.#rejected(request, new Reject(error, false, { cause: error }))
       return
     }
-    const reason: unknown = retry.exc ?? null
+    const reason: unknown = retry.exc === undefined || retry.exc === null ? null : thrown(retry.exc)
     const traceback = pythonTraceback(reason ?? retry)
     if (!request.ignoreResult && results.enabled) {
       const write = results.encode(
