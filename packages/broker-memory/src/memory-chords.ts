@@ -110,6 +110,8 @@ export class MemoryChords implements NativeChord {
   #chord(groupId: string): Chord {
     let chord = this.#live(groupId)
     if (chord === undefined) {
+      // Chords that were done or given up long ago: now and then all are looked at.
+      if (this.#chords.size % 1_000 === 999) for (const id of [...this.#chords.keys()]) this.#live(id)
       chord = {
         size: undefined,
         parts: new Map(),

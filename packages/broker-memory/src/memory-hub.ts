@@ -39,6 +39,8 @@ export class MemoryHub {
     { readonly owner: object; readonly onLost: (error: Error) => void }
   >()
   #timer: NodeJS.Timeout | undefined
+  /** Epoch ms at which the timer fires. */
+  #nextDue = Infinity
 
   constructor(name: string) {
     this.name = name
@@ -88,7 +90,7 @@ export class MemoryHub {
     const message = { payload, priority, expiresAt, redelivered: false, receives: 0, starts: 0 }
     if (notBefore !== undefined && notBefore > now) {
       this.#delayed.add({ queue, message, notBefore })
-      this.#schedule()
+      if (this.#timer === undefined || notBefore < this.#nextDue) this.#schedule()
     } else {
       this.declare(queue).push(message)
       this.#wake(queue)
@@ -167,11 +169,11 @@ export class MemoryHub {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#connections.size === 0 || this.#delayed.size === 0) return
-    const next = Math.min(...[...this.#delayed].map((delayed) => delayed.notBefore))
-    this.#timer = setTimeout(
-      () => this.#release(),
-      Math.min(2 ** 31 - 1, Math.max(0, next - Date.now())),
-    ).unref()
+    let next = Infinity
+    for (const { notBefore } of this.#delayed) next = Math.min(next, notBefore)
+    this.#nextDue = next
+    const wait = Math.min(2 ** 31 - 1, Math.max(0, next - Date.now()))
+    this.#timer = setTimeout(() => this.#release(), wait).unref()
   }
 
   #release(): void {

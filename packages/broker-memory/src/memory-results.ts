@@ -11,6 +11,7 @@ interface Entry {
 
 export class MemoryResults {
   readonly #entries = new Map<string, Entry>()
+  #sets = 0
   readonly #watchers = new Set<(key: string, value: Uint8Array) => void>()
 
   get(key: string): Uint8Array | undefined {
@@ -22,6 +23,8 @@ export class MemoryResults {
     const stored = Uint8Array.from(value)
     const expiresAt = expiresInMs === undefined ? undefined : Date.now() + expiresInMs
     this.#entries.set(key, { value: stored, expiresAt, success })
+    // Records that nobody reads again would stay for good: now and then all are looked at.
+    if (++this.#sets % 10_000 === 0) this.cleanup(Date.now())
     for (const watcher of this.#watchers) watcher(key, stored)
   }
 

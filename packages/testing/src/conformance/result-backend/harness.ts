@@ -28,6 +28,11 @@ export interface ResultBackendConformanceOptions {
   readonly without?: readonly ResultBackendAbility[]
   /** The finest expiry the store keeps, in ms (memcached, DynamoDB: 1,000). Default 50. */
   readonly expiryStepMs?: number
+  /**
+   * A SUCCESS stays also when two processes write at the same instant. False where the store has no conditional write and the kit reads
+   * first, as Celery does. Default true.
+   */
+  readonly conditionalWrites?: boolean
   /** How long to wait for what must come. Default 5,000. */
   readonly patienceMs?: number
   /** How long to watch that nothing comes. Default 100. */

@@ -124,7 +124,7 @@ export function storingTests({ test, options }: ResultBackendSuite): void {
         assert.equal(await scene.get(one.connection, id), 'SUCCESS yes')
       }
     },
-    readable,
+    options.conditionalWrites === false ? false : readable,
   )
 
   test(
