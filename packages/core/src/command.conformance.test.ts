@@ -25,7 +25,7 @@ describe.skipIf(!present)('ct on Redis', () => {
   it('CLI-20, WORK-12, WORK-15: works TypeScript tasks; SIGTERM waits for what runs, gives back the rest, exits 0', async () => {
     await using worker = await ctWorker(['-A', './tasks.ts', '-n', 'ts@%h', '-c', '1'], env)
     expect(worker.out).toMatch(
-      /transport +redis:\/\/127\.0\.0\.1:.*concurrency +1 \(async\).*queues +celery.*tasks +node\.add\n +node\.fail\n +node\.wait/s,
+      /transport +redis:\/\/127\.0\.0\.1:.*concurrency +1 \(async\).*queues +celery.*tasks +node\.add\n +node\.careless\n +node\.fail\n +node\.wait/s,
     )
     await using app = client()
     const sum = await app.sendTask('node.add', { args: [2, 3] })
@@ -66,7 +66,9 @@ describe.skipIf(!present)('ct on Redis', () => {
     const id = called.out.trim()
     expect((await ct(['result', id], env)).out).toBe('42\n')
     expect(status.out).toContain('remote@test: OK\n    pong\n\n1 node online.')
-    expect(JSON.parse(registered.out)).toEqual({ 'remote@test': ['node.add', 'node.fail', 'node.wait'] })
+    expect(JSON.parse(registered.out)).toEqual({
+      'remote@test': ['node.add', 'node.careless', 'node.fail', 'node.wait'],
+    })
     expect((await ct(['control', 'shutdown', '-d', 'remote@test'], env)).code).toBe(0)
     expect((await worker.ended).code).toBe(0)
   })
@@ -134,6 +136,23 @@ describe.skipIf(!present)('ct on Redis', () => {
     const log = readFileSync(`${folder}/ct.log`, 'utf8')
     expect(log).toMatch(/INFO\/MainProcess\] more@test ready\.\n.*Task node\.more\[\S+\] succeeded/s)
     expect(log).not.toContain('node.add')
+  })
+
+  it('WORK-12: errors that nobody catches are logged with their task; thrown ones stop the worker when its tasks are done', async () => {
+    await using worker = await ctWorker(['-A', './tasks.ts', '-n', 'careless@test'], env)
+    await using app = client()
+    const first = await app.sendTask('node.careless', { args: ['rejects'] })
+    expect(await first.get({ timeoutMs: 10_000 })).toBe('rejects')
+    await worker.logged(
+      `A promise of task node.careless[${first.id}] was rejected, and nobody awaited it: nobody awaits this`,
+    )
+    // A reader of its output that goes away changes nothing.
+    worker.deafen()
+    const running = await app.sendTask('node.wait', { args: [0.5] })
+    const second = await app.sendTask('node.careless', { args: ['throws'] })
+    expect(await second.get({ timeoutMs: 10_000 })).toBe('throws')
+    expect(await running.get({ timeoutMs: 10_000 })).toBe('waited')
+    expect((await worker.ended).code).toBe(1)
   })
 
   it('leaves nothing on Redis but results', async () => {

@@ -7,10 +7,14 @@ import { version } from './version.ts'
 
 /** Runs one command and ends the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
+  let exitCode = 0
   // `ct inspect stats | head`: whoever read the output has enough.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? exitCode : 1),
+  )
+  process.stderr.on('error', () => undefined)
   const terminal = process.stdin.isTTY && process.stdout.isTTY
-  const exitCode = await runCli(argv, {
+  exitCode = await runCli(argv, {
     createApp,
     version,
     ask: terminal ? ask : undefined,

@@ -11,6 +11,7 @@ import { createStreamLogger, logLevels } from '../output/log.ts'
 import { createStyle } from '../output/style.ts'
 import type { Session } from '../session.ts'
 import { banner, profileOf } from './banner.ts'
+import { catchProcessErrors } from './process-errors.ts'
 import { workerOptions, type WorkerCommandOptions } from './worker-options.ts'
 
 /** Runs a worker until it stops; the session's exit code is then the worker's. */
@@ -46,6 +47,11 @@ export async function runWorker(
   else if (session.globals.quiet !== true) {
     session.print(banner(profile, { style: session.style, listTasks: level <= logLevels.INFO }))
   }
+  let failed = false
+  const release = catchProcessErrors(log.logger, () => {
+    failed = true
+    void worker.stop({ mode: 'soft' })
+  })
   worker.on('ready', () => log.logger.info(`${worker.hostname} ready.`))
   try {
     await worker.start()
@@ -53,8 +59,10 @@ export async function runWorker(
   } catch (error) {
     // Told to stop before it was ready: it has done as it was told.
     if (!(isCeleryError(error) && error.code === 'CT_CLOSED')) throw error
+  } finally {
+    release()
   }
-  session.exitCode = worker.exitCode
+  session.exitCode = failed ? 1 : worker.exitCode
 }
 
 /** `-I`, then the settings `imports` and `include` (WORK-6): each is run, so that its tasks are registered. */
