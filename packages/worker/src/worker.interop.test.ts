@@ -1,4 +1,4 @@
-/** A ct worker and a ct client in a fleet with real Celery 5.7, on Redis: both directions, and workflows that both sides work on. */
+/** A ct worker and a ct client in a fleet with real Celery 5.7, on Redis and on RabbitMQ: both directions, and workflows that both sides work on. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   python,
@@ -8,7 +8,8 @@ import {
   type PythonClient,
   type PythonWorker,
 } from '@ct-tools/interop'
-import { freshRedis } from '@ct-tools/services'
+import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
+import { amqpBroker } from '@ct/broker-amqp'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
 import { chain, chord, createApp, type App, type Logger, type Signature } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -24,7 +25,22 @@ const quiet: Logger = {
   child: () => quiet,
 }
 
-describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
+const brokers = [
+  { name: 'Redis', transport: 'redis', present: ready, make: redisBroker },
+  {
+    name: 'RabbitMQ',
+    transport: 'amqp',
+    present: ready && (await tryServices(['rabbitmq'])) !== undefined,
+    make: amqpBroker,
+  },
+]
+
+describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make }) => {
+  if (!present) {
+    it.skip('a service is missing', () => {})
+    return
+  }
+  let line: Fresh
   let redis: Awaited<ReturnType<typeof freshRedis>>
   let app: App
   let worker: Worker
@@ -35,10 +51,11 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
 
   beforeAll(async () => {
     redis = await freshRedis()
+    line = transport === 'redis' ? redis : await freshVhost()
     const { url } = redis
     app = createApp({
       name: 'interop_tasks',
-      broker: redisBroker({ url }),
+      broker: make({ url: line.url }),
       backend: redisBackend({ url }),
       resultExtended: true,
       logger: quiet,
@@ -79,7 +96,7 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       withoutMingle: true,
     })
     worker.on('taskFailed', (event) => failures.push(event.uuid))
-    const peers = { broker: url, backend: url }
+    const peers = { broker: line.url, backend: url }
     ;[client, peer] = await Promise.all([
       python('5.7', peers),
       startPythonWorker({
@@ -98,6 +115,7 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
     await app?.close()
     await client?.[Symbol.asyncDispose]()
     await peer?.stop()
+    if (line !== redis) await line?.[Symbol.asyncDispose]()
     await redis?.[Symbol.asyncDispose]()
   })
 
@@ -350,7 +368,7 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
       expect(stats['ct@interop']).toMatchObject({
         pid: process.pid,
         total: expect.objectContaining({ 'ct.sleep': expect.any(Number) }),
-        broker: expect.objectContaining({ transport: 'redis' }),
+        broker: expect.objectContaining({ transport }),
         pool: expect.objectContaining({ 'max-concurrency': 50 }),
         rusage: expect.objectContaining({ utime: expect.any(Number) }),
       })
@@ -457,7 +475,7 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
     })
 
     it('CTRL-40: celery status and celery inspect ping', async () => {
-      const options = { broker: redis.url, backend: redis.url }
+      const options = { broker: line.url, backend: redis.url }
       const status = await runCelery('5.7', ['status'], options)
       expect(status.stdout).toContain('ct@interop')
       expect(status.code).toBe(0)
@@ -466,7 +484,7 @@ describe.skipIf(!ready)('with Celery 5.7 on Redis', () => {
     it('CTRL-32: celery control shutdown stops a ct worker warm', async () => {
       const other = createWorker(app, { hostname: 'ct2@interop', queues: ['elsewhere'], withoutMingle: true })
       await other.start()
-      const options = { broker: redis.url, backend: redis.url }
+      const options = { broker: line.url, backend: redis.url }
       const shutdown = await runCelery('5.7', ['control', '-d', 'ct2@interop', 'shutdown'], options)
       expect(shutdown.stderr + shutdown.stdout).not.toContain('Traceback')
       await other.finished()
