@@ -27,6 +27,13 @@ export function connectFailure(error: unknown, server: string): CeleryError {
       { cause: error },
     )
   }
+  if (/got.*ConnectionClose/.test(message)) {
+    // amqplib swallows the reason; a virtual host may also be starting up, so trying again is right.
+    return new BrokerError(
+      `RabbitMQ at ${server} has taken the login but refuses the virtual host: it does not exist, is down, or this user has no permissions in it.`,
+      { cause: error, retryable: true },
+    )
+  }
   return new BrokerUnavailableError(`RabbitMQ at ${server} cannot be reached: ${message}`, { cause: error })
 }
 
