@@ -165,4 +165,14 @@ describe.skipIf(!present)('ct on Redis', () => {
       await connection.close()
     }
   })
+
+  // The last one: its message stays behind.
+  it('a task that ends the process is named', async () => {
+    await using worker = await ctWorker(['-A', './tasks.ts', '-n', 'exits@test', '-Q', 'exits'], env)
+    await using app = client()
+    const result = await app.sendTask('node.careless', { args: ['exits'], queue: 'exits' })
+    const { code, err } = await worker.ended
+    expect(code).toBe(3)
+    expect(err).toContain(`The process ends with exit code 3 by task node.careless[${result.id}]`)
+  })
 })
