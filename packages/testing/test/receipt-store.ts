@@ -7,6 +7,7 @@ import { setTimeout as later } from 'node:timers/promises'
 import { BrokerUnavailableError, type BrokerCapabilities, type Broker, CeleryError } from '@ct/contracts'
 import {
   defineVirtualBroker,
+  type FanoutChannel,
   pause,
   type StorePut,
   type StoreSettlement,
@@ -25,6 +26,8 @@ interface Item {
 /** Queues as the server has them. */
 export class ReceiptServer {
   readonly queues = new Map<string, Item[]>()
+  /** Topics as SNS has them: what is published to one goes into every queue subscribed to it. */
+  readonly topics = new Map<string, Set<string>>()
   readonly lines = new Map<Broker, Set<(error: Error) => void>>()
   requests = 0
 
@@ -44,9 +47,9 @@ export const receiptCapabilities: BrokerCapabilities = {
   durable: true,
   confirms: true,
   queuesOnPublish: true,
-  exchanges: { direct: true, topic: false, fanout: false, headers: false },
+  exchanges: { direct: true, topic: false, fanout: true, headers: false },
   eventExchangeType: 'topic',
-  remoteControl: false,
+  remoteControl: true,
   priorities: null,
   lease: { renewable: true },
   settleAcrossConnections: true,
@@ -84,6 +87,19 @@ export function receiptBroker(server: ReceiptServer, leaseMs: number): Broker {
 
 class ReceiptStore implements VirtualStore<string> {
   readonly leaseMs: number
+  readonly fanout: FanoutChannel = {
+    bind: async ({ exchange, queue }) => {
+      await this.#request()
+      const queues = this.#server.topics.get(exchange) ?? new Set()
+      this.#server.topics.set(exchange, queues.add(queue))
+    },
+    publish: async (exchange, _, payload) => {
+      await this.#request()
+      for (const queue of this.#server.topics.get(exchange) ?? []) {
+        this.#server.queue(queue).push({ payload, visibleAt: 0, receives: 0, receipt: undefined })
+      }
+    },
+  }
   readonly #server: ReceiptServer
   readonly #leave: () => void
   #gone = false
@@ -176,6 +192,7 @@ class ReceiptStore implements VirtualStore<string> {
   async deleteQueue(queue: string): Promise<void> {
     await this.#request()
     this.#server.queues.delete(queue)
+    for (const queues of this.#server.topics.values()) queues.delete(queue)
   }
 
   #ready(queue: string): Item[] {

@@ -10,7 +10,7 @@ import {
 } from './index.ts'
 
 describe('topicPattern', () => {
-  it('D57-33, WIRE-12: writes what kombu 5.7 stores for a topic binding', () => {
+  it('D57-33, TRANS-10: writes what kombu 5.7 stores for a topic binding', () => {
     expect(topicPattern('worker.#')).toBe('^worker\\..*?$')
     expect(topicPattern('a.*.b')).toBe('^a\\.[^\\.]+\\.b$')
     expect(topicPattern('task_x-1.#')).toBe('^task\\_x\\-1\\..*?$')
