@@ -23,6 +23,7 @@
  *  B6  Body bytes, content type and encoding, headers and properties arrive as they were sent, unknown headers included.
  *  B7  Direct, topic and fanout exchanges route as AMQP routes them, as far as `capabilities.exchanges` says.
  *  B8  Never more than `credit` deliveries of one consumer are unsettled at a time; `setCredit` works at once, downwards by attrition.
+ *      What needs no acks (`noAck`) uses none, but a spent credit may hold it back: core reads such queues by a consumer without limit.
  *  B9  Each message goes to one consumer of its queue; messages of one priority come in order of publishing (redelivered
  *      ones may come earlier or later).
  *  B10 Priorities as `capabilities.priorities` says.
@@ -33,7 +34,8 @@
  *  B14 There is no moment at which a confirmed message is neither in a queue nor held by somebody the broker knows about.
  *  B15 With `capabilities.lease`: `extendLeases` keeps held messages ours and returns those that are no longer.
  *  B16 With `capabilities.settleAcrossConnections`: `adopt` takes over deliveries of an earlier consumer of the same broker
- *      object, returns those that are not ours any more, and the others can be settled as ever.
+ *      object, returns those that are not ours any more, and the others can be settled as ever, also those whose settlement
+ *      failed with the earlier connection.
  *  B17 `countStart` adds one to the durable count of starts of this message and returns it; the count dies with the message.
  *  B18 `park` moves the message to `<queue>.parked` together with its history, in one step where `capabilities.parking` is
  *      `atomic`; parked messages can be listed, retried (back to their queue, count at zero) and dropped.
@@ -64,7 +66,12 @@ export interface BrokerCapabilities {
   readonly confirms: boolean
   /** A publish to the default exchange creates its queue (Redis) or is returned/dropped when the queue is missing (AMQP). */
   readonly queuesOnPublish: boolean
-  readonly exchanges: { readonly direct: boolean; readonly topic: boolean; readonly fanout: boolean; readonly headers: boolean }
+  readonly exchanges: {
+    readonly direct: boolean
+    readonly topic: boolean
+    readonly fanout: boolean
+    readonly headers: boolean
+  }
   /** Exchange type that Celery's events use on this broker. */
   readonly eventExchangeType: 'topic' | 'fanout'
   /** Remote control, heartbeats and events are possible (needs fanout). */

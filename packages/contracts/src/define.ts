@@ -31,7 +31,9 @@ function stamp<T extends object>(kind: string, adapter: object & { readonly capa
 }
 
 /** Presents a broker. Give everything but `kind`, `contractVersion` and `[Symbol.asyncDispose]`. */
-export function defineBroker(adapter: Omit<Broker, Stamped> & { readonly capabilities: BrokerCapabilities }): Broker {
+export function defineBroker(
+  adapter: Omit<Broker, Stamped> & { readonly capabilities: BrokerCapabilities },
+): Broker {
   return stamp<Broker>('broker', adapter)
 }
 

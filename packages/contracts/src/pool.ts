@@ -83,7 +83,12 @@ export interface PoolJobEvents {
 /** `kind` beyond `lost` is the trace's own, agreed between the worker and its entry. */
 export type PoolOutcome =
   | { readonly kind: 'done'; readonly value: unknown }
-  | { readonly kind: 'lost'; readonly reason: string; readonly signal: string | undefined; readonly exitCode: number | undefined }
+  | {
+      readonly kind: 'lost'
+      readonly reason: string
+      readonly signal: string | undefined
+      readonly exitCode: number | undefined
+    }
 
 export interface PoolTicket {
   readonly outcome: Promise<PoolOutcome>

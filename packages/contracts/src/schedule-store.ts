@@ -75,7 +75,11 @@ export interface ScheduleStoreConnection extends Closable {
   resign(holder: string): Promise<void>
   /** See S6. Rejects with `CT_UNSUPPORTED` unless `firesWith` said yes. */
   fire(
-    firing: { readonly entry: StoredScheduleEntry; readonly message: OutgoingMessage; readonly token: number | undefined },
+    firing: {
+      readonly entry: StoredScheduleEntry
+      readonly message: OutgoingMessage
+      readonly token: number | undefined
+    },
     options?: CallOptions,
   ): Promise<void>
 }

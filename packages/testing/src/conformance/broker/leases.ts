@@ -1,6 +1,7 @@
 /** B15, B16: leases, and settling after a reconnect. */
 import assert from 'node:assert/strict'
-import { sleep } from '../waiting.ts'
+import { isCeleryError } from '@ct/contracts'
+import { rejection, sleep } from '../waiting.ts'
 import { messageTo, queueNamed, text } from './scene.ts'
 import type { BrokerSuite } from './suite.ts'
 
@@ -103,6 +104,29 @@ export function leaseTests({ test, options }: BrokerSuite): void {
       await heir.staysEmpty()
       for (const delivery of held) await delivery.settle({ action: 'ack' })
       assert.equal(text(await heir.next()), 'c')
+    },
+    settleAcrossConnections ? undefined : false,
+  )
+
+  test(
+    'B16: a delivery whose settlement failed with its connection can be adopted and settled again',
+    async (scene) => {
+      const first = await scene.connect()
+      const queue = scene.name()
+      await first.connection.declare([queueNamed(queue)])
+      await first.connection.publish(messageTo(queue, 'a'))
+      const inbox = await scene.consume(first, [queue])
+      const held = await inbox.next()
+      await first.peer.cut()
+      await scene.notice(first, 'connection-lost')
+      const error = await rejection(held.settle({ action: 'ack' }))
+      assert.equal(isCeleryError(error) && error.code, 'CT_BROKER_UNAVAILABLE')
+      await inbox.consumer.close({ unsettled: 'keep' })
+      const heir = await scene.consume(await scene.connect(first.peer), [queue])
+      assert.deepEqual(await heir.consumer.adopt([held]), [])
+      await held.settle({ action: 'ack' })
+      await scene.expireLeases()
+      await heir.staysEmpty()
     },
     settleAcrossConnections ? undefined : false,
   )
