@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { redisBackend, redisBroker, redisScheduleStore } from '../index.ts'
 import { brokerSettings } from './broker-options.ts'
 import { backendSettings } from './backend-options.ts'
+import { resolveServer } from './server-options.ts'
 import { maskUrl, parseRedisUrl } from './url.ts'
 
 function failure(run: () => unknown): string {
@@ -17,7 +18,6 @@ function failure(run: () => unknown): string {
 
 describe('TRANS-30: URLs', () => {
   it.each([
-    ['redis://', 'localhost', 6379, undefined],
     ['redis://localhost', 'localhost', 6379, undefined],
     ['redis://:6380', 'localhost', 6380, undefined],
     ['redis://cache.example:6380/7', 'cache.example', 6380, 7],
@@ -31,6 +31,14 @@ describe('TRANS-30: URLs', () => {
     expect(parsed.hosts).toEqual([{ host, port }])
     expect(parsed.db).toBe(db)
     expect(parsed.ssl).toBe(url.startsWith('rediss'))
+  })
+
+  it('without an address the options say where the server is', () => {
+    expect(parseRedisUrl('redis://').hosts).toEqual([])
+    const server = (options: object): unknown =>
+      resolveServer('redisBackend', { url: 'redis://', ...options }).hosts
+    expect(server({})).toEqual([{ host: 'localhost', port: 6379 }])
+    expect(server({ host: 'h', port: 7 })).toEqual([{ host: 'h', port: 7 }])
   })
 
   it('user and password, however odd', () => {

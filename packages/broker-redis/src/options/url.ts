@@ -78,7 +78,11 @@ function parseOne(text: string, first: string | undefined): RedisUrl {
   const { db: queryDb, virtualHost: _unused, ...rest } = query
   return {
     ...common,
-    hosts: [parseHost(authority, known.kind === 'sentinel' ? 26379 : 6379)],
+    // `redis://` leaves host and port to the options.
+    hosts:
+      authority === '' && known.kind === 'tcp'
+        ? []
+        : [parseHost(authority, known.kind === 'sentinel' ? 26379 : 6379)],
     path: undefined,
     db: parseDb(queryDb ?? decode(path.replace(/^\/+/, ''))),
     query: rest,

@@ -107,7 +107,10 @@ export class AppServices implements AppContext {
           : resolveBackend(source, {
               adapters: this.#parts.adapters,
               discover: this.#parts.discover,
-              options: backendAdapterOptions(this.settings),
+              options:
+                typeof source === 'string'
+                  ? backendAdapterOptions(source, this.settings, this.#configuration.given())
+                  : {},
             })
     }
     return this.#backend ?? undefined
@@ -210,10 +213,11 @@ export class AppServices implements AppContext {
 
   #resolveBroker(purpose: 'read' | 'write'): Broker {
     const { settings } = this
-    return resolveBroker(brokerSource(this.#parts.broker, settings, purpose), {
+    const source = brokerSource(this.#parts.broker, settings, purpose)
+    return resolveBroker(source, {
       adapters: this.#parts.adapters,
       discover: this.#parts.discover,
-      options: brokerAdapterOptions(settings),
+      options: brokerAdapterOptions(source, settings, this.#configuration.given()),
       failoverStrategy: settings.brokerFailoverStrategy,
     })
   }

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it, vi } from 'vitest'
-import { memory, memoryBroker } from '@ct/broker-memory'
+import { memory, memoryBackend, memoryBroker } from '@ct/broker-memory'
+import { redis } from '@ct/broker-redis'
+import { defineAdapter } from '@ct/contracts'
 import { capturedApp } from '../../test/captured-app.ts'
 import { currentApp, currentTask } from '../canvas/index.ts'
 import { App, createApp } from './index.ts'
@@ -68,7 +70,96 @@ describe('createApp', () => {
     )
   })
 
-  it('SET-24…38: builds a URL from the old single settings', () => {
+  it('SET-22 SET-25 SET-33 SET-35: an adapter is told what the settings say of it', () => {
+    const told: unknown[] = []
+    const adapter = defineAdapter({
+      name: 'amqp',
+      packageName: '@ct/broker-amqp',
+      brokerSchemes: ['amqp', 'other'],
+      backendSchemes: [],
+      broker: (url, options) => {
+        told.push(options)
+        return memoryBroker({ name: url })
+      },
+    })
+    const settings = {
+      adapters: [adapter],
+      environment: {},
+      brokerHeartbeat: 30,
+      brokerLoginMethod: 'EXTERNAL',
+      brokerTransportOptions: { confirm_publish: true },
+      brokerUseSsl: { ca_certs: 'ca.pem' },
+    }
+    const told2 = { confirmPublish: true, ssl: { caCerts: 'ca.pem' } }
+    createApp({ ...settings, broker: ['amqp://a', 'amqp://b'] }).context.broker.describe()
+    createApp({ ...settings, broker: 'other://a' }).context.broker.describe()
+    const amqp = { heartbeat: 30, loginMethod: 'EXTERNAL', ...told2 }
+    expect(told).toEqual([amqp, amqp, told2])
+  })
+
+  it('BACK-30 SET-89…94 SET-96…99 SET-106 SET-204…206: the settings of the Redis result store reach it, the URL wins', () => {
+    const given = {
+      adapters: [redis],
+      environment: {},
+      redisHost: 'from-setting',
+      redisPort: 7,
+      redisDb: 3,
+      redisUsername: 'me',
+      redisBackendUseSsl: { ssl_cert_reqs: 'CERT_REQUIRED' },
+    }
+    const bare = createApp({ ...given, resultBackend: 'redis://' }).context.backend!.describe()
+    expect(bare).toMatchObject({
+      hostname: 'from-setting',
+      port: 7,
+      virtualHost: '3',
+      userid: 'me',
+      ssl: true,
+    })
+    const url = createApp({ ...given, resultBackend: 'rediss://you@host:8/4' }).context.backend!.describe()
+    expect(url).toMatchObject({ hostname: 'host', port: 8, virtualHost: '4', userid: 'you' })
+
+    const told: unknown[] = []
+    const adapter = defineAdapter({
+      name: 'redis',
+      packageName: '@ct/broker-redis',
+      brokerSchemes: [],
+      backendSchemes: ['redis'],
+      backend: (url, options) => {
+        told.push(options)
+        return memoryBackend({ name: url })
+      },
+    })
+    const app = createApp({
+      adapters: [adapter],
+      environment: {},
+      backend: 'redis://',
+      redisPassword: 'secret',
+      redisSocketTimeout: 9,
+      redisSocketConnectTimeout: 8,
+      redisSocketKeepalive: true,
+      redisMaxConnections: 5,
+      redisBackendHealthCheckInterval: 7,
+      redisClientName: 'me',
+      redisBackendCredentialProvider: String,
+      resultBackendTransportOptions: { global_keyprefix: 'x', socket_timeout: 4 },
+    })
+    expect(app.context.backend?.name).toBe('memory')
+    expect(told).toEqual([
+      {
+        password: 'secret',
+        socketTimeout: 4,
+        socketConnectTimeout: 8,
+        socketKeepalive: true,
+        maxConnections: 5,
+        healthCheckInterval: 7,
+        clientName: 'me',
+        credentialProvider: String,
+        globalKeyprefix: 'x',
+      },
+    ])
+  })
+
+  it('SET-24 SET-27 SET-30 SET-32 SET-36 SET-37: builds a URL from the old single settings', () => {
     const app = createApp({
       brokerTransport: 'memory',
       brokerHost: 'h',
@@ -81,7 +172,7 @@ describe('createApp', () => {
     expect(app.context.broker.describe().hostname).toContain('h')
   })
 
-  it('APP-27: a URL of the environment beats the one given, an object it does not', () => {
+  it('APP-27 SET-31 SET-34 SET-38: a URL of the environment beats the one given, an object it does not', () => {
     const environment = { CELERY_BROKER_URL: 'memory://from-env' }
     const byUrl = createApp({ broker: 'memory://given', adapters: [memory], environment })
     expect(byUrl.context.broker.describe().url).toBe('memory://from-env')
@@ -93,6 +184,13 @@ describe('createApp', () => {
       adapters: [memory],
       environment: {},
     })
+    const write = createApp({
+      brokerUrl: 'memory://both',
+      brokerWriteUrl: 'memory://write',
+      adapters: [memory],
+      environment: {},
+    })
+    expect(write.context.broker.describe().url).toBe('memory://write')
     expect([readWrite.context.broker.describe().url, readWrite.context.readBroker.describe().url]).toEqual([
       'memory://both',
       'memory://read',

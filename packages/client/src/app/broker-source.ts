@@ -1,6 +1,7 @@
 import { ConfigurationError } from '@ct/contracts'
+import { packageForScheme, schemeOf } from '../connection/index.ts'
 import type { BrokerSource } from '../connection/index.ts'
-import type { Settings } from './settings/index.ts'
+import type { SettingName, Settings, SettingsInput } from './settings/index.ts'
 
 /** Where to find the broker: an object beats settings; the URL for this purpose beats `brokerUrl`; at last Celery's old single settings. */
 export function brokerSource(
@@ -25,16 +26,64 @@ export function brokerSource(
   return `${brokerTransport ?? 'amqp'}://${login}${brokerHost ?? 'localhost'}${port}${host}`
 }
 
+/** Settings that an adapter knows as options of its own, by option name. */
+type SettingOptions = Readonly<Record<string, SettingName>>
+
+const amqpOptions: SettingOptions = { heartbeat: 'brokerHeartbeat', loginMethod: 'brokerLoginMethod' }
+
+/** celery/backends/redis.py 5.7; what the URL says wins. */
+const redisOptions: SettingOptions = {
+  host: 'redisHost',
+  port: 'redisPort',
+  db: 'redisDb',
+  username: 'redisUsername',
+  password: 'redisPassword',
+  maxConnections: 'redisMaxConnections',
+  socketTimeout: 'redisSocketTimeout',
+  socketConnectTimeout: 'redisSocketConnectTimeout',
+  socketKeepalive: 'redisSocketKeepalive',
+  retryOnTimeout: 'redisRetryOnTimeout',
+  healthCheckInterval: 'redisBackendHealthCheckInterval',
+  credentialProvider: 'redisBackendCredentialProvider',
+  clientName: 'redisClientName',
+  ssl: 'redisBackendUseSsl',
+}
+
 /** What an adapter is told besides the URL. Keys of Python's configuration files are camelCased. */
-export function brokerAdapterOptions(settings: Settings): Record<string, unknown> {
+export function brokerAdapterOptions(
+  source: BrokerSource,
+  settings: Settings,
+  given: SettingsInput,
+): Record<string, unknown> {
+  // Several URLs stand in for each other only when they are of one kind.
+  const first: unknown = Array.isArray(source) ? source[0] : source
+  const own =
+    typeof first === 'string' && packageForScheme(schemeOf(first)) === '@ct/broker-amqp'
+      ? optionsFrom(amqpOptions, given)
+      : {}
   return {
+    ...own,
     ...camelKeys(settings.brokerTransportOptions ?? {}),
     ...(settings.brokerUseSsl === false ? {} : { ssl: camelValue(settings.brokerUseSsl) }),
   }
 }
 
-export function backendAdapterOptions(settings: Settings): Record<string, unknown> {
-  return camelKeys(settings.resultBackendTransportOptions)
+export function backendAdapterOptions(
+  url: string,
+  settings: Settings,
+  given: SettingsInput,
+): Record<string, unknown> {
+  const own = packageForScheme(schemeOf(url)) === '@ct/broker-redis' ? optionsFrom(redisOptions, given) : {}
+  return { ...own, ...camelKeys(settings.resultBackendTransportOptions) }
+}
+
+/** Those that somebody gave; otherwise the adapter's own defaults hold. */
+function optionsFrom(options: SettingOptions, given: SettingsInput): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).flatMap(([option, setting]) =>
+      given[setting] === undefined ? [] : [[option, camelValue(given[setting])]],
+    ),
+  )
 }
 
 function camelKeys(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -47,7 +96,7 @@ function camelKeys(options: Readonly<Record<string, unknown>>): Record<string, u
 }
 
 function camelValue(value: unknown): unknown {
-  return typeof value === 'object' && value !== null
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
     ? camelKeys(value as Readonly<Record<string, unknown>>)
     : value
 }

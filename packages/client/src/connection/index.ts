@@ -14,4 +14,4 @@ export type {
 } from './reconnecting-connection.ts'
 export { resolveBackend, resolveBroker } from './resolve.ts'
 export type { BackendSource, BrokerSource, DiscoverAdapter, ResolveOptions } from './resolve.ts'
-export { maskedUrl, schemeOf } from './schemes.ts'
+export { maskedUrl, packageForScheme, schemeOf } from './schemes.ts'

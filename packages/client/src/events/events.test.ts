@@ -184,6 +184,28 @@ describe('the dispatcher', () => {
 })
 
 describe('the receiver', () => {
+  it('EVT-5 SET-75…80: queue as the settings want it', () => {
+    const settings = {
+      eventExchange: 'x',
+      eventQueuePrefix: 'monitor',
+      eventQueueDurable: true,
+      eventQueueExclusive: false,
+      eventQueueTtl: 1.5,
+      eventQueueExpires: null,
+    }
+    expect(eventQueue('id', 'task.#', settings, broker.capabilities)).toMatchObject({
+      name: 'monitor.id',
+      durable: true,
+      autoDelete: false,
+      exclusive: false,
+      arguments: { 'x-message-ttl': 1500 },
+      bindings: [{ exchange: { name: 'x', type: 'topic', durable: true }, routingKey: 'task.#' }],
+    })
+    expect(() => eventQueue('id', '#', { eventQueueDurable: true }, broker.capabilities)).toThrow(
+      /Set one of them to false/,
+    )
+  })
+
   it('EVT-5: queue as Celery declares it', () => {
     expect(eventQueue('id', '#', {}, broker.capabilities)).toMatchObject({
       name: 'celeryev.id',

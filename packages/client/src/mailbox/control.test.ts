@@ -96,7 +96,7 @@ describe('remote control', () => {
     expect(own.value).toBeGreaterThan(40)
   })
 
-  it('CTRL-3 CTRL-4: queues as Celery declares them', () => {
+  it('CTRL-3 CTRL-4 SET-52…56: queues as Celery declares them', () => {
     expect(nodeQueue('a@h', {})).toMatchObject({
       name: 'a@h.celery.pidbox',
       durable: false,
@@ -111,13 +111,14 @@ describe('remote control', () => {
         controlQueueDurable: true,
         controlQueueExclusive: false,
         controlQueueTtl: null,
+        controlQueueExpires: 2.5,
       }),
     ).toMatchObject({
       name: 'a@h.x.pidbox',
       durable: true,
       autoDelete: false,
       exclusive: false,
-      arguments: { 'x-expires': 10_000 },
+      arguments: { 'x-expires': 2500 },
     })
   })
 

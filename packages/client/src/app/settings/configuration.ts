@@ -16,8 +16,8 @@ export class Configuration {
   readonly #added: (SettingsInput | (() => SettingsInput))[] = []
   #changes: SettingsInput
   #source: SettingsInput = {}
+  #given: SettingsInput | undefined
   #resolved: Settings | undefined
-  #version = 0
 
   constructor(
     given: object,
@@ -26,11 +26,6 @@ export class Configuration {
     this.defaults = options.defaults
     this.#changes = checkSettings(given, 'createApp()')
     this.#overrides = settingsFromOverrides(options.environment)
-  }
-
-  /** Grows with every change; what is derived from settings compares it. */
-  get version(): number {
-    return this.#version
   }
 
   /** Frozen. */
@@ -68,22 +63,26 @@ export class Configuration {
   }
 
   #forget(): void {
+    this.#given = undefined
     this.#resolved = undefined
-    this.#version++
+  }
+
+  /** Everything that somebody said, added defaults included. */
+  given(): SettingsInput {
+    return (this.#given ??= this.#merge())
+  }
+
+  #merge(): SettingsInput {
+    const added = this.#added.map((layer) =>
+      checkSettings(typeof layer === 'function' ? layer() : layer, 'addDefaults()'),
+    )
+    // The layer that was added first wins.
+    return Object.assign({}, ...added.toReversed(), this.changes()) as SettingsInput
   }
 
   #resolve(): Settings {
-    const added = this.#added.map((layer) =>
-      typeof layer === 'function'
-        ? checkSettings(layer(), 'addDefaults()')
-        : checkSettings(layer, 'addDefaults()'),
-    )
-    // The layer that was added first wins.
-    const layers = [...added.toReversed(), this.#source, this.#changes, this.#overrides]
-    const settings: Record<string, unknown> =
-      this.defaults === 'ct' ? { ...ctDefaults } : { ...celeryDefaults }
-    for (const layer of layers) Object.assign(settings, layer)
-    return Object.freeze(settings) as unknown as Settings
+    const builtIn = this.defaults === 'ct' ? ctDefaults : celeryDefaults
+    return Object.freeze({ ...builtIn, ...this.given() }) as unknown as Settings
   }
 }
 
