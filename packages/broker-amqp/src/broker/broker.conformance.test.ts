@@ -30,7 +30,9 @@ async function harness(): Promise<BrokerHarness> {
 }
 
 if (ready === undefined) {
-  describe('rabbitmq: broker conformance', () => it.skipIf(true)('RabbitMQ is not here', () => {}))
+  describe('rabbitmq: broker conformance', () => {
+    it.skipIf(true)('RabbitMQ is not here', () => {})
+  })
 } else {
   brokerConformance('rabbitmq', harness, {
     capabilities: amqpBroker().capabilities,

@@ -4,6 +4,7 @@ import { Link } from '../connection/link.ts'
 import { brokerSettings, type AmqpBrokerOptions } from '../options/broker-options.ts'
 import { packageName } from '../package-name.ts'
 import { AmqpBrokerConnection } from './connection.ts'
+import { maxDelaySeconds } from './delayed-delivery.ts'
 
 /**
  * RabbitMQ (3.8 or later) over AMQP 0-9-1, as kombu's `pyamqp` uses it; Python peers share queues, events and remote control.
@@ -30,7 +31,7 @@ export function amqpBroker(options: AmqpBrokerOptions = {}): Broker {
     // Held for as long as the channel lives.
     lease: null,
     settleAcrossConnections: false,
-    nativeDelay: null,
+    nativeDelay: settings.delayQueueType === undefined ? null : { maxMs: maxDelaySeconds * 1000 },
     mandatory: settings.confirms,
     messageTtl: true,
     // RabbitMQ's max_message_size: 128 MiB in 3.8 to 3.13, 16 MiB from 4.0.

@@ -14,6 +14,7 @@ import {
 import type { Link } from '../connection/link.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import { AmqpConsumer } from './consumer.ts'
+import { DelayedDelivery } from './delayed-delivery.ts'
 import { ParkedQueues } from './parked.ts'
 import { Publisher } from './publisher.ts'
 import { StartCounter } from './start-counter.ts'
@@ -26,6 +27,7 @@ export class AmqpBrokerConnection implements BrokerConnection {
   readonly #link: Link
   readonly #topology: Topology
   readonly #publisher: Publisher
+  readonly #delayed: DelayedDelivery | undefined
   readonly #parked: ParkedQueues
   readonly #starts: StartCounter
   readonly #onNotice: NoticeListener
@@ -43,7 +45,11 @@ export class AmqpBrokerConnection implements BrokerConnection {
     this.#onNotice = onNotice
     this.#onClosed = onClosed
     this.#topology = new Topology(link)
-    this.#publisher = new Publisher(link, this.#topology, settings)
+    this.#delayed =
+      settings.delayQueueType === undefined
+        ? undefined
+        : new DelayedDelivery(this.#topology, settings.delayQueueType)
+    this.#publisher = new Publisher(link, this.#topology, settings, this.#delayed)
     this.#parked = new ParkedQueues(link, this.#topology, this.#publisher)
     this.#starts = new StartCounter(this.#topology, this.#publisher, settings.startsExpiresMs, onNotice)
     this.parked = this.#parked
@@ -52,7 +58,14 @@ export class AmqpBrokerConnection implements BrokerConnection {
   async declare(queues: readonly QueueDeclaration[], options?: DeclareOptions): Promise<void> {
     this.#link.assertOpen()
     for (const exchange of options?.exchanges ?? []) await this.#topology.declareExchange(exchange, options)
-    for (const queue of queues) await this.#topology.declareQueue(queue, options)
+    for (const queue of queues) await this.#declareQueue(queue, options)
+  }
+
+  async #declareQueue(queue: QueueDeclaration, options: CallOptions | undefined): Promise<void> {
+    await this.#topology.declareQueue(queue, options)
+    // Queues that go with their consumer (control, events, broadcast) are not Celery's to delay either.
+    if (queue.noDeclare !== true && queue.durable && !queue.autoDelete)
+      await this.#delayed?.prepare(queue, options)
   }
 
   publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
@@ -71,7 +84,7 @@ export class AmqpBrokerConnection implements BrokerConnection {
     const consumer = new AmqpConsumer(
       {
         link: this.#link,
-        topology: this.#topology,
+        declare: (queue, more) => this.#declareQueue(queue, more),
         parked: this.#parked,
         starts: this.#starts,
         onNotice: this.#onNotice,

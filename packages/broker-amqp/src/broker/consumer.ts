@@ -7,6 +7,7 @@ import {
   type Delivery,
   type NoticeListener,
   type ParkedHistory,
+  type QueueDeclaration,
   type Settlement,
   type Subscription,
 } from '@ct/contracts'
@@ -18,14 +19,13 @@ import { Lane, wirePrefetch } from './lane.ts'
 import type { ParkedQueues } from './parked.ts'
 import { shares } from './shares.ts'
 import type { StartCounter } from './start-counter.ts'
-import type { Topology } from './topology.ts'
 
 /** How often the budget may be divided anew among busy and idle queues. */
 const rebalanceMs = 500
 
 export interface ConsumerParts {
   readonly link: Link
-  readonly topology: Topology
+  readonly declare: (queue: QueueDeclaration, options: CallOptions | undefined) => Promise<void>
   readonly parked: ParkedQueues
   readonly starts: StartCounter
   readonly onNotice: NoticeListener
@@ -64,7 +64,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
 
   subscribe(subscriptions: readonly Subscription[], options?: CallOptions): Promise<void> {
     const run = this.#step('subscribing', async () => {
-      for (const { queue } of subscriptions) await this.#parts.topology.declareQueue(queue, options)
+      for (const { queue } of subscriptions) await this.#parts.declare(queue, options)
       const fresh: Lane[] = []
       for (const { queue, noAck } of subscriptions) {
         if (this.#lanes.has(queue.name)) continue

@@ -13,6 +13,7 @@ import { encodeTable } from '../connection/field-table.ts'
 import { raceSignal, replyCode } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
+import type { DelayedDelivery } from './delayed-delivery.ts'
 import type { Topology } from './topology.ts'
 
 interface Pending {
@@ -30,6 +31,7 @@ export class Publisher {
   readonly #link: Link
   readonly #topology: Topology
   readonly #settings: BrokerSettings
+  readonly #delayed: DelayedDelivery | undefined
   readonly #known = new Set<string>(['', 'amq.direct', 'amq.topic', 'amq.fanout', 'amq.headers', 'amq.match'])
   readonly #pending = new Set<Pending>()
   readonly #returned = new Map<string, string>()
@@ -38,15 +40,16 @@ export class Publisher {
   /** Without confirms RabbitMQ says why it closed the channel, and nobody is waiting: the next publish is told. */
   #closedBecause: unknown
 
-  constructor(link: Link, topology: Topology, settings: BrokerSettings) {
+  constructor(
+    link: Link,
+    topology: Topology,
+    settings: BrokerSettings,
+    delayed: DelayedDelivery | undefined,
+  ) {
     this.#link = link
     this.#topology = topology
     this.#settings = settings
-  }
-
-  /** The exchange was declared over this connection. */
-  know(exchange: string): void {
-    this.#known.add(exchange)
+    this.#delayed = delayed
   }
 
   async publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
@@ -55,10 +58,19 @@ export class Publisher {
   }
 
   async publishMany(
-    messages: readonly OutgoingMessage[],
+    given: readonly OutgoingMessage[],
     options?: CallOptions,
   ): Promise<readonly (CeleryError | undefined)[]> {
     this.#link.assertOpen()
+    let messages = given
+    if (this.#delayed !== undefined && given.some(({ notBefore }) => notBefore !== undefined)) {
+      const routed: OutgoingMessage[] = []
+      for (const message of given) {
+        const seconds = this.#delayed.secondsOf(message)
+        routed.push(seconds === 0 ? message : await this.#delayed.route(message, seconds, options))
+      }
+      messages = routed
+    }
     // Synchronously where possible: publishes of one turn keep their order.
     let channel = this.#open
     const unknown = messages.filter(({ exchange }) => !this.#known.has(exchange))

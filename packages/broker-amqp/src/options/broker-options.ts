@@ -30,14 +30,19 @@ export interface AmqpBrokerOptions extends AmqpTlsOptions {
   readonly failoverStrategy?: 'round-robin' | 'shuffle'
   /** Wait for the broker to confirm each publish. Default true; Celery's own default loses messages silently. */
   readonly confirmPublish?: boolean
-  /** Seconds that a confirm may take before the connection counts as lost; 0: no limit. Default 0, core bounds each publish. */
-  readonly confirmTimeout?: number
   readonly frameMax?: number
   readonly channelMax?: number
   /** Shown in RabbitMQ's management. Default `ct`. */
   readonly connectionName?: string
   /** Further client properties for RabbitMQ's management. */
   readonly clientProperties?: Readonly<Record<string, unknown>>
+  /**
+   * Let RabbitMQ keep tasks with an ETA, in Celery's exchanges and queues `celery_delayed_0…27` (about 8.5 years at most). Default false: the worker
+   * holds them. The user needs the right to declare these.
+   */
+  readonly nativeDelayedDelivery?: boolean
+  /** Type of the queues `celery_delayed_…`; must be the same in the whole fleet. Default `quorum`, as in Celery. */
+  readonly nativeDelayedDeliveryQueueType?: 'quorum' | 'classic'
   /** Seconds for which the starts of a redelivered message are remembered without a further start (classic queues). Default 86,400. */
   readonly startsExpires?: number
 }
@@ -59,10 +64,11 @@ export interface BrokerSettings {
   readonly connectTimeoutMs: number
   readonly shuffle: boolean
   readonly confirms: boolean
-  readonly confirmTimeoutMs: number
   readonly frameMax: number
   readonly channelMax: number
   readonly clientProperties: Readonly<Record<string, unknown>>
+  /** Undefined: switched off. */
+  readonly delayQueueType: 'quorum' | 'classic' | undefined
   readonly startsExpiresMs: number
   readonly description: ServerDescription
 }
@@ -91,13 +97,17 @@ const table: OptionTable = {
     throw new TypeError('round-robin or shuffle')
   },
   confirmPublish: 'boolean',
-  confirmTimeout: 'number',
   frameMax: 'number',
   channelMax: 'number',
   connectionName: 'string',
   clientProperties: (value) => {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
     throw new TypeError('an object')
+  },
+  nativeDelayedDelivery: 'boolean',
+  nativeDelayedDeliveryQueueType: (value) => {
+    if (value === 'quorum' || value === 'classic') return value
+    throw new TypeError('quorum or classic')
   },
   startsExpires: 'number',
 }
@@ -138,7 +148,6 @@ export function brokerSettings(given: Readonly<Record<string, unknown>>): Broker
     connectTimeoutMs: (options.connectTimeout ?? 4) * 1000,
     shuffle: options.failoverStrategy === 'shuffle',
     confirms: options.confirmPublish ?? true,
-    confirmTimeoutMs: (options.confirmTimeout ?? 0) * 1000,
     frameMax: options.frameMax ?? 131_072,
     channelMax: options.channelMax ?? 0,
     clientProperties: {
@@ -146,6 +155,10 @@ export function brokerSettings(given: Readonly<Record<string, unknown>>): Broker
       connection_name: options.connectionName ?? 'ct',
       ...options.clientProperties,
     },
+    delayQueueType:
+      options.nativeDelayedDelivery === true
+        ? (options.nativeDelayedDeliveryQueueType ?? 'quorum')
+        : undefined,
     startsExpiresMs: Math.ceil(startsExpires * 1000),
     description: {
       transport: 'amqp',
