@@ -231,7 +231,7 @@ for (const version of versions) {
       })
     })
 
-    it('EVT-20…29: events of Python arrive here, single and in batches', async () => {
+    it('EVT-20 EVT-21 EVT-22 EVT-23: events of Python arrive here, single and in batches', async () => {
       const seen: CeleryEvent[] = []
       await using receiver = new EventReceiver({
         broker: () => app.context.broker,

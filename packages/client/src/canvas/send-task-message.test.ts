@@ -1,11 +1,13 @@
 import { Broadcast, Queue } from '../routing/index.ts'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { isoformat, PublishError, RawJson } from '@ct/contracts'
+import { isoformat, jsonSerializer, PublishError, RawJson } from '@ct/contracts'
+import type { Serializer } from '@ct/contracts'
 import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp } from '../../test/captured-app.ts'
 import type { AppOptions } from '../app/index.ts'
 import { LocalTaskContext, localRequest } from '../task/index.ts'
 import type { RegisteredTask, StandardSchema } from '../task/index.ts'
+import { toSignatureOptions } from './call-option-names.ts'
 import { runInTask } from './current-task.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import type { AnySignature } from './signature.ts'
@@ -124,7 +126,7 @@ describe('a sent task', () => {
     expect(await captured.sent()).toEqual([])
   })
 
-  it('TASK-134…149: passes every other option on', async () => {
+  it('TASK-134 TASK-137 TASK-139…142 TASK-145…147 TASK-149: passes every other option on', async () => {
     const task = captured.app.task('proj.add', add)
     await task.applyAsync([1], {
       kwargs: { y: 2 },
@@ -250,6 +252,51 @@ describe('a sent task', () => {
     ])
   })
 
+  it('TASK-4 TASK-5 TASK-27 TASK-28: serializer, compression, expiry and priority of the task', async () => {
+    const shouting: Serializer = {
+      ...jsonSerializer,
+      name: 'shouting',
+      contentType: 'application/x-shouting',
+      contentEncoding: 'utf-8',
+      encode: (value) => Buffer.from(JSON.stringify(value).toUpperCase()),
+      decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as unknown,
+    }
+    const app = await use({ serializers: [shouting] })
+    app.task(
+      'x',
+      { serializer: 'shouting', compression: 'zlib', expires: 60, priority: 3 },
+      (text: string) => text,
+    )
+    const { message } = prepareTask(app.context, { task: 'x', args: ['a'], kwargs: {} })
+    expect(message).toMatchObject({
+      contentType: 'application/x-shouting',
+      headers: { compression: 'application/x-gzip', expires: isoformat(nowMs + 60_000) },
+      properties: { priority: 3, expiration: '60000' },
+    })
+    const body = app.context.compressors.decompress(message.body, 'zlib', 1000)
+    expect(Buffer.from(body).toString()).toContain('[["A"],{}')
+  })
+
+  it('TASK-138 TASK-148: how it is published is the call’s to say', () => {
+    const { context } = captured.app
+    const options = toSignatureOptions({
+      retry: false,
+      retryPolicy: { maxRetries: 1, intervalStart: 0.5 },
+      publishTimeoutMs: 50,
+      mandatory: true,
+    })
+    const signal = new AbortController().signal
+    const { message, publish } = prepareTask(context, { task: 'x', args: [], kwargs: {}, options, signal })
+    expect(message.mandatory).toBe(true)
+    expect(publish).toMatchObject({
+      retry: false,
+      retryPolicy: { maxRetries: 1, intervalStart: 0.5 },
+      timeoutMs: 50,
+      declare: [{ name: 'celery' }],
+    })
+    expect(publish.signal).toBe(signal)
+  })
+
   it('TASK-38: annotations rewrite options, `*` first', async () => {
     const app = await use({
       taskAnnotations: { '*': { rate_limit: '1/s', queue: 'all' }, 'proj.add': { queue: 'mine' } },
@@ -267,7 +314,7 @@ describe('a sent task', () => {
     expect((await captured.sent()).map(({ headers }) => headers['shadow'])).toEqual(['add 1', 'mine'])
   })
 
-  it('ROUTE-1, ROUTE-5: is routed by taskRoutes, by the task, by the call', async () => {
+  it('ROUTE-1, ROUTE-5, TASK-136: is routed by taskRoutes, by the task, by the call', async () => {
     const app = await use({ taskRoutes: { 'proj.*': { queue: 'routed', priority: 3 } } })
     const task = app.task('proj.add', add)
     await task.delay(1, 2)
@@ -343,7 +390,7 @@ describe('inside a running task', () => {
     return runInTask({ context: new LocalTaskContext(task, request, app), children }, fn)
   }
 
-  it('TASK-50: a send has its parent and root, and is recorded as a child', async () => {
+  it('TASK-50, TASK-144: a send has its parent and root, and is recorded as a child', async () => {
     const task = captured.app.task('proj.add', add)
     const children: never[] = []
     const [first] = await inTask(

@@ -76,7 +76,7 @@ describe('taskAlwaysEager', () => {
     expect(await (await strict.apply({ throw: false })).state()).toBe('FAILURE')
   })
 
-  it('TEST-4: results are stored when asked for', async () => {
+  it('TASK-15 TEST-4: results are stored when asked for', async () => {
     const app = await use({ taskAlwaysEager: true, taskStoreEagerResult: true })
     const task = app.task('proj.add', add)
     const result = await task.delay(1, 2)

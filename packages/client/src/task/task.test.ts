@@ -72,7 +72,7 @@ describe('app.task', () => {
     expect(() => captured.app.task('x', options as never, () => 1)).toThrow(message)
   })
 
-  it('TASK-4…37: options resolve over settings, which resolve over defaults', () => {
+  it('options resolve over settings, which resolve over defaults', () => {
     const { app } = captured
     const task = app.task('x', { timeLimit: 5, retryBackoff: true, acksOnFailureOrTimeout: false }, () => 1)
     expect(task.options).toMatchObject({
@@ -188,7 +188,7 @@ describe('automaticRetry', () => {
     return { task, request: localRequest('x', { calledDirectly: false, retries }) }
   }
 
-  it('TASK-22…25: waits as back-off, its limit and jitter say', () => {
+  it('TASK-19 TASK-22…25: waits as back-off, its limit and jitter say', () => {
     const error = new RangeError('x')
     const when = (options: object, retries: number, random = 0.5): unknown =>
       automaticRetry(scope({ maxRetries: null, ...options }, retries), error, () => random)?.when
