@@ -297,6 +297,14 @@ describe('a sent task', () => {
     expect(publish.signal).toBe(signal)
   })
 
+  it('a queue given as an object is declared once, not at each send', async () => {
+    const task = captured.app.task('proj.add', add)
+    const declare = vi.spyOn(await captured.app.context.producer.connection(), 'declare')
+    const queue = new Queue('mine')
+    for (const n of [1, 2, 3]) await task.applyAsync([n, 1], { queue })
+    expect(declare).toHaveBeenCalledOnce()
+  })
+
   it('TASK-38: annotations rewrite options, `*` first', async () => {
     const app = await use({
       taskAnnotations: { '*': { rate_limit: '1/s', queue: 'all' }, 'proj.add': { queue: 'mine' } },

@@ -50,6 +50,7 @@ export class Queues implements Iterable<Queue> {
   readonly #settings: QueueSettings
   readonly #queues = new Map<string, Queue>()
   readonly #aliases = new Map<string, Queue>()
+  readonly #completed = new WeakMap<Queue, Queue>()
   #selected: Map<string, Queue> | undefined
   #version = 0
 
@@ -164,8 +165,17 @@ export class Queues implements Iterable<Queue> {
     return added
   }
 
-  /** The queue with exchange, routing key and highest priority filled in; the same object when it says them all. */
+  /**
+   * The queue with exchange, routing key and highest priority filled in; the same object when it says them all. One answer per queue: what
+   * was declared is known by the identity of its declaration.
+   */
   complete(queue: Queue): Queue {
+    let completed = this.#completed.get(queue)
+    if (completed === undefined) this.#completed.set(queue, (completed = this.#complete(queue)))
+    return completed
+  }
+
+  #complete(queue: Queue): Queue {
     const maxPriority = this.#settings.taskQueueMaxPriority
     const needsExchange = queue.exchange === undefined || queue.exchange.name === ''
     const needsKey = queue.routingKey === undefined || queue.routingKey === ''
