@@ -221,3 +221,25 @@ it('B18: a message of large size is parked and retried whole', async () => {
   await until(() => got.length === 2)
   expect(Buffer.from(got[1]?.body ?? []).equals(body)).toBe(true)
 })
+
+it('B17: who lost the lease settles nothing, and leaves the count of starts alone', async () => {
+  const late = await connect()
+  const got: Delivery[] = []
+  const onDelivery = (delivery: Delivery): void => void got.push(delivery)
+  await (await late.openConsumer({ credit: 1, onDelivery })).subscribe([{ queue: queue('q') }])
+  await late.publish(message('q', 'long'))
+  await until(() => got.length === 1)
+  expect(await got[0]?.countStart()).toBe(1)
+  // Its process computes: nobody renews the lease, and somebody else puts the message back.
+  const [tag] = (await server.command('HKEYS', 'unacked')) as string[]
+  await server.command('ZADD', 'unacked_index', 1, tag ?? '')
+  const next = await connect({ visibilityTimeout: 1 })
+  await (await next.openConsumer({ credit: 1, onDelivery })).subscribe([{ queue: queue('q') }])
+  await until(() => got.length === 2)
+  expect(await got[1]?.countStart()).toBe(2)
+  await got[0]?.settle({ action: 'ack' })
+  expect(await server.command('HVALS', 'ct.starts')).toEqual(['2'])
+  expect(await server.command('HLEN', 'unacked')).toBe(1)
+  await got[1]?.settle({ action: 'ack' })
+  expect(await server.command('KEYS', '*')).toEqual([])
+})

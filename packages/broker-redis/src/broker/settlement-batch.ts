@@ -25,7 +25,7 @@ const mostBytes = 8 * 1024 * 1024
 export class SettlementBatch {
   readonly withResults: SettlementWithResults[] = []
   readonly #acks: string[] = []
-  readonly #forget: string[] = []
+  readonly #forget: (readonly [tag: string, messageId: string])[] = []
   readonly #moves: Move[] = []
   readonly promise: Promise<void>
   readonly resolve: () => void
@@ -58,9 +58,9 @@ export class SettlementBatch {
     for (const { document } of settlement.writes) this.#bytes += document.length
   }
 
-  /** The count of starts of this message goes. */
-  addForget(messageId: string): void {
-    this.#forget.push(messageId)
+  /** The count of starts of this message goes, unless somebody else has the message by now. */
+  addForget(tag: string, messageId: string): void {
+    this.#forget.push([tag, messageId])
   }
 
   addMove(move: Move): void {
@@ -89,7 +89,7 @@ export class SettlementBatch {
       }
     }
     for (const tag of this.#acks) args.push(tag)
-    for (const id of this.#forget) args.push(id)
+    for (const pair of this.#forget) args.push(...pair)
     for (const { tag, side, list, text, tailBytes } of this.#moves) {
       keys.push(list)
       args.push(tag, side, text, tailBytes)

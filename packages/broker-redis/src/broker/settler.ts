@@ -20,7 +20,7 @@ export function addSettlement(
       const writes = results.map((write) => storeWrite(resultKey(context, write.taskId), write))
       batch.addWithResults({ tag, writes })
     } else if (tag !== '') batch.addAck(tag)
-    if (delivery.counted || delivery.info.redelivered) batch.addForget(delivery.messageId)
+    if (delivery.counted || delivery.info.redelivered) batch.addForget(tag, delivery.messageId)
     return
   }
   const { keys } = context
@@ -32,7 +32,7 @@ export function addSettlement(
       const history: ParkedHistory = { reason, starts, parkedAt: new Date().toISOString(), queue }
       const parked = addParkedHistory(text, history)
       batch.addMove({ tag, side: 'L', list: keys.parked(queue), text: parked, tailBytes })
-      batch.addForget(delivery.messageId)
+      batch.addForget(tag, delivery.messageId)
       return
     }
     case 'requeue':

@@ -10,7 +10,7 @@
  *       8 '1' to empty one queue before the next, 9 tag prefix, 10 tag base; then
  *       G × tag ('' when nothing is filed), number of results, per result: ttl, guard, document
  *       A × tag
- *       F × message id
+ *       F × tag ('' when nothing is filed), message id: forgotten if it is ours; a run whose lease ran out says nothing about the next
  *       M × tag ('' when nothing is filed), 'L' back or 'R' front of the list, text ('' the item as it was taken), length of the tail
  *       Q × tail (what follows the item in its unacked entry; '' to forget the item at once), parked list
  * Reply {undecided, malformed, problem, taken}
@@ -49,13 +49,14 @@ for g = 1, G do
 end
 for i = 1, A do tags[#tags + 1] = ARGV[a + i] end
 a = a + A
+for f = 1, F do
+  local tag = ARGV[a + 1]
+  if tag == '' or redis.call('ZSCORE', index, tag) then redis.call('HDEL', starts, ARGV[a + 2]) end
+  a = a + 2
+end
 if #tags > 0 then
   redis.call('ZREM', index, unpack(tags))
   redis.call('HDEL', unacked, unpack(tags))
-end
-if F > 0 then
-  redis.call('HDEL', starts, unpack(ARGV, a + 1, a + F))
-  a = a + F
 end
 for m = 1, M do
   local tag, side, text, tail = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], tonumber(ARGV[a + 4])
