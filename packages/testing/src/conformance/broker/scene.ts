@@ -124,14 +124,16 @@ export class Inbox {
     return taken
   }
 
-  /** Takes and acks. */
+  /** Takes and acks, each at once: what waits for its turn here would use up its lease. */
   async drain(count: number): Promise<Delivery[]> {
     const taken: Delivery[] = []
+    const acks: Promise<void>[] = []
     while (taken.length < count) {
       const delivery = await this.next()
       taken.push(delivery)
-      await delivery.settle({ action: 'ack' })
+      acks.push(delivery.settle({ action: 'ack' }))
     }
+    await Promise.all(acks)
     return taken
   }
 
