@@ -2,4 +2,6 @@
 export { amqp } from './adapter.ts'
 export { amqpBroker } from './broker/broker.ts'
 export type { AmqpBrokerOptions, AmqpCredentials } from './options/broker-options.ts'
+export { rpcBackend } from './rpc/backend.ts'
+export type { RpcBackendOptions } from './rpc/backend.ts'
 export type { AmqpTlsOptions } from './options/tls.ts'

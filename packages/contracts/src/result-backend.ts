@@ -54,6 +54,8 @@ export interface ResultBackend extends Closable {
   readonly packageName: string
   readonly contractVersion: string
   readonly capabilities: ResultBackendCapabilities
+  /** Present exactly when `capabilities.readers` is `caller`: where results for this process are sent, `reply_to` of its messages. */
+  readonly replyTo?: string
   describe(): ServerDescription
   connect(options: ConnectOptions): Promise<ResultBackendConnection>
 }

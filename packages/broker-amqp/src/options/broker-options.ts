@@ -113,8 +113,10 @@ const table: OptionTable = {
 }
 
 /** Error: `CT_CONFIGURATION`. */
-export function brokerSettings(given: Readonly<Record<string, unknown>>): BrokerSettings {
-  const owner = 'amqpBroker'
+export function brokerSettings(
+  given: Readonly<Record<string, unknown>>,
+  owner: string = 'amqpBroker',
+): BrokerSettings {
   const text = given['url'] ?? undefined
   if (text !== undefined && typeof text !== 'string')
     throw new ConfigurationError(`${owner}: option "url" must be a text`)

@@ -86,3 +86,12 @@ export function maskUrl(text: string): string {
     .map((part) => part.replace(/^(\s*[a-z][a-z0-9+.-]*:\/\/)([^:@/]*):(.*)@/is, '$1$2:**@'))
     .join(';')
 }
+
+/** `rpc://` alone is the broker's server; with a host it is a server like any other. Error: `CT_CONFIGURATION`. */
+export function rpcUrl(url: string, brokerUrl: unknown): string {
+  if (!/^rpc(:\/*)?$/.test(url)) return url.replace(/^rpc:/, 'amqp:')
+  if (typeof brokerUrl === 'string') return brokerUrl
+  throw new ConfigurationError(
+    'The result backend "rpc://" is the broker’s server, but the broker was not given as a URL; write rpc://user:password@host:5672/vhost or rpcBackend({ url })',
+  )
+}

@@ -42,7 +42,6 @@ export class AppServices implements AppContext {
   logger: Logger
   readonly hostname: string = hostname()
   readonly origin: string = `gen${process.pid}@${this.hostname}`
-  readonly oid: string = randomUUID()
   readonly now: () => number
   readonly #configuration: Configuration
   readonly #parts: AppParts
@@ -57,6 +56,7 @@ export class AppServices implements AppContext {
   #control: Control | undefined
   #events: EventDispatcher | undefined
   #formatDate: ((epochMs: number) => string) | undefined
+  #oid: string | undefined
   #closing: Promise<void> | undefined
 
   constructor(app: App, configuration: Configuration, parts: AppParts) {
@@ -155,6 +155,11 @@ export class AppServices implements AppContext {
       broker: () => this.broker,
       producer: this.producer,
       serializers: this.serializers,
+  /** Where only the caller can read results (RPC), its backend has chosen the queue. */
+  get oid(): string {
+    return (this.#oid ??= this.backend?.replyTo ?? randomUUID())
+  }
+
       clock: this.clock,
       oid: this.oid,
       settings: this.settings,

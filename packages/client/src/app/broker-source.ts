@@ -74,7 +74,19 @@ export function backendAdapterOptions(
   given: SettingsInput,
 ): Record<string, unknown> {
   const own = packageForScheme(schemeOf(url)) === '@ct/broker-redis' ? optionsFrom(redisOptions, given) : {}
-  return { ...own, ...camelKeys(settings.resultBackendTransportOptions) }
+  return { ...own, ...rpcOptions(url, settings), ...camelKeys(settings.resultBackendTransportOptions) }
+}
+
+/** `rpc://` alone is the broker's own server (celery/backends/rpc.py 5.7). */
+function rpcOptions(url: string, settings: Settings): Record<string, unknown> {
+  if (schemeOf(url) !== 'rpc') return {}
+  const { brokerWriteUrl, brokerUrl, resultPersistent, resultExpires } = settings
+  const broker: unknown = brokerWriteUrl ?? brokerUrl
+  return {
+    ...(typeof broker === 'string' && /^rpc(:\/*)?$/.test(url) ? { brokerUrl: broker } : {}),
+    ...(resultPersistent == null ? {} : { resultPersistent }),
+    ...(typeof resultExpires === 'number' ? { resultExpires } : {}),
+  }
 }
 
 /** Those that somebody gave; otherwise the adapter's own defaults hold. */
