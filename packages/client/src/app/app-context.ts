@@ -126,6 +126,8 @@ export class AppServices implements AppContext {
   }
 
   get results(): ResultStore {
+    // One that is there says by itself that it is closed.
+    if (this.#results === undefined) this.#assertOpen()
     return (this.#results ??= new ResultStore({
       backend: () => this.backend,
       serializers: this.serializers,
@@ -142,11 +144,20 @@ export class AppServices implements AppContext {
   }
 
   get resultContext(): ResultContext {
+    const results = (): ResultStore => this.results
     return (this.#resultContext ??= {
-      store: this.results,
+      // Asked for when a handle is used: who closes the app while it sends still gets his handle.
+      get store() {
+        return results()
+      },
       control: () => this.control,
       assertMayWait,
     })
+  }
+
+  /** Where only the caller can read results (RPC), its backend has chosen the queue. */
+  get oid(): string {
+    return (this.#oid ??= this.backend?.replyTo ?? randomUUID())
   }
 
   get control(): Control {
@@ -155,11 +166,6 @@ export class AppServices implements AppContext {
       broker: () => this.broker,
       producer: this.producer,
       serializers: this.serializers,
-  /** Where only the caller can read results (RPC), its backend has chosen the queue. */
-  get oid(): string {
-    return (this.#oid ??= this.backend?.replyTo ?? randomUUID())
-  }
-
       clock: this.clock,
       oid: this.oid,
       settings: this.settings,
@@ -213,7 +219,8 @@ export class AppServices implements AppContext {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw new ClosedError('The app was closed: it sends nothing any more.')
+    if (this.#closing !== undefined)
+      throw new ClosedError('The app was closed: it neither sends nor reads any more. Make a new one.')
   }
 
   #resolveBroker(purpose: 'read' | 'write'): Broker {

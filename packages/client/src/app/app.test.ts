@@ -369,6 +369,26 @@ describe('events', () => {
   })
 })
 
+it('a send that was under way when the app was closed gives its handle', async () => {
+  const captured = capturedApp()
+  const sending = captured.app.sendTask('x')
+  await captured.app.close()
+  await expect((await sending).get()).rejects.toMatchObject({ code: 'CT_CLOSED' })
+  await captured[Symbol.asyncDispose]()
+})
+
+it('nothing is opened after close', async () => {
+  const captured = capturedApp()
+  const { app } = captured
+  const connect = vi.spyOn(app.context.backend!, 'connect')
+  await app.close()
+  await expect(app.asyncResult('x').get()).rejects.toThrow(/The app was closed/)
+  await expect(app.sendTask('x')).rejects.toMatchObject({ code: 'CT_CLOSED' })
+  expect(() => app.control).toThrow(/The app was closed/)
+  expect(connect).not.toHaveBeenCalled()
+  await captured[Symbol.asyncDispose]()
+})
+
 it('SET-158: close still reports what was under way, and nothing is left unhandled', async () => {
   const captured = capturedApp({ taskSendSentEvent: true })
   const { app } = captured
@@ -377,7 +397,7 @@ it('SET-158: close still reports what was under way, and nothing is left unhandl
   const publish = vi.spyOn(app.context.producer, 'publish')
   const last = task.delay(1)
   await app.close()
-  await last
+  expect((await last).id).toEqual(expect.any(String))
   expect(publish.mock.calls.map(([message]) => message.routingKey)).toEqual(['celery', 'task.sent'])
   await captured[Symbol.asyncDispose]()
 })

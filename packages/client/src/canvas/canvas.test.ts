@@ -176,7 +176,8 @@ describe('signatures', () => {
   })
 
   it('CANVAS-10, CANVAS-14: shows itself, and is sent by name', async () => {
-    expect(String(app().signature('far', { args: [1], kwargs: { a: 'b' } }))).toBe('far(1, a="b")')
+    expect(String(app().signature('far', { args: [1], kwargs: { a: 'b' } }))).toBe("far(1, a='b')")
+    expect(String(app().signature('far', { args: [new Map(), Symbol('x')] }))).toBe('far({}, <Symbol(x)>)')
     await app()
       .signature('far', { args: [1] })
       .delay(2)

@@ -1,5 +1,5 @@
 import type { SignatureDict, SignatureOptions } from '@ct/contracts'
-import { ConfigurationError, encodeJson, jsonHook } from '@ct/contracts'
+import { ConfigurationError, encodeJson, jsonHook, pyRepr } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { AppContext } from '../app/context.ts'
 import type { AsyncResult } from '../result/index.ts'
@@ -142,10 +142,10 @@ export abstract class Signature<
     return this.options['task_id'] as string | undefined
   }
 
-  /** The call as text: `add(2, 2)`. */
+  /** The call as text, as Python shows it: `add(2, 2)`. Never throws. */
   toString(): string {
-    const args = this.args.map((arg) => encodeJson(arg))
-    const kwargs = Object.entries(this.kwargs).map(([key, value]) => `${key}=${encodeJson(value)}`)
+    const args = this.args.map((arg) => pyRepr(arg))
+    const kwargs = Object.entries(this.kwargs).map(([key, value]) => `${key}=${pyRepr(value)}`)
     return `${this.task}(${[...args, ...kwargs].join(', ')})`
   }
 

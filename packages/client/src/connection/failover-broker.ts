@@ -5,7 +5,8 @@ import { AdapterError, defineBroker, isCeleryError } from '@ct/contracts'
 export type FailoverStrategy = 'round-robin' | 'shuffle' | ((brokers: readonly string[]) => Iterable<string>)
 
 /**
- * Several brokers of one kind as one: each `connect` tries the one that worked last, then the next, and so on once around. All must
+ * Several brokers of one kind as one: each `connect` tries the one that worked last, or comes after the one that failed last, then the
+ * next, and so on once around. All must
  * be of the same adapter, since their capabilities have to be known before anybody connects.
  */
 export function failoverBroker(
@@ -36,11 +37,12 @@ export function failoverBroker(
         try {
           return await order[position]!.connect(options)
         } catch (error) {
-          // Refused credentials and the like are worth a try at the next server too; giving up is not.
-          if (isCeleryError(error) && error.code === 'CT_ABORTED') throw error
-          failures.push(error)
           position = (position + 1) % order.length
           if (position === 0 && strategy === 'shuffle') order = ordered(brokers, strategy, random)
+          // The time for connecting may be over because this server is silent: the next attempt then begins with the next one.
+          if (options.signal?.aborted === true) throw error
+          // Refused credentials and the like are worth a try at the next server too.
+          failures.push(error)
         }
       }
       // One that may be reached later decides whether trying again makes sense.

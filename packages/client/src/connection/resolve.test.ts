@@ -1,5 +1,5 @@
 import type { Broker, ConnectOptions } from '@ct/contracts'
-import { BrokerUnavailableError, defineAdapter, defineBroker } from '@ct/contracts'
+import { AbortedError, BrokerUnavailableError, defineAdapter, defineBroker } from '@ct/contracts'
 import { memory } from '@ct/broker-memory'
 import { describe, expect, it } from 'vitest'
 import { failoverBroker, resolveBackend, resolveBroker } from './index.ts'
@@ -90,6 +90,26 @@ describe('several brokers', () => {
     expect(seen).toEqual(['b', 'c', 'a'])
     up.clear()
     await expect(broker.connect({ onNotice: () => {} })).rejects.toMatchObject({ retryable: true })
+  })
+
+  it('a server that says nothing is passed over at the next attempt', async () => {
+    const silent = brokerAt('silent')
+    const hanging = defineBroker({
+      ...silent,
+      describe: () => silent.describe(),
+      settlesWith: () => false,
+      close: () => silent.close(),
+      connect: ({ signal }) =>
+        new Promise((_, reject) => {
+          signal!.addEventListener('abort', () => reject(new AbortedError('given up')))
+        }),
+    })
+    const broker = failoverBroker([hanging, brokerAt('b')])
+    const failing = broker.connect({ onNotice: () => {}, signal: AbortSignal.timeout(5) })
+    await expect(failing).rejects.toMatchObject({ code: 'CT_ABORTED' })
+    seen.length = 0
+    await (await broker.connect({ onNotice: () => {} })).close()
+    expect(seen).toEqual(['b'])
   })
 
   it('reads a list with semicolons; a sentinel list is one system', () => {

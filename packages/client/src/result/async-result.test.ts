@@ -262,6 +262,10 @@ describe('AsyncResult', () => {
 
   it('RES-16: an ignored result is null at once', async () => {
     expect(await result('a', { ignored: true }).get()).toBeNull()
+    const { promise, resolve } = Promise.withResolvers<string>()
+    result('a', { ignored: true }).onReady(({ id }) => resolve(id))
+    expect(await promise).toBe('a')
+    expect((await result('a', { ignored: true }).iterate().next()).done).toBe(true)
   })
 
   it('RES-6 RES-17: a custom state carries its metadata', async () => {

@@ -12,6 +12,7 @@ import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import { dateDoneOf } from './result-codec.ts'
 import type { StoreCallOptions } from './result-store.ts'
+import { soon } from './soon.ts'
 import { lookWithin, streamResults, waitForResults } from './wait-for-results.ts'
 import type { GetOptions } from './wait-options.ts'
 
@@ -172,6 +173,7 @@ export class AsyncResult<T = unknown> {
    * function that takes the request back. What a callback throws is an uncaught exception.
    */
   onReady(callback: (result: this) => void, onError?: (error: Error) => void): () => void {
+    if (this.ignored) return soon(() => callback(this))
     const stop = this.#context.store.watch(this.id, {
       onMeta: (meta) => {
         if (!readyStates.has(meta.status)) return
@@ -192,6 +194,7 @@ export class AsyncResult<T = unknown> {
   async *iterate(
     options: Pick<GetOptions, 'timeoutMs' | 'signal'> = {},
   ): AsyncGenerator<ResultMeta, void, undefined> {
+    if (this.ignored) return
     const what = `The result of task ${this.id}`
     for await (const meta of streamResults(this.#context.store, [this.id], () => true, {
       ...options,

@@ -4,6 +4,7 @@ import type { ResultNode } from './async-result.ts'
 import { AsyncResult } from './async-result.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { pendingMeta } from './result-store.ts'
+import { soon } from './soon.ts'
 import type { GetOptions } from './wait-options.ts'
 
 export interface EagerOutcome {
@@ -75,16 +76,11 @@ export class EagerResult<T = unknown> extends AsyncResult<T> {
   }
 
   override onReady(callback: (result: this) => void, onError?: (error: Error) => void): () => void {
-    let wanted = true
-    queueMicrotask(() => {
-      if (!wanted) return
+    return soon(() => {
       if (onError !== undefined && this.#value instanceof Error && propagateStates.has(this.#state))
         onError(this.#value)
       else callback(this)
     })
-    return () => {
-      wanted = false
-    }
   }
 
   override async *iterate(): AsyncGenerator<ResultMeta, void, undefined> {

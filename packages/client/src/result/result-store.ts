@@ -23,6 +23,7 @@ import type { TaskOutcome } from './result-codec.ts'
 import { ResultCodec } from './result-codec.ts'
 import type { ResultSettings } from './result-settings.ts'
 import type { ResultWatcher } from './subscription-hub.ts'
+import { soon } from './soon.ts'
 import { SubscriptionHub } from './subscription-hub.ts'
 
 export interface ResultStoreOptions {
@@ -171,14 +172,7 @@ export class ResultStore {
    */
   watch(taskId: string, watcher: ResultWatcher): () => void {
     const cached = this.#cache.get(taskId)
-    if (cached === undefined) return this.#opened.hub.watch(taskId, watcher)
-    let wanted = true
-    queueMicrotask(() => {
-      if (wanted) watcher.onMeta(cached)
-    })
-    return () => {
-      wanted = false
-    }
+    return cached === undefined ? this.#opened.hub.watch(taskId, watcher) : soon(() => watcher.onMeta(cached))
   }
 
   /** Saves the handle of a group, so that it can be restored by its id. */
