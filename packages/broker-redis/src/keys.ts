@@ -48,6 +48,11 @@ export class Keys {
     return lists[index] as string
   }
 
+  /** Channel of ours that who waits for a queue subscribes to, so that the others can count him. */
+  waiting(queue: string): string {
+    return `${this.#settings.fanoutPrefix}ct.waiting.${queue}`
+  }
+
   parked(queue: string): string {
     return this.#settings.prefix + queue + parkedSuffix
   }

@@ -9,8 +9,10 @@ import type { ResultReader } from './reader.ts'
 
 interface Watched {
   count: number
-  /** What arrived while the stored document is being read; undefined afterwards. */
-  early: Buffer[] | undefined
+  /** What is stored by now is not known yet. */
+  starting: boolean
+  /** A message has told of it. */
+  told: boolean
   readonly started: Promise<void>
 }
 
@@ -51,12 +53,12 @@ export class RedisSubscription implements ResultSubscription {
     for (const taskId of taskIds) {
       const watched = this.#watched.get(taskId)
       if (watched === undefined) {
-        this.#watched.set(taskId, { count: 1, early: [], started: started.promise })
+        this.#watched.set(taskId, { count: 1, starting: true, told: false, started: started.promise })
         fresh.push(taskId)
         continue
       }
       watched.count++
-      if (watched.early === undefined) live.push(taskId)
+      if (!watched.starting) live.push(taskId)
       else if (watched.started !== started.promise) starting.add(watched.started)
     }
     try {
@@ -78,15 +80,14 @@ export class RedisSubscription implements ResultSubscription {
       taskIds.map((taskId) => this.#keys.task(taskId)),
       this.#listener,
     )
-    await this.#read(taskIds, (taskId, stored) => {
+    // Whoever had his answer by message meanwhile does not wait any more.
+    const waiting = taskIds.filter((taskId) => this.#watched.has(taskId))
+    await this.#read(waiting, (taskId, stored) => {
       const watched = this.#watched.get(taskId)
-      const early = watched?.early ?? []
-      if (watched !== undefined) watched.early = undefined
-      // A stored document that is among the messages has its place in their order; else it is older than all of them.
-      if (stored !== undefined && !early.some((message) => message.equals(stored)))
-        this.#onResult({ taskId, document: stored })
-      for (const document of early) this.#onResult({ taskId, document })
-      return undefined
+      if (watched === undefined) return undefined
+      watched.starting = false
+      // A stored document is as old as the last message, or older than the first; either way a message leaves it nothing to tell.
+      return watched.told ? undefined : stored
     })
   }
 
@@ -95,6 +96,7 @@ export class RedisSubscription implements ResultSubscription {
     taskIds: readonly string[],
     take: (taskId: string, stored: Buffer | undefined) => Buffer | undefined,
   ): Promise<void> {
+    if (taskIds.length === 0) return
     const stored = await this.#reader.read(taskIds)
     taskIds.forEach((taskId, index) => {
       const document = take(taskId, stored[index])
@@ -106,8 +108,8 @@ export class RedisSubscription implements ResultSubscription {
     const taskId = this.#keys.taskIdOf(channel)
     const watched = this.#watched.get(taskId)
     if (watched === undefined) return
-    if (watched.early === undefined) this.#onResult({ taskId, document })
-    else watched.early.push(document)
+    watched.told = true
+    this.#onResult({ taskId, document })
   }
 
   async remove(taskIds: readonly string[]): Promise<void> {

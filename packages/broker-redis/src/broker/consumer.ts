@@ -1,5 +1,6 @@
 /** A consumer of one connection: what it takes from, what it has handed out, and how that is settled. */
 import {
+  CeleryError,
   ClosedError,
   type Consumer,
   type ConsumerOptions,
@@ -233,11 +234,16 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     this.#check()
     delivery.counted = true
     const { link } = this.#internals.hub
+    const { starts, unackedIndex } = this.#context.keys
+    let count: number
     try {
-      return Number(await link.run(countStart, [this.#context.keys.starts], [delivery.messageId]))
+      const tag = delivery.filed ? delivery.tag : ''
+      count = Number(await link.run(countStart, [starts, unackedIndex], [delivery.messageId, tag]))
     } catch (error) {
       throw toFailure(error, link.family, link.where, 'count a start')
     }
+    if (count > 0) return count
+    throw new CeleryError('CT_LEASE_LOST', `Message ${delivery.messageId} was given to somebody else`)
   }
 
   // Leases

@@ -9,13 +9,15 @@ import type { Buffer } from 'node:buffer'
 import type { Notice } from '@ct/contracts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import type { Link } from '../connection/link.ts'
-import { Subscriber, invalidationChannel } from '../connection/subscriber.ts'
+import { Subscriber } from '../connection/subscriber.ts'
 
 export interface Waiter {
   /** One of our lists changed, or (null) any may have. */
   changed(): void
   /** Makes sure that nothing was missed. */
   recheck(): void
+  /** Listens to the channels it attends, on which nothing is ever said. */
+  here(): void
   readonly lists: ReadonlySet<string>
 }
 
@@ -82,21 +84,33 @@ export class Hub {
     this.#waiters.delete(waiter)
   }
 
+  /** From now on others count this waiter among those who attend these channels; see {@link arm}. */
+  attend(waiter: Waiter, channels: readonly string[]): void {
+    // Where the server forbids it nobody counts us, which costs the others no more than a look in vain.
+    if (this.tracking && channels.length > 0)
+      this.subscriber.subscribe(channels, waiter.here).catch(() => undefined)
+  }
+
+  leave(waiter: Waiter, channels: readonly string[]): void {
+    if (this.tracking) this.subscriber.unsubscribe(channels, waiter.here)
+  }
+
   /**
-   * Looks whether any of the lists has something and, with tracking, has us called when one changes from now on. `peers` is how many
-   * connections may be called with us.
+   * Looks whether any of the lists has something and, with tracking, has us called when one changes from now on. With `channels` it asks
+   * how many attend them, too: so many may be called with us.
    */
-  arm(lists: readonly string[]): Promise<{ readonly found: number; readonly peers: number }> {
-    if (!this.tracking) {
-      return this.link.send('exists', [...lists]).then((found) => ({ found: Number(found), peers: 1 }))
-    }
-    return this.link
-      .all([
-        ['client', 'CACHING', 'YES'],
-        ['exists', ...lists],
-        ['pubsub', 'NUMSUB', invalidationChannel],
-      ])
-      .then(([, found, numsub]) => ({ found: Number(found), peers: Number((numsub as [Buffer, number])[1]) }))
+  async arm(
+    lists: readonly string[],
+    channels?: readonly string[],
+  ): Promise<{ readonly found: number; readonly peers: number | undefined }> {
+    if (!this.tracking) return { found: Number(await this.link.send('exists', [...lists])), peers: 1 }
+    const [, found, numsub] = await this.link.all([
+      ['client', 'CACHING', 'YES'],
+      ['exists', ...lists],
+      ...(channels === undefined ? [] : [['pubsub', 'NUMSUB', ...channels] as const]),
+    ])
+    const counts = (numsub as (Buffer | number)[] | undefined)?.filter((one) => typeof one === 'number')
+    return { found: Number(found), peers: counts === undefined ? undefined : Math.max(1, ...counts) }
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,7 @@ export interface Source {
   readonly tailBytes: number
   readonly lists: readonly string[]
   readonly parked: string
+  readonly waiting: string
   /** Milliseconds of `x-expires`, 0 for none. */
   readonly expiresMs: number
   paused: boolean
@@ -39,6 +40,7 @@ export function makeSource(
     tailBytes: Buffer.byteLength(tail),
     lists: keys.lists(queue),
     parked: keys.parked(queue),
+    waiting: keys.waiting(queue),
     expiresMs: how.expiresMs,
     paused: false,
   }

@@ -5,17 +5,21 @@
  *   ┌──────► busy ──────────────────────► arming ─────────────► armed ─┐
  *   │        (takes while there is room)   │ found something           │ a list changed
  *   │          ▲        ▲                  ▼                           ▼
- *   │          │        └──────────────── busy                alone: busy, take and arm in one write
- *   │          └── its turn came ◄── waiting (0…n ms, n peers; then looks before it takes)
+ *   │          │        └──────────────── busy           alone or drawn: busy, take and arm in one write
+ *   │          └── its turn came ◄── waiting (1…n ms, n peers; then looks before it takes)
  *   └─ stop(): takes no more
  *
- * The turns are drawn by lot: of 20 idle consumers that are called for one message two or so find it, the others find nothing and
- * go on waiting.
+ * Who goes first is drawn by lot: of 20 idle consumers that are called for one message one or two take at once, the others look later, find
+ * nothing and go on waiting.
  */
 import type { Hub, Waiter } from './hub.ts'
 import type { Sources } from './sources.ts'
 
+/** Consumers that take at once when all are called, on average. */
+const first = 1.5
 const mostTurnMs = 25
+/** How old the number of peers may be. */
+const peersMs = 50
 const firstPollMs = 50
 const mostBackOffMs = 1000
 
@@ -40,6 +44,8 @@ export class Waiting implements Waiter {
   /** Answers to questions about an earlier set of queues are void. */
   #generation = 0
   #peers = 1
+  #countedAt = 0
+  #channels: readonly string[] = []
   #pollMs = firstPollMs
   /** Times in a row that something was there and nothing could be taken. */
   #fruitless = 0
@@ -59,10 +65,17 @@ export class Waiting implements Waiter {
     return this.#lists
   }
 
+  readonly here = (): void => undefined
+
   /** The queues changed: look at all of them anew. */
   reset(): void {
     if (this.#mode === 'stopped') return
-    this.#lists = new Set(this.#options.sources.lists)
+    const { hub, sources } = this.#options
+    this.#lists = new Set(sources.lists)
+    const channels = sources.active.map(({ waiting }) => waiting)
+    hub.leave(this, this.#channels)
+    hub.attend(this, channels)
+    this.#channels = channels
     this.#generation++
     clearTimeout(this.#timer)
     this.#mode = 'busy'
@@ -71,6 +84,7 @@ export class Waiting implements Waiter {
   stop(): void {
     this.#mode = 'stopped'
     this.#options.hub.remove(this)
+    this.#options.hub.leave(this, this.#channels)
     clearTimeout(this.#timer)
   }
 
@@ -88,9 +102,10 @@ export class Waiting implements Waiter {
   changed(): void {
     if (this.#mode === 'arming') this.#stirred = true
     if (this.#mode !== 'armed') return
-    if (this.#peers > 1) {
+    if (this.#peers > first && Math.random() * this.#peers > first) {
       this.#mode = 'waiting'
-      this.#timer = setTimeout(() => this.#arm(), Math.random() * Math.min(this.#peers, mostTurnMs))
+      const turnMs = Math.random() * Math.min(this.#peers, mostTurnMs)
+      this.#timer = setTimeout(() => this.#arm(), 1 + turnMs)
       return
     }
     this.#mode = 'busy'
@@ -110,9 +125,12 @@ export class Waiting implements Waiter {
     this.#mode = 'arming'
     this.#stirred = false
     const generation = this.#generation
-    hub.arm(sources.lists).then(({ found, peers }) => {
+    const now = performance.now()
+    const counts = now - this.#countedAt > peersMs
+    if (counts) this.#countedAt = now
+    hub.arm(sources.lists, counts ? this.#channels : undefined).then(({ found, peers }) => {
+      this.#peers = peers ?? this.#peers
       if (this.#mode !== 'arming' || generation !== this.#generation) return
-      this.#peers = peers
       if (found > 0) this.#found()
       else this.#settle()
     }, onError)

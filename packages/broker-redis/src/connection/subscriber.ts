@@ -14,18 +14,28 @@ interface Topic {
   readonly ready: Promise<unknown>
 }
 
+/**
+ * Channels that nobody listens to any more are taken back together: else who waits for one result after the other would send as many
+ * commands for the end of a wait as for its beginning.
+ */
+const mostIdle = 100
+const idleMs = 100
+
 /** Channels, or patterns. */
 class Topics {
   readonly #link: Link
   readonly #commands: { readonly add: string; readonly remove: string }
   readonly #topics = new Map<string, Topic>()
   #fresh: { readonly names: string[]; readonly done: PromiseWithResolvers<unknown> } | undefined
-  /** Without listeners since this turn; some may find new ones before its end. */
+  readonly #mostIdle: number
+  /** Without listeners for the moment; some find new ones. */
   readonly #idle = new Set<string>()
+  #idleTimer: NodeJS.Timeout | undefined
   #scheduled = false
 
-  constructor(link: Link, add: string, remove: string) {
+  constructor(link: Link, add: string, remove: string, mostIdle: number) {
     this.#link = link
+    this.#mostIdle = mostIdle
     this.#commands = { add, remove }
   }
 
@@ -60,8 +70,9 @@ class Topics {
       const topic = this.#topics.get(name)
       if (topic === undefined || !topic.listeners.delete(listener) || topic.listeners.size > 0) continue
       this.#idle.add(name)
-      this.#schedule()
     }
+    if (this.#idle.size >= this.#mostIdle) this.#schedule()
+    else if (this.#idle.size > 0) this.#idleTimer ??= setTimeout(() => this.#takeBack(), idleMs).unref()
   }
 
   tell(name: string, message: Buffer, channel: string): void {
@@ -79,14 +90,19 @@ class Topics {
     this.#scheduled = false
     const fresh = this.#fresh
     this.#fresh = undefined
+    if (fresh !== undefined)
+      this.#link.send(this.#commands.add, fresh.names).then(fresh.done.resolve, fresh.done.reject)
+    if (this.#idle.size >= this.#mostIdle) this.#takeBack()
+  }
+
+  #takeBack(): void {
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = undefined
+    if (this.#idle.size === 0) return
     const idle = [...this.#idle]
     this.#idle.clear()
-    this.#link.together(() => {
-      if (fresh !== undefined)
-        this.#link.send(this.#commands.add, fresh.names).then(fresh.done.resolve, fresh.done.reject)
-      for (const name of idle) this.#topics.delete(name)
-      if (idle.length > 0) this.#link.send(this.#commands.remove, idle).catch(() => undefined)
-    })
+    for (const name of idle) this.#topics.delete(name)
+    this.#link.send(this.#commands.remove, idle).catch(() => undefined)
   }
 }
 
@@ -98,8 +114,8 @@ export class Subscriber {
 
   constructor(link: Link) {
     this.link = link
-    this.#channels = new Topics(link, 'subscribe', 'unsubscribe')
-    this.#patterns = new Topics(link, 'psubscribe', 'punsubscribe')
+    this.#channels = new Topics(link, 'subscribe', 'unsubscribe', mostIdle)
+    this.#patterns = new Topics(link, 'psubscribe', 'punsubscribe', 1)
     link.redis.on('messageBuffer', (channel: Buffer, message: Buffer | readonly Buffer[] | null) => {
       const name = channel.toString()
       if (Buffer.isBuffer(message)) this.#channels.tell(name, message, name)

