@@ -1,5 +1,5 @@
 import type { SignatureOptions } from '@ct/contracts'
-import { ConfigurationError } from '@ct/contracts'
+import { ConfigurationError, isPlainObject, isRawJson } from '@ct/contracts'
 import { didYouMean } from '../connection/index.ts'
 import { Queue } from '../routing/index.ts'
 import type { CallOptions } from './call-options.ts'
@@ -57,6 +57,60 @@ const nullMatters: ReadonlySet<string> = new Set(['expires', 'time_limit', 'soft
 
 const seconds: ReadonlySet<string> = new Set(['countdown', 'time_limit', 'soft_time_limit'])
 
+interface Kind {
+  readonly wanted: string
+  readonly fits: (value: unknown) => boolean
+}
+
+const text: Kind = { wanted: 'a text', fits: (value) => typeof value === 'string' }
+const flag: Kind = { wanted: 'true or false', fits: (value) => typeof value === 'boolean' }
+const record: Kind = { wanted: 'an object such as { key: value }', fits: isPlainObject }
+const count: Kind = { wanted: 'a whole number not below 0', fits: isCount }
+
+/** What else is checked: a value that means nothing would be sent, dropped or taken for something else further on. */
+const kinds: Readonly<Record<string, Kind>> = {
+  queue: {
+    wanted: 'the name of a queue, or a queue',
+    fits: (value) => typeof value === 'string' || Queue.isQueue(value),
+  },
+  exchange: {
+    wanted: 'the name of an exchange',
+    fits: (value) => typeof value === 'string' || Exchange.isExchange(value),
+  },
+  exchange_type: text,
+  routing_key: text,
+  compression: text,
+  headers: record,
+  retry: flag,
+  retry_policy: record,
+  publish_timeout_ms: {
+    wanted: 'a number above 0',
+    fits: (value) => typeof value === 'number' && value > 0,
+  },
+  ignore_result: flag,
+  shadow: text,
+  reply_to: text,
+  delivery_mode: {
+    wanted: "1, 2, 'transient' or 'persistent'",
+    fits: (value) => [1, 2, 'transient', 'persistent'].includes(value as string),
+  },
+  mandatory: flag,
+  add_to_parent: flag,
+  argsrepr: text,
+  kwargsrepr: text,
+  route_name: text,
+  root_id: text,
+  parent_id: text,
+  group_id: text,
+  group_index: count,
+  retries: count,
+  replaced_task_nesting: count,
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0
+}
+
 /**
  * Calling options as a signature holds them. Unknown names are refused with a suggestion (`CT_CONFIGURATION`); `undefined` counts as
  * not given; `signal` does not travel and is left out.
@@ -65,12 +119,18 @@ export function toSignatureOptions(call: CallOptions): Record<string, unknown> {
   const options: Record<string, unknown> = {}
   for (const key in call) {
     const value = call[key as keyof CallOptions]
-    if (value === undefined || key === 'signal') continue
+    if (value === undefined) continue
+    if (key === 'signal') {
+      if (!(value instanceof AbortSignal)) throw wrong(key, 'an AbortSignal')
+      continue
+    }
     if (key === 'args')
       throw new ConfigurationError('Arguments come first: applyAsync([2, 2], { countdown: 10 }).')
-    if (key === 'stamps') addStamps(options, value as Readonly<Record<string, unknown>>)
-    else if (key === 'properties') Object.assign(options, value)
-    else {
+    if (key === 'stamps' || key === 'properties') {
+      if (!record.fits(value)) throw wrong(key, record.wanted)
+      if (key === 'stamps') addStamps(options, value as Readonly<Record<string, unknown>>)
+      else Object.assign(options, value)
+    } else {
       const name = Object.hasOwn(wireNames, key) ? wireNames[key as keyof typeof wireNames] : undefined
       if (name === undefined) throw unknownOption(key)
       if (value === null && !nullMatters.has(name)) continue
@@ -85,7 +145,9 @@ function checked(key: string, name: string, value: unknown): unknown {
   if (seconds.has(name) && !(typeof value === 'number' && Number.isFinite(value)))
     throw wrong(key, 'a number of seconds')
   if (name === 'eta' || name === 'expires') return momentOption(name, value)
-  if (name === 'retry_policy') return renamed(value as object, snakeCased)
+  const kind = kinds[name]
+  if (kind !== undefined && !kind.fits(value)) throw wrong(key, kind.wanted)
+  if (name === 'retry_policy') return renamed(retryPolicy(value as object), snakeCased)
   if (
     name === 'priority' &&
     !(Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255)
@@ -95,17 +157,24 @@ function checked(key: string, name: string, value: unknown): unknown {
   if (name === 'task_id' && !(typeof value === 'string' && value !== ''))
     throw wrong(key, 'a text that is not empty')
   if (name === 'link' || name === 'link_error') {
-    return (Array.isArray(value) ? (value as unknown[]) : [value]).map(asSignature)
+    return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one) => asSignature(key, one))
   }
-  if (name === 'chord') return asSignature(value)
-  if (name === 'chain') return (value as readonly unknown[]).map(asSignature)
+  if (name === 'chord') return asSignature(key, value)
+  if (name === 'chain') {
+    if (!Array.isArray(value)) throw wrong(key, 'a list of signatures')
+    return (value as readonly unknown[]).map((one) => asSignature(key, one))
+  }
   return value
 }
 
 /** A task stands for its signature without arguments. */
-function asSignature(value: unknown): unknown {
-  if (typeof value !== 'function') return value
-  return 'signature' in value && typeof value.signature === 'function' ? value.signature() : value
+function asSignature(key: string, value: unknown): unknown {
+  if (typeof value === 'function' && 'signature' in value && typeof value.signature === 'function')
+    return value.signature()
+  if (isRawJson(value)) return value
+  if (typeof value === 'object' && value !== null && 'task' in value && typeof value.task === 'string')
+    return value
+  throw wrong(key, 'a task, a signature such as add.s(1), or a list of them')
 }
 
 function addStamps(options: Record<string, unknown>, stamps: Readonly<Record<string, unknown>>): void {

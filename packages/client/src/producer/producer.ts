@@ -1,13 +1,12 @@
 import type { Broker, BrokerConnection, CeleryError, OutgoingMessage } from '@ct/contracts'
-import { AbortedError, BrokerUnavailableError, ClosedError, isCeleryError } from '@ct/contracts'
+import { AbortedError, BrokerUnavailableError, ClosedError } from '@ct/contracts'
 import type { ConnectionListener } from '../connection/index.ts'
 import { abortable, Deadline, delay, ReconnectingConnection } from '../connection/index.ts'
-import type { RetryPolicy } from '../routing/index.ts'
 import { Declarations } from './declarations.ts'
 import type { ProducerOptions, PublishOptions, SentEvent } from './producer-options.ts'
 import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
+import { PublishRetries } from './publish-retries.ts'
 
-const defaultPolicy: RetryPolicy = { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 }
 /** Share of `publishTimeoutMs` without an answer after which a connection is given up; the rest was spent on making it. */
 const leastSilence = 0.9
 const noOptions: PublishOptions = Object.freeze({})
@@ -39,8 +38,7 @@ function addressOf(broker: () => Broker): string {
 export class Producer {
   readonly #options: ProducerOptions
   readonly #timeoutMs: number | null
-  readonly #policy: RetryPolicy
-  readonly #retry: boolean
+  readonly #retries: PublishRetries
   readonly #connection: ReconnectingConnection<BrokerConnection>
   readonly #declarations = new Declarations()
   #inFlight = 0
@@ -53,8 +51,7 @@ export class Producer {
     this.#options = options
     const { settings = {} } = options
     this.#timeoutMs = settings.publishTimeoutMs === undefined ? 10_000 : settings.publishTimeoutMs
-    this.#policy = { ...defaultPolicy, ...settings.taskPublishRetryPolicy }
-    this.#retry = settings.taskPublishRetry ?? true
+    this.#retries = new PublishRetries(settings)
     this.#connection = new ReconnectingConnection({
       connect: (connect) => options.broker().connect(connect),
       describe: () => `the broker${addressOf(options.broker)}`,
@@ -206,7 +203,7 @@ export class Producer {
     leftMs: number | null,
   ): Promise<void> {
     const maybe = mayBeDelivered(error)
-    if (!this.#mayRetry(error, options, 1)) throw publishErrorFrom(error, message, maybe)
+    if (!this.#retries.allow(error, options, 1)) throw publishErrorFrom(error, message, maybe)
     await this.#publishSlowly(message, options, leftMs, 1, maybe)
   }
 
@@ -219,15 +216,14 @@ export class Producer {
     maybe: boolean,
   ): Promise<void> {
     using deadline = new Deadline(timeoutMs, options.signal)
-    const retry = options.retry ?? this.#retry
     const allowedMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
     let lastError: unknown
     for (;;) {
       let handedOver: BrokerConnection | undefined
       let handedOverAt = 0
       try {
-        if (failures > 0) await delay(this.#pauseMs(options, failures), deadline.signal, 'Publishing')
-        const connection = await this.#connected(options, deadline, retry)
+        if (failures > 0) await delay(this.#retries.pauseMs(options, failures), deadline.signal, 'Publishing')
+        const connection = await this.#connected(options, deadline)
         handedOver = connection
         handedOverAt = performance.now()
         await abortable(
@@ -245,7 +241,7 @@ export class Producer {
         if (options.signal?.aborted === true) throw publishAborted(message, options.signal, maybe)
         failures++
         lastError = error
-        if (!this.#mayRetry(error, options, failures)) throw publishErrorFrom(error, message, maybe)
+        if (!this.#retries.allow(error, options, failures)) throw publishErrorFrom(error, message, maybe)
       }
     }
     // Outside of the loop: what goes wrong here must not publish the message once more.
@@ -258,7 +254,6 @@ export class Producer {
   ): Promise<readonly (CeleryError | undefined)[]> {
     const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
     using deadline = new Deadline(timeoutMs, options.signal)
-    const retry = options.retry ?? this.#retry
     const outcomes: (CeleryError | undefined)[] = messages.map(() => undefined)
     const maybe = messages.map(() => false)
     let open = messages.map((_, index) => index)
@@ -267,8 +262,8 @@ export class Producer {
       let handedOverAt = 0
       let error: unknown
       try {
-        if (failures > 0) await delay(this.#pauseMs(options, failures), deadline.signal, 'Publishing')
-        const connection = await this.#connected(options, deadline, retry)
+        if (failures > 0) await delay(this.#retries.pauseMs(options, failures), deadline.signal, 'Publishing')
+        const connection = await this.#connected(options, deadline)
         handedOver = connection
         handedOverAt = performance.now()
         const batch = open.length === messages.length ? messages : open.map((index) => messages[index]!)
@@ -286,7 +281,7 @@ export class Producer {
           }
           maybe[index] ||= mayBeDelivered(answer)
           outcomes[index] = publishErrorFrom(answer, messages[index]!, maybe[index]!)
-          if (this.#mayRetry(answer, options, failures + 1)) failed.push(index)
+          if (this.#retries.allow(answer, options, failures + 1)) failed.push(index)
         })
         open = failed
         failures++
@@ -298,7 +293,7 @@ export class Producer {
       failures++
       const arrived = handedOver !== undefined && mayBeDelivered(error)
       const over =
-        deadline.expired || options.signal?.aborted === true || !this.#mayRetry(error, options, failures)
+        deadline.expired || options.signal?.aborted === true || !this.#retries.allow(error, options, failures)
       if (deadline.expired && handedOver !== undefined)
         this.#unanswered(handedOver, performance.now() - handedOverAt)
       const cause = this.#whyNot(handedOver, error)
@@ -315,10 +310,10 @@ export class Producer {
     }
   }
 
-  async #connected(options: PublishOptions, deadline: Deadline, retry: boolean): Promise<BrokerConnection> {
+  async #connected(options: PublishOptions, deadline: Deadline): Promise<BrokerConnection> {
     const connection = await this.#connection.whenReady({
       signal: deadline.signal,
-      ...(retry ? {} : { maxAttempts: 1 }),
+      ...(this.#retries.wanted(options) ? {} : { maxAttempts: 1 }),
     })
     const { declare, exchanges } = options
     if (!this.#declarations.has(connection, declare, exchanges)) {
@@ -326,19 +321,6 @@ export class Producer {
       await abortable(declaring, deadline.signal, 'Declaring queues')
     }
     return connection
-  }
-
-  #mayRetry(error: unknown, options: PublishOptions, failures: number): boolean {
-    if (!(options.retry ?? this.#retry)) return false
-    if (!isCeleryError(error) || !error.retryable) return false
-    const maxRetries =
-      options.retryPolicy?.maxRetries === undefined ? this.#policy.maxRetries : options.retryPolicy.maxRetries
-    return maxRetries === null || failures <= maxRetries
-  }
-
-  #pauseMs(options: PublishOptions, failures: number): number {
-    const { intervalStart, intervalStep, intervalMax } = { ...this.#policy, ...options.retryPolicy }
-    return Math.min(intervalMax, intervalStart + intervalStep * (failures - 1)) * 1000
   }
 
   /** No answer for as long as a publish may take at all: the connection is dead, whatever the socket says. */

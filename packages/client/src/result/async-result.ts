@@ -7,6 +7,7 @@ import {
   readyStates,
 } from '@ct/contracts'
 import { GroupResult } from './group-result.ts'
+import { IncompleteStream } from './incomplete-stream.ts'
 import { throwIfFailed, valueOf } from './meta-value.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
@@ -384,15 +385,6 @@ export class AsyncResult<T = unknown> {
       throw new ConfigurationError('This result cannot be revoked: it was made without an app.')
     }
     return control
-  }
-}
-
-/** A tree of results was walked before all of it was ready. */
-export class IncompleteStream extends ConfigurationError {
-  constructor(taskId: string) {
-    super(`The result of task ${taskId} is not ready. Wait for it, or pass intermediate: true.`, {
-      details: { taskId },
-    })
   }
 }
 
