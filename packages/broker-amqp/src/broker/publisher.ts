@@ -53,6 +53,14 @@ export class Publisher {
   }
 
   async publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
+    const channel = this.#open
+    const plain = this.#delayed === undefined || message.notBefore === undefined
+    if (channel !== undefined && plain && this.#known.has(message.exchange)) {
+      this.#link.assertOpen()
+      const failure = await raceSignal('Publishing', this.#send(channel, message), options?.signal)
+      if (failure !== undefined) throw failure
+      return
+    }
     const [outcome] = await this.publishMany([message], options)
     if (outcome !== undefined) throw outcome
   }

@@ -180,7 +180,7 @@ describe.skipIf(ready === undefined)('RabbitMQ', () => {
     await consumer.flush()
   })
 
-  it('WIRE-60: messages that no Celery would send are delivered as they are and settle like any other', async () => {
+  it('WIRE-1: messages that no Celery would send are delivered as they are and settle like any other', async () => {
     const { connection, notices } = await ct()
     const { consumer, got } = await consume(connection, [queue('odd')])
     const send = (options: Parameters<Channel['publish']>[3], body: string = 'x'): boolean =>

@@ -3,7 +3,7 @@
  * fractions `d`, boolean `t`, null `V`, lists `A`, tables `F`, bytes `x`, moments `T`. amqplib alone would write small integers in one or
  * two bytes, and would take an object with the key `!` for one of its own type markers.
  */
-import { EncodeError, PyFloat, resolveRawJson } from '@ct/contracts'
+import { EncodeError, isRawJson, PyFloat, resolveRawJson } from '@ct/contracts'
 
 type Encodable =
   | null
@@ -15,7 +15,7 @@ type Encodable =
 
 /** Error: `CT_ENCODE` with the path of the value. */
 export function encodeTable(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return encodeFields(resolveRawJson(table) as Readonly<Record<string, unknown>>, '', 0)
+  return encodeFields(table, '', 0)
 }
 
 function encodeFields(
@@ -26,8 +26,14 @@ function encodeFields(
   if (depth > 100) throw refused('is cyclic or nested deeper than 100', path)
   // amqplib walks inherited names too.
   const encoded = Object.create(null) as Record<string, unknown>
-  for (const [name, value] of Object.entries(table)) {
+  for (const name of Object.keys(table)) {
+    const value = table[name]
     if (value === undefined) continue
+    // The headers of every task are texts; their paths are not needed.
+    if (typeof value === 'string' && name.length < 64) {
+      encoded[name] = value
+      continue
+    }
     const where = path === '' ? name : `${path}.${name}`
     if (Buffer.byteLength(name) > 255) throw refused('has a name longer than 255 bytes', where)
     encoded[name] = encodeValue(value, where, depth)
@@ -51,6 +57,7 @@ function encodeValue(value: unknown, path: string, depth: number): Encodable {
       throw refused(`is a ${typeof value}`, path)
   }
   if (value === null) return null
+  if (isRawJson(value)) return encodeValue(resolveRawJson(value), path, depth)
   if (value instanceof PyFloat) return { '!': 'double', value: value.value }
   if (Array.isArray(value)) {
     if (depth > 100) throw refused('is cyclic or nested deeper than 100', path)

@@ -41,7 +41,7 @@ describe('AMQP URLs', () => {
     })
   })
 
-  it('CONN-3: several are a failover list; no password is ever printed', () => {
+  it('TRANS-3: several are a failover list; no password is ever printed', () => {
     const settings = brokerSettings({ url: 'amqp://a:secret@one//;amqps://b:hidden@two/x' })
     expect(settings.addresses.map(({ host, ssl }) => [host, ssl])).toEqual([
       ['one', false],
@@ -52,7 +52,7 @@ describe('AMQP URLs', () => {
     expect(() => brokerSettings({ url: 'amqq://a:secret@one' })).not.toThrow(/secret/)
   })
 
-  it('APP-12: unknown options are refused with a suggestion, wrong ones with what was expected', () => {
+  it('TRANS-2: unknown options are refused with a suggestion, wrong ones with what was expected', () => {
     expect(() => amqpBroker({ hartbeat: 3 } as object)).toThrow(/did you mean "heartbeat"/)
     expect(() => amqpBroker({ heartbeat: 'often' } as object)).toThrow(/a number/)
     expect(() => amqpBroker({ loginMethod: 'GSSAPI' } as object)).toThrow(/EXTERNAL/)
@@ -80,7 +80,7 @@ describe('field tables', () => {
     expect(() => encodeTable(circular)).toThrow(/cyclic|nested/)
   })
 
-  it('WIRE-60: moments and decimals are read; a table named __proto__ stays a name', () => {
+  it('WIRE-1: moments and decimals are read; a table named __proto__ stays a name', () => {
     const read = { t: { '!': 'timestamp', value: 1 }, d: { '!': 'decimal', value: { places: 0, digits: 7 } } }
     expect(decodeTable(read)).toEqual({ t: new Date(1000), d: '7' })
     const odd = Object.setPrototypeOf({ id: 'x' }, { polluted: true }) as Record<string, unknown>
