@@ -116,7 +116,9 @@ describe('a worker on Redis', () => {
       await sleep(2500)
       return 'once'
     })
-    await startWorker(app)
+    const worker = await startWorker(app)
+    const result = await slow.delay()
+    await expect.poll(() => worker.counts.active).toBe(1)
     const other = createApp({
       name: 'proj',
       broker: redisBroker({ url: redis.url, visibilityTimeout: 1 }),
@@ -127,7 +129,7 @@ describe('a worker on Redis', () => {
       return 'twice'
     })
     await startWorker(other)
-    expect(await (await slow.delay()).get(soon)).toBe('once')
+    expect(await result.get(soon)).toBe('once')
     expect(runs).toBe(1)
   })
 
