@@ -1,0 +1,89 @@
+/** A worker and a client whose line to RabbitMQ is cut, and whose queue is deleted and made anew by somebody else. */
+import { freshVhost, tryServices } from '@ct-tools/services'
+import { createApp, type Logger } from '@ct/client'
+import { createWorker } from '@ct/worker'
+import { connect } from 'amqplib'
+import { describe, expect, it, vi } from 'vitest'
+import { Line } from '../test/line.ts'
+import { amqpBroker } from './index.ts'
+
+const ready = await tryServices(['rabbitmq'])
+
+function recording(lines: string[]): Logger {
+  const write = (message: string): void => void lines.push(message)
+  const logger: Logger = {
+    debug: () => {},
+    info: () => {},
+    warn: write,
+    error: write,
+    critical: write,
+    child: () => logger,
+  }
+  return logger
+}
+
+describe.skipIf(ready === undefined)('a worker on RabbitMQ', () => {
+  it('WORK-86, WORK-88: loses no task when its line is cut again and again', async () => {
+    await using vhost = await freshVhost()
+    const line = await Line.to(vhost.url)
+    const lines: string[] = []
+    const app = createApp({
+      name: 'proj',
+      broker: amqpBroker({ url: line.url }),
+      logger: recording(lines),
+      taskIgnoreResult: true,
+      brokerConnectionRetry: true,
+    })
+    const ended = new Set<number>()
+    const task = app.task('proj.count', async (number: number) => {
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      ended.add(number)
+    })
+    const worker = createWorker(app, { concurrency: 10, withoutMingle: true })
+    try {
+      await worker.start()
+      const sent: number[] = []
+      for (let number = 0; number < 300; number++) {
+        // What a caller is told was not taken counts as not sent; what it is told was taken must run.
+        await task.delay(number).then(
+          () => sent.push(number),
+          () => undefined,
+        )
+        if (number % 100 === 50) await line.cut()
+      }
+      expect(sent.length).toBeGreaterThan(250)
+      await vi.waitFor(() => expect(sent.filter((number) => !ended.has(number))).toEqual([]), {
+        timeout: 20_000,
+      })
+      expect(lines.some((one) => one.includes('is lost'))).toBe(true)
+    } finally {
+      await worker.stop()
+      await app.close()
+      await line.close()
+    }
+  }, 60_000)
+
+  it('TRANS-24: says clearly, and not hot, that its queue has come back with other arguments', async () => {
+    await using vhost = await freshVhost()
+    const lines: string[] = []
+    const app = createApp({ name: 'proj', broker: amqpBroker({ url: vhost.url }), logger: recording(lines) })
+    const worker = createWorker(app, { queues: ['work'], withoutMingle: true })
+    const other = await connect(vhost.url)
+    try {
+      await worker.start()
+      const channel = await other.createChannel()
+      // Both in one go, before the worker can make it again itself.
+      await Promise.all([
+        channel.deleteQueue('work'),
+        channel.assertQueue('work', { durable: true, maxPriority: 7 }),
+      ])
+      await vi.waitFor(() => expect(lines.join('\n')).toMatch(/work cannot be consumed/), { timeout: 5_000 })
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      expect(lines.length).toBeLessThan(5)
+    } finally {
+      await other.close()
+      await worker.stop()
+      await app.close()
+    }
+  }, 30_000)
+})
