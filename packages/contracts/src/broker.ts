@@ -37,6 +37,7 @@
  *      object, returns those that are not ours any more, and the others can be settled as ever, also those whose settlement
  *      failed with the earlier connection.
  *  B17 `countStart` adds one to the durable count of starts of this message and returns it; the count dies with the message.
+ *      Rejects with `CT_LEASE_LOST`, and counts nothing, where it can tell that somebody else has the message now.
  *  B18 `park` moves the message to `<queue>.parked` together with its history, in one step where `capabilities.parking` is
  *      `atomic`; parked messages can be listed, retried (back to their queue, count at zero) and dropped.
  *  B19 A message that is not even an envelope costs one `malformed` notice, is parked raw where possible, and stops nothing.

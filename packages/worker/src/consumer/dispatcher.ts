@@ -9,6 +9,7 @@
  * slices: a batch of tasks that compute must not keep heartbeats, lease renewal and commands from their turn.
  */
 import {
+  isCeleryError,
   SoftTimeLimitExceeded,
   TaskRevokedError,
   TimeLimitExceeded,
@@ -106,10 +107,11 @@ export class Dispatcher {
     try {
       await this.#check(request)
     } catch (error) {
-      // Not counted, not started: the broker gives it to somebody again.
-      this.#options.services.log.error(`The redelivered task ${request.label} could not be counted.`, {
-        error,
-      })
+      // Not counted, not started: the broker gives it to somebody again, if it has not done so already.
+      const { log } = this.#options.services
+      if (isCeleryError(error) && error.code === 'CT_LEASE_LOST')
+        log.warn(`The lease of task ${request.label} is lost: somebody else has its message now.`)
+      else log.error(`The redelivered task ${request.label} could not be counted.`, { error })
       if (request.phase === 'reserved') this.#give(request, { action: 'release' })
       else this.left(request)
     }
