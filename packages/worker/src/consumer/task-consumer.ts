@@ -173,7 +173,8 @@ export class TaskConsumer {
         await this.#consume(ready, first)
       } catch (error) {
         if (signal.aborted) break
-        if (!isRetryable(error)) {
+        // What fails because the connection is gone by now says nothing about the next one.
+        if (!isRetryable(error) && connection.current === ready) {
           fatal(first, error)
           return
         }
