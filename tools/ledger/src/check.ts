@@ -73,6 +73,7 @@ const awayFactor: Readonly<Partial<Record<FaultKind, number>>> = {
   mute: 3,
   'redis-freeze': 1,
   'redis-kill': 3,
+  'redis-outage': 2,
 }
 /** Faults after which a publisher may not know whether its message arrived. */
 const disturbing: ReadonlySet<FaultKind> = new Set([
@@ -81,6 +82,7 @@ const disturbing: ReadonlySet<FaultKind> = new Set([
   'hole',
   'client-kill',
   'redis-kill',
+  'redis-outage',
   'redis-freeze',
   'freeze',
   'kill',
@@ -108,7 +110,12 @@ class Book {
         stalls.push({ kind: 'nap', target: 'starved', pid: entry.p, from: entry.from, to: entry.t })
       else this.#read(entry)
     }
-    this.#faults = [...options.faults, ...stalls]
+    // A process that we stopped notices it too.
+    const ours = options.faults.filter(({ kind }) => kind === 'freeze' || kind === 'nap')
+    const starved = stalls.filter(
+      (stall) => !ours.some((fault) => fault.pid === stall.pid && overlaps(fault, stall.from, stall.to)),
+    )
+    this.#faults = [...options.faults, ...starved]
   }
 
   #read(entry: Exclude<Entry, { e: 'stall' }>): void {
@@ -237,9 +244,9 @@ class Book {
       for (const fault of this.#faults) {
         if (!overlaps(fault, since, second.start) || (fault.pid !== 0 && fault.pid !== run.pid)) continue
         if (fault.kind === 'kill' && fault.pid === run.pid) return 'worker killed'
-        if (fault.kind === 'python-kill') return 'Python worker killed'
-        if (run.lang === 'py' && (fault.kind === 'redis-kill' || fault.kind === 'redis-freeze'))
-          return 'Python lost its connection'
+        if (fault.kind === 'python-kill' || fault.kind === 'python-end')
+          return 'Python worker killed or ended'
+        if (run.lang === 'py' && fault.kind.startsWith('redis-')) return 'Python lost its connection'
       }
       const away = this.#away(run, since, second.start)
       if (away !== undefined) return away

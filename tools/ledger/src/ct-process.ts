@@ -1,7 +1,7 @@
 /** A ct program of the campaign as a child: killed, frozen, restarted. It reaches Redis through a proxy of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { guardProcess } from '@ct-tools/services'
 import type { Proxy } from './proxy.ts'
@@ -49,6 +49,16 @@ export class CtProcess {
     })
   }
 
+  /** What the kernel says of it (Linux): running, sleeping, stopped, …, and the CPU time it has had. */
+  get kernelState(): string {
+    try {
+      const status = readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+      return `state ${status[0]}, ${Number(status[11]) + Number(status[12])} ticks`
+    } catch {
+      return 'gone'
+    }
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name)
   }
@@ -58,13 +68,13 @@ export class CtProcess {
     await this.#exited
   }
 
-  /** Waits for its end by itself, or after a signal; undefined when it has not ended in time. */
-  async end(timeoutMs: number, signal?: NodeJS.Signals): Promise<number | null | undefined> {
+  /** Waits for its end by itself, or after a signal: the exit code, or the signal that ended it; undefined when it has not ended in time. */
+  async end(timeoutMs: number, signal?: NodeJS.Signals): Promise<number | NodeJS.Signals | undefined> {
     const { promise, resolve } = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => resolve(undefined), timeoutMs)
     if (signal !== undefined) this.signal(signal)
     const ended = await Promise.race([this.#exited, promise])
     clearTimeout(timer)
-    return ended === undefined ? undefined : ended.code
+    return ended === undefined ? undefined : (ended.code ?? ended.signal ?? undefined)
   }
 }

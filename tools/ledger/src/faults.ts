@@ -15,8 +15,10 @@ import { Random } from './random.ts'
  *   hole       the same after a while in which nothing went through, past the lease
  *   client-kill  CLIENT KILL of the connections of all ct processes
  *   redis-kill   SIGKILL of Redis, started again from its append-only file
+ *   redis-outage the same, and it is away for longer than a publish waits
  *   redis-freeze SIGSTOP of Redis for less than the lease
  *   python-kill  SIGKILL of a Python worker with its pool, started again
+ *   python-end   a Python worker ended by itself, and was started again
  */
 export type FaultKind =
   | 'kill'
@@ -28,8 +30,10 @@ export type FaultKind =
   | 'hole'
   | 'client-kill'
   | 'redis-kill'
+  | 'redis-outage'
   | 'redis-freeze'
   | 'python-kill'
+  | 'python-end'
 
 /** All that hits ct and Redis. */
 export const ctFaults: readonly FaultKind[] = [
@@ -105,6 +109,8 @@ function lengthOf(kind: FaultKind, leaseMs: number, random: Random): number {
       return 50 + 500 * random.next()
     case 'hole':
       return leaseMs * (1.2 + 0.5 * random.next())
+    case 'redis-outage':
+      return 11_000 + 3000 * random.next()
     case 'kill':
     case 'redis-kill':
     case 'python-kill':
@@ -114,11 +120,22 @@ function lengthOf(kind: FaultKind, leaseMs: number, random: Random): number {
   }
 }
 
+export interface PythonPeers {
+  /** What ended by itself is replaced. */
+  readonly workers: PythonWorker[]
+  readonly start: () => Promise<PythonWorker>
+  /**
+   * They are stopped warm before Redis is killed and started again afterwards: kombu loses what it has popped and not yet noted, and a Celery
+   * worker may end itself over a lost Redis.
+   */
+  readonly spared: boolean
+}
+
 export interface Stage {
   readonly redis: PrivateRedis
   readonly workers: readonly CtProcess[]
   readonly producers: readonly CtProcess[]
-  readonly python: { readonly workers: PythonWorker[]; readonly start: () => Promise<PythonWorker> }
+  readonly python: PythonPeers
   readonly log: (line: string) => void
 }
 
@@ -136,10 +153,9 @@ export async function injectFaults(plan: readonly PlannedFault[], stage: Stage):
     busy.set(
       target.name,
       before.then(async () => {
-        const from = Date.now()
-        const pid = target.pid()
-        await target.run(planned.ms)
-        const fault = { kind: planned.kind, target: target.name, pid, from, to: Date.now() }
+        const [pid, from] = [target.pid(), Date.now()]
+        const own = await target.run(planned.ms)
+        const fault = { kind: planned.kind, target: target.name, pid, from, to: Date.now(), ...own }
         done.push(fault)
         stage.log(`${planned.kind} of ${target.name}, ${fault.to - fault.from} ms`)
       }),
@@ -149,16 +165,23 @@ export async function injectFaults(plan: readonly PlannedFault[], stage: Stage):
   return done
 }
 
+/** When it really happened, where that is not as long as `run` took. */
+type Window = { readonly from: number; readonly to: number }
+
 interface Target {
   readonly name: string
   readonly pid: () => number
-  readonly run: (ms: number) => Promise<void>
+  readonly run: (ms: number) => Promise<void | Window>
 }
 
 function targetOf({ kind, lot }: PlannedFault, stage: Stage): Target | undefined {
   const choose = <T>(from: readonly T[]): T | undefined => from[Math.floor(lot * from.length)]
   const { redis } = stage
-  const onRedis = (run: (ms: number) => Promise<void>): Target => ({ name: 'redis', pid: () => 0, run })
+  const onRedis = (run: (ms: number) => Promise<void | Window>): Target => ({
+    name: 'redis',
+    pid: () => 0,
+    run,
+  })
   const on = (
     one: CtProcess | undefined,
     run: (one: CtProcess, ms: number) => Promise<void>,
@@ -195,10 +218,17 @@ function targetOf({ kind, lot }: PlannedFault, stage: Stage): Target | undefined
     case 'client-kill':
       return onRedis(() => killClients(redis))
     case 'redis-kill':
+    case 'redis-outage':
       return onRedis(async (ms) => {
+        const { workers, start, spared } = stage.python
+        if (spared) await Promise.all(workers.map((one) => one.stop()))
+        const from = Date.now()
         await redis.kill()
         await sleep(ms)
         await redis.start()
+        const to = Date.now()
+        if (spared) workers.splice(0, Infinity, ...(await Promise.all(workers.map(start))))
+        return { from, to }
       })
     case 'redis-freeze':
       return onRedis(async (ms) => {
@@ -206,6 +236,8 @@ function targetOf({ kind, lot }: PlannedFault, stage: Stage): Target | undefined
         await sleep(ms)
         redis.resume()
       })
+    case 'python-end':
+      return undefined
     case 'python-kill': {
       const { workers, start } = stage.python
       const index = Math.floor(lot * workers.length)

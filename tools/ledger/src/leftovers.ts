@@ -20,6 +20,12 @@ const documented: readonly (readonly [kind: string, pattern: RegExp, needsTtl: b
   ['deadlines of bindings', /^_kombu\.binding_deadlines$/, false],
 ]
 
+/** What only Python peers leave behind: they forget no counts of starts, and give replies no time to live. */
+const documentedOfPython: typeof documented = [
+  ['counts of starts of messages that Python settled', /^ct\.starts$/, true],
+  ['replies to askers that lost their connection', /\.reply\.celery\.pidbox$/, false],
+]
+
 export async function openWork(redis: PrivateRedis, queues: readonly string[]): Promise<string[]> {
   const open: string[] = []
   for (const queue of queues) {
@@ -38,7 +44,12 @@ export async function openWork(redis: PrivateRedis, queues: readonly string[]): 
   return open
 }
 
-export async function findLeftovers(redis: PrivateRedis, queues: readonly string[]): Promise<Leftovers> {
+export async function findLeftovers(
+  redis: PrivateRedis,
+  queues: readonly string[],
+  withPython: boolean,
+): Promise<Leftovers> {
+  const known = withPython ? [...documentedOfPython, ...documented] : documented
   const stray: string[] = []
   const counts = new Map<string, number>()
   let cursor = '0'
@@ -46,7 +57,7 @@ export async function findLeftovers(redis: PrivateRedis, queues: readonly string
     const [next, keys] = (await redis.command('SCAN', cursor, 'COUNT', 1000)) as [string, string[]]
     cursor = next
     for (const key of keys) {
-      const match = documented.find(([, pattern]) => pattern.test(key))
+      const match = known.find(([, pattern]) => pattern.test(key))
       if (match === undefined) {
         const [type, ttl] = [await redis.command('TYPE', key), await redis.command('TTL', key)]
         stray.push(`${JSON.stringify(key)} (${String(type)}${Number(ttl) < 0 ? ', for ever' : `, ${ttl} s`})`)

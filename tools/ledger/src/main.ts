@@ -28,7 +28,7 @@ for (let round = 0; round < Number(values.rounds); round += 1) {
     durationMs: Number(values.seconds) * 1000,
     faultEveryMs: Number(values.every),
     faults: values['kill-python'] ? [...kinds, 'python-kill'] : kinds,
-    tolerateLosses: values['kill-python'],
+    exposePython: values['kill-python'],
     pythonWorkers: peers,
     pythonOrders: peers > 0 ? Math.ceil(Number(values.orders) / 10) : 0,
     log: (line) => console.error(`  ${line}`),
