@@ -76,23 +76,45 @@ export function defineAdapter(adapter: Omit<Adapter, 'kind' | 'contractVersion'>
   return Object.freeze({ ...adapter, kind: 'adapter' as const, contractVersion })
 }
 
-/** Throws `AdapterError` naming both packages and the command that mends it when an adapter does not fit these contracts. */
-export function assertContract(
-  adapter: { readonly kind?: unknown; readonly contractVersion?: unknown; readonly packageName?: unknown },
-  kind: string,
-): void {
-  const from = typeof adapter.packageName === 'string' ? adapter.packageName : 'an adapter'
-  if (adapter.kind !== kind) {
-    throw new AdapterError(
-      `${from} is ${adapter.kind === undefined ? 'not made by a define…() of @ct/contracts' : `a ${String(adapter.kind)}`}, but a ${kind} is needed here.`,
-    )
+/**
+ * Throws `AdapterError` (`CT_ADAPTER`) when something else was given, or an adapter does not fit these contracts: then with both packages and
+ * the command that mends it.
+ */
+export function assertContract(given: unknown, kind: string): void {
+  const adapter = (typeof given === 'object' && given !== null ? given : {}) as Partial<
+    Record<string, unknown>
+  >
+  const from = typeof adapter['packageName'] === 'string' ? adapter['packageName'] : undefined
+  const theirs = adapter['kind']
+  if (theirs !== kind) {
+    throw new AdapterError(`${article(kind)} is needed here, but ${whatIs(given, from, theirs)}`, {
+      details: { kind, adapter: from },
+    })
   }
+  const version = adapter['contractVersion']
   const [ourMajor = 0, ourMinor = 0] = contractVersion.split('.').map(Number)
-  const [major = -1, minor = -1] = String(adapter.contractVersion).split('.').map(Number)
+  const [major = -1, minor = -1] = String(version).split('.').map(Number)
   if (major === ourMajor && minor <= ourMinor) return
-  const mend = major > ourMajor || (major === ourMajor && minor > ourMinor) ? '@ct/contracts @ct/core' : from
+  const name = from ?? 'an adapter'
+  const newer = major > ourMajor || (major === ourMajor && minor > ourMinor)
+  const mend = newer ? '@ct/contracts@latest @ct/core@latest' : `${name}@latest`
   throw new AdapterError(
-    `${from} is made for contracts ${String(adapter.contractVersion)}, but @ct/contracts here has ${contractVersion}. Run: npm install ${mend}@latest`,
-    { details: { adapter: from, adapterContract: adapter.contractVersion, contract: contractVersion } },
+    `${name} is made for contracts ${String(version)}, but @ct/contracts here has ${contractVersion}. Run: npm install ${mend}`,
+    { details: { adapter: name, adapterContract: version, contract: contractVersion } },
   )
+}
+
+function whatIs(given: unknown, from: string | undefined, kind: unknown): string {
+  if (given === undefined || given === null)
+    return `${String(given)} was given. Look at the import: adapters are named exports.`
+  if (typeof given === 'function')
+    return `the function ${given.name} was given. Call it: ${given.name}({ … }).`
+  if (kind === 'adapter')
+    return `${from ?? 'it'} is a whole adapter. Give { adapters: [it] } and a URL, or what one of its functions makes.`
+  if (kind !== undefined) return `${from ?? 'it'} is ${article(String(kind)).toLowerCase()}.`
+  return 'what was given is not made by a define…() of @ct/contracts. Use the functions of an adapter package.'
+}
+
+function article(kind: string): string {
+  return `${/^[aeiou]/.test(kind) ? 'An' : 'A'} ${kind}`
 }

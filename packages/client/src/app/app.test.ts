@@ -197,6 +197,15 @@ describe('createApp', () => {
     ])
   })
 
+  it('refuses at once what is no broker, no backend and no adapter', () => {
+    expect(() => createApp({ broker: memory as never })).toThrow(/whole adapter. Give \{ adapters: \[it\] \}/)
+    expect(() => createApp({ broker: ['memory://', memoryBroker as never] })).toThrow(/Call it: memoryBroker/)
+    expect(() => createApp({ backend: memoryBroker({ name: 'x' }) as never })).toThrow(
+      'A result-backend is needed here, but @ct/broker-memory is a broker.',
+    )
+    expect(() => createApp({ adapters: [undefined as never] })).toThrow(/Look at the import/)
+  })
+
   it('refuses unknown settings at once', () => {
     expect(() => createApp({ taskAckLate: true } as never)).toThrow(/Did you mean "taskAcksLate"/)
     expect(() => createApp({ defaults: 'python' as never })).toThrow(/"ct" or "celery"/)

@@ -1,5 +1,5 @@
 import type { Adapter, Compressor, Serializer } from '@ct/contracts'
-import { ConfigurationError } from '@ct/contracts'
+import { assertContract, ConfigurationError } from '@ct/contracts'
 import {
   currentTask,
   publishTask,
@@ -87,6 +87,7 @@ export class App {
     if (defaults !== undefined && defaults !== 'ct' && defaults !== 'celery') {
       throw new ConfigurationError(`defaults must be "ct" or "celery"; it is ${JSON.stringify(defaults)}.`)
     }
+    checkParts(broker, backend, adapters)
     this.name = name
     this.#configuration = new Configuration(
       {
@@ -338,6 +339,18 @@ export class App {
       this.#services.logger.warn(`The setting ${name} is deprecated; use ${use}.`)
     }
   }
+}
+
+/** At once, rather than where the first task is sent. */
+function checkParts(
+  broker: BrokerSource | undefined,
+  backend: BackendSource | undefined,
+  adapters: readonly Adapter[] | undefined,
+): void {
+  const brokers: readonly unknown[] = broker === undefined ? [] : Array.isArray(broker) ? broker : [broker]
+  for (const one of brokers) if (typeof one !== 'string') assertContract(one, 'broker')
+  if (backend !== undefined && typeof backend !== 'string') assertContract(backend, 'result-backend')
+  for (const adapter of adapters ?? []) assertContract(adapter, 'adapter')
 }
 
 /**
