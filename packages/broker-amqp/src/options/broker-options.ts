@@ -110,6 +110,14 @@ const table: OptionTable = {
     throw new TypeError('quorum or classic')
   },
   startsExpires: 'number',
+  // Of kombu's and py-amqp's, without meaning here: core bounds and repeats calls, and Node owns the socket.
+  readTimeout: 'any',
+  writeTimeout: 'any',
+  socketSettings: 'any',
+  maxRetries: 'any',
+  intervalStart: 'any',
+  intervalStep: 'any',
+  intervalMax: 'any',
 }
 
 /** Error: `CT_CONFIGURATION`. */
@@ -128,10 +136,10 @@ export function brokerSettings(
   const guest = options.username === undefined && options.password === undefined ? 'guest' : undefined
   const addresses = (urls ?? [undefined]).map((url): AmqpAddress => {
     const secure = ssl || url?.ssl === true
-    const port = url?.port ?? options.port ?? (secure ? 5671 : 5672)
+    const port = url === undefined ? options.port : url.port
     return {
       host: url?.host ?? options.host ?? 'localhost',
-      port: port === 0 ? 5672 : port,
+      port: port === undefined || port === 0 ? (secure ? 5671 : 5672) : port,
       ssl: secure,
       username: url?.username ?? options.username ?? guest,
       password: url?.password ?? own ?? guest,

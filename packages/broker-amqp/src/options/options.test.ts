@@ -52,6 +52,25 @@ describe('AMQP URLs', () => {
     expect(() => brokerSettings({ url: 'amqq://a:secret@one' })).not.toThrow(/secret/)
   })
 
+  it('SET-35: broker_use_ssl with the names of Python’s ssl module', () => {
+    const { tls } = brokerSettings({
+      url: 'amqps://h',
+      ssl: { caCerts: '/ca', certfile: '/c', keyfile: '/k', certReqs: 'CERT_NONE', serverHostname: 'x' },
+      readTimeout: 3,
+    })
+    expect(tls).toEqual({
+      sslCaCerts: '/ca',
+      sslCertfile: '/c',
+      sslKeyfile: '/k',
+      sslCertReqs: 'none',
+      tls: { servername: 'x' },
+    })
+    expect(brokerSettings({ url: 'amqp://h', ssl: true }).addresses[0]).toMatchObject({
+      ssl: true,
+      port: 5671,
+    })
+  })
+
   it('TRANS-2: unknown options are refused with a suggestion, wrong ones with what was expected', () => {
     expect(() => amqpBroker({ hartbeat: 3 } as object)).toThrow(/did you mean "heartbeat"/)
     expect(() => amqpBroker({ heartbeat: 'often' } as object)).toThrow(/a number/)

@@ -55,6 +55,17 @@ function certReqs(value: unknown): string {
   return known
 }
 
+/** Names of `broker_use_ssl` as Python's ssl module has them (celery docs, `broker_use_ssl` for pyamqp). */
+const pythonNames: Readonly<Record<string, string>> = {
+  caCerts: 'sslCaCerts',
+  certfile: 'sslCertfile',
+  keyfile: 'sslKeyfile',
+  certReqs: 'sslCertReqs',
+  checkHostname: 'sslCheckHostname',
+  ciphers: 'sslCiphers',
+  password: 'sslPassword',
+}
+
 /** What `ssl` may be: true, or an object with either family of names (`certReqs`, `sslCertReqs`, `ca`). */
 export function sslOption(value: unknown): AmqpTlsOptions | boolean {
   if (typeof value === 'boolean') return value
@@ -65,7 +76,9 @@ export function sslOption(value: unknown): AmqpTlsOptions | boolean {
   const ours: Record<string, unknown> = {}
   const node: Record<string, unknown> = {}
   for (const [name, one] of Object.entries(value)) {
-    if (Object.hasOwn(tlsOptionTable, name)) ours[name] = one
+    const known = pythonNames[name] ?? name
+    if (Object.hasOwn(tlsOptionTable, known)) ours[known] = one
+    else if (name === 'serverHostname') node['servername'] = one
     else node[name] = one
   }
   return {

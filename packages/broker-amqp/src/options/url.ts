@@ -9,7 +9,8 @@ export interface AmqpUrl {
   readonly scheme: string
   readonly ssl: boolean
   readonly host: string
-  readonly port: number
+  /** Undefined: the usual one, which depends on TLS. */
+  readonly port: number | undefined
   readonly username: string | undefined
   readonly password: string | undefined
   readonly virtualHost: string | undefined
@@ -53,7 +54,7 @@ function parseOne(text: string): AmqpUrl {
   return {
     scheme,
     ssl,
-    ...parseHost(authority, ssl ? 5671 : 5672),
+    ...parseHost(authority),
     username: userinfo === undefined ? undefined : decode(colon < 0 ? userinfo : userinfo.slice(0, colon)),
     password: userinfo === undefined || colon < 0 ? undefined : decode(userinfo.slice(colon + 1)),
     virtualHost: virtualHost === '' ? undefined : virtualHost,
@@ -61,13 +62,14 @@ function parseOne(text: string): AmqpUrl {
   }
 }
 
-function parseHost(authority: string, defaultPort: number): { readonly host: string; readonly port: number } {
+function parseHost(authority: string): { readonly host: string; readonly port: number | undefined } {
   const match = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(authority)
   if (match === null)
     throw new ConfigurationError(`${JSON.stringify(authority)} is not a host and port of an AMQP URL`)
   const host = decode(match[1] ?? '').replace(/^\[|\]$/g, '')
-  const port = match[2] === undefined || match[2] === '' ? defaultPort : Number(match[2])
-  if (port < 1 || port > 65535) throw new ConfigurationError(`${port} is not a port number`)
+  const port = match[2] === undefined || match[2] === '' ? undefined : Number(match[2])
+  if (port !== undefined && (port < 1 || port > 65535))
+    throw new ConfigurationError(`${port} is not a port number`)
   return { host: host === '' ? 'localhost' : host, port }
 }
 
