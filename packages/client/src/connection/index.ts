@@ -1,7 +1,7 @@
 export { abortable, abortedError, delay } from './abortable.ts'
 export { backoffMs } from './backoff.ts'
 export type { BackoffOptions } from './backoff.ts'
-export { Deadline } from './deadline.ts'
+export { Deadline, longestTimerMs } from './deadline.ts'
 export { failoverBroker } from './failover-broker.ts'
 export type { FailoverStrategy } from './failover-broker.ts'
 export { didYouMean, nearestName } from './nearest-name.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, BrokerConnection, Consumer, Delivery, SerializerRegistry } from '@ct/contracts'
 import { BrokerUnavailableError, ClosedError, isCeleryError, UnsupportedError } from '@ct/contracts'
-import { abortable, ReconnectingConnection } from '../connection/index.ts'
+import { abortable, longestTimerMs, ReconnectingConnection } from '../connection/index.ts'
 import type { CeleryEvent, EventSettings } from './event-message.ts'
 import { eventQueue, readEvents } from './event-message.ts'
 
@@ -140,7 +140,8 @@ export class EventReceiver {
         end,
       }
       const onAbort = (): void => end()
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => end(), timeoutMs)
+      const timer =
+        timeoutMs === undefined ? undefined : setTimeout(() => end(), Math.min(timeoutMs, longestTimerMs))
       this.#captures.add(capture)
       signal?.addEventListener('abort', onAbort, { once: true })
     })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, Delivery, ExchangeDeclaration, SerializerRegistry } from '@ct/contracts'
 import { ConfigurationError, UnsupportedError } from '@ct/contracts'
-import { abortable } from '../connection/index.ts'
+import { abortable, longestTimerMs } from '../connection/index.ts'
 import type { ControlCodec, ControlReply, ControlSettings } from './control-message.ts'
 import {
   patternMatcher,
@@ -164,7 +164,7 @@ export class Mailbox {
       const replyTo = { exchange: replyExchange(this.#settings), routingKey: oid }
       // Answers may come before the publish is confirmed; the time allowed counts from then.
       await this.#send({ ...request, ticket, replyTo, clock: clock.forward() }, expires, signal)
-      timer = setTimeout(done.resolve, timeoutMs)
+      timer = setTimeout(done.resolve, Math.min(timeoutMs, longestTimerMs))
       await abortable(done.promise, signal, `Waiting for answers to "${request.method}"`)
     } finally {
       clearTimeout(timer)

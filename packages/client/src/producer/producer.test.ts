@@ -304,6 +304,30 @@ describe('publishing', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'CT_ABORTED', details: { maybeDelivered: true } })
   })
 
+  it('a signal that has fired already: nothing is handed over, and that is said', async () => {
+    start()
+    await producer.publish(message())
+    const signal = AbortSignal.abort()
+    const refusal = { code: 'CT_ABORTED', details: { maybeDelivered: false } }
+    await expect(producer.publish(message(), { signal })).rejects.toMatchObject(refusal)
+    expect(await producer.publishMany([message()], { signal })).toMatchObject([refusal])
+    expect(script.log).toEqual(['connect', 'publish q'])
+  })
+
+  it('a time longer than any timer is not short', async () => {
+    start()
+    await producer.publish(message())
+    script.publishes = ['silence', 'silence']
+    let over = 0
+    for (const signal of [undefined, new AbortController().signal]) {
+      void producer.publish(message(), { timeoutMs: Infinity, signal }).catch(() => over++)
+    }
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(over).toBe(0)
+    await vi.advanceTimersByTimeAsync(2 ** 31)
+    expect(over).toBe(2)
+  })
+
   it('publishMany reports per message and retries only what failed', async () => {
     start()
     script.publishes = ['ok', lost(), new BrokerError('refused'), 'ok', lost(true), lost(true), lost(true)]

@@ -1,7 +1,14 @@
 import type { Broker, BrokerConnection, CeleryError, OutgoingMessage } from '@ct/contracts'
 import { AbortedError, BrokerUnavailableError, ClosedError } from '@ct/contracts'
 import type { ConnectionListener } from '../connection/index.ts'
-import { abortable, Deadline, delay, ReconnectingConnection } from '../connection/index.ts'
+import {
+  abortable,
+  abortedError,
+  Deadline,
+  delay,
+  longestTimerMs,
+  ReconnectingConnection,
+} from '../connection/index.ts'
 import { Declarations } from './declarations.ts'
 import type { ProducerOptions, PublishOptions, SentEvent } from './producer-options.ts'
 import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
@@ -120,12 +127,15 @@ export class Producer {
       const timer =
         timeoutMs === null
           ? undefined
-          : setTimeout(() => {
-              open = false
-              this.#unanswered(connection, timeoutMs)
-              this.#leave()
-              reject(publishTimedOut(message, timeoutMs, true, undefined))
-            }, timeoutMs)
+          : setTimeout(
+              () => {
+                open = false
+                this.#unanswered(connection, timeoutMs)
+                this.#leave()
+                reject(publishTimedOut(message, timeoutMs, true, undefined))
+              },
+              Math.min(timeoutMs, longestTimerMs),
+            )
       connection.publish(message).then(
         () => {
           if (!open) return
@@ -224,6 +234,8 @@ export class Producer {
       try {
         if (failures > 0) await delay(this.#retries.pauseMs(options, failures), deadline.signal, 'Publishing')
         const connection = await this.#connected(options, deadline)
+        // Given up before: nothing is handed over.
+        if (deadline.signal.aborted) throw abortedError(deadline.signal, 'Publishing')
         handedOver = connection
         handedOverAt = performance.now()
         await abortable(
@@ -264,6 +276,8 @@ export class Producer {
       try {
         if (failures > 0) await delay(this.#retries.pauseMs(options, failures), deadline.signal, 'Publishing')
         const connection = await this.#connected(options, deadline)
+        // Given up before: nothing is handed over.
+        if (deadline.signal.aborted) throw abortedError(deadline.signal, 'Publishing')
         handedOver = connection
         handedOverAt = performance.now()
         const batch = open.length === messages.length ? messages : open.map((index) => messages[index]!)

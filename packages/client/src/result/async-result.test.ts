@@ -423,6 +423,31 @@ describe('AsyncResult', () => {
   })
 })
 
+describe('options of a wait', () => {
+  it.each([
+    [{ timeout: 10 }, /no option "timeout"\. Give timeoutMs, in milliseconds/],
+    [{ timeoutMS: 10 }, /Did you mean "timeoutMs"/],
+    [{ timeoutMs: NaN }, /timeoutMs must be a number of milliseconds; it is NaN/],
+    [{ timeoutMs: -1 }, /it is -1/],
+    [{ timeoutMs: '10' }, /it is 10/],
+    [{ signal: {} }, /signal must be an AbortSignal/],
+    [10, /takes options, such as/],
+  ])('RES-10: %j is refused', async (options, message) => {
+    await expect(result('a').get(options as never)).rejects.toThrow(message)
+    const all = new ResultSet([result('a')], context)
+    await expect(all.get(options as never)).rejects.toThrow(message)
+    await expect(all.join(options as never)).rejects.toThrow(message)
+  })
+
+  it('RES-10: longer than any timer is not short', async () => {
+    const waiting = result('a').get({ timeoutMs: Infinity })
+    const patient = result('a').get({ timeoutMs: 2 ** 40 })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await stored({ taskId: 'a', result: 1 })
+    expect(await Promise.all([waiting, patient])).toEqual([1, 1])
+  })
+})
+
 describe('ResultSet and GroupResult', () => {
   const set = (...ids: string[]): ResultSet<number> =>
     new ResultSet<number>(

@@ -15,6 +15,7 @@ import { dateDoneOf } from './result-codec.ts'
 import type { StoreCallOptions } from './result-store.ts'
 import { soon } from './soon.ts'
 import { lookWithin, streamResults, waitForResults } from './wait-for-results.ts'
+import { checkWaitOptions } from './wait-options.ts'
 import type { GetOptions } from './wait-options.ts'
 
 /** Any handle: of one task or of a group. */
@@ -150,6 +151,7 @@ export class AsyncResult<T = unknown> {
    * `TimeoutError` (`CT_RESULT_TIMEOUT`), `CT_ABORTED`. Resolves to null at once when the result is ignored.
    */
   async get(options: GetOptions = {}): Promise<T> {
+    checkWaitOptions(options)
     if (this.ignored) return null as T
     if (options.disableSyncSubtasks !== false) this.#context.assertMayWait?.()
     const propagate = options.propagate ?? true
@@ -254,9 +256,7 @@ export class AsyncResult<T = unknown> {
   }
 
   /** Every result of the tree with its value, waiting for each. */
-  async *collect(
-    options: GetOptions & { readonly intermediate?: boolean | undefined } = {},
-  ): AsyncGenerator<readonly [ResultNode, unknown], void, undefined> {
+  async *collect(options: GetOptions = {}): AsyncGenerator<readonly [ResultNode, unknown], void, undefined> {
     const stack: ResultNode[] = [this]
     for (let node = stack.shift(); node !== undefined; node = stack.shift()) {
       yield [node, await node.get(options)]

@@ -6,6 +6,7 @@ import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import type { StoreCallOptions } from './result-store.ts'
 import { streamResults, waitForResults } from './wait-for-results.ts'
+import { checkWaitOptions } from './wait-options.ts'
 import type { WaitOptions } from './wait-options.ts'
 
 /**
@@ -119,6 +120,7 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
 
   /** Waits for each member in order; the first error in that *order* is thrown. The time allowed is for all together. */
   async join(options: WaitOptions = {}): Promise<T[]> {
+    checkWaitOptions(options)
     if (options.disableSyncSubtasks !== false) this.context.assertMayWait?.()
     const started = performance.now()
     const values: T[] = []
@@ -138,6 +140,7 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
 
   /** Waits for all at once; the first error to *arrive* is thrown. */
   async joinNative(options: WaitOptions = {}): Promise<T[]> {
+    checkWaitOptions(options)
     if (options.disableSyncSubtasks !== false) this.context.assertMayWait?.()
     const propagate = options.propagate ?? true
     const metas = new Map<string, ResultMeta>()
@@ -172,6 +175,7 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
 
   /** `[id, value]` of each member as it gets ready; throws the first error to arrive unless `propagate: false`. */
   async *iterate(options: WaitOptions = {}): AsyncGenerator<readonly [string, T], void, undefined> {
+    checkWaitOptions(options)
     if (options.disableSyncSubtasks !== false) this.context.assertMayWait?.()
     for await (const [id, meta] of this.iterNative(options)) {
       if (options.propagate !== false) throwIfFailed(meta)

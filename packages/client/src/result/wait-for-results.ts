@@ -1,6 +1,6 @@
 import type { ResultMeta } from '@ct/contracts'
 import { readyStates } from '@ct/contracts'
-import { abortedError, Deadline } from '../connection/index.ts'
+import { abortedError, Deadline, longestTimerMs } from '../connection/index.ts'
 import type { ResultStore } from './result-store.ts'
 import { resultTimedOut } from './wait-options.ts'
 import type { WaitOptions } from './wait-options.ts'
@@ -51,7 +51,10 @@ export async function waitForResults(
       }
       if (timeoutMs != null) {
         const { allowedMs } = options
-        const timer = setTimeout(() => reject(resultTimedOut(what, allowedMs ?? timeoutMs)), timeoutMs)
+        const timer = setTimeout(
+          () => reject(resultTimedOut(what, allowedMs ?? timeoutMs)),
+          Math.min(timeoutMs, longestTimerMs),
+        )
         stops.push(() => clearTimeout(timer))
       }
       if (onInterval !== undefined) {

@@ -1,5 +1,6 @@
 import type { ResultMeta } from '@ct/contracts'
-import { TimeoutError } from '@ct/contracts'
+import { ConfigurationError, TimeoutError } from '@ct/contracts'
+import { didYouMean } from '../connection/index.ts'
 
 /** Options of `get`, `join` and the like. All durations are milliseconds. */
 export interface WaitOptions {
@@ -25,6 +26,42 @@ export interface WaitOptions {
 export interface GetOptions extends WaitOptions {
   /** Throw the error of a parent that failed, oldest first, instead of waiting for what can never come. Default true. */
   readonly followParents?: boolean | undefined
+}
+
+const known: ReadonlySet<string> = new Set<keyof GetOptions>([
+  'timeoutMs',
+  'signal',
+  'propagate',
+  'intervalMs',
+  'onInterval',
+  'onMessage',
+  'callback',
+  'disableSyncSubtasks',
+  'noAck',
+  'followParents',
+])
+
+/** Refuses with `CT_CONFIGURATION` what would make a wait endless, or none: Celery's `timeout`, times that are no numbers. */
+export function checkWaitOptions(options: GetOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigurationError(
+      'Waiting for a result takes options, such as { timeoutMs: 10_000 }, in milliseconds.',
+    )
+  }
+  for (const key in options) {
+    if (known.has(key)) continue
+    const advice =
+      key === 'timeout' || key === 'interval' ? ` Give ${key}Ms, in milliseconds.` : didYouMean(key, known)
+    throw new ConfigurationError(`Waiting for a result has no option "${key}".${advice}`, {
+      details: { option: key },
+    })
+  }
+  const { timeoutMs, signal } = options
+  if (timeoutMs != null && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    throw new ConfigurationError(`timeoutMs must be a number of milliseconds; it is ${String(timeoutMs)}.`)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new ConfigurationError('signal must be an AbortSignal.')
 }
 
 export function resultTimedOut(what: string, timeoutMs: number, cause?: unknown): TimeoutError {

@@ -1,7 +1,7 @@
-import { ConfigurationError } from '@ct/contracts'
+import { ConfigurationError, isPlainObject } from '@ct/contracts'
 import type { Options, Settings } from '../app/settings/index.ts'
 import { didYouMean } from '../connection/index.ts'
-import { deliveryModeNumber } from '../routing/index.ts'
+import { deliveryModeNumber, Exchange, Queue } from '../routing/index.ts'
 import type { ResolvedTaskOptions, TaskOptions } from './task-options.ts'
 
 /** Every option of a task, for refusing others; `bind`, `args` and `kwargs` belong to `app.task` itself. */
@@ -76,6 +76,13 @@ const numbers = [
   'resultreprMaxsize',
   'maxDeliveries',
 ] as const
+/** They go into timers, dates and messages, where Infinity means nothing; null is how to say "no limit". */
+const finite: ReadonlySet<string> = new Set([
+  'timeLimit',
+  'softTimeLimit',
+  'defaultRetryDelay',
+  'retryBackoffMax',
+])
 const functions = ['shadowName', 'beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'afterReturn'] as const
 
 /** Refuses unknown names and wrong types with `CT_CONFIGURATION`. */
@@ -96,6 +103,7 @@ export function checkTaskOptions(label: string, options: TaskOptions): void {
     const value = options[key]
     if (value !== undefined && value !== null && !(typeof value === 'number' && value >= 0))
       throw wrong(key, 'a number not below 0')
+    if (value === Infinity && finite.has(key)) throw wrong(key, 'a finite number, or null for none')
   }
   for (const key of functions)
     if (options[key] !== undefined && typeof options[key] !== 'function') throw wrong(key, 'a function')
@@ -105,7 +113,24 @@ export function checkTaskOptions(label: string, options: TaskOptions): void {
       throw wrong(key, 'a list of error classes')
     }
   }
-  const { rateLimit, softTimeLimit, timeLimit, priority } = options
+  const { rateLimit, softTimeLimit, timeLimit, priority, retryBackoff, retryKwargs, params } = options
+  const { queue, exchange, routingKey, deliveryMode, expires } = options
+  const { args, kwargs } = options as { readonly args?: unknown; readonly kwargs?: unknown }
+  if (args !== undefined && !isSchema(args)) throw wrong('args', schemaWanted)
+  if (kwargs !== undefined && !isSchema(kwargs)) throw wrong('kwargs', schemaWanted)
+  if (params !== undefined && !(Array.isArray(params) && params.every((name) => typeof name === 'string')))
+    throw wrong('params', "a list of names such as ['x', 'y']")
+  if (queue != null && typeof queue !== 'string' && !Queue.isQueue(queue))
+    throw wrong('queue', 'the name of a queue, or a queue')
+  if (exchange != null && typeof exchange !== 'string' && !Exchange.isExchange(exchange))
+    throw wrong('exchange', 'the name of an exchange')
+  if (routingKey != null && typeof routingKey !== 'string') throw wrong('routingKey', 'a text')
+  if (deliveryMode != null && ![1, 2, 'transient', 'persistent'].includes(deliveryMode))
+    throw wrong('deliveryMode', "1, 2, 'transient' or 'persistent'")
+  if (expires != null && !isMoment(expires)) throw wrong('expires', 'seconds, or a valid date')
+  if (retryBackoff !== undefined && typeof retryBackoff !== 'boolean' && !(retryBackoff >= 0))
+    throw wrong('retryBackoff', 'true, false or a number of seconds not below 0')
+  if (retryKwargs !== undefined) checkRetryKwargs(retryKwargs, wrong)
   if (rateLimit != null && !/^\s*\d+(\.\d+)?\s*(\/\s*[smh]\s*)?$/.test(String(rateLimit))) {
     throw wrong('rateLimit', "a number per second, or text such as '10/s', '10/m' or '10/h'")
   }
@@ -114,6 +139,31 @@ export function checkTaskOptions(label: string, options: TaskOptions): void {
   }
   if (priority != null && !(Number.isInteger(priority) && priority >= 0 && priority <= 255)) {
     throw wrong('priority', 'a whole number from 0 to 255')
+  }
+}
+
+const schemaWanted = 'a schema that follows Standard Schema, such as those of zod, valibot and arktype'
+
+function isSchema(value: unknown): boolean {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
+  const standard = (value as { readonly '~standard'?: unknown })['~standard']
+  return typeof standard === 'object' && standard !== null && 'validate' in standard
+}
+
+function isMoment(value: unknown): boolean {
+  return value instanceof Date ? !Number.isNaN(value.getTime()) : Number.isFinite(value)
+}
+
+function checkRetryKwargs(
+  given: NonNullable<TaskOptions['retryKwargs']>,
+  wrong: (key: string, wanted: string) => ConfigurationError,
+): void {
+  const wanted = '{ countdown, maxRetries }, both numbers not below 0'
+  if (!isPlainObject(given)) throw wrong('retryKwargs', wanted)
+  for (const [key, value] of Object.entries(given)) {
+    const none = key === 'maxRetries' && value === null
+    if (!['countdown', 'maxRetries'].includes(key) || (!none && !((value as number) >= 0)))
+      throw wrong('retryKwargs', wanted)
   }
 }
 

@@ -68,6 +68,14 @@ describe('app.task', () => {
     [{ onSuccess: 1 }, /must be a function/],
     [{ maxRetries: -1 }, /must be a number not below 0/],
     [{ priority: 300 }, /must be a whole number from 0 to 255/],
+    [{ params: 'x' }, /"params" of task x must be a list of names/],
+    [{ args: {} }, /"args" of task x must be a schema/],
+    [{ queue: 42 }, /"queue" of task x must be the name of a queue/],
+    [{ expires: NaN }, /"expires" of task x must be seconds/],
+    [{ timeLimit: Infinity }, /must be a finite number, or null/],
+    [{ retryBackoff: 'x' }, /"retryBackoff" of task x must be true, false or a number/],
+    [{ retryKwargs: { countdown: 'x' } }, /"retryKwargs" of task x must be/],
+    [{ retryKwargs: { max: 1 } }, /"retryKwargs" of task x must be/],
   ])('TASK-8: refuses wrong options: %o', (options, message) => {
     expect(() => captured.app.task('x', options as never, () => 1)).toThrow(message)
   })
