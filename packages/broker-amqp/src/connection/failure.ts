@@ -21,7 +21,7 @@ function messageOf(error: unknown): string {
 export function connectFailure(error: unknown, server: string): CeleryError {
   if (isCeleryError(error)) return error
   const message = messageOf(error)
-  if (/ACCESS.REFUSED|NOT.ALLOWED|vhost .* not found|SASL mechanism|403|530/i.test(message)) {
+  if (/Handshake terminated by server: \d+ \((ACCESS.REFUSED|NOT.ALLOWED)|SASL mechanism/.test(message)) {
     return new BrokerError(
       `RabbitMQ at ${server} refuses us: ${message}. Check user, password, permissions and virtual host.`,
       { cause: error },
