@@ -1,5 +1,5 @@
 /** Names of keys and channels: kombu's (wire-compatible) and the few of our own that Python ignores. */
-import { parkedSuffix } from '@ct/contracts'
+import { parkedSuffix, UnsupportedError } from '@ct/contracts'
 import type { BrokerSettings } from './options/broker-options.ts'
 
 export class Keys {
@@ -13,6 +13,8 @@ export class Keys {
   readonly bindingDeadlines: string
   readonly #settings: BrokerSettings
   readonly #steps = new Map<string, readonly string[]>()
+  /** Queues whose lists would be the keys above. */
+  readonly #reserved: ReadonlySet<string>
 
   constructor(settings: BrokerSettings) {
     this.#settings = settings
@@ -22,6 +24,21 @@ export class Keys {
     this.starts = `${settings.prefix}ct.starts`
     this.unreadable = `${settings.unackedKey}${parkedSuffix}`
     this.bindingDeadlines = `${settings.prefix}_kombu.binding_deadlines`
+    const own = [this.unacked, this.unackedIndex, this.unackedMutex, this.starts, this.bindingDeadlines]
+    this.#reserved = new Set(
+      own.filter((key) => key.startsWith(settings.prefix)).map((key) => key.slice(settings.prefix.length)),
+    )
+  }
+
+  /**
+   * Throws `CT_UNSUPPORTED` for a queue whose list would be one of our own keys: one message sent to a queue called `unacked` would make
+   * a list of what every worker of the fleet keeps a hash in, and stop them all.
+   */
+  assertQueue(queue: string): void {
+    if (!this.#reserved.has(queue) && !/^_kombu\.binding(_permanent)?\./.test(queue)) return
+    throw new UnsupportedError(
+      `A queue on Redis cannot be called ${JSON.stringify(queue)}: that key holds data of kombu and ct. Give it another name.`,
+    )
   }
 
   /** The lists of a queue, most urgent first. */

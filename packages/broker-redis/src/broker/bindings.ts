@@ -46,6 +46,7 @@ export class Bindings {
   }
 
   async declare(queues: readonly QueueDeclaration[]): Promise<void> {
+    for (const { name } of queues) this.#keys.assertQueue(name)
     const waits: Promise<unknown>[] = []
     this.#link.together(() => {
       for (const queue of queues) {

@@ -118,6 +118,7 @@ export class Publisher {
   }
 
   #add(message: OutgoingMessage): Promise<void> {
+    if (message.exchange === '') this.#keys.assertQueue(message.routingKey)
     if (!this.#scheduled && !this.#flushing) {
       this.#scheduled = true
       process.nextTick(this.#flush)

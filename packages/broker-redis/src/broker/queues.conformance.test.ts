@@ -243,3 +243,19 @@ it('B17: who lost the lease settles nothing, and leaves the count of starts alon
   await got[1]?.settle({ action: 'ack' })
   expect(await server.command('KEYS', '*')).toEqual([])
 })
+
+it.each(['unacked', 'unacked_index', 'unacked_mutex', 'ct.starts', '_kombu.binding.celery'])(
+  'no queue can be called %s: its list would be a key of ours',
+  async (name) => {
+    const connection = await connect()
+    const refusal = { code: 'CT_UNSUPPORTED' }
+    await expect(connection.declare([queue(name)])).rejects.toMatchObject(refusal)
+    await expect(connection.publish(message(name, 'a'))).rejects.toMatchObject(refusal)
+    const [first, second] = await connection.publishMany([message(name, 'b'), message('q', 'c')])
+    expect(first).toMatchObject(refusal)
+    expect(second).toBeUndefined()
+    const consumer = await connection.openConsumer({ credit: 1, onDelivery: () => {} })
+    await expect(consumer.subscribe([{ queue: queue(name) }])).rejects.toMatchObject(refusal)
+    expect(await server.command('EXISTS', name)).toBe(0)
+  },
+)
