@@ -292,14 +292,14 @@ describe('tasks', () => {
       throw values[name]![0]()
     })
     const reject = app.task('reject', async (name: string) => {
-      await null
+      await Promise.resolve()
       throw values[name]![0]()
     })
     const again = app.task('again', { bind: true, maxRetries: 0 }, (task, name: string) => {
       throw task.retry({ exc: values[name]![0]() as Error })
     })
     const back = app.task('back', () => revoked())
-    const then = app.task('then', () => Object.defineProperty({}, 'then', unreadable))
+    const then = app.task('then', () => new Proxy({}, { ...unreadable, has: () => true }))
     const quiet = app.task('quiet', { ignoreResult: true }, () => [revoked()])
     await startWorker(app)
     for (const [name, [, message]] of Object.entries(values)) {
@@ -405,6 +405,18 @@ describe('limits', () => {
     late.resolve()
     await expect.poll(() => lines.some(({ message }) => message.includes('that is not recorded'))).toBe(true)
     expect(await result.state()).toBe('FAILURE')
+  })
+
+  it('TASK-7, TASK-8: limits beyond a timer’s reach do not fire at once', async () => {
+    const { app, lines } = makeApp()
+    const month = 30 * 86_400
+    const slow = app.task('slow', { bind: true, timeLimit: month, softTimeLimit: month }, async (task) => {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      return task.signal.aborted
+    })
+    await startWorker(app)
+    expect(await (await slow.delay()).get(soon)).toBe(false)
+    expect(lines.filter(({ level }) => level !== 'info')).toEqual([])
   })
 
   it('TASK-139: limits of the call win over those of the task', async () => {

@@ -269,14 +269,14 @@ export class Dispatcher {
       const timer = setTimeout(() => {
         log.warn(`Soft time limit (${soft}s) exceeded for ${request.label}`)
         request.ticket?.abort(new SoftTimeLimitExceeded(soft))
-      }, soft * 1000)
+      }, limitMs(soft))
       request.timers.push(timer.unref())
     }
     if (hard !== null && hard > 0) {
       const timer = setTimeout(() => {
         if (!this.#disown(request, 'time-limit', new TimeLimitExceeded(hard))) return
         this.#options.tracer.interruptions.timeLimit(request, hard)
-      }, hard * 1000)
+      }, limitMs(hard))
       request.timers.push(timer.unref())
     }
   }
@@ -326,6 +326,11 @@ export class Dispatcher {
     this.left(request)
     this.#drain()
   }
+}
+
+/** Timers cannot count beyond 24 days, and would fire at once. */
+function limitMs(seconds: number): number {
+  return Math.min(seconds * 1000, 2 ** 31 - 1)
 }
 
 class JobEvents implements PoolJobEvents {

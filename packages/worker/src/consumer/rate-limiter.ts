@@ -51,7 +51,8 @@ export class RateLimiter {
         line.timer = undefined
         this.#pass(strategy, line)
       },
-      Math.ceil(strategy.bucket?.waitMs() ?? 0),
+      // Timers cannot count beyond 24 days, and would fire at once; whoever is early waits again.
+      Math.min(2 ** 31 - 1, Math.ceil(strategy.bucket?.waitMs() ?? 0)),
     )
     line.timer.unref()
   }
