@@ -28,7 +28,8 @@ export class Intake {
   take({ round, taken, malformed, tag }: Taken, stepper: Stepper): void {
     for (let i = 0; i < malformed.length; i += 2) {
       const { queue, parked } = round.sources[(malformed[i] as number) - 1] as Source
-      this.#tell(queue, 'it is not shaped like a message envelope', malformed[i + 1] as Buffer, parked)
+      const item = malformed[i + 1] as Buffer
+      this.#tell(queue, whyMalformed(item), item, parked)
     }
     let filed = 0
     for (let i = 0; i < taken.length; i += 2) {
@@ -85,6 +86,17 @@ export class Intake {
   #tell(queue: string, reason: string, item: Buffer, parkedIn: string | undefined): void {
     const excerpt = item.toString('utf8', 0, 1024).slice(0, 1024)
     this.#options.context.notice({ kind: 'malformed', queue, reason, excerpt, parkedIn })
+  }
+}
+
+/** The script goes by the shape; what exactly is wrong is worth a second look. */
+function whyMalformed(item: Buffer): string {
+  if (!isUtf8(item)) return 'it is not UTF-8'
+  try {
+    decodeEnvelope(item)
+    return 'headers, properties or delivery_info are missing'
+  } catch (error) {
+    return (error as Error).message
   }
 }
 

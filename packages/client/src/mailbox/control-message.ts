@@ -151,6 +151,10 @@ export function readControlMessage(message: MessageContent, codec: ControlCodec)
   if (destination != null && !isListOfText(destination)) {
     throw malformed('its destination is no list of node names', 'destination')
   }
+  const chosen = typeof pattern === 'string' && pattern !== '' && typeof matcher === 'string'
+  if (chosen && (destination == null || destination.length === 0) && !patternMatcher(pattern, matcher)) {
+    throw malformed('its pattern cannot be matched: the matchers are glob and pcre', 'pattern')
+  }
   return {
     method,
     arguments: args,
@@ -158,13 +162,12 @@ export function readControlMessage(message: MessageContent, codec: ControlCodec)
     pattern: typeof pattern === 'string' ? pattern : null,
     matcher: typeof matcher === 'string' ? matcher : null,
     ...(typeof ticket === 'string' ? { ticket } : {}),
-    ...(isPlainObject(replyTo) && typeof replyTo['routing_key'] === 'string'
-      ? {
-          replyTo: {
-            exchange: typeof replyTo['exchange'] === 'string' ? replyTo['exchange'] : '',
-            routingKey: replyTo['routing_key'],
-          },
-        }
+    // Without an exchange it would go into whatever queue has that name.
+    ...(isPlainObject(replyTo) &&
+    typeof replyTo['exchange'] === 'string' &&
+    replyTo['exchange'] !== '' &&
+    typeof replyTo['routing_key'] === 'string'
+      ? { replyTo: { exchange: replyTo['exchange'], routingKey: replyTo['routing_key'] } }
       : {}),
     clock: clockOf(message),
   }

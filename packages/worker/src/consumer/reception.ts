@@ -74,6 +74,12 @@ export class Reception {
     return this.#refused
   }
 
+  /** The broker took something that is not even an envelope. */
+  malformed(): void {
+    this.#received += 1
+    this.#refused += 1
+  }
+
   /** Requests held for their ETA, soonest first. */
   scheduled(): { readonly at: number; readonly request: Request }[] {
     return this.#held.entries().map(({ at, item }) => ({ at, request: item }))
@@ -170,6 +176,9 @@ export class Reception {
     services.log[refusal.level](`${refusal.text} The message is ${where}.`, {
       queue: delivery.queue,
       reason: refusal.reason,
+      ...(isCeleryError(error) && typeof error.details['reason'] === 'string'
+        ? { detail: error.details['reason'] }
+        : {}),
       ...(refusal.reason === 'unknown-task' ? {} : { message: describe(delivery) }),
     })
     void this.#settleRefused(delivery, settlement, error)

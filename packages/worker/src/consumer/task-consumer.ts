@@ -287,10 +287,11 @@ export class TaskConsumer {
         log.info(`${notice.count} messages whose lease had run out were put back.`)
         return
       case 'malformed':
+        this.#options.reception.malformed()
         log.error(
           `Received a message from ${notice.queue} that is not even an envelope: ${notice.reason}. ` +
             (notice.parkedIn === undefined ? 'It is discarded.' : `It is parked in ${notice.parkedIn}.`),
-          { excerpt: notice.excerpt },
+          { queue: notice.queue, reason: 'malformed', detail: notice.reason, excerpt: notice.excerpt },
         )
         return
       case 'lease-lost': {

@@ -88,7 +88,8 @@ export class Pidbox {
         ...(controlQueueExpires === null ? {} : { queueExpiresMs: controlQueueExpires * 1000 }),
       })
     } catch (error) {
-      logger.error('A control message could not be handled.', { error })
+      const why = error instanceof Error ? error.message : String(error)
+      logger.error(`A control message could not be handled: ${why}`, { error })
     }
   }
 
