@@ -17,7 +17,8 @@ it('a broker that is not there: which, and how long it was tried', { timeout: 20
   const { code, out, err } = await runDemo('--broker', 'redis://:secret@127.0.0.1:1')
   expect(code).toBe(1)
   expect(out).toBe('')
-  expect(err).toBe(
-    'The demo cannot go on: The broker redis://:**@127.0.0.1:1 could not be reached within 3000 ms.\n',
+  expect(err).toMatch(
+    /^The demo cannot go on: The broker redis:\/\/:\*\*@127\.0\.0\.1:1 could not be reached within 3000 ms: .*ECONNREFUSED/,
   )
+  expect(err).not.toContain('secret')
 })
