@@ -157,7 +157,9 @@ describe('a store that counts', () => {
   it('D57-3: a part that came again waits for the claimant, and takes over when he is dead', async () => {
     const parts = [['SUCCESS', 1]] as const
     const claimed: ChordProgress = { state: 'claimed', retryInMs: 10 }
-    expect(await run({ kind: 'native', progress: [claimed, complete], parts })).toContain('body [1] parent t1')
+    expect(await run({ kind: 'native', progress: [claimed, complete], parts })).toContain(
+      'body [1] parent t1',
+    )
     expect(await run({ kind: 'native', progress: [claimed, { state: 'closed' }], parts })).toEqual([
       'record claim 5000',
       'record claim 5000',
