@@ -197,6 +197,16 @@ describe('createApp', () => {
     ])
   })
 
+  it('refuses at once a logger with other levels, a name that is no text, adapters that are no list', () => {
+    const pino = { debug() {}, info() {}, warn() {}, error() {}, fatal() {}, child: () => pino }
+    expect(() => createApp({ logger: pino as never })).toThrow(
+      /has no critical\. It needs debug, info, warn, error, critical, child/,
+    )
+    expect(() => createApp({ logger: null as never })).toThrow(/has no debug, no info/)
+    expect(() => createApp({ name: 42 as never })).toThrow(/name of an app must be text/)
+    expect(() => createApp({ adapters: {} as never })).toThrow(/must be a list/)
+  })
+
   it('refuses at once what is no broker, no backend and no adapter', () => {
     expect(() => createApp({ broker: memory as never })).toThrow(/whole adapter. Give \{ adapters: \[it\] \}/)
     expect(() => createApp({ broker: ['memory://', memoryBroker as never] })).toThrow(/Call it: memoryBroker/)

@@ -88,6 +88,9 @@ export class App {
       throw new ConfigurationError(`defaults must be "ct" or "celery"; it is ${JSON.stringify(defaults)}.`)
     }
     checkParts(broker, backend, adapters)
+    if (name !== undefined && name !== null && typeof name !== 'string')
+      throw new ConfigurationError(`The name of an app must be text; it is of type ${typeof name}.`)
+    if (logger !== undefined) checkLogger(logger)
     this.name = name
     this.#configuration = new Configuration(
       {
@@ -341,6 +344,18 @@ export class App {
   }
 }
 
+/** At once, rather than when the first critical line is lost: loggers differ in the names of their levels. */
+function checkLogger(logger: Logger): void {
+  const methods = ['debug', 'info', 'warn', 'error', 'critical', 'child'] as const
+  const missing = methods.filter(
+    (method) => typeof (logger as Partial<Logger> | null)?.[method] !== 'function',
+  )
+  if (missing.length === 0) return
+  throw new ConfigurationError(
+    `The logger has no ${missing.join(', no ')}. It needs ${methods.join(', ')}, each (message, fields?).`,
+  )
+}
+
 /** At once, rather than where the first task is sent. */
 function checkParts(
   broker: BrokerSource | undefined,
@@ -350,6 +365,8 @@ function checkParts(
   const brokers: readonly unknown[] = broker === undefined ? [] : Array.isArray(broker) ? broker : [broker]
   for (const one of brokers) if (typeof one !== 'string') assertContract(one, 'broker')
   if (backend !== undefined && typeof backend !== 'string') assertContract(backend, 'result-backend')
+  if (adapters !== undefined && !Array.isArray(adapters))
+    throw new ConfigurationError('adapters must be a list, such as [redis].')
   for (const adapter of adapters ?? []) assertContract(adapter, 'adapter')
 }
 

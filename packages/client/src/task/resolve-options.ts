@@ -1,5 +1,6 @@
 import { ConfigurationError, isPlainObject } from '@ct/contracts'
 import type { Options, Settings } from '../app/settings/index.ts'
+import { isRateLimit, rateLimitWanted } from '../app/settings/setting-values.ts'
 import { didYouMean } from '../connection/index.ts'
 import { deliveryModeNumber, Exchange, Queue } from '../routing/index.ts'
 import type { ResolvedTaskOptions, TaskOptions } from './task-options.ts'
@@ -131,9 +132,7 @@ export function checkTaskOptions(label: string, options: TaskOptions): void {
   if (retryBackoff !== undefined && typeof retryBackoff !== 'boolean' && !(retryBackoff >= 0))
     throw wrong('retryBackoff', 'true, false or a number of seconds not below 0')
   if (retryKwargs !== undefined) checkRetryKwargs(retryKwargs, wrong)
-  if (rateLimit != null && !/^\s*\d+(\.\d+)?\s*(\/\s*[smh]\s*)?$/.test(String(rateLimit))) {
-    throw wrong('rateLimit', "a number per second, or text such as '10/s', '10/m' or '10/h'")
-  }
+  if (rateLimit != null && !isRateLimit(rateLimit)) throw wrong('rateLimit', rateLimitWanted)
   if (softTimeLimit != null && timeLimit != null && softTimeLimit > timeLimit) {
     throw wrong('softTimeLimit', `not above timeLimit (${timeLimit} s)`)
   }

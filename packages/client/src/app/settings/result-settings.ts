@@ -45,12 +45,16 @@ export const resultSettings = {
   /** Life of results. */
   resultExpires: setting<number | null>('float', 86_400, {
     old: 'CELERY_TASK_RESULT_EXPIRES',
+    min: 0,
     nullable: true,
   }),
   /** Store name, args, worker …. */
   resultExtended: setting<boolean>('bool', false, { old: 'CELERY_RESULT_EXTENDED' }),
   /** Life of a FAILURE document, seconds; unset = as results, 0 = never expires. */
-  resultFailureExpires: setting<number | null>('float', null, { old: 'CELERY_RESULT_FAILURE_EXPIRES' }),
+  resultFailureExpires: setting<number | null>('float', null, {
+    old: 'CELERY_RESULT_FAILURE_EXPIRES',
+    min: 0,
+  }),
   /** Durable RPC results. */
   resultPersistent: setting<boolean | null>('bool', null, { old: 'CELERY_RESULT_PERSISTENT' }),
   /** Serializer of results. */

@@ -38,9 +38,28 @@ export function checkSetting(name: SettingName, value: unknown): unknown {
   // A choice of words does not rule out a function in their place.
   if (row.oneOf !== undefined && typeof value !== 'function' && !row.oneOf.includes(value))
     throw wrongValue(name, value)
-  if (row.min !== undefined && typeof value === 'number' && value < row.min) throw wrongValue(name, value)
+  // What has a least value is an amount or a time, and never endless.
+  if (row.min !== undefined && typeof value === 'number' && !(value >= row.min && value < Infinity))
+    throw wrongValue(name, value)
   if (name === 'timezone') assertZone(value as string)
+  if (name === 'taskDefaultRateLimit' && !isRateLimit(value)) {
+    throw new ConfigurationError(`The setting ${name} must be ${rateLimitWanted}.`, {
+      details: { setting: name },
+    })
+  }
+  if (name === 'workerConcurrency' && typeof value === 'string' && value !== 'auto') {
+    throw new ConfigurationError(`The setting ${name} must be a whole number or "auto".`, {
+      details: { setting: name },
+    })
+  }
   return name === 'taskPublishRetryPolicy' ? retryPolicy(value as object) : value
+}
+
+export const rateLimitWanted = "a number per second, or text such as '10/s', '10/m' or '10/h'"
+
+/** Of a setting or a task. */
+export function isRateLimit(value: unknown): boolean {
+  return /^\s*\d+(\.\d+)?\s*(\/\s*[smh]\s*)?$/.test(String(value))
 }
 
 function assertZone(zone: string): void {

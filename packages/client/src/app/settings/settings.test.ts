@@ -152,8 +152,15 @@ describe('Configuration', () => {
       /taskAcksLate must be true or false; it is of type string/,
     )
     expect(() => configuration({ workerPrefetchMultiplier: 1.5 })).toThrow(
-      /must be a whole number; it is 1.5/,
+      /must be a whole number not below 0; it is 1.5/,
     )
+    expect(() => configuration({ workerPrefetchMultiplier: -1 })).toThrow(/not below 0; it is -1/)
+    expect(() => configuration({ resultExpires: -1 })).toThrow(/not below 0, or null; it is -1/)
+    expect(() => configuration({ taskTimeLimit: Infinity })).toThrow(/it is Infinity/)
+    expect(() => configuration({ taskDefaultRateLimit: '10/d' })).toThrow(
+      /taskDefaultRateLimit must be a number per/,
+    )
+    expect(() => configuration({ workerConcurrency: 'many' })).toThrow(/must be a whole number or "auto"/)
     expect(() => configuration({ taskSerializer: null })).toThrow(/must be text; it is null/)
     expect(() => configuration({ taskProtocol: 1 })).toThrow(/taskProtocol must be 2/)
     expect(() => configuration({ maxDeliveries: 0 })).toThrow(/not below 1/)

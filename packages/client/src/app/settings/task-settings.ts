@@ -44,7 +44,7 @@ export const taskSettings = {
   /** Type of the default exchange. */
   taskDefaultExchangeType: setting<string>('string', 'direct', { old: 'CELERY_DEFAULT_EXCHANGE_TYPE' }),
   /** Default priority. */
-  taskDefaultPriority: setting<number | null>('int', null, { old: 'CELERY_DEFAULT_PRIORITY' }),
+  taskDefaultPriority: setting<number | null>('int', null, { old: 'CELERY_DEFAULT_PRIORITY', min: 0 }),
   /** Default queue. */
   taskDefaultQueue: setting<string>('string', 'celery', { old: 'CELERY_DEFAULT_QUEUE' }),
   /** `classic` or `quorum` for the default queue. */
@@ -95,7 +95,7 @@ export const taskSettings = {
   /** Default serializer. */
   taskSerializer: setting<string>('string', 'json', { old: 'CELERY_TASK_SERIALIZER' }),
   /** Default soft limit, seconds. */
-  taskSoftTimeLimit: setting<number | null>('float', null, { old: 'CELERYD_TASK_SOFT_TIME_LIMIT' }),
+  taskSoftTimeLimit: setting<number | null>('float', null, { old: 'CELERYD_TASK_SOFT_TIME_LIMIT', min: 0 }),
   /** Store results of eager runs. */
   taskStoreEagerResult: setting<boolean>('bool', false, { old: 'CELERY_STORE_EAGER_RESULT' }),
   /** Store errors of ignored results. */
@@ -103,7 +103,7 @@ export const taskSettings = {
     old: 'CELERY_STORE_ERRORS_EVEN_IF_IGNORED',
   }),
   /** Default hard limit, seconds. */
-  taskTimeLimit: setting<number | null>('float', null, { old: 'CELERYD_TASK_TIME_LIMIT' }),
+  taskTimeLimit: setting<number | null>('float', null, { old: 'CELERYD_TASK_TIME_LIMIT', min: 0 }),
   /** Store STARTED. */
   taskTrackStarted: setting<boolean>('bool', false, { old: 'CELERY_TRACK_STARTED' }),
 }

@@ -13,7 +13,10 @@ export const workerSettings = {
     old: 'CELERYD_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS',
   }),
   /** Slots; unset = 50 in the async pool, CPUs otherwise (with `defaults: celery` always CPUs). */
-  workerConcurrency: setting<number | 'auto' | null>(['int', 'string'], null, { old: 'CELERYD_CONCURRENCY' }),
+  workerConcurrency: setting<number | 'auto' | null>(['int', 'string'], null, {
+    old: 'CELERYD_CONCURRENCY',
+    min: 0,
+  }),
   /** Consumer class. */
   workerConsumer: setting<string>('string', 'celery.worker.consumer:Consumer', { old: 'CELERYD_CONSUMER' }),
   /** Skip redelivered tasks already successful. */
@@ -65,7 +68,7 @@ export const workerSettings = {
   /** How Python starts child processes; of no effect in ct. */
   workerPoolStartMethod: setting<string>('string', 'fork', { old: 'CELERYD_POOL_START_METHOD' }),
   /** Messages prefetched per slot; 0 = unlimited. */
-  workerPrefetchMultiplier: setting<number>('int', 4, { old: 'CELERYD_PREFETCH_MULTIPLIER' }),
+  workerPrefetchMultiplier: setting<number>('int', 4, { old: 'CELERYD_PREFETCH_MULTIPLIER', min: 0 }),
   /** Seconds for a child to come up. */
   workerProcAliveTimeout: setting<number>('float', 4, { old: 'CELERYD_PROC_ALIVE_TIMEOUT' }),
   /** Send stdout/stderr to the log. */
@@ -75,7 +78,11 @@ export const workerSettings = {
   /** Task events on from start. */
   workerSendTaskEvents: setting<boolean>('bool', false, { old: 'CELERY_SEND_EVENTS' }),
   /** Seconds of soft shutdown; 0 = off. */
-  workerSoftShutdownTimeout: setting<number>('float', 0, { old: 'CELERYD_SOFT_SHUTDOWN_TIMEOUT', ct: 20 }),
+  workerSoftShutdownTimeout: setting<number>('float', 0, {
+    old: 'CELERYD_SOFT_SHUTDOWN_TIMEOUT',
+    ct: 20,
+    min: 0,
+  }),
   /** File for revoked ids. */
   workerStateDb: setting<string | null>('string', null, { old: 'CELERYD_STATE_DB' }),
   /** Time format of log lines inside tasks. */
