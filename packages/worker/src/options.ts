@@ -1,6 +1,6 @@
 /** What a worker can be told, checked once. */
 import { didYouMean } from '@ct/client'
-import { ConfigurationError, type Pool } from '@ct/contracts'
+import { assertContract, ConfigurationError, type Pool } from '@ct/contracts'
 
 export interface WorkerOptions {
   /** Consume from these alone. Default: every configured queue. */
@@ -66,6 +66,15 @@ const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
   'watchdogMs',
 ])
 
+const flags = [
+  'taskEvents',
+  'withoutHeartbeat',
+  'withoutMingle',
+  'withoutRemoteControl',
+  'purge',
+  'signals',
+] as const
+
 /** Throws `ConfigurationError` (`CT_CONFIGURATION`) for an unknown option or a wrong value. */
 export function checkWorkerOptions(options: WorkerOptions): void {
   for (const key of Object.keys(options)) {
@@ -80,11 +89,32 @@ export function checkWorkerOptions(options: WorkerOptions): void {
   whole(options.maxClaim, 'maxClaim', 1)
   whole(options.maxTasksPerChild, 'maxTasksPerChild', 1)
   whole(options.maxMemoryPerChild, 'maxMemoryPerChild', 1)
-  above(options.heartbeatInterval, 'heartbeatInterval')
+  above(options.heartbeatInterval, 'heartbeatInterval', 2_147_483)
   above(options.timeLimit, 'timeLimit')
   above(options.softTimeLimit, 'softTimeLimit')
-  above(options.watchdogMs, 'watchdogMs')
+  above(options.watchdogMs, 'watchdogMs', 2_147_483_647)
+  for (const name of ['queues', 'excludeQueues'] as const) {
+    const value: unknown = options[name]
+    if (
+      value !== undefined &&
+      typeof value !== 'string' &&
+      !isListOf(value, (one) => typeof one === 'string')
+    )
+      throw new ConfigurationError(`The worker option "${name}" must be a queue's name, or a list of them.`)
+  }
+  const modules: unknown = options.modules
+  if (modules !== undefined && !isListOf(modules, (one) => typeof one === 'string' || one instanceof URL)) {
+    throw new ConfigurationError('The worker option "modules" must be a list of URLs.')
+  }
+  if (options.hostname !== undefined && typeof options.hostname !== 'string')
+    throw new ConfigurationError('The worker option "hostname" must be text, such as "celery@%h".')
+  for (const name of flags) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'boolean')
+      throw new ConfigurationError(`The worker option "${name}" is ${String(value)}. Give true or false.`)
+  }
   const { pool } = options
+  if (pool !== undefined && typeof pool !== 'string') assertContract(pool, 'pool')
   if (typeof pool === 'string' && pool !== 'async' && pool !== 'solo') {
     throw new ConfigurationError(
       `There is no pool "${String(pool)}" in this package. Give "async", "solo", or a pool object of another package.`,
@@ -104,7 +134,15 @@ function whole(value: number | undefined, name: string, least: number): void {
   )
 }
 
-function above(value: number | undefined, name: string): void {
-  if (value === undefined || (typeof value === 'number' && value > 0)) return
-  throw new ConfigurationError(`The worker option "${name}" is ${String(value)}. Give a number above 0.`)
+/** `most`: what timers can count to. */
+function above(value: number | undefined, name: string, most = Infinity): void {
+  if (value === undefined || (typeof value === 'number' && value > 0 && value <= most)) return
+  const limit = most === Infinity ? '' : ` and not above ${most}`
+  throw new ConfigurationError(
+    `The worker option "${name}" is ${String(value)}. Give a number above 0${limit}.`,
+  )
+}
+
+function isListOf(value: unknown, fits: (one: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(fits)
 }

@@ -887,6 +887,24 @@ describe('starting and stopping', () => {
     expect(() => createWorker(app, { pool: 'prefork' as never })).toThrow(/pool/)
   })
 
+  it.each([
+    { queues: 42 },
+    { queues: [null] },
+    { excludeQueues: 42 },
+    { hostname: 42 },
+    { pool: {} },
+    { pool: null },
+    { modules: 'x' },
+    { taskEvents: 1 },
+    { heartbeatInterval: 1e12 },
+    { watchdogMs: Infinity },
+  ])('refuses the option %j', (options) => {
+    const { app } = makeApp()
+    expect(() => createWorker(app, options as never)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/CT_CONFIGURATION|CT_ADAPTER/) }),
+    )
+  })
+
   it('EVT-8, EVT-20…27: task events reach listeners, and the broker only when asked for', async () => {
     const { app } = makeApp()
     const t = app.task('t', () => 1)
