@@ -27,12 +27,22 @@ export async function findApp(
   const url = locateModule(file, workdir, '-A')
   onModule?.(url)
   let module: Record<string, unknown>
+  // With nothing left to wait for Node would end here, pointing at ct's own await.
+  const stuck = (): never => {
+    process.stderr.write(
+      `The module ${file} never finishes loading: it, or a module it imports, awaits at its top level what never comes.\n`,
+    )
+    process.exit(exitCodes.error)
+  }
+  process.once('beforeExit', stuck)
   try {
     module = (await import(url)) as Record<string, unknown>
   } catch (error) {
     throw new CommandFailure(`The module ${file} could not be loaded: ${describe(error)}`, exitCodes.error, {
       cause: error,
     })
+  } finally {
+    process.off('beforeExit', stuck)
   }
   return { app: pick(module, attribute, file), module: url }
 }
@@ -131,6 +141,19 @@ function describe(error: unknown): string {
   const hint =
     code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'
       ? '\nNode runs TypeScript by removing the types; enum, namespace and parameter properties need a build first.'
-      : ''
-  return `${error.stack ?? error.message}${hint}`
+      : error instanceof ReferenceError && error.message.endsWith('before initialization')
+        ? '\nIs that a circular import? Put createApp() into a module of its own, which imports none of the modules with tasks.'
+        : ''
+  return `${ownFrames(error.stack ?? error.message)}${hint}`
+}
+
+/** Without the frames of Node's loader and of ct: they say nothing about the module. */
+function ownFrames(stack: string): string {
+  const lines = stack.split('\n')
+  const ours = lines.findIndex((line) => /^\s+at /.test(line) && line.includes(import.meta.url))
+  return lines
+    .slice(0, ours < 0 ? undefined : ours)
+    .filter((line) => !/^\s+at .*node:internal\//.test(line))
+    .join('\n')
+    .trimEnd()
 }

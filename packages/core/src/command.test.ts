@@ -1,4 +1,7 @@
 /** The program `ct` as a process: what needs no server. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { guardedDirectory } from '@ct-tools/services'
 import { describe, expect, it } from 'vitest'
 import { ct, fleet } from './fixtures/command.ts'
 
@@ -25,6 +28,20 @@ describe('ct', () => {
     expect(ran.err).toContain(
       `There is no module for -A nope. Tried:\n  ${fleet}/nope (also .ts .mts .js .mjs .cts .cjs)\n`,
     )
+  })
+
+  it('CLI-3: a module that never finishes loading, and a circular import', { timeout }, async () => {
+    const folder = guardedDirectory('modules')
+    writeFileSync(join(folder, 'endless.mjs'), 'await new Promise(() => {})')
+    writeFileSync(join(folder, 'one.mjs'), "import { two } from './two.mjs'; export const app = two")
+    writeFileSync(join(folder, 'two.mjs'), "import { app } from './one.mjs'; export const two = app")
+    const endless = await ct(['worker', '-A', join(folder, 'endless.mjs')])
+    expect(endless.code).toBe(1)
+    expect(endless.err).toMatch(/^The module .*endless\.mjs never finishes loading: .*\n$/)
+    const circular = await ct(['worker', '-A', join(folder, 'one.mjs')])
+    expect(circular.code).toBe(1)
+    expect(circular.err).toMatch(/before initialization\n +at .*two\.mjs:1:.*\nIs that a circular import\?/)
+    expect(circular.err).not.toMatch(/node:internal|find-app/)
   })
 
   it(
