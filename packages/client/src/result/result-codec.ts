@@ -140,7 +140,9 @@ export class ResultCodec {
   /** Errors: `CT_DECODE`, `CT_CONTENT_DISALLOWED`. */
   decode(stored: StoredResult): ResultMeta {
     if (stored.columns !== undefined) return this.#fromColumns(stored.taskId, stored.columns)
-    return readResultDocument(this.decodeValue(stored.document ?? noBytes), stored.taskId)
+    const meta = readResultDocument(this.decodeValue(stored.document ?? noBytes), stored.taskId)
+    // Whose it is the place tells where it lies: who waits there would otherwise wait for ever.
+    return stored.taskId === '' || meta.taskId === stored.taskId ? meta : { ...meta, taskId: stored.taskId }
   }
 
   /** Any value as this store keeps it: group documents, chord parts. Compressed when results are. */

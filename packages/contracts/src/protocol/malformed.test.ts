@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { caught, fixtures, mutate, seeded } from '../../test/fixtures.ts'
-import { malformedMessages } from '../../test/malformed-messages.ts'
+import { malformedMessages } from '@ct-tools/malformed'
 import { CompressorRegistry } from '../compression/index.ts'
 import { ContentDisallowedError, DecodeError, InvalidMessageError } from '../errors.ts'
 import { SerializerRegistry } from '../serialization/index.ts'
