@@ -44,6 +44,14 @@ describe('ct', () => {
     expect(circular.err).not.toMatch(/node:internal|find-app/)
   })
 
+  it('CLI-20: a log file that cannot be written', { timeout }, async () => {
+    const ran = await ct(['worker', '-A', './tasks.ts', '-f', '/nowhere/ct.log', '-q'])
+    expect(ran).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^The log \/nowhere\/ct\.log cannot be written: ENOENT/),
+    })
+  })
+
   it(
     'CLI-8: a broker that is down: which, how long it was tried, no password; exit 69',
     { timeout },

@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, openSync } from 'node:fs'
 import { relative } from 'node:path'
 import { cwd } from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -92,7 +92,7 @@ function openLog(
     })
     return { logger, [Symbol.asyncDispose]: () => Promise.resolve() }
   }
-  const file = createWriteStream(logfile, { flags: 'a' })
+  const file = createWriteStream(logfile, { fd: openToAppend(logfile) })
   file.on('error', (error) => session.complain(`The log ${logfile} cannot be written: ${error.message}`))
   const logger = createStreamLogger({
     level,
@@ -101,4 +101,17 @@ function openLog(
     write: (line) => void file.write(line),
   })
   return { logger, [Symbol.asyncDispose]: () => new Promise((resolve) => void file.end(() => resolve())) }
+}
+
+/** At once: a worker that nobody can hear must not start. */
+function openToAppend(path: string): number {
+  try {
+    return openSync(path, 'a')
+  } catch (error) {
+    throw new CommandFailure(
+      `The log ${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+      exitCodes.error,
+      { cause: error },
+    )
+  }
 }
