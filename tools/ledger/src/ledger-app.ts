@@ -1,4 +1,6 @@
 /** The app of producers and ct workers: `ct worker -A ledger-app.ts`. Its handlers write down that they began and that they ended. */
+import { existsSync } from 'node:fs'
+import { join as joinPath } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
 import { createApp, type App, type TaskContext } from '@ct/core'
@@ -21,6 +23,7 @@ export const app: App = createApp({
   }),
   backend: redisBackend(server),
   taskDefaultQueue: 'ledger',
+  ...(scene.maxDeliveries === undefined ? {} : { maxDeliveries: scene.maxDeliveries }),
 })
 
 watchStalls(journal)
@@ -65,5 +68,24 @@ export const again = app.task(
     if (workMs > 0) await sleep(workMs)
     journal.write({ e: 'again', ...fields })
     throw task.retry({ countdown: countdownMs / 1000 })
+  },
+)
+
+/** Takes its process with it, as long as a file `poisonous` lies in the campaign's folder. */
+export const poison = app.task(
+  'ledger.poison',
+  { bind: true, params: ['key', 'how'] },
+  async (task, key: string, how: 'exit' | 'kill') => {
+    const { id, retries } = task.request
+    journal.write({ e: 'start', k: key, r: retries, id, lang: 'ct' })
+    // The others that run beside it are in the middle of their work by now.
+    await sleep(20)
+    if (existsSync(joinPath(scene.folder, 'poisonous'))) {
+      if (how === 'exit') process.exit(1)
+      process.kill(process.pid, 'SIGKILL')
+      await sleep(10_000)
+    }
+    journal.write({ e: 'end', k: key, r: retries, id, lang: 'ct' })
+    return key
   },
 )

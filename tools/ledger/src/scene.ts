@@ -6,6 +6,7 @@ export interface Scene {
   readonly folder: string
   /** Seconds. */
   readonly visibilityTimeout: number
+  readonly maxDeliveries?: number
 }
 
 const variable = 'CT_LEDGER'
