@@ -61,12 +61,11 @@ describe.skipIf(!present)('poison', () => {
 
   /** As a service manager does. */
   async function supervise(): Promise<void> {
-    while (!over) {
-      await worker.end(600_000)
-      if (over) return
-      deaths += 1
-      worker.start()
-    }
+    await worker.end(600_000)
+    if (over) return
+    deaths += 1
+    worker.start()
+    await supervise()
   }
 
   /** Notes the highest count that any message ever had. */
@@ -123,7 +122,8 @@ describe.skipIf(!present)('poison', () => {
       expect(deaths).toBe(maxDeliveries + 1)
       expect([...highest.values()].filter((count) => count > 1)).toHaveLength(1)
       const starts = Map.groupBy(steps('start'), ({ k }) => k)
-      for (const [key, list] of starts) if (key !== 'poison') expect(list.length, key).toBeLessThanOrEqual(2)
+      starts.delete('poison')
+      expect(Math.max(...[...starts.values()].map((list) => list.length))).toBeLessThanOrEqual(2)
 
       const [one, ...others] = await parked()
       expect(others).toEqual([])
