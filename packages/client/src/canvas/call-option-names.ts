@@ -1,7 +1,7 @@
 import type { SignatureOptions } from '@ct/contracts'
 import { ConfigurationError, isPlainObject, isRawJson } from '@ct/contracts'
-import { retryPolicy } from '../app/settings/setting-values.ts'
 import { didYouMean } from '../connection/index.ts'
+import { retryPolicy } from '../producer/index.ts'
 import { Exchange, Queue } from '../routing/index.ts'
 import type { CallOptions } from './call-options.ts'
 import { momentOption } from './moments.ts'

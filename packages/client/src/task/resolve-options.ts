@@ -1,6 +1,5 @@
-import { ConfigurationError, isPlainObject } from '@ct/contracts'
+import { ConfigurationError, isPlainObject, isRateLimit, rateLimitWanted } from '@ct/contracts'
 import type { Options, Settings } from '../app/settings/index.ts'
-import { isRateLimit, rateLimitWanted } from '../app/settings/setting-values.ts'
 import { didYouMean } from '../connection/index.ts'
 import { deliveryModeNumber, Exchange, Queue } from '../routing/index.ts'
 import type { ResolvedTaskOptions, TaskOptions } from './task-options.ts'

@@ -50,3 +50,4 @@ export {
   standardHeaders,
 } from './task-message.ts'
 export type { TaskEmbed } from './task-message.ts'
+export { isRateLimit, rateLimitWanted } from './rate-limit.ts'

@@ -1,4 +1,5 @@
-import { ConfigurationError } from '@ct/contracts'
+import { ConfigurationError, isRateLimit, rateLimitWanted } from '@ct/contracts'
+import { retryPolicy } from '../../producer/index.ts'
 import { settingsTable } from './index.ts'
 import type { SettingName } from './index.ts'
 import type { SettingKind } from './setting.ts'
@@ -55,13 +56,6 @@ export function checkSetting(name: SettingName, value: unknown): unknown {
   return name === 'taskPublishRetryPolicy' ? retryPolicy(value as object) : value
 }
 
-export const rateLimitWanted = "a number per second, or text such as '10/s', '10/m' or '10/h'"
-
-/** Of a setting or a task. */
-export function isRateLimit(value: unknown): boolean {
-  return /^\s*\d+(\.\d+)?\s*(\/\s*[smh]\s*)?$/.test(String(value))
-}
-
 function assertZone(zone: string): void {
   try {
     Intl.DateTimeFormat('en-US', { timeZone: zone })
@@ -94,27 +88,6 @@ function wrongValue(name: SettingName, value: unknown): ConfigurationError {
 function shown(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   return typeof value === 'object' ? 'an object' : `of type ${typeof value}`
-}
-
-const policyKeys = ['maxRetries', 'intervalStart', 'intervalStep', 'intervalMax']
-
-/** Keys may be Python's. Called for the setting and for the calling option of the same name. */
-export function retryPolicy(given: object): Record<string, unknown> {
-  const policy: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(given)) {
-    const name = key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-    if (name === 'retryErrors') continue
-    if (!policyKeys.includes(name)) {
-      throw new ConfigurationError(
-        `A publish retry policy has an unknown key "${key}". It takes ${policyKeys.join(', ')}.`,
-      )
-    }
-    if (!(name === 'maxRetries' && value === null) && !(typeof value === 'number' && value >= 0)) {
-      throw new ConfigurationError(`"${key}" of a publish retry policy must be a number not below 0.`)
-    }
-    policy[name] = value
-  }
-  return policy
 }
 
 const booleans: Readonly<Record<string, boolean>> = {
