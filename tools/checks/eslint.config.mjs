@@ -35,7 +35,7 @@ export default [
     rules: { '@nx/enforce-module-boundaries': boundaries(sourceConstraints) },
   },
   {
-    files: ['**/*.test.ts', '**/*.test-d.ts', '**/fixtures/**'],
+    files: ['**/*.test.ts', '**/*.test-d.ts', '**/test/**', '**/fixtures/**'],
     rules: { '@nx/enforce-module-boundaries': boundaries(testConstraints) },
   },
 ]
