@@ -46,7 +46,7 @@ it('SET-165 APP-76: eta, expires and date_done are written in the app’s zone',
   expect(await result.dateDone()).toEqual(new Date(nowMs))
 })
 
-it('SET-74: UTC, or with enableUtc off the zone of the system', () => {
+it('SET-74, SET-212: UTC, or with enableUtc off the zone of the system', () => {
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone
   expect(zoneOf({ timezone: null, enableUtc: true })).toBe('UTC')
   expect(zoneOf({ timezone: null, enableUtc: false })).toBe(here)

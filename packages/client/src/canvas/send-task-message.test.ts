@@ -222,7 +222,7 @@ describe('a sent task', () => {
     expect(await captured.sent()).toHaveLength(1)
   })
 
-  it('TASK-37: the task’s options are defaults, and a call’s null clears limits and expiry', async () => {
+  it('TASK-37, SET-142: the task’s options are defaults, and a call’s null clears limits and expiry', async () => {
     const app = await use({ taskSoftTimeLimit: 5, taskDefaultPriority: 6 })
     const task = app.task(
       'proj.add',
@@ -305,7 +305,7 @@ describe('a sent task', () => {
     expect(declare).toHaveBeenCalledOnce()
   })
 
-  it('TASK-38: annotations rewrite options, `*` first', async () => {
+  it('TASK-38, SET-134: annotations rewrite options, `*` first', async () => {
     const app = await use({
       taskAnnotations: { '*': { rate_limit: '1/s', queue: 'all' }, 'proj.add': { queue: 'mine' } },
     })
@@ -425,7 +425,7 @@ describe('inside a running task', () => {
     await inTask(() => task.delay(1, 2), {}, undefined)
   })
 
-  it('ROUTE-31: the priority is inherited when the setting says so', async () => {
+  it('ROUTE-31, SET-149: the priority is inherited when the setting says so', async () => {
     const app = await use({ taskInheritParentPriority: true })
     const task = app.task('proj.add', add)
     const deliveryInfo = { exchange: '', routingKey: 'celery', priority: 7, redelivered: false }

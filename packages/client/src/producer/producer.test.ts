@@ -180,6 +180,35 @@ describe('publishing', () => {
     })
   })
 
+  it('SET-151, SET-152: taskPublishRetry and taskPublishRetryPolicy are what a call does not say', async () => {
+    start({ taskPublishRetry: false })
+    script.publishes = [lost(false)]
+    await expect(producer.publish(message())).rejects.toMatchObject({ code: 'CT_PUBLISH' })
+    expect(script.log).toEqual(['connect', 'publish q'])
+    await producer.close()
+
+    script.log.length = 0
+    start({ taskPublishRetryPolicy: { maxRetries: 1, intervalStart: 0.3, intervalStep: 0, intervalMax: 1 } })
+    script.publishes = [lost(false), lost(false), lost(false)]
+    const failed = failureOf(producer.publish(message()))
+    await vi.advanceTimersByTimeAsync(299)
+    expect(script.log).toEqual(['connect', 'publish q'])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await failed).toMatchObject({ code: 'CT_PUBLISH' })
+    expect(script.log).toEqual(['connect', 'publish q', 'publish q'])
+  })
+
+  it('SET-20: brokerConnectionTimeout ends an attempt to connect; the next one may succeed', async () => {
+    start({ brokerConnectionTimeout: 2, publishTimeoutMs: 10_000 })
+    script.connects = ['silence']
+    const done = producer.publish(message())
+    await vi.advanceTimersByTimeAsync(1999)
+    expect(script.log).toEqual(['connect'])
+    await vi.advanceTimersByTimeAsync(2000)
+    await done
+    expect(script.log).toEqual(['connect', 'connect', 'publish q'])
+  })
+
   it('a refusal is not tried again and keeps its code', async () => {
     start()
     script.publishes = [new BrokerError('too many')]

@@ -624,7 +624,7 @@ describe('the store', () => {
     await disabled.close()
   })
 
-  it('RES-68: finished results are cached up to resultCacheMax, only SUCCESS', async () => {
+  it('RES-68, SET-107: finished results are cached up to resultCacheMax, only SUCCESS', async () => {
     const reader = open({ resultCacheMax: 1 })
     await stored({ taskId: 'a', result: 1 })
     await stored({ taskId: 'b', result: 2 })
@@ -705,7 +705,7 @@ describe('the store', () => {
     })
   })
 
-  it('RES-67 D57-9: expiry, of failures by their own setting', () => {
+  it('RES-67 SET-113 D57-9: expiry, of failures by their own setting', () => {
     const expiry = (settings: ResultSettings, state: string): number | undefined =>
       open(settings).encodeResult({ taskId: 'x', state, result: null }).expiresInMs
     expect(expiry({}, 'SUCCESS')).toBe(86_400_000)
@@ -744,7 +744,7 @@ describe('the store', () => {
     expect(write).toMatchObject({ ready: true, state: 'FAILURE' })
   })
 
-  it('RES-66: content that is not accepted is not decoded', async () => {
+  it('RES-66, SET-100: content that is not accepted is not decoded', async () => {
     await stored({ taskId: 'a', result: 1 })
     const strict = open({ resultAcceptContent: ['text'] })
     await expect(strict.getMeta('a')).rejects.toMatchObject({ code: 'CT_CONTENT_DISALLOWED' })

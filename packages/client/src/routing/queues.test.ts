@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Broadcast, Exchange, Queue, Queues } from './index.ts'
 
 describe('queues of an app', () => {
-  it('ROUTE-20: every accepted form of taskQueues', () => {
+  it('ROUTE-20, SET-154: every accepted form of taskQueues', () => {
     const forms = [
       { images: { exchange: 'media', routing_key: 'image' } },
       { images: { exchange: 'media', bindingKey: 'image' } },
@@ -89,7 +89,7 @@ describe('queues of an app', () => {
     expect(queues.has('real')).toBe(false)
   })
 
-  it('ROUTE-24: missing queues by type and exchange type', () => {
+  it('ROUTE-24, SET-136, SET-137: missing queues by type and exchange type', () => {
     const queues = new Queues({
       taskCreateMissingQueueType: 'quorum',
       taskCreateMissingQueueExchangeType: 'topic',
@@ -101,7 +101,7 @@ describe('queues of an app', () => {
     expect(() => new Queues({ taskCreateMissingQueueType: 'lazy' })).toThrow(/"classic" or "quorum"/)
   })
 
-  it('ROUTE-25: the type of the default queue', () => {
+  it('ROUTE-25, SET-144: the type of the default queue', () => {
     expect(new Queues({ taskDefaultQueueType: 'quorum' }).get('celery').queueArguments).toEqual({
       'x-queue-type': 'quorum',
     })
@@ -119,7 +119,7 @@ describe('queues of an app', () => {
     expect(new Broadcast('news', { queue: 'mine', unique: true }).name).toMatch(/^mine\.[0-9a-f-]{36}$/)
   })
 
-  it('ROUTE-27 D57-124: taskQueueMaxPriority for queues that have none', () => {
+  it('ROUTE-27 SET-153 D57-124: taskQueueMaxPriority for queues that have none', () => {
     const queues = new Queues({
       taskQueueMaxPriority: 5,
       taskQueues: { a: {}, b: { queueArguments: { 'x-max-priority': 2 } }, c: { maxPriority: 3 } },

@@ -26,7 +26,7 @@ describe('where a task goes', () => {
     ])
   })
 
-  it('ROUTE-7: the default queue changed names exchange and key after itself', () => {
+  it('ROUTE-7, SET-143: the default queue changed names exchange and key after itself', () => {
     const to = router(null, { taskDefaultQueue: 'main' }).route('t')
     expect(to.routingKey).toBe('main')
     expect(to.declare[0]!.bindings).toMatchObject([{ exchange: { name: 'main' }, routingKey: 'main' }])
@@ -69,7 +69,7 @@ describe('where a task goes', () => {
     }
   })
 
-  it('ROUTE-1: of several routers the first that answers anything but null wins', () => {
+  it('ROUTE-1, SET-157: of several routers the first that answers anything but null wins', () => {
     const asked: string[] = []
     const routes = router([
       () => {
@@ -114,7 +114,7 @@ describe('where a task goes', () => {
     expect(router([() => ({}), { t: 'never' }]).route('t').queueName).toBe('celery')
   })
 
-  it('ROUTE-6 ROUTE-24: an unknown queue is created with exchange and key of its name, or refused', () => {
+  it('ROUTE-6 ROUTE-24 SET-138: an unknown queue is created with exchange and key of its name, or refused', () => {
     const to = router({ t: 'fresh' }).route('t')
     expect(to.declare[0]).toMatchObject({
       name: 'fresh',
@@ -177,7 +177,7 @@ describe('where a task goes', () => {
     expect(routes.route('u', { priority: null }).priority).toBeUndefined()
   })
 
-  it('delivery mode: call, exchange, setting', () => {
+  it('SET-139: delivery mode: call, exchange, setting', () => {
     const queues = new Queues({ taskQueues: { fast: { exchange: 'fast', deliveryMode: 'transient' } } })
     const routes = new Router(queues, { taskDefaultDeliveryMode: 'persistent' })
     expect(routes.route('t', { queue: 'fast' }).deliveryMode).toBe(1)

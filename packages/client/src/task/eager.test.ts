@@ -28,7 +28,7 @@ const boom = (): never => {
 }
 
 describe('taskAlwaysEager', () => {
-  it('TEST-1, RES-52: runs the task in the caller and gives its result', async () => {
+  it('TEST-1, RES-52, SET-133: runs the task in the caller and gives its result', async () => {
     const task = captured.app.task('proj.add', add)
     const result = await task.delay(2, 2)
     expect([
@@ -63,7 +63,7 @@ describe('taskAlwaysEager', () => {
     await expect(task.delay(() => 1)).rejects.toMatchObject({ code: 'CT_ENCODE' })
   })
 
-  it('TEST-3: errors stay in the result, or are thrown', async () => {
+  it('TEST-3, SET-147: errors stay in the result, or are thrown', async () => {
     const task = captured.app.task('proj.boom', boom)
     const result = await task.delay()
     expect(await result.state()).toBe('FAILURE')
@@ -76,7 +76,7 @@ describe('taskAlwaysEager', () => {
     expect(await (await strict.apply({ throw: false })).state()).toBe('FAILURE')
   })
 
-  it('TASK-15 TEST-4: results are stored when asked for', async () => {
+  it('TASK-15 TEST-4 SET-161: results are stored when asked for', async () => {
     const app = await use({ taskAlwaysEager: true, taskStoreEagerResult: true })
     const task = app.task('proj.add', add)
     const result = await task.delay(1, 2)
