@@ -18,6 +18,7 @@ export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>>
     ['result'],
     ['connection'],
   ],
+  beat: [['service'], ['store'], ['schedule']],
   worker: [['consumer', 'control'], ['request'], ['pool'], ['trace'], ['events']],
 }
 
