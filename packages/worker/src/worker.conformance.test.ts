@@ -225,7 +225,7 @@ describe('a worker on Redis', () => {
     },
   )
 
-  it('TASK-78: a redelivered success is not run again', async () => {
+  it('TASK-78, SET-171: a redelivered success is not run again', async () => {
     const { app } = makeApp({ workerDeduplicateSuccessfulTasks: true })
     let runs = 0
     const t = app.task('t', () => {

@@ -37,7 +37,7 @@ describe('Credit', () => {
     expect(seen).toEqual([41, 42, 40])
   })
 
-  it('WORK-64: workerEtaTaskLimit is the ceiling that held messages reach', () => {
+  it('WORK-64, SET-179: workerEtaTaskLimit is the ceiling that held messages reach', () => {
     const { credit: made } = credit({ etaTaskLimit: 45 })
     for (let index = 0; index < 20; index++) made.hold()
     expect(made.current).toBe(45)

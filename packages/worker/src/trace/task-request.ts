@@ -1,5 +1,6 @@
 /** `task.request` of a received task: put together when the task asks for it. */
 import type { TaskRequest } from '@ct/client'
+import { resolveRawJson } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 
 export function taskRequest(request: Request, hostname: string): TaskRequest {
@@ -34,10 +35,10 @@ export function taskRequest(request: Request, hostname: string): TaskRequest {
     },
     group: message.group,
     groupIndex: message.groupIndex,
-    chord: embed.chord,
-    chain: embed.chain,
-    callbacks: embed.callbacks,
-    errbacks: embed.errbacks,
+    chord: resolveRawJson(embed.chord),
+    chain: signatures(embed.chain),
+    callbacks: signatures(embed.callbacks),
+    errbacks: signatures(embed.errbacks),
     headers: message.customHeaders,
     properties: { ...message.properties },
     stampedHeaders: message.stampedHeaders,
@@ -47,4 +48,9 @@ export function taskRequest(request: Request, hostname: string): TaskRequest {
     replacedTaskNesting: message.replacedTaskNesting,
     utc: true,
   }
+}
+
+/** What is merely passed on is kept as source text; a task that looks at it gets data. */
+function signatures(list: readonly unknown[] | null): readonly unknown[] | null {
+  return list === null ? null : (resolveRawJson(list) as readonly unknown[])
 }
