@@ -1,2 +1,11 @@
 /** When entries are due: the seam, and Celery's schedules behind it. */
-export type { DueState, Schedule, ScheduleData } from './schedule.ts'
+export { BaseSchedule } from './base-schedule.ts'
+export { CrontabSchedule } from './crontab.ts'
+export { crontab } from './declare-crontab.ts'
+export type { CrontabInput, CrontabOptions } from './declare-crontab.ts'
+export type { CrontabField, CrontabFieldInput, CrontabFieldName } from './crontab-field.ts'
+export { interval, IntervalSchedule } from './interval.ts'
+export type { IntervalDuration, IntervalOptions } from './interval.ts'
+export { isSchedule, maybeSchedule, scheduleFromJSON } from './schedule-data.ts'
+export type { ScheduleInput, ScheduleReader } from './schedule-data.ts'
+export type { DueState, Schedule, ScheduleData, ScheduleSettings } from './schedule.ts'

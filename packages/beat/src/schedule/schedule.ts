@@ -19,6 +19,14 @@ export interface DueState {
 /** A schedule as plain data, for stores: JSON gives it back as it was. `type` says who can read the rest. */
 export type ScheduleData = Readonly<Record<string, unknown>> & { readonly type: string }
 
+/** What an app says about its schedules, under the names of its settings. */
+export interface ScheduleSettings {
+  /** IANA name, `app.timezone`. */
+  readonly timezone: string
+  /** Seconds; a crontab's run that was missed by more is left out. Null or missing: every missed run is made up for, once. */
+  readonly beatCronStartingDeadline?: number | null
+}
+
 /** When an entry is due (celery/schedules.py 5.7, `BaseSchedule`). */
 export interface Schedule {
   /** `interval`, `crontab`, `solar`, or the name of a user's own; the `type` of its data. */
@@ -34,8 +42,8 @@ export interface Schedule {
   dueAt(lastRunAt: Date, now: Date): Date | undefined
 
   /**
-   * The first instant after `after` at which it falls due when it last ran at `lastRunAt` and then at each instant in between. Undefined if
-   * never. For lists of what comes next.
+   * The first instant after `after` at which it falls due. A run that is overdue at `after` counts as made then. Undefined if never. For
+   * lists of what comes next: `t1 = next(lastRunAt, now)`, `t2 = next(t1, t1)`.
    */
   next(lastRunAt: Date, after: Date): Date | undefined
 
@@ -46,4 +54,7 @@ export interface Schedule {
   toJSON(): ScheduleData
 
   equals(other: Schedule): boolean
+
+  /** The same schedule with what it leaves to the app filled in; asked once, before anything else. May be missing where that is nothing. */
+  bind?(settings: ScheduleSettings): Schedule
 }
