@@ -32,6 +32,8 @@ export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
       durable: false,
       confirms: true,
       queuesOnPublish: true,
+      ordered: true,
+      startCount: 'starts',
       exchanges: { direct: true, topic: true, fanout: true, headers: false },
       eventExchangeType: 'topic',
       remoteControl: true,

@@ -14,20 +14,29 @@
  * Duties (the conformance suite of `@ct/testing` has a test of each number)
  *  B1  Making a broker opens nothing: no socket, no timer, no file.
  *  B2  `connect` resolves when a publish could be confirmed, rejects with a retryable `BrokerUnavailableError` when the server is
- *      not there, with `BrokerError` when it refuses us (credentials), with `AbortedError` when the signal fires.
+ *      not there, with `BrokerError` when it refuses us (credentials), with `AbortedError` when the signal fires, with `ClosedError` when the
+ *      broker is closed meanwhile.
  *  B3  `close` on broker, connection or consumer: idempotent, legal at any moment, never rejects, leaves nothing open.
  *  B4  `publish` resolves only when the broker has taken responsibility (as far as `capabilities.confirms` says), and rejects with
  *      `PublishError` whose `maybeDelivered` tells what is known. A message to a queue that was never declared is kept where
- *      the broker allows it (`capabilities.queuesOnPublish`).
+ *      the broker allows it (`capabilities.queuesOnPublish`). What no queue is bound for is dropped, as in AMQP, unless it is `mandatory`;
+ *      a queue that the message itself makes counts as one that takes it. Where bindings are known to the process that declared them only
+ *      (kits without a `BindingTable`), a process declares what it publishes to.
  *  B5  `publishMany` reports per message; one refused message does not stop the others; order within a queue is kept.
  *  B6  Body bytes, content type and encoding, headers and properties arrive as they were sent, unknown headers included.
- *  B7  Direct, topic and fanout exchanges route as AMQP routes them, as far as `capabilities.exchanges` says.
+ *  B7  Direct, topic and fanout exchanges route as AMQP routes them, as far as `capabilities.exchanges` says, and by the bindings that this
+ *      process has declared at least. A passive declaration rejects with `CT_QUEUE_NOT_FOUND` where the broker can tell.
  *  B8  Never more than `credit` deliveries of one consumer are unsettled at a time; `setCredit` works at once, downwards by attrition.
+ *      Delivered is what `onDelivery` was given: an adapter whose server divides the budget per queue (AMQP) may hold more in its hands, and
+ *      gives back what it does not deliver.
  *      What needs no acks (`noAck`) uses none, but a spent credit may hold it back: core reads such queues by a consumer without limit.
- *  B9  Each message goes to one consumer of its queue; messages of one priority come in order of publishing (redelivered
- *      ones may come earlier or later).
+ *  B9  Each message goes to one consumer of its queue; messages of one priority come in order of publishing, where
+ *      `capabilities.ordered` (redelivered ones may come earlier or later).
  *  B10 Priorities as `capabilities.priorities` says.
- *  B11 `settle` happens once per delivery: a second call changes nothing and returns the first call's promise.
+ *  B11 `settle` happens once per delivery: a second call changes nothing and returns the first call's promise. One exception: a broker that
+ *      answers each settlement may refuse one for the moment (a retryable error, over a connection that lives); the message is then still
+ *      held, `settled` is false again, and the next settlement counts. A settlement resolves when the broker has answered it, or, where it
+ *      answers none (AMQP), when it is written; `flush` waits for what makes certain that all have arrived, such as a round trip behind them.
  *  B12 `ack` and `reject` make the message gone for good. `requeue` puts it back for anybody, marked redelivered. `release` puts
  *      back a message that was never started, before others where the broker can, not marked where the broker can.
  *  B13 A message held by a consumer that died is given to somebody else, marked redelivered: at once or when its lease ran out.
@@ -36,22 +45,28 @@
  *  B16 With `capabilities.settleAcrossConnections`: `adopt` takes over deliveries of an earlier consumer of the same broker
  *      object, returns those that are not ours any more, and the others can be settled as ever, also those whose settlement
  *      failed with the earlier connection.
- *  B17 `countStart` adds one to the durable count of starts of this message and returns it; the count dies with the message.
+ *  B17 `countStart` adds one to the durable count of starts of this message and returns it; the count dies with the message. It counts
+ *      what `capabilities.startCount` says.
  *      Rejects with `CT_LEASE_LOST`, and counts nothing, where it can tell that somebody else has the message now.
  *  B18 `park` moves the message to `<queue>.parked` together with its history, in one step where `capabilities.parking` is
  *      `atomic`; parked messages can be listed, retried (back to their queue, count at zero) and dropped.
+ *      A message that is too large to carry a history is parked without. Names that a server does not allow (a dot in SQS) are mapped by the
+ *      adapter, which hands back the name it was given.
  *  B19 A message that is not even an envelope costs one `malformed` notice, is parked raw where possible, and stops nothing.
  *  B20 `cancel`, `pause` and `stop` take effect for messages not yet delivered; what was delivered can still be settled.
  *  B21 An idle consumer does not poll, except as `capabilities.wakeUp` = `poll` admits. A message for any of its queues is delivered
  *      without waiting for a batch to fill.
- *  B22 `purge` removes what is ready (not what is held) and tells how many; `queueSize` counts what is ready.
+ *  B22 `purge` removes what is ready and tells how many, as exactly as `capabilities.queueSize` says; what is held stays, where the broker can
+ *      tell the two apart (SQS cannot). `queueSize` counts what is ready; of a queue that does not exist it is 0, also where
+ *      one has to be declared first. `queueSize` `none` rejects with `CT_UNSUPPORTED`.
  *  B23 Fanout consumers (`noAck`) receive what is published after `subscribe` has resolved.
  *  B24 Driver errors come out as ours, with `cause` and `retryable`.
  *  B25 With `settlesWith(backend)`: the result writes of a settlement and the ack take effect in one step, and a stored SUCCESS is
- *      never overwritten.
+ *      never overwritten. The writes count also where the message is somebody else's by now: the task did end so. `settlesWith` is asked with
+ *      any backend, and knows its own by a brand of its package (a `WeakMap`, a symbol) and by the address of the server.
  */
 import type { Closable, ConnectOptions, ServerDescription } from './lifecycle.ts'
-import type { DeliveryInfo, ExchangeType, MessageContent, OutgoingMessage } from './message.ts'
+import type { DeliveryInfo, ExchangeType, HeaderTable, MessageContent, OutgoingMessage } from './message.ts'
 import type { CeleryError } from './errors.ts'
 import type { ParkedMessages } from './parking.ts'
 import type { ResultBackend, ResultWrite } from './result-backend.ts'
@@ -67,6 +82,13 @@ export interface BrokerCapabilities {
   readonly confirms: boolean
   /** A publish to the default exchange creates its queue (Redis) or is returned/dropped when the queue is missing (AMQP). */
   readonly queuesOnPublish: boolean
+  /** Messages of one queue and one priority come in order of publishing (B9). False where nobody knows (SQS, Pub/Sub). */
+  readonly ordered: boolean
+  /**
+   * What `countStart` counts (B17): starts; deliveries, where the server counts those (SQS), so that what was taken and given back counts too;
+   * or nothing, always 1: then poison is not found out.
+   */
+  readonly startCount: 'starts' | 'deliveries' | 'none'
   readonly exchanges: {
     readonly direct: boolean
     readonly topic: boolean
@@ -78,15 +100,27 @@ export interface BrokerCapabilities {
   /** Remote control, heartbeats and events are possible (needs fanout). */
   readonly remoteControl: boolean
   readonly priorities: { readonly order: 'low-first' | 'high-first'; readonly levels: number } | null
-  /** Held messages come back after a time unless the lease is renewed; null: they come back when the connection dies. */
+  /**
+   * Held messages come back after a time unless the lease is renewed; null: they come back when the connection dies. Not renewable: they come
+   * back after that time whatever anybody does.
+   */
   readonly lease: { readonly renewable: boolean } | null
   readonly settleAcrossConnections: boolean
-  /** The broker can keep a message until `notBefore`; the longest time it can. */
-  readonly nativeDelay: { readonly maxMs: number } | null
+  /**
+   * The broker can keep a message until `notBefore`: for how long at most, and how finely (`stepMs`: it may come up to so much earlier, the
+   * worker waits out the rest; default 0). `onlyWith`: core uses it only in apps that have such a queue.
+   */
+  readonly nativeDelay: {
+    readonly maxMs: number
+    readonly stepMs?: number
+    readonly onlyWith?: 'quorum-queues'
+  } | null
+  /** A message that is held longer is taken back, and more with it (AMQP's `consumer_timeout`). Null or absent: no such limit. */
+  readonly maxHoldMs?: number | null
   readonly mandatory: boolean
   /** The broker drops messages after `expiration` by itself. */
   readonly messageTtl: boolean
-  /** Largest message in bytes as published, null for no practical limit. */
+  /** Largest message in bytes as published, envelope included, null for no practical limit. The kit keeps some of it free for parking. */
   readonly maxMessageBytes: number | null
   /** Where `requeue` puts a message. */
   readonly requeuePosition: 'front' | 'back' | 'unspecified'
@@ -126,7 +160,10 @@ export interface DeclareOptions extends CallOptions {
 export interface BrokerConnection extends Closable {
   /** How long a held message stays ours without renewal; undefined where there is no lease. */
   readonly leaseMs: number | undefined
-  /** Creates exchanges, queues and bindings, in that order; repeating it changes nothing. */
+  /**
+   * Creates exchanges, queues and bindings, in that order; repeating it changes nothing. Queues have names: core makes one up where a user gave
+   * none, since a name made by the server could not be declared again after a reconnect.
+   */
   declare(queues: readonly QueueDeclaration[], options?: DeclareOptions): Promise<void>
   /** Cheap to call often: calls of one turn of the event loop go out together. */
   publish(message: OutgoingMessage, options?: CallOptions): Promise<void>
@@ -141,6 +178,13 @@ export interface BrokerConnection extends Closable {
   purge(queue: string, options?: CallOptions): Promise<number>
   deleteQueue(queue: string, options?: CallOptions): Promise<void>
   readonly parked: ParkedMessages
+  /** With `nativeDelay`: makes what it needs, so that what anybody has delayed for these queues arrives. Absent where nothing is needed. */
+  prepareDelays?(queues: readonly QueueDeclaration[], options?: CallOptions): Promise<void>
+  /**
+   * With `nativeDelay` and `maxHoldMs`: publishes a copy of a held message that comes back to its queue at `notBefore` (epoch ms) at the
+   * earliest; the caller then acks the one it holds. False: this one cannot be delayed.
+   */
+  postpone?(delivery: Delivery, notBefore: number, options?: CallOptions): Promise<boolean>
 }
 
 export interface ConsumerOptions extends CallOptions {
@@ -160,6 +204,8 @@ export interface Subscription {
   /** Nothing to settle: the broker forgets the message when it is delivered (control, replies, events). */
   readonly noAck?: boolean
   readonly exchangeType?: ExchangeType
+  /** AMQP's arguments of the consumer, e.g. `{ 'x-priority': 5 }`; others ignore them. */
+  readonly arguments?: HeaderTable | undefined
 }
 
 export interface Consumer extends Closable {
@@ -176,9 +222,9 @@ export interface Consumer extends Closable {
   setMaxClaim(maxClaim: number): void
   /** Resolves when no further message will be delivered; open deliveries can still be settled. */
   stop(): Promise<void>
-  /** Resolves when every settlement made so far has reached the broker; rejects when one certainly did not. */
+  /** Resolves when every settlement made so far has reached the broker (B11); rejects when one since the last `flush` certainly did not. */
   flush(): Promise<void>
-  /** Renews the lease of these deliveries; resolves to those that are no longer ours. */
+  /** Renews the lease of these deliveries; resolves to those that are no longer ours. Those that are settled by now are passed over. */
   extendLeases(deliveries: readonly Delivery[]): Promise<readonly Delivery[]>
   /** See B16. Where the capability is missing, every delivery is returned. */
   adopt(deliveries: readonly Delivery[]): Promise<readonly Delivery[]>

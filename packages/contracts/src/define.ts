@@ -16,7 +16,7 @@ export const contractVersion = '1.0'
 type Stamped = 'kind' | 'contractVersion' | typeof Symbol.asyncDispose
 
 function stamp<T extends object>(kind: string, adapter: object & { readonly capabilities: object }): T {
-  const capabilities = Object.freeze({ ...adapter.capabilities })
+  const capabilities = frozenCopy(adapter.capabilities)
   Object.defineProperties(adapter, {
     kind: { value: kind, enumerable: true },
     contractVersion: { value: contractVersion, enumerable: true },
@@ -28,6 +28,19 @@ function stamp<T extends object>(kind: string, adapter: object & { readonly capa
     },
   })
   return adapter as T
+}
+
+/** Down to the last one: shared data that one reader could change for all others. */
+function frozenCopy(data: object): object {
+  const entries: [string, unknown][] = Object.entries(data)
+  return Object.freeze(
+    Object.fromEntries(
+      entries.map(([key, value]) => [
+        key,
+        typeof value === 'object' && value !== null && !Array.isArray(value) ? frozenCopy(value) : value,
+      ]),
+    ),
+  )
 }
 
 /** Presents a broker. Give everything but `kind`, `contractVersion` and `[Symbol.asyncDispose]`. */

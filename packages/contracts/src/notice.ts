@@ -3,12 +3,15 @@
  * Adapters do not log, retry or emit events; they report here and core does the rest.
  */
 export type Notice =
-  /** The connection is gone and will not come back by itself: core makes a new one. */
+  /** The connection is gone and will not come back by itself: core makes a new one. Of a kit's store it is the kit that tells (V9, K8). */
   | { readonly kind: 'connection-lost'; readonly error: Error }
   /** The broker told us to stop publishing for a while (AMQP `connection.blocked`, Redis OOM), or that it is over. */
   | { readonly kind: 'connection-blocked'; readonly reason: string }
   | { readonly kind: 'connection-unblocked' }
-  /** The broker ended a subscription (queue deleted, leader moved). Core re-declares and subscribes again. */
+  /**
+   * The broker ended a subscription (queue deleted, leader moved), or all of a consumer's by ending its channel while the connection lives:
+   * then one notice for each of its queues, and what it held comes back. Core re-declares and subscribes again.
+   */
   | { readonly kind: 'consumer-cancelled'; readonly queue: string; readonly reason: string }
   /** Messages whose lease ran out were put back for everybody. */
   | { readonly kind: 'restored'; readonly count: number }

@@ -47,6 +47,8 @@ export const receiptCapabilities: BrokerCapabilities = {
   durable: true,
   confirms: true,
   queuesOnPublish: true,
+  ordered: true,
+  startCount: 'deliveries',
   exchanges: { direct: true, topic: false, fanout: true, headers: false },
   eventExchangeType: 'topic',
   remoteControl: true,

@@ -23,6 +23,8 @@ export function amqpBroker(options: AmqpBrokerOptions = {}): Broker {
     durable: true,
     confirms: settings.confirms,
     queuesOnPublish: false,
+    ordered: true,
+    startCount: 'starts',
     exchanges: { direct: true, topic: true, fanout: true, headers: true },
     eventExchangeType: 'topic',
     remoteControl: true,

@@ -24,6 +24,8 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
     durable: true,
     confirms: true,
     queuesOnPublish: true,
+    ordered: true,
+    startCount: 'starts',
     exchanges: { direct: true, topic: true, fanout: true, headers: false },
     eventExchangeType: 'fanout',
     remoteControl: true,

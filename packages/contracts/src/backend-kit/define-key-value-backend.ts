@@ -47,6 +47,7 @@ export function defineKeyValueBackend(options: KeyValueBackendOptions): ResultBa
     } catch (error) {
       // A store that opens after all is not wanted any more.
       void opening.then((late) => late.close()).catch(() => undefined)
+      if (stop.reason instanceof ClosedError) throw stop.reason
       if (isCeleryError(error)) throw error
       const message = error instanceof Error ? error.message : String(error)
       throw new BackendUnavailableError(`Cannot connect to ${options.description.url}: ${message}`, {

@@ -20,6 +20,12 @@ export interface VirtualBrokerOptions<Handle> {
   readonly takeFrom?: 'many-queues' | 'one-queue'
   /** Most messages one `take` may ask for (SQS: 10). Default 1,000. */
   readonly maxTake?: number
+  /** Most messages one `put` may be given, of whatever queues (SQS: 10). Default: no limit. */
+  readonly maxPut?: number
+  /** Most bytes of payloads in one `put` (SQS: 262,144); one payload alone may be larger. Default: no limit. */
+  readonly maxPutBytes?: number
+  /** Most settlements one `settle` may be given (SQS: 10). Default: no limit. */
+  readonly maxSettle?: number
   /** Pause after an empty `take` where the store cannot wait. Default 1,000, as in kombu. */
   readonly pollIntervalMs?: number
   /** Gets what no queue is bound for (kombu's `deadletter_queue`). Default: such messages are dropped. */
@@ -52,6 +58,7 @@ export function defineVirtualBroker<Handle>(options: VirtualBrokerOptions<Handle
     } catch (error) {
       // A store that opens after all is not wanted any more.
       void opening.then((late) => late.close()).catch(() => undefined)
+      if (stop.reason instanceof ClosedError) throw stop.reason
       if (isCeleryError(error)) throw error
       const message = error instanceof Error ? error.message : String(error)
       throw new BrokerUnavailableError(`Cannot connect to ${options.description.url}: ${message}`, {
@@ -66,6 +73,9 @@ export function defineVirtualBroker<Handle>(options: VirtualBrokerOptions<Handle
       bindings: store.bindings ?? localBindings,
       takeFrom: options.takeFrom ?? 'many-queues',
       maxTake: options.maxTake ?? 1_000,
+      maxPut: options.maxPut ?? Infinity,
+      maxPutBytes: options.maxPutBytes ?? Infinity,
+      maxSettle: options.maxSettle ?? Infinity,
       pollIntervalMs: options.pollIntervalMs ?? 1_000,
       deadletterQueue: options.deadletterQueue,
       onNotice,

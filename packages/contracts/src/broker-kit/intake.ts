@@ -12,7 +12,7 @@ import { isCeleryError } from '../errors.ts'
 import type { QueueDeclaration } from '../topology.ts'
 import { Credit } from './credit.ts'
 import type { ConsumerHost } from './virtual-consumer.ts'
-import type { TakenMessage } from './virtual-store.ts'
+import type { TakenMessage, TakeRequest } from './virtual-store.ts'
 import { pause, WakeUp } from './wake-up.ts'
 
 /** A queue that a consumer reads. */
@@ -58,12 +58,25 @@ export class Intake<Handle> {
     return this.#readers.has(queue)
   }
 
-  add(reader: Reader): void {
-    const { name } = reader.queue
-    this.#readers.set(name, reader)
-    const lane = this.#host.takeFrom === 'one-queue' ? name : ''
-    if (!this.#stopping && !this.#lanes.has(lane)) this.#lanes.set(lane, this.#run(lane))
-    this.retake()
+  add(readers: readonly Reader[]): void {
+    const started = new Set<string>()
+    let joined = false
+    for (const reader of readers) {
+      const { name } = reader.queue
+      const lane = this.#host.takeFrom === 'one-queue' ? name : ''
+      this.#readers.set(name, reader)
+      if (this.#lanes.has(lane)) joined = true
+      else started.add(lane)
+    }
+    // First: a lane that starts now knows everything.
+    if (joined) this.retake()
+    if (this.#stopping) return
+    // Once all are there: each takes its share only.
+    for (const lane of started)
+      this.#lanes.set(
+        lane,
+        Promise.resolve().then(() => this.#run(lane)),
+      )
   }
 
   /** Returns the readers that there were. */
@@ -165,17 +178,46 @@ export class Intake<Handle> {
     let empty = false
     try {
       const max = partial ? Math.min(most, 1_000) : reserved
-      const taken = await this.#host.guard(() => this.#host.store.take({ queues, max, waitMs, signal }))
+      const taken = await this.#take({ queues, max, waitMs, signal })
       empty = taken.length === 0
       await this.#handOver(taken)
     } catch (error) {
-      this.#failed(queues, error)
+      // What is taken and cannot be handed over or given back is given back by the end of the connection.
+      if (!this.#stopping) this.#host.lose(error as Error)
     } finally {
       this.#partial = false
       // Before the reservation goes to the next in line: who found nothing while others wait does not come back at once.
       const hurried = waitMs === 0 || this.credit.waiting > 0
       this.credit.giveBack(reserved)
       if (empty && hurried && !this.#stopping) await pause(this.#host.pollIntervalMs, this.#interrupt.signal)
+    }
+  }
+
+  /** See V10: only an error that the store made itself tells that these queues are refused; whatever else happens, the line is broken. */
+  async #take(request: TakeRequest): Promise<readonly TakenMessage<Handle>[]> {
+    let thrown: unknown
+    try {
+      return await this.#host.guard(async () => {
+        try {
+          return await this.#host.store.take(request)
+        } catch (error) {
+          thrown = error
+          throw error
+        }
+      })
+    } catch (error) {
+      if (this.#stopping) return []
+      if (!isCeleryError(thrown) || thrown.retryable || this.#host.lost !== undefined) throw error
+      this.#cancelled(request.queues, thrown.message)
+      return []
+    }
+  }
+
+  /** The broker refuses these queues; core declares and subscribes again. */
+  #cancelled(queues: readonly string[], reason: string): void {
+    for (const queue of queues) {
+      this.#readers.delete(queue)
+      this.#host.notice({ kind: 'consumer-cancelled', queue, reason })
     }
   }
 
@@ -191,50 +233,54 @@ export class Intake<Handle> {
 
   async #handOver(batch: readonly TakenMessage<Handle>[]): Promise<void> {
     if (batch.length === 0) return
-    const { store } = this.#host
-    const forgotten = batch.filter((taken) => {
-      const reader = this.#readers.get(taken.queue)
-      return reader?.noAck === true && !reader.paused && !this.#stopping
-    })
-    if (forgotten.length > 0) {
-      await this.#host.guard(() => store.settle(forgotten.map((taken) => ({ action: 'ack', taken }))))
-    }
+    const forgotten = await this.#forget(batch)
     const unwanted: TakenMessage<Handle>[] = []
     // What was reserved for these is theirs; only a limit that was lowered meanwhile can leave too little.
     let room = this.credit.free + batch.length
     for (const taken of batch) {
       const reader = this.#readers.get(taken.queue)
-      const noAck = forgotten.includes(taken)
-      if (!noAck && (reader === undefined || reader.paused || this.#stopping || room <= 0)) {
+      const noAck = forgotten.get(taken)
+      // Somebody else has it, or it will come again: handing it over now would be once too often.
+      if (noAck === 'lost') continue
+      const given =
+        noAck === undefined && reader !== undefined && !reader.paused && !this.#stopping && room > 0
+      if (!given && noAck !== 'forgotten') {
         unwanted.push(taken)
         continue
       }
-      if (!noAck) room--
+      if (noAck === undefined) room--
       if (reader !== undefined) this.#serveLater(reader)
-      await this.#deliver(taken, noAck)
+      await this.#deliver(taken, noAck !== undefined)
     }
     if (unwanted.length === 0) return
     // Last one first: a store that releases to the front ends with the old order.
     const steps = unwanted.toReversed().map((taken) => ({ action: 'release' as const, taken }))
-    await this.#host.guard(() => store.settle(steps))
+    for (const refused of await this.#host.settle(steps)) {
+      if (refused !== undefined && refused.code !== 'CT_LEASE_LOST') throw refused
+    }
+  }
+
+  /** What needs no acks is gone before it is delivered. */
+  async #forget(
+    batch: readonly TakenMessage<Handle>[],
+  ): Promise<ReadonlyMap<TakenMessage<Handle>, 'forgotten' | 'refused' | 'lost'>> {
+    const given = batch.filter((taken) => {
+      const reader = this.#readers.get(taken.queue)
+      return reader?.noAck === true && !reader.paused && !this.#stopping
+    })
+    const refused = await this.#host.settle(given.map((taken) => ({ action: 'ack' as const, taken })))
+    return new Map(
+      given.map((taken, index) => {
+        const error = refused[index]
+        if (error === undefined) return [taken, 'forgotten']
+        return [taken, error.code === 'CT_LEASE_LOST' ? 'lost' : 'refused']
+      }),
+    )
   }
 
   /** Round robin: the queue that was served goes to the end. */
   #serveLater(reader: Reader): void {
     this.#readers.delete(reader.queue.name)
     this.#readers.set(reader.queue.name, reader)
-  }
-
-  #failed(queues: readonly string[], error: unknown): void {
-    if (this.#stopping) return
-    if (!isCeleryError(error) || error.retryable || this.#host.lost !== undefined) {
-      this.#host.lose(error as Error)
-      return
-    }
-    // The broker refuses these queues; core declares and subscribes again.
-    for (const queue of queues) {
-      this.#readers.delete(queue)
-      this.#host.notice({ kind: 'consumer-cancelled', queue, reason: error.message })
-    }
   }
 }

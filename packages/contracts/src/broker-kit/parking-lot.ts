@@ -1,113 +1,38 @@
 /** Parked messages over a store that can put, take and settle: `<queue>.parked` is an ordinary queue of it. */
 import type { CallOptions } from '../broker.ts'
-import { isCeleryError } from '../errors.ts'
-import type { DeliveryInfo, HeaderTable, MessageContent } from '../message.ts'
-import {
-  parkedHeader,
-  parkedSuffix,
-  type ParkedHistory,
-  type ParkedMessage,
-  type ParkedMessages,
-} from '../parking.ts'
+import { isCeleryError, type CeleryError } from '../errors.ts'
+import { parkedHeader, parkedSuffix, type ParkedMessage, type ParkedMessages } from '../parking.ts'
 import { decodeEnvelope, encodeEnvelope } from '../protocol/index.ts'
+import { readParked } from './parked-envelope.ts'
+import type { PutMore } from './publishing.ts'
 import type { TakenMessage, VirtualStore } from './virtual-store.ts'
+import { pause } from './wake-up.ts'
 
-/** Content type under which something that was no envelope is parked: its bytes are the body. */
-export const rawContentType = 'application/x-ct-raw'
-
-/** The envelope to put into `<queue>.parked`. */
-export function parkedEnvelope(
-  message: MessageContent & { readonly info: DeliveryInfo },
-  tag: string,
-  history: ParkedHistory,
-): string {
-  const { body, contentType, contentEncoding, properties, info } = message
-  const headers = { ...message.headers, [parkedHeader]: history }
-  return encodeEnvelope(
-    { body, contentType, contentEncoding, headers, properties },
-    { ...info, deliveryTag: tag },
-  )
+/** What the lot needs of its connection. */
+export interface ParkingHost {
+  guard<T>(call: () => Promise<T>, options: CallOptions | undefined): Promise<T>
+  put(queue: string, payload: string, more: PutMore): Promise<void>
+  translate(error: unknown): CeleryError
 }
 
-/** Wraps what is not even an envelope. */
-export function parkedRaw(payload: string, tag: string, history: ParkedHistory): string {
-  return encodeEnvelope(
-    {
-      body: new TextEncoder().encode(payload),
-      contentType: rawContentType,
-      contentEncoding: 'binary',
-      headers: { [parkedHeader]: history },
-      properties: {},
-    },
-    { exchange: '', routingKey: history.queue, deliveryTag: tag },
-  )
-}
-
-/** Reads what stands in a parked queue; tolerant, since an operator may have put anything there. */
-export function readParked(payload: string, queue: string): ParkedMessage {
-  try {
-    const envelope = decodeEnvelope(payload)
-    return {
-      id: envelope.deliveryTag ?? payload,
-      taskId: text(envelope.headers['id']),
-      taskName: text(envelope.headers['task']),
-      history: readHistory(envelope.headers[parkedHeader], queue),
-      headers: envelope.headers,
-      body: envelope.body,
-      retryable: envelope.contentType !== rawContentType,
-    }
-  } catch (error) {
-    if (!isCeleryError(error)) throw error
-    return {
-      id: payload,
-      taskId: undefined,
-      taskName: undefined,
-      history: readHistory(undefined, queue),
-      headers: {},
-      body: new TextEncoder().encode(payload),
-      retryable: false,
-    }
-  }
-}
-
-function readHistory(value: unknown, queue: string): ParkedHistory {
-  const given = typeof value === 'object' && value !== null ? (value as HeaderTable) : {}
-  const by = text(given['by'])
-  return {
-    reason: text(given['reason']) ?? 'malformed',
-    starts: typeof given['starts'] === 'number' ? given['starts'] : 0,
-    parkedAt: text(given['parkedAt']) ?? new Date(0).toISOString(),
-    ...(by === undefined ? undefined : { by }),
-    queue: text(given['queue']) ?? queue,
-  }
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
-}
+/** An empty answer is not the end where the store counts more: one server of several was asked (SQS), or somebody holds them. */
+const emptyTakes = 3
+const emptyPauseMs = 50
 
 /** `ct parked` over a store. Where the store cannot browse, listing takes everything for a moment and releases it. */
 export class ParkingLot<Handle> implements ParkedMessages {
   readonly #store: VirtualStore<Handle>
-  readonly #guard: <T>(call: () => Promise<T>, options: CallOptions | undefined) => Promise<T>
-  readonly #put: (put: { readonly queue: string; readonly payload: string }) => Promise<void>
-
   readonly #maxTake: number
+  readonly #host: ParkingHost
 
-  constructor(
-    store: VirtualStore<Handle>,
-    maxTake: number,
-    guard: <T>(call: () => Promise<T>, options: CallOptions | undefined) => Promise<T>,
-    put: (put: { readonly queue: string; readonly payload: string }) => Promise<void>,
-  ) {
+  constructor(store: VirtualStore<Handle>, maxTake: number, host: ParkingHost) {
     this.#store = store
     this.#maxTake = maxTake
-    this.#guard = guard
-    this.#put = put
+    this.#host = host
   }
 
   count(queues: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>> {
-    return this.#guard(async () => {
+    return this.#host.guard(async () => {
       const counts = new Map<string, number>()
       for (const queue of queues) {
         const size = await this.#store.size(queue + parkedSuffix)
@@ -122,7 +47,7 @@ export class ParkingLot<Handle> implements ParkedMessages {
     options: CallOptions & { readonly limit?: number; readonly offset?: number } = {},
   ): Promise<readonly ParkedMessage[]> {
     const { offset = 0, limit = 100 } = options
-    return this.#guard(async () => {
+    return this.#host.guard(async () => {
       if (this.#store.browse !== undefined) {
         const payloads = await this.#store.browse(queue + parkedSuffix, { offset, limit })
         return payloads.map((payload) => readParked(payload, queue))
@@ -138,7 +63,7 @@ export class ParkingLot<Handle> implements ParkedMessages {
 
   retry(queue: string, ids: readonly string[], options?: CallOptions): Promise<number> {
     const wanted = new Set(ids)
-    return this.#guard(
+    return this.#host.guard(
       () =>
         this.#visit(queue, Infinity, async (taken, message) => {
           if (!wanted.has(message.id) || !message.retryable) return false
@@ -152,7 +77,8 @@ export class ParkingLot<Handle> implements ParkedMessages {
             { ...envelope, headers },
             { ...envelope.deliveryInfo, redelivered: false, deliveryTag: crypto.randomUUID() },
           )
-          await this.#put({ queue: message.history.queue, payload })
+          const { priority, extra } = envelope.properties
+          await this.#host.put(message.history.queue, payload, { priority: priority ?? 0, extra })
           return true
         }),
       options,
@@ -161,13 +87,16 @@ export class ParkingLot<Handle> implements ParkedMessages {
 
   drop(queue: string, ids: readonly string[], options?: CallOptions): Promise<number> {
     const wanted = new Set(ids)
-    return this.#guard(
+    return this.#host.guard(
       () => this.#visit(queue, Infinity, async (_, message) => wanted.has(message.id)),
       options,
     )
   }
 
-  /** Takes the parked messages in order, removes those that `visit` is done with, and releases the rest as they were. */
+  /**
+   * Takes the parked messages in order, removes those that `visit` is done with, and releases the rest as they were. Resolves to how many were
+   * removed. What it holds comes back meanwhile if this takes longer than a lease, so what was seen already is not shown again.
+   */
   async #visit(
     queue: string,
     limit: number,
@@ -175,36 +104,56 @@ export class ParkingLot<Handle> implements ParkedMessages {
   ): Promise<number> {
     const name = queue + parkedSuffix
     const kept: TakenMessage<Handle>[] = []
-    let done = 0
-    let visited = 0
+    const seen = new Set<string>()
+    let removed = 0
     try {
-      while (visited < limit) {
-        const max = Math.min(100, this.#maxTake, limit - visited)
-        const batch = await this.#store.take({
-          queues: [name],
-          max,
-          waitMs: 0,
-          signal: new AbortController().signal,
-        })
-        if (batch.length === 0) break
-        for (const [index, taken] of batch.entries()) {
-          visited++
-          kept.push(taken)
-          try {
+      for (let empty = 0; seen.size < limit;) {
+        const batch = await this.#take(name, Math.min(100, limit - seen.size))
+        const fresh = batch.filter(({ payload }) => !seen.has(payload))
+        // Held from here on, whatever happens: what is not removed is released at the end.
+        const open = new Set(batch)
+        try {
+          for (const taken of fresh) {
+            seen.add(taken.payload)
             if (!(await visit(taken, readParked(taken.payload, queue)))) continue
-          } catch (error) {
-            kept.push(...batch.slice(index + 1))
-            throw error
+            open.delete(taken)
+            if (await this.#remove(taken)) removed++
           }
-          kept.pop()
-          await this.#store.settle([{ action: 'ack', taken }])
-          done++
+        } finally {
+          kept.push(...open)
         }
+        if (fresh.length > 0) empty = 0
+        else if (batch.length > 0 || ++empty === emptyTakes || !(await this.#hasMore(name))) break
+        else await pause(emptyPauseMs, new AbortController().signal)
       }
     } finally {
       // Last one first, so that a store that releases to the front ends with the old order.
-      await this.#store.settle(kept.toReversed().map((taken) => ({ action: 'release', taken })))
+      const steps = kept.toReversed().map((taken) => ({ action: 'release' as const, taken }))
+      if (steps.length > 0) await this.#store.settle(steps)
     }
-    return done
+    return removed
+  }
+
+  async #hasMore(name: string): Promise<boolean> {
+    try {
+      return (await this.#store.size(name)) > 0
+    } catch (error) {
+      if (isCeleryError(error) && error.code === 'CT_UNSUPPORTED') return false
+      throw error
+    }
+  }
+
+  #take(name: string, max: number): Promise<readonly TakenMessage<Handle>[]> {
+    const { signal } = new AbortController()
+    return this.#store.take({ queues: [name], max: Math.min(max, this.#maxTake), waitMs: 0, signal })
+  }
+
+  /** False: somebody else had it by then. */
+  async #remove(taken: TakenMessage<Handle>): Promise<boolean> {
+    const [refused] = await this.#store.settle([{ action: 'ack', taken }])
+    if (refused === undefined) return true
+    const error = this.#host.translate(refused)
+    if (error.code === 'CT_LEASE_LOST') return false
+    throw error
   }
 }

@@ -22,14 +22,13 @@ import {
 import type { OutgoingMessage } from '../message.ts'
 import type { Notice, NoticeListener } from '../notice.ts'
 import type { ParkedMessages } from '../parking.ts'
-import { encodeEnvelope } from '../protocol/index.ts'
 import type { QueueDeclaration } from '../topology.ts'
-import { bindingsOf, route, type BindingTable } from './bindings.ts'
+import { bindingsOf, type BindingTable } from './bindings.ts'
 import { aborted, raceSignal } from './call-guard.ts'
 import { ParkingLot } from './parking-lot.ts'
-import { TurnBatch } from './turn-batch.ts'
+import { Publishing, type Outcome, type PutMore } from './publishing.ts'
 import { VirtualConsumer, type ConsumerHost } from './virtual-consumer.ts'
-import type { StorePut, VirtualStore } from './virtual-store.ts'
+import type { StoreSettlement, VirtualStore } from './virtual-store.ts'
 
 /** What {@link VirtualConnection} is told by `defineVirtualBroker`. */
 export interface ConnectionSetup<Handle> {
@@ -40,13 +39,14 @@ export interface ConnectionSetup<Handle> {
   readonly bindings: BindingTable
   readonly takeFrom: 'many-queues' | 'one-queue'
   readonly maxTake: number
+  readonly maxPut: number
+  readonly maxPutBytes: number
+  readonly maxSettle: number
   readonly pollIntervalMs: number
   readonly deadletterQueue: string | undefined
   readonly onNotice: NoticeListener
   readonly onClosed: () => void
 }
-
-type Outcome = CeleryError | undefined
 
 export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost<Handle> {
   readonly origin: object
@@ -59,7 +59,7 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
   readonly parked: ParkedMessages
   readonly #setup: ConnectionSetup<Handle>
   readonly #consumers = new Set<VirtualConsumer<Handle>>()
-  readonly #publishes: TurnBatch<OutgoingMessage, Outcome>
+  readonly #publishing: Publishing
   #sweep: NodeJS.Timeout | undefined
   #lost: BrokerUnavailableError | undefined
   #closing: Promise<void> | undefined
@@ -74,13 +74,16 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     this.maxTake = setup.maxTake
     this.pollIntervalMs = setup.pollIntervalMs
     this.leaseMs = setup.store.leaseMs
-    this.#publishes = new TurnBatch((messages) => this.#publishAll(messages))
-    this.parked = new ParkingLot<Handle>(
-      setup.store,
-      setup.maxTake,
-      (call, options) => this.guard(call, options),
-      async ({ queue, payload }) => this.put(queue, payload),
-    )
+    this.#publishing = new Publishing({
+      ...setup,
+      check: () => this.#check(undefined),
+      translate: (error) => this.translate(error),
+    })
+    this.parked = new ParkingLot<Handle>(setup.store, setup.maxTake, {
+      guard: (call, options) => this.guard(call, options),
+      put: (queue, payload, more) => this.put(queue, payload, more),
+      translate: (error) => this.translate(error),
+    })
   }
 
   get lost(): BrokerUnavailableError | undefined {
@@ -90,7 +93,11 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
   async declare(queues: readonly QueueDeclaration[], options?: CallOptions): Promise<void> {
     await this.guard(async () => {
       for (const queue of queues) {
-        if (queue.noDeclare === true || queue.passive === true) continue
+        if (queue.noDeclare === true) continue
+        if (queue.passive === true) {
+          await this.#assertExists(queue.name)
+          continue
+        }
         const bindings = bindingsOf(queue)
         await this.store.declareQueue?.(queue)
         for (const binding of bindings) {
@@ -101,9 +108,18 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     }, options)
   }
 
+  async #assertExists(queue: string): Promise<void> {
+    if ((await this.store.queueExists?.(queue)) !== false) return
+    throw new CeleryError(
+      'CT_QUEUE_NOT_FOUND',
+      `${this.#setup.name} has no queue ${JSON.stringify(queue)}, and its declaration is passive: create it, or declare it without passive.`,
+      { details: { queue } },
+    )
+  }
+
   async publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
     this.#check(options)
-    const outcome = await raceSignal('The publish', this.#publishes.add(message), options?.signal).catch(
+    const outcome = await raceSignal('The publish', this.#publishing.add(message), options?.signal).catch(
       (error: unknown) => {
         if (options?.signal?.aborted !== true) throw error
         throw new PublishError('The publish was aborted before the broker answered.', {
@@ -122,7 +138,7 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     this.#check(options)
     return raceSignal(
       'The publish',
-      Promise.all(messages.map((message) => this.#publishes.add(message))),
+      Promise.all(messages.map((message) => this.#publishing.add(message))),
       options?.signal,
     )
   }
@@ -161,7 +177,7 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
 
   async #close(): Promise<void> {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
-    await this.#publishes.idle()
+    await this.#publishing.idle()
     this.#closed = true
     clearInterval(this.#sweep)
     await this.store.close()
@@ -193,17 +209,27 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     this.#sweep = undefined
   }
 
-  async put(queue: string, payload: string): Promise<void> {
-    const put = {
-      queue,
-      payload,
-      priority: 0,
-      notBefore: undefined,
-      expiresInMs: undefined,
-      extra: undefined,
+  put(queue: string, payload: string, more: PutMore = {}): Promise<void> {
+    return this.guard(() => this.#publishing.put(queue, payload, more))
+  }
+
+  /** One outcome per settlement, as errors of ours; a call that rejects counts for all that were in it. */
+  async settle(steps: readonly StoreSettlement<Handle>[]): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = []
+    while (outcomes.length < steps.length) {
+      const some = steps.slice(outcomes.length, outcomes.length + this.#setup.maxSettle)
+      try {
+        const answers = await this.guard(() => this.store.settle(some))
+        for (const index of some.keys()) {
+          const answer = answers[index]
+          outcomes.push(answer === undefined ? undefined : this.translate(answer))
+        }
+      } catch (error) {
+        const refused = this.translate(error)
+        for (const _ of some) outcomes.push(refused)
+      }
     }
-    const [error] = await this.guard(() => this.store.put([put]))
-    if (error !== undefined) throw error
+    return outcomes
   }
 
   /** Every call to the store goes through here: state, signal, and errors as ours (B24). */
@@ -212,7 +238,7 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     try {
       return await raceSignal('The call', call(), options?.signal)
     } catch (error) {
-      throw this.#translate(error)
+      throw this.translate(error)
     }
   }
 
@@ -222,98 +248,12 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     if (options?.signal?.aborted === true) throw aborted('The call', options.signal)
   }
 
-  #translate(error: unknown): CeleryError {
+  /** As one of ours (B24). */
+  translate(error: unknown): CeleryError {
     if (isCeleryError(error)) return error
     if (this.#lost !== undefined) return this.#lost
     const message = error instanceof Error ? error.message : String(error)
     return new BrokerError(`${this.#setup.name} failed: ${message}`, { cause: error })
-  }
-
-  async #publishAll(messages: readonly OutgoingMessage[]): Promise<readonly Outcome[]> {
-    const outcomes: Outcome[] = messages.map(() => undefined)
-    const puts: StorePut[] = []
-    const owners: number[] = []
-    for (const [index, message] of messages.entries()) {
-      try {
-        this.#check(undefined)
-        for (const put of await this.#route(message)) {
-          puts.push(put)
-          owners.push(index)
-        }
-      } catch (error) {
-        outcomes[index] = publishError(this.#translate(error), false)
-      }
-    }
-    if (puts.length === 0) return outcomes
-    try {
-      const errors = await this.store.put(puts)
-      for (const [index, owner] of owners.entries()) {
-        const error = errors[index]
-        if (error !== undefined) outcomes[owner] ??= publishError(this.#translate(error), true)
-      }
-    } catch (error) {
-      for (const owner of owners) outcomes[owner] = publishError(this.#translate(error), true)
-    }
-    return outcomes
-  }
-
-  /** One put per queue, each copy with a delivery tag of its own. */
-  async #route(message: OutgoingMessage): Promise<readonly StorePut[]> {
-    const { exchange, routingKey, properties } = message
-    const { fanout } = this.store
-    if (fanout !== undefined && message.exchangeType === 'fanout') {
-      await fanout.publish(exchange, routingKey, this.#envelope(message))
-      return []
-    }
-    const bindings = exchange === '' ? [] : await this.#setup.bindings.bindings(exchange)
-    let queues = route(message, bindings)
-    if (queues.length === 0 && message.mandatory === true) {
-      throw new PublishError(
-        `No queue takes ${JSON.stringify(routingKey)} from exchange ${JSON.stringify(exchange)}.`,
-        {
-          maybeDelivered: false,
-          retryable: false,
-          details: { returned: true },
-        },
-      )
-    }
-    const { deadletterQueue } = this.#setup
-    if (queues.length === 0 && deadletterQueue !== undefined) queues = [deadletterQueue]
-    return queues.map((queue) => ({
-      queue,
-      payload: this.#envelope(message),
-      priority: this.#priority(properties.priority ?? 0),
-      notBefore: this.#notBefore(message.notBefore),
-      expiresInMs: this.capabilities.messageTtl ? milliseconds(properties.expiration) : undefined,
-      extra: properties.extra,
-    }))
-  }
-
-  #envelope(message: OutgoingMessage): string {
-    const { exchange, routingKey } = message
-    const payload = encodeEnvelope(message, { exchange, routingKey, deliveryTag: crypto.randomUUID() })
-    const { maxMessageBytes } = this.capabilities
-    if (maxMessageBytes !== null && payload.length > maxMessageBytes) {
-      throw new CeleryError(
-        'CT_MESSAGE_TOO_LARGE',
-        `The message has ${payload.length} bytes, ${this.#setup.name} takes ${maxMessageBytes}. Send less, or a reference to it.`,
-        { details: { bytes: payload.length, maxBytes: maxMessageBytes, maybeDelivered: false } },
-      )
-    }
-    return payload
-  }
-
-  #priority(priority: number): number {
-    const levels = this.capabilities.priorities?.levels ?? 1
-    return Math.min(levels - 1, Math.max(0, Math.trunc(priority)))
-  }
-
-  #notBefore(notBefore: number | undefined): number | undefined {
-    const { nativeDelay } = this.capabilities
-    if (nativeDelay === null || notBefore === undefined) return undefined
-    const now = Date.now()
-    // Beyond what the broker can keep, the message comes early and the worker holds it: `eta` is in its headers.
-    return notBefore <= now ? undefined : Math.min(notBefore, now + nativeDelay.maxMs)
   }
 
   /** V8. Unreferenced: a process that has nothing else to do may end. */
@@ -330,15 +270,4 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
     }
     this.#sweep = setInterval(() => void sweep(), Math.min(30_000, Math.max(5, leaseMs / 4))).unref()
   }
-}
-
-function publishError(error: CeleryError, maybeDelivered: boolean): CeleryError {
-  if (error instanceof PublishError || error.code === 'CT_MESSAGE_TOO_LARGE' || error.code === 'CT_ENCODE')
-    return error
-  return new PublishError(error.message, { cause: error, maybeDelivered, retryable: error.retryable })
-}
-
-function milliseconds(expiration: string | undefined): number | undefined {
-  const value = expiration === undefined ? NaN : Number(expiration)
-  return Number.isFinite(value) && value >= 0 ? value : undefined
 }

@@ -13,13 +13,14 @@ import type {
   Settlement,
   Subscription,
 } from '../broker.ts'
-import { type BrokerUnavailableError, isCeleryError, UnsupportedError } from '../errors.ts'
+import { type BrokerUnavailableError, type CeleryError, isCeleryError, UnsupportedError } from '../errors.ts'
 import type { Notice } from '../notice.ts'
 import { parkedSuffix } from '../parking.ts'
 import { decodeEnvelope, encodeEnvelope, type Envelope } from '../protocol/index.ts'
 import type { QueueDeclaration } from '../topology.ts'
 import { Intake, type Reader } from './intake.ts'
-import { parkedEnvelope, parkedRaw } from './parking-lot.ts'
+import { fittingEnvelope, fittingRaw } from './parked-envelope.ts'
+import type { PutMore } from './publishing.ts'
 import { TurnBatch } from './turn-batch.ts'
 import { VirtualDelivery, type DeliveryOwner } from './virtual-delivery.ts'
 import type { StoreSettlement, TakenMessage, VirtualStore } from './virtual-store.ts'
@@ -39,7 +40,10 @@ export interface ConsumerHost<Handle> {
   lose(error: Error): void
   declare(queues: readonly QueueDeclaration[], options?: CallOptions): Promise<void>
   deleteQueue(queue: string): Promise<void>
-  put(queue: string, payload: string): Promise<void>
+  put(queue: string, payload: string, more?: PutMore): Promise<void>
+  translate(error: unknown): CeleryError
+  /** One outcome per settlement, in as many calls as the store needs. */
+  settle(steps: readonly StoreSettlement<Handle>[]): Promise<readonly (CeleryError | undefined)[]>
   guard<T>(call: () => Promise<T>, options?: CallOptions): Promise<T>
   forget(consumer: VirtualConsumer<Handle>): void
 }
@@ -55,7 +59,7 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
   readonly #onDelivery: (delivery: Delivery) => void
   readonly #intake: Intake<Handle>
   readonly #held = new Set<VirtualDelivery<Handle>>()
-  readonly #settlements: TurnBatch<Settling<Handle>, Error | undefined>
+  readonly #settlements: TurnBatch<Settling<Handle>, CeleryError | undefined>
   #closing: Promise<void> | undefined
   #failed: unknown
 
@@ -74,11 +78,17 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
       subscriptions.map((subscription) => subscription.queue),
       options,
     )
-    for (const { queue, noAck } of subscriptions) {
-      if (!this.#intake.has(queue.name)) {
-        await this.#host.guard(async () => this.#host.store.countReaders?.(queue.name, 1), options)
+    const readers: Reader[] = []
+    try {
+      for (const { queue, noAck } of subscriptions) {
+        if (!this.#intake.has(queue.name) && !readers.some((reader) => reader.queue.name === queue.name)) {
+          await this.#host.guard(async () => this.#host.store.countReaders?.(queue.name, 1), options)
+        }
+        readers.push({ queue, noAck: noAck === true, paused: false })
       }
-      this.#intake.add({ queue, noAck: noAck === true, paused: false })
+    } finally {
+      // Together: a take that is under way when another queue joins has to come back and start again.
+      this.#intake.add(readers)
     }
   }
 
@@ -124,11 +134,14 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
 
   async #close(unsettled: 'release' | 'keep'): Promise<void> {
     await this.stop()
-    if (unsettled === 'release' && this.#host.lost === undefined) {
-      // Last one first: a store that releases to the front ends with the old order.
-      for (const delivery of [...this.#held].toReversed()) void delivery.settle({ action: 'release' })
+    // Twice: what was being settled when it closed may be refused, and is then still held.
+    for (let round = 0; round < 2; round++) {
+      if (unsettled === 'release' && this.#host.lost === undefined) {
+        // Last one first: a store that releases to the front ends with the old order.
+        for (const delivery of [...this.#held].toReversed()) void delivery.settle({ action: 'release' })
+      }
+      await this.#settlements.idle()
     }
-    await this.#settlements.idle()
     for (const reader of this.#intake.remove(this.#intake.readers.map(({ queue }) => queue.name)))
       await this.#detach(reader)
     this.#host.forget(this)
@@ -174,6 +187,10 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
     return this.#host.guard(async () => (await store.countStart?.(delivery.taken)) ?? delivery.taken.receives)
   }
 
+  holds(delivery: VirtualDelivery<Handle>): boolean {
+    return this.#held.has(delivery)
+  }
+
   settle(delivery: VirtualDelivery<Handle>, settlement: Settlement): Promise<void> {
     const settled = this.#settleOne(delivery, settlement)
     // Callers may leave the promise alone; `flush` tells them.
@@ -183,18 +200,20 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
     return settled
   }
 
+  /** What was refused for the moment, over a connection that lives, stays held: it may be settled again. */
   async #settleOne(delivery: VirtualDelivery<Handle>, settlement: Settlement): Promise<void> {
+    let refused: CeleryError | undefined
     try {
       if (this.#host.lost !== undefined) throw this.#host.lost
-      const error = await this.#settlements.add({ delivery, settlement })
-      if (error !== undefined) throw error
+      refused = await this.#settlements.add({ delivery, settlement })
+      if (refused !== undefined) throw refused
     } finally {
-      this.#drop(delivery)
+      if (refused?.retryable !== true || this.#host.lost !== undefined) this.#drop(delivery)
     }
   }
 
-  async #settleAll(items: readonly Settling<Handle>[]): Promise<readonly (Error | undefined)[]> {
-    const outcomes: (Error | undefined)[] = items.map(() => undefined)
+  async #settleAll(items: readonly Settling<Handle>[]): Promise<readonly (CeleryError | undefined)[]> {
+    const outcomes: (CeleryError | undefined)[] = items.map(() => undefined)
     const steps: StoreSettlement<Handle>[] = []
     const places: number[] = []
     for (const [place, { delivery, settlement }] of items.entries()) {
@@ -202,13 +221,11 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
         steps.push(await this.#step(delivery, settlement))
         places.push(place)
       } catch (error) {
-        outcomes[place] = error as Error
+        outcomes[place] = this.#host.translate(error)
       }
     }
-    if (steps.length > 0) {
-      const answers = await this.#host.guard(() => this.#host.store.settle(steps))
-      for (const [index, place] of places.entries()) outcomes[place] = answers[index]
-    }
+    const answers = await this.#host.settle(steps)
+    for (const [index, place] of places.entries()) outcomes[place] = answers[index]
     return outcomes
   }
 
@@ -231,14 +248,14 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
         return { action: 'release', taken }
       case 'park': {
         const queue = delivery.queue + parkedSuffix
-        const payload = parkedEnvelope(delivery, delivery.tag, {
-          reason: settlement.reason,
-          starts: settlement.starts ?? 0,
-          parkedAt: new Date().toISOString(),
-          queue: delivery.queue,
-        })
-        if (this.#host.capabilities.parking === 'atomic') return { action: 'move', taken, queue, payload }
-        await this.#host.put(queue, payload)
+        const { reason, starts = 0 } = settlement
+        const history = { reason, starts, parkedAt: new Date().toISOString(), queue: delivery.queue }
+        const { capabilities } = this.#host
+        const { tag } = delivery
+        const text = { tag, payload: taken.payload }
+        const payload = fittingEnvelope(delivery, text, history, capabilities.maxMessageBytes)
+        if (capabilities.parking === 'atomic') return { action: 'move', taken, queue, payload }
+        await this.#host.put(queue, payload, { extra: delivery.properties.extra })
         return { action: 'ack', taken }
       }
       default:
@@ -247,26 +264,43 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
   }
 
   async #deliver(taken: TakenMessage<Handle>, forgotten: boolean): Promise<void> {
-    const envelope = await this.#open(taken, forgotten)
-    if (envelope === undefined) return
+    let envelope: Envelope
+    try {
+      envelope = decodeEnvelope(taken.payload)
+    } catch (error) {
+      await this.#parkRaw(taken, forgotten, isCeleryError(error) ? error.message : String(error))
+      return
+    }
     const delivery = new VirtualDelivery(this, taken, envelope, forgotten)
     if (!forgotten) this.#hold(delivery)
     this.#onDelivery(delivery)
   }
 
-  /** Reads the envelope; parks what is none (B19). */
-  async #open(taken: TakenMessage<Handle>, forgotten: boolean): Promise<Envelope | undefined> {
-    try {
-      return decodeEnvelope(taken.payload)
-    } catch (error) {
-      const { queue, payload } = taken
-      const parkedIn = queue + parkedSuffix
-      const reason = isCeleryError(error) ? error.message : String(error)
-      const history = { reason: 'malformed', starts: 0, parkedAt: new Date().toISOString(), queue }
-      await this.#host.put(parkedIn, parkedRaw(payload, crypto.randomUUID(), history))
-      if (!forgotten) await this.#host.guard(() => this.#host.store.settle([{ action: 'ack', taken }]))
-      this.#host.notice({ kind: 'malformed', queue, reason, excerpt: payload.slice(0, 1024), parkedIn })
-      return undefined
+  /** B19. What cannot be parked is discarded: it would come again for ever. */
+  async #parkRaw(taken: TakenMessage<Handle>, forgotten: boolean, reason: string): Promise<void> {
+    const { capabilities } = this.#host
+    const { queue, payload } = taken
+    const history = { reason: 'malformed', starts: 0, parkedAt: new Date().toISOString(), queue }
+    const parked = fittingRaw(payload, crypto.randomUUID(), history, capabilities.maxMessageBytes)
+    let parkedIn: string | undefined = queue + parkedSuffix
+    if (capabilities.parking === 'atomic' && !forgotten) {
+      await this.#settleOwn([{ action: 'move', taken, queue: parkedIn, payload: parked }])
+    } else {
+      try {
+        await this.#host.put(parkedIn, parked)
+      } catch (error) {
+        if (isCeleryError(error) && error.retryable) throw error
+        parkedIn = undefined
+      }
+      if (!forgotten) await this.#settleOwn([{ action: 'ack', taken }])
+    }
+    this.#host.notice({ kind: 'malformed', queue, reason, excerpt: payload.slice(0, 1024), parkedIn })
+  }
+
+  /** A message that is somebody else's by now is his affair. */
+  async #settleOwn(steps: readonly StoreSettlement<Handle>[]): Promise<void> {
+    for (const refused of await this.#host.settle(steps)) {
+      if (refused !== undefined && refused.code !== 'CT_LEASE_LOST') throw refused
     }
   }
 

@@ -10,9 +10,15 @@ export interface DeliveryOwner<Handle> {
   readonly origin: object
   settle(delivery: VirtualDelivery<Handle>, settlement: Settlement): Promise<void>
   countStart(delivery: VirtualDelivery<Handle>): Promise<number>
+  /** Whether it is still held: a settlement that was refused for the moment leaves it so. */
+  holds(delivery: VirtualDelivery<Handle>): boolean
 }
 
-/** held ──settle──► settled; a settlement that failed with its connection is open again once the delivery is adopted. */
+/**
+ *   held ──settle──► settling ──► settled
+ *    ▲                  ├─ refused for the moment: held again (B11)
+ *    └──── adopted ─────┴─ failed for good, or with its connection
+ */
 export class VirtualDelivery<Handle> implements Delivery {
   readonly taken: TakenMessage<Handle>
   readonly tag: string
@@ -58,15 +64,18 @@ export class VirtualDelivery<Handle> implements Delivery {
   }
 
   settle(settlement: Settlement): Promise<void> {
-    if (this.#settling === undefined) {
-      this.#state = 'settling'
-      this.#settling = this.#owner.settle(this, settlement)
-      this.#settling.then(
-        () => (this.#state = 'settled'),
-        () => (this.#state = 'open'),
-      )
-    }
-    return this.#settling
+    if (this.#settling !== undefined) return this.#settling
+    const settling = this.#owner.settle(this, settlement)
+    this.#settling = settling
+    this.#state = 'settling'
+    settling.then(
+      () => (this.#state = 'settled'),
+      () => {
+        this.#state = 'open'
+        if (this.#owner.holds(this)) this.#settling = undefined
+      },
+    )
+    return settling
   }
 
   get origin(): object {

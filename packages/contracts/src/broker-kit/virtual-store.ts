@@ -11,22 +11,29 @@
  * Duties
  *  V1  `openStore` resolves when a `put` could succeed. Rejects with `BrokerUnavailableError` when the server is not there,
  *      `BrokerError` when it refuses us. It opens what it needs; `close` leaves nothing open and never rejects.
- *  V2  `put` answers one outcome per message, in order, and keeps the order within a queue. A rejection means that nothing is known.
+ *  V2  `put` answers one outcome per message, in order, and keeps the order within a queue where `capabilities.ordered`. A rejection means that nothing is known.
  *      Errors may be `PublishError`s that know whether the message was taken; any other is taken to mean "maybe".
  *  V3  `take` moves at most `max` messages from ready to held, in one step each: no moment in which a message is in neither state. It
  *      looks at `queues` in the order given. It waits up to `waitMs` where the store can be woken, and returns `[]` where it cannot.
- *  V4  When the signal of `take` fires, it *resolves*, soon, with what it has taken already. It never drops a message that is held.
+ *  V4  When the signal of `take` fires, it *resolves*, soon, with what it has taken already. It never drops a message that is held. Over
+ *      HTTP nobody knows what a request that is hung up on has taken: hang up and let those messages come back with their lease, or let
+ *      the request end behind the caller's back and release what it brings.
  *  V5  `settle` answers one outcome per settlement, in order. `ack` and `reject` remove the message and its count for good;
  *      `requeue` makes it ready for anybody, marked redelivered; `release` puts it before others where the store can.
- *      A message that is no longer ours is an error of code `CT_LEASE_LOST` (or success, where the store cannot tell).
+ *      A message that is no longer ours is an error of code `CT_LEASE_LOST` (or success, where the store cannot tell). A retryable error
+ *      leaves the message held (B11); any other ends it for the kit, and its lease for the server.
  *  V6  Messages held by a store that is gone come back: when it closes or its connection dies, or when their lease has run out.
  *      They are then `redelivered`.
  *  V7  `receives` counts deliveries of this message, this one included, where the store keeps such a count; else 1, and the store has
- *      `countStart`, whose count lives as long as the message.
+ *      `countStart`, whose count lives as long as the message. `capabilities.startCount` says which: `deliveries` or `starts`.
  *  V8  With `leaseMs`: `extendLeases` answers with those that are no longer ours. `restoreExpired` puts back what ran out, and is
  *      called every quarter of a lease; stores whose server does so by itself leave it out.
- *  V9  Loss of the connection is told once through `onLost`; calls reject with `BrokerUnavailableError` from then on.
- *  V10 Errors of the driver come out as `CeleryError`s; what does not is wrapped in a `BrokerError`, not retryable, by the kit.
+ *  V9  Loss of the connection is told once through `onLost` (not as a notice too: the kit makes that); calls reject with
+ *      `BrokerUnavailableError` from then on.
+ *  V10 Errors of the driver come out as `CeleryError`s; what does not is wrapped in a `BrokerError`, not retryable, by the kit. Out of
+ *      `take`, where no caller waits for an answer, only a `CeleryError` of the store's own that is not retryable means "these queues are
+ *      refused" (`consumer-cancelled`); whatever else comes out of it is the end of the connection.
+ *  V11 Queue names are as given, `<queue>.parked` included. A store whose server does not allow them maps them, and hands back those given.
  */
 import type { ConnectOptions } from '../lifecycle.ts'
 import type { ResultWrite } from '../result-backend.ts'
@@ -104,6 +111,8 @@ export interface VirtualStore<Handle = unknown> {
 
   /** Creates the queue; repeating it changes nothing. Left out: queues appear by being used. */
   declareQueue?(queue: QueueDeclaration): Promise<void>
+  /** Whether the queue is there. Left out: taken to be. Makes `mandatory` and passive declarations mean something. */
+  queueExists?(queue: string): Promise<boolean>
   /** Bindings shared with other processes. Left out: this process knows its own. */
   readonly bindings?: BindingTable
   /** A way to publish to everybody at once. Left out: a fanout message is put into each queue bound to its exchange. */
