@@ -45,7 +45,7 @@ function memoryKeyValues(hub: MemoryHub, owner: object, { onLost }: KeyValueEven
     setUnlessSuccess: async (entries) => entries.forEach((entry) => results.setUnlessSuccess(entry)),
     delete: async (keys) => keys.forEach((key) => results.delete(key)),
     watch: (onChange) => watchKeys(hub, onChange),
-    cleanup: async (olderThan) => results.cleanup(olderThan),
+    cleanup: async () => results.removeExpired(),
     close: async () => hub.detach(connection),
   }
 }

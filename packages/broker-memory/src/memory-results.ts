@@ -24,7 +24,7 @@ export class MemoryResults {
     const expiresAt = expiresInMs === undefined ? undefined : Date.now() + expiresInMs
     this.#entries.set(key, { value: stored, expiresAt, success })
     // Records that nobody reads again would stay for good: now and then all are looked at.
-    if (++this.#sets % 10_000 === 0) this.cleanup(Date.now())
+    if (++this.#sets % 10_000 === 0) this.removeExpired()
     for (const watcher of this.#watchers) watcher(key, stored)
   }
 
@@ -55,10 +55,11 @@ export class MemoryResults {
     return () => this.#watchers.delete(watcher)
   }
 
-  cleanup(olderThan: number): number {
+  removeExpired(): number {
+    const now = Date.now()
     let removed = 0
     for (const [key, { expiresAt }] of this.#entries) {
-      if (expiresAt === undefined || expiresAt > olderThan) continue
+      if (expiresAt === undefined || expiresAt > now) continue
       this.#entries.delete(key)
       removed++
     }

@@ -1,5 +1,10 @@
 /** The store of a memory broker: the hub, seen by one connection. */
-import { BrokerUnavailableError, CeleryError, UnsupportedError, type QueueDeclaration } from '@ct/contracts'
+import {
+  BrokerUnavailableError,
+  LeaseLostError,
+  UnsupportedError,
+  type QueueDeclaration,
+} from '@ct/contracts'
 import type {
   BindingTable,
   StorePut,
@@ -35,6 +40,10 @@ export class MemoryStore implements VirtualStore<Held> {
 
   async declareQueue({ name }: QueueDeclaration): Promise<void> {
     this.#live.declare(name)
+  }
+
+  async queueExists(queue: string): Promise<boolean> {
+    return this.#live.queue(queue) !== undefined
   }
 
   async put(puts: readonly StorePut[]): Promise<readonly undefined[]> {
@@ -141,5 +150,5 @@ export class MemoryStore implements VirtualStore<Held> {
 }
 
 function notOurs(held: Held): Error {
-  return new CeleryError('CT_LEASE_LOST', `A message of queue ${held.queue} is no longer ours.`)
+  return new LeaseLostError(`A message of queue ${held.queue} is no longer ours.`)
 }

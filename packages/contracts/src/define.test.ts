@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { trialBroker } from '../test/trial-store.ts'
 import { assertContract, contractVersion, defineAdapter } from './index.ts'
 
 const adapter = defineAdapter({
@@ -49,4 +50,11 @@ describe('assertContract', () => {
     const older = { ...adapter, contractVersion: `${major - 1}.9` }
     expect(() => assertContract(older, 'adapter')).toThrow('Run: npm install @ct/broker-x@latest')
   })
+})
+
+it('capabilities are frozen to the last one', () => {
+  const { capabilities } = trialBroker({})
+  expect(Object.isFrozen(capabilities)).toBe(true)
+  expect(Object.isFrozen(capabilities.exchanges)).toBe(true)
+  expect(() => Object.assign(capabilities.exchanges, { fanout: false })).toThrow(TypeError)
 })

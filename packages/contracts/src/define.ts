@@ -76,7 +76,10 @@ export interface Adapter {
   readonly name: string
   readonly packageName: string
   readonly contractVersion: string
-  /** Without `://`, e.g. `['redis', 'rediss']`. */
+  /**
+   * Without `://`, whole and exact: `['redis', 'rediss']`. A URL's scheme with a `+` is looked up as it is and then by what stands before the
+   * first one: `sqla` also gets `sqla+postgresql://…`, `db+sqlite` only itself, `db` every `db+…`.
+   */
   readonly brokerSchemes: readonly string[]
   readonly backendSchemes: readonly string[]
   /** `options` are `broker_transport_options` and the like, already camelCase. */

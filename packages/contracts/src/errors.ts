@@ -168,6 +168,24 @@ export class PublishError extends CeleryError {
   }
 }
 
+/** A held message is somebody else's by now. Code `CT_LEASE_LOST`. */
+export class LeaseLostError extends CeleryError {
+  constructor(message: string, options?: CeleryErrorOptions) {
+    super('CT_LEASE_LOST', message, options)
+  }
+}
+
+/** A message or result is larger than the server takes; `details` has `bytes` and `maxBytes`. Code `CT_MESSAGE_TOO_LARGE`. */
+export class MessageTooLargeError extends CeleryError {
+  constructor(
+    message: string,
+    options: CeleryErrorOptions & { readonly bytes: number; readonly maxBytes: number },
+  ) {
+    const { bytes, maxBytes, ...rest } = options
+    super('CT_MESSAGE_TOO_LARGE', message, { ...rest, details: { bytes, maxBytes, ...options.details } })
+  }
+}
+
 /** The result backend refused an operation. Code `CT_BACKEND`. */
 export class BackendError extends CeleryError {
   constructor(message: string, options?: CeleryErrorOptions) {

@@ -13,14 +13,16 @@
  *      and nobody is told of it (no notification). Other states overwrite each other.
  *  R6  `getMany` keeps the order of the ids; a missing one is undefined.
  *  R7  `forget` removes the record and what belongs to it; forgetting what is not there is no error.
- *  R8  After `subscription.add(ids)` has resolved no change of these ids is missed: what is stored already is delivered, what is
- *      stored later is delivered within the poll interval (`poll`) or at once (`push`). One connection serves any number of ids.
- *  R9  With `expires`: a record is gone after `expiresInMs`; undefined means kept for good.
+ *  R8  After `subscription.add(ids)` has resolved no latest state of these ids is missed: what is stored already is delivered, what is
+ *      stored later is delivered within the poll interval (`poll`) or at once (`push`). Who polls may not see a state that another one
+ *      replaced between two looks. One connection serves any number of ids.
+ *  R9  With `capabilities.autoExpire`: a record is gone after `expiresInMs`; undefined means kept for good. Without, `cleanup` removes it.
  *  R10 Groups: saved, read back byte for byte, deleted.
  *  R11 `chord` as `capabilities.chord` says (see {@link NativeChord}, {@link ChordCounter}); every step is idempotent per task id
  *      under redelivery.
  *  R12 Driver errors come out as ours, with `cause` and `retryable`.
- *  R13 `cleanup` removes what expired where the store does not do so itself.
+ *  R13 `cleanup(olderThan)` removes the records that were last written before that instant, where `capabilities.autoExpire` is false. A
+ *      store that keeps `dateDone` may go by it, and by the time of the write where it is null. Where it is true nothing needs to be done.
  */
 import type { CallOptions } from './broker.ts'
 import type { Closable, ConnectOptions, ServerDescription } from './lifecycle.ts'
@@ -60,15 +62,15 @@ export interface ResultBackend extends Closable {
   connect(options: ConnectOptions): Promise<ResultBackendConnection>
 }
 
-/** One state of one task, encoded by core. */
+/** One state of one task, encoded by core. Of one shape for all formats, since one is made for every task. */
 export interface ResultWrite {
   readonly taskId: string
   readonly state: string
   /** Celery's ready states: SUCCESS, FAILURE, REVOKED. */
   readonly ready: boolean
-  /** The whole document, compression marker included. Present when the format is `document`, else empty. */
+  /** The whole document, compression marker included. With the format `columns` it is empty and says nothing. */
   readonly document: Uint8Array
-  /** Present when the format is `columns`. */
+  /** Present exactly when the format is `columns`. */
   readonly columns?: ResultColumns
   /** Undefined: keep for good. */
   readonly expiresInMs: number | undefined
@@ -77,7 +79,10 @@ export interface ResultWrite {
   readonly correlationId?: string
 }
 
-/** Fields of Celery's meta document; what is `Uint8Array` was encoded with the result serializer. */
+/**
+ * Fields of Celery's meta document that its tables have (celery/backends/database/models.py 5.7: no group and no parent id; those of the extended
+ * table are optional). What is `Uint8Array` was encoded with the result serializer.
+ */
 export interface ResultColumns {
   readonly status: string
   readonly result: Uint8Array
@@ -94,12 +99,10 @@ export interface ResultColumns {
   readonly stamps?: Uint8Array | null
 }
 
-/** As {@link ResultWrite}: exactly one of `document` and `columns` is present. */
-export interface StoredResult {
-  readonly taskId: string
-  readonly document?: Uint8Array
-  readonly columns?: ResultColumns
-}
+/** What a write has left, in the format of the backend. */
+export type StoredResult =
+  | { readonly taskId: string; readonly document: Uint8Array; readonly columns?: undefined }
+  | { readonly taskId: string; readonly document?: undefined; readonly columns: ResultColumns }
 
 export interface ResultSubscription extends Closable {
   /** See R8. Ids already added are counted: each `add` needs its `remove`. */
@@ -108,7 +111,10 @@ export interface ResultSubscription extends Closable {
 }
 
 export interface ResultBackendConnection extends Closable {
-  /** Cheap to call often: calls of one turn of the event loop go out together. */
+  /**
+   * Cheap to call often: calls of one turn of the event loop go out together, and fail each by itself. Every write stands alone: a rejection
+   * means that nothing is known of the writes of this call. Making it again is safe (R5).
+   */
   store(writes: readonly ResultWrite[], options?: CallOptions): Promise<void>
   getMany(taskIds: readonly string[], options?: CallOptions): Promise<readonly (StoredResult | undefined)[]>
   forget(taskIds: readonly string[], options?: CallOptions): Promise<void>
@@ -125,7 +131,7 @@ export interface ResultBackendConnection extends Closable {
   readonly chord?: NativeChord
   /** Present exactly when `capabilities.chord` is `counter`. */
   readonly chordCounter?: ChordCounter
-  /** Removes records older than `olderThan` (epoch ms) where the store does not expire by itself; resolves to how many. */
+  /** See R13; `olderThan` is epoch ms. Resolves to how many were removed. */
   cleanup(olderThan: number, options?: CallOptions): Promise<number>
 }
 

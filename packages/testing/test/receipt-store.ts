@@ -4,7 +4,7 @@
  * move, every call a moment away.
  */
 import { setTimeout as later } from 'node:timers/promises'
-import { BrokerUnavailableError, type BrokerCapabilities, type Broker, CeleryError } from '@ct/contracts'
+import { BrokerUnavailableError, type BrokerCapabilities, type Broker, LeaseLostError } from '@ct/contracts'
 import {
   defineVirtualBroker,
   type FanoutChannel,
@@ -158,8 +158,7 @@ class ReceiptStore implements VirtualStore<string> {
       const items = this.#server.queue(taken.queue)
       const index = items.findIndex((item) => item.receipt === taken.handle)
       const item = items[index]
-      if (item === undefined)
-        return new CeleryError('CT_LEASE_LOST', 'The receipt handle is not valid any more.')
+      if (item === undefined) return new LeaseLostError('The receipt handle is not valid any more.')
       if (action === 'ack' || action === 'reject') items.splice(index, 1)
       else item.visibleAt = 0
       return undefined

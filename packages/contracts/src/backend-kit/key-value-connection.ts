@@ -1,7 +1,14 @@
 /** Connection of the key-value kit: Celery's keys over get, set and delete. */
 import type { CallOptions } from '../broker.ts'
 import { aborted, raceSignal, TurnBatch } from '../broker-kit/index.ts'
-import { BackendError, BackendUnavailableError, CeleryError, ClosedError, isCeleryError } from '../errors.ts'
+import {
+  BackendError,
+  BackendUnavailableError,
+  type CeleryError,
+  ClosedError,
+  isCeleryError,
+  MessageTooLargeError,
+} from '../errors.ts'
 import type { NoticeListener } from '../notice.ts'
 import type {
   ChordCounter,
@@ -12,9 +19,9 @@ import type {
   ResultWrite,
   StoredResult,
 } from '../result-backend.ts'
-import { KeyValueSubscription } from './key-value-subscription.ts'
 import type { KeyValueEntry, KeyValueStore } from './key-value-store.ts'
 import { chordKeyPrefix, groupKeyPrefix, taskKeyPrefix } from './result-keys.ts'
+import { SharedSubscription, type ResultWatch } from './shared-subscription.ts'
 
 export interface KeyValueSetup {
   readonly name: string
@@ -32,8 +39,8 @@ export class KeyValueConnection implements ResultBackendConnection {
   readonly chordCounter?: ChordCounter
   readonly #setup: KeyValueSetup
   readonly #store: KeyValueStore
-  readonly #writes: TurnBatch<readonly ResultWrite[], undefined>
-  readonly #subscriptions = new Set<KeyValueSubscription>()
+  readonly #writes: TurnBatch<readonly ResultWrite[], CeleryError | undefined>
+  readonly #subscriptions = new Set<SharedSubscription>()
   #lost: BackendUnavailableError | undefined
   #closing: Promise<void> | undefined
   #closed = false
@@ -52,17 +59,31 @@ export class KeyValueConnection implements ResultBackendConnection {
     const { maxDocumentBytes } = this.#setup.capabilities
     for (const { taskId, document } of writes) {
       if (maxDocumentBytes === null || document.byteLength <= maxDocumentBytes) continue
-      throw new CeleryError(
-        'CT_MESSAGE_TOO_LARGE',
+      throw new MessageTooLargeError(
         `The result of task ${taskId} has ${document.byteLength} bytes, ${this.#setup.name} takes ${maxDocumentBytes}.`,
-        { details: { bytes: document.byteLength, maxBytes: maxDocumentBytes } },
+        { bytes: document.byteLength, maxBytes: maxDocumentBytes },
       )
     }
-    await raceSignal('The store', this.#writes.add(writes), options?.signal)
+    const refused = await raceSignal('The store', this.#writes.add(writes), options?.signal)
+    if (refused !== undefined) throw refused
   }
 
-  async #storeAll(batch: readonly (readonly ResultWrite[])[]): Promise<readonly undefined[]> {
-    const entries: KeyValueEntry[] = batch.flat().map((write) => ({
+  /** What is refused costs those who asked for it: the others of the same turn are tried by themselves. */
+  async #storeAll(batch: readonly (readonly ResultWrite[])[]): Promise<readonly (CeleryError | undefined)[]> {
+    try {
+      await this.#storeWrites(batch.flat())
+    } catch (error) {
+      const refused = this.#translate(error)
+      if (batch.length === 1 || refused.retryable) return batch.map(() => refused)
+      const outcomes: (CeleryError | undefined)[] = []
+      for (const writes of batch) outcomes.push(...(await this.#storeAll([writes])))
+      return outcomes
+    }
+    return batch.map(() => undefined)
+  }
+
+  async #storeWrites(writes: readonly ResultWrite[]): Promise<void> {
+    const entries: KeyValueEntry[] = writes.map((write) => ({
       key: this.#key(taskKeyPrefix, write.taskId),
       value: write.document,
       expiresInMs: write.expiresInMs,
@@ -78,7 +99,6 @@ export class KeyValueConnection implements ResultBackendConnection {
         if (success) done.add(key)
       }
     })
-    return batch.map(() => undefined)
   }
 
   #isSuccess(document: Uint8Array | undefined): boolean {
@@ -90,8 +110,11 @@ export class KeyValueConnection implements ResultBackendConnection {
     options?: CallOptions,
   ): Promise<readonly (StoredResult | undefined)[]> {
     if (taskIds.length === 0) return []
-    const keys = taskIds.map((id) => this.#key(taskKeyPrefix, id))
-    const values = await this.#guard(() => this.#store.getMany(keys), options)
+    return this.#guard(() => this.#readMany(taskIds), options)
+  }
+
+  async #readMany(taskIds: readonly string[]): Promise<readonly (StoredResult | undefined)[]> {
+    const values = await this.#store.getMany(taskIds.map((id) => this.#key(taskKeyPrefix, id)))
     return taskIds.map((taskId, index) => {
       const document = values[index]
       return document === undefined ? undefined : { taskId, document }
@@ -105,9 +128,9 @@ export class KeyValueConnection implements ResultBackendConnection {
 
   subscribe(onResult: (result: StoredResult) => void): ResultSubscription {
     this.#check(undefined)
-    const subscription = new KeyValueSubscription({
-      store: this.#store,
-      prefix: this.#key(taskKeyPrefix, ''),
+    const subscription = new SharedSubscription({
+      read: (taskIds) => this.#readMany(taskIds),
+      watch: (onChange) => this.#watch(onChange),
       pollMs: this.#setup.pollMs,
       onResult,
       guard: (call, options) => this.#guard(call, options),
@@ -116,6 +139,22 @@ export class KeyValueConnection implements ResultBackendConnection {
     })
     this.#subscriptions.add(subscription)
     return subscription
+  }
+
+  /** Keys as task ids. */
+  #watch(onChange: (taskId: string, result: StoredResult | undefined) => void): ResultWatch | undefined {
+    const prefix = this.#key(taskKeyPrefix, '')
+    const watch = this.#store.watch?.((key, document) => {
+      const taskId = key.slice(prefix.length)
+      onChange(taskId, document === undefined ? undefined : { taskId, document })
+    })
+    if (watch === undefined) return undefined
+    const keys = (taskIds: readonly string[]): string[] => taskIds.map((id) => prefix + id)
+    return {
+      add: (taskIds) => watch.add(keys(taskIds)),
+      remove: (taskIds) => watch.remove(keys(taskIds)),
+      close: () => watch.close(),
+    }
   }
 
   async storeGroup(
@@ -212,11 +251,15 @@ export class KeyValueConnection implements ResultBackendConnection {
     try {
       return await raceSignal('The call', call(), options?.signal)
     } catch (error) {
-      if (isCeleryError(error)) throw error
-      if (this.#lost !== undefined) throw this.#lost
-      const message = error instanceof Error ? error.message : String(error)
-      throw new BackendError(`${this.#setup.name} failed: ${message}`, { cause: error })
+      throw this.#translate(error)
     }
+  }
+
+  #translate(error: unknown): CeleryError {
+    if (isCeleryError(error)) return error
+    if (this.#lost !== undefined) return this.#lost
+    const message = error instanceof Error ? error.message : String(error)
+    return new BackendError(`${this.#setup.name} failed: ${message}`, { cause: error })
   }
 
   /** Something went wrong where nobody waits for an answer. */

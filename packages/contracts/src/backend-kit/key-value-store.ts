@@ -9,11 +9,12 @@
  *  K2  `getMany` keeps the order of the keys; a missing or expired one is undefined.
  *  K3  `set` replaces; the value is gone after `expiresInMs`, or stays where that is undefined.
  *  K4  `delete` of what is not there is no error.
- *  K5  `setUnlessSuccess` is one atomic step per entry: written unless the value there is a SUCCESS; in the order given. Left out: the
- *      kit reads first, which another process can slip between (as in Celery).
+ *  K5  `setUnlessSuccess` is one atomic step per entry: written unless the value there is a SUCCESS; in the order given. A rejection means
+ *      that nothing is known of any of them; the kit then tries those of each caller by themselves, unless the error is retryable. Left
+ *      out: the kit reads first, which another process can slip between (as in Celery).
  *  K6  `increment` is atomic; a missing counter starts at 0. It stays for `expiresInMs` after the last increment.
  *  K7  `watch`: after `add` has resolved, every later write to the key is told. Left out: the kit polls.
- *  K8  Loss of the connection is told once through `onLost`; calls reject with `BackendUnavailableError` from then on.
+ *  K8  Loss of the connection is told once through `onLost` (not as a notice too: the kit makes that); calls reject with `BackendUnavailableError` from then on.
  */
 import type { ConnectOptions } from '../lifecycle.ts'
 import type { NativeChord } from '../result-backend.ts'
@@ -43,7 +44,7 @@ export interface KeyValueStore {
   watch?(onChange: (key: string, value: Uint8Array | undefined) => void): KeyWatch
   /** Where the store counts chords itself. */
   readonly chord?: NativeChord
-  /** Removes what expired before `olderThan` (epoch ms); resolves to how many. Left out: the store does so by itself. */
+  /** Removes what was last written before `olderThan` (epoch ms, R13); resolves to how many. Left out: the store expires by itself. */
   cleanup?(olderThan: number): Promise<number>
 }
 

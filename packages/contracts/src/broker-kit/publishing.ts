@@ -1,7 +1,7 @@
 /** Publishing of the kit: turns messages into puts, one per queue, and hands those of one turn to the store together. */
 import { Buffer } from 'node:buffer'
 import type { BrokerCapabilities } from '../broker.ts'
-import { CeleryError, PublishError } from '../errors.ts'
+import { type CeleryError, MessageTooLargeError, PublishError } from '../errors.ts'
 import type { OutgoingMessage } from '../message.ts'
 import { encodeEnvelope } from '../protocol/index.ts'
 import { route, type BindingTable } from './bindings.ts'
@@ -165,10 +165,9 @@ export class Publishing {
     const bytes = Buffer.byteLength(payload)
     const maxBytes = capabilities.maxMessageBytes - parkingReserve(capabilities.maxMessageBytes)
     if (bytes > maxBytes) {
-      throw new CeleryError(
-        'CT_MESSAGE_TOO_LARGE',
+      throw new MessageTooLargeError(
         `The message has ${bytes} bytes, ${name} takes ${maxBytes}. Send less, or a reference to it.`,
-        { details: { bytes, maxBytes, maybeDelivered: false } },
+        { bytes, maxBytes, details: { maybeDelivered: false } },
       )
     }
     return payload

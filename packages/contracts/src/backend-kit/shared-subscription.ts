@@ -1,23 +1,39 @@
 /**
- * Waits for results on behalf of everybody: told by the store where it can tell, else by polling with a growing interval.
+ * Waits for results on behalf of everybody: told by the store where it can tell, else by polling with a growing interval (R8). For the full
+ * contract too: a SQL backend gives `read` and no `watch`.
  *
  * A task id is `stale` when the store may have something that we have not read. One loop reads all stale ids at a time, so changes of
  * an id come in order.
  */
 import type { CallOptions } from '../broker.ts'
 import { pause } from '../broker-kit/index.ts'
-import type { ResultSubscription, StoredResult } from '../result-backend.ts'
-import type { KeyValueStore, KeyWatch } from './key-value-store.ts'
+import type { ResultColumns, ResultSubscription, StoredResult } from '../result-backend.ts'
 
-export interface SubscriptionSetup {
-  readonly store: KeyValueStore
-  readonly prefix: string
+/** Changes told by the store, by task id. */
+export interface ResultWatch {
+  add(taskIds: readonly string[]): Promise<void>
+  remove(taskIds: readonly string[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface SharedSubscriptionOptions {
+  /** What is stored for these ids, in order. */
+  readonly read: (taskIds: readonly string[]) => Promise<readonly (StoredResult | undefined)[]>
+  /**
+   * After its `add` has resolved, every later write is told; undefined where the store does not tell it along, and it is read. Left out: the
+   * store is polled.
+   */
+  readonly watch?: (
+    onChange: (taskId: string, result: StoredResult | undefined) => void,
+  ) => ResultWatch | undefined
   /** First and longest pause between two looks, in ms. */
   readonly pollMs: { readonly first: number; readonly longest: number }
   readonly onResult: (result: StoredResult) => void
-  readonly guard: <T>(call: () => Promise<T>, options?: CallOptions) => Promise<T>
+  /** Runs a call to the store: throws when the connection is closed or lost, makes errors ours. Default: runs it. */
+  readonly guard?: <T>(call: () => Promise<T>, options?: CallOptions) => Promise<T>
+  /** Reading failed where nobody waits for an answer: the connection is lost. */
   readonly onFailure: (error: unknown) => void
-  readonly onClosed: (subscription: KeyValueSubscription) => void
+  readonly onClosed?: (subscription: SharedSubscription) => void
 }
 
 interface Waiting {
@@ -25,24 +41,26 @@ interface Waiting {
   /** Resolves when what was stored at the time of the first `add` has been delivered. */
   readonly started: Promise<void>
   /** What was delivered last. */
-  last: Uint8Array | undefined
+  last: StoredResult | undefined
   /** Changes told by the store since the id was added. */
   told: number
 }
 
-export class KeyValueSubscription implements ResultSubscription {
-  readonly #setup: SubscriptionSetup
+export class SharedSubscription implements ResultSubscription {
+  readonly #setup: SharedSubscriptionOptions
+  readonly #guard: <T>(call: () => Promise<T>, options?: CallOptions) => Promise<T>
   readonly #waiting = new Map<string, Waiting>()
-  readonly #watch: KeyWatch | undefined
+  readonly #watch: ResultWatch | undefined
   #stale = new Set<string>()
   #reading: Promise<void> | undefined
   #polling: Promise<void> | undefined
   #poke = new AbortController()
   #closed = false
 
-  constructor(setup: SubscriptionSetup) {
+  constructor(setup: SharedSubscriptionOptions) {
     this.#setup = setup
-    this.#watch = setup.store.watch?.((key, value) => this.#told(key, value))
+    this.#guard = setup.guard ?? ((call) => call())
+    this.#watch = setup.watch?.((taskId, result) => this.#told(taskId, result))
   }
 
   async add(taskIds: readonly string[], options?: CallOptions): Promise<void> {
@@ -68,7 +86,7 @@ export class KeyValueSubscription implements ResultSubscription {
         await waiting.started
         // Told to whoever added it first; who adds it now has not heard it.
         if (waiting.last !== undefined && this.#waiting.get(id) === waiting)
-          this.#deliver(id, waiting, waiting.last)
+          this.#deliver(waiting, waiting.last)
       }
     } catch (error) {
       start.reject(error)
@@ -78,8 +96,8 @@ export class KeyValueSubscription implements ResultSubscription {
   }
 
   async #start(fresh: readonly string[], options: CallOptions | undefined): Promise<void> {
-    await this.#setup.guard(async () => this.#watch?.add(fresh.map((id) => this.#setup.prefix + id)), options)
-    await this.#setup.guard(() => this.#read(fresh), options)
+    await this.#guard(async () => this.#watch?.add(fresh), options)
+    await this.#guard(() => this.#read(fresh), options)
     if (this.#watch !== undefined) return
     this.#poke.abort()
     this.#polling ??= this.#poll()
@@ -87,8 +105,7 @@ export class KeyValueSubscription implements ResultSubscription {
 
   async remove(taskIds: readonly string[]): Promise<void> {
     const gone = taskIds.filter((id) => this.#forget(id))
-    if (gone.length > 0)
-      await this.#watch?.remove(gone.map((id) => this.#setup.prefix + id)).catch(this.#setup.onFailure)
+    if (gone.length > 0) await this.#watch?.remove(gone).catch(this.#setup.onFailure)
   }
 
   #forget(id: string): boolean {
@@ -104,19 +121,18 @@ export class KeyValueSubscription implements ResultSubscription {
     this.#poke.abort()
     await this.#polling
     await this.#watch?.close()
-    this.#setup.onClosed(this)
+    this.#setup.onClosed?.(this)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  #told(key: string, value: Uint8Array | undefined): void {
-    const id = key.slice(this.#setup.prefix.length)
+  #told(id: string, result: StoredResult | undefined): void {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     waiting.told++
-    if (value !== undefined) this.#deliver(id, waiting, value)
+    if (result !== undefined) this.#deliver(waiting, result)
     else this.#read([id]).catch(this.#setup.onFailure)
   }
 
@@ -134,20 +150,20 @@ export class KeyValueSubscription implements ResultSubscription {
     const ids = [...this.#stale].filter((id) => this.#waiting.has(id))
     this.#stale = new Set()
     const told = ids.map((id) => this.#waiting.get(id)?.told)
-    const values = await this.#setup.store.getMany(ids.map((id) => this.#setup.prefix + id))
+    const results = await this.#setup.read(ids)
     for (const [index, id] of ids.entries()) {
-      const value = values[index]
+      const result = results[index]
       const waiting = this.#waiting.get(id)
-      if (value === undefined || waiting === undefined || this.#closed) continue
+      if (result === undefined || waiting === undefined || this.#closed) continue
       // A change told with its value meanwhile is newer than what was read.
       if (waiting.told !== told[index] && waiting.last !== undefined) continue
-      if (waiting.last === undefined || !sameBytes(waiting.last, value)) this.#deliver(id, waiting, value)
+      if (waiting.last === undefined || !sameResult(waiting.last, result)) this.#deliver(waiting, result)
     }
   }
 
-  #deliver(id: string, waiting: Waiting, document: Uint8Array): void {
-    waiting.last = document
-    if (!this.#closed) this.#setup.onResult({ taskId: id, document })
+  #deliver(waiting: Waiting, result: StoredResult): void {
+    waiting.last = result
+    if (!this.#closed) this.#setup.onResult(result)
   }
 
   async #poll(): Promise<void> {
@@ -161,7 +177,7 @@ export class KeyValueSubscription implements ResultSubscription {
       await pause(interval, this.#poke.signal)
       if (this.#closed) break
       try {
-        await this.#setup.guard(() => this.#read([...this.#waiting.keys()]))
+        await this.#guard(() => this.#read([...this.#waiting.keys()]))
       } catch (error) {
         this.#setup.onFailure(error)
         break
@@ -170,6 +186,22 @@ export class KeyValueSubscription implements ResultSubscription {
     }
     this.#polling = undefined
   }
+}
+
+function sameResult(a: StoredResult, b: StoredResult): boolean {
+  if (a.document !== undefined) return b.document !== undefined && sameBytes(a.document, b.document)
+  return b.columns !== undefined && sameColumns(a.columns, b.columns)
+}
+
+function sameColumns(a: ResultColumns, b: ResultColumns): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof ResultColumns>
+  for (const name of names) {
+    const [one, other] = [a[name] ?? null, b[name] ?? null]
+    const same =
+      one instanceof Uint8Array && other instanceof Uint8Array ? sameBytes(one, other) : one === other
+    if (!same) return false
+  }
+  return true
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
