@@ -83,8 +83,17 @@ describe.skipIf(ready === undefined)('a worker on RabbitMQ', () => {
       }, 10_000)
       await vi.waitFor(() => expect(lines.join('\n')).toMatch(/work cannot be consumed/), { timeout: 5_000 })
       const told = lines.length
-      await new Promise((resolve) => setTimeout(resolve, 500))
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
+      // Tried again meanwhile, in silence.
       expect(lines.length).toBe(told)
+      // Put right by an operator: nobody has to restart the worker.
+      const channel = await other.createChannel()
+      await channel.deleteQueue('work')
+      await vi.waitFor(async () => {
+        const looking = await other.createChannel()
+        looking.on('error', () => {})
+        expect((await looking.checkQueue('work')).consumerCount).toBe(1)
+      }, 15_000)
     } finally {
       await other.close()
       await worker.stop()

@@ -35,7 +35,15 @@ export type {
   TaskOutcome,
   WaitOptions,
 } from './result/index.ts'
-export { Broadcast, Exchange, Queue, QueueNotFoundError, Queues, Router } from './routing/index.ts'
+export {
+  Broadcast,
+  delaysNatively,
+  Exchange,
+  Queue,
+  QueueNotFoundError,
+  Queues,
+  Router,
+} from './routing/index.ts'
 export type {
   BroadcastOptions,
   DeliveryMode,

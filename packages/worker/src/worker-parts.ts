@@ -2,6 +2,7 @@
  * Everything a worker is made of, wired: who knows whom is decided here and nowhere else. {@link Worker} decides when.
  */
 import {
+  delaysNatively,
   ReconnectingConnection,
   type App,
   type AppContext,
@@ -25,7 +26,7 @@ import {
   traceLog,
 } from './app-services.ts'
 import { attemptsFor, codecsFor, concurrencyFor, poolFor, queuesFor } from './choices.ts'
-import { Credit, Dispatcher, Reception, TaskConsumer, Unconfirmed } from './consumer/index.ts'
+import { Credit, Dispatcher, HoldLimit, Reception, TaskConsumer, Unconfirmed } from './consumer/index.ts'
 import { Pidbox } from './control/index.ts'
 import { deduplication } from './deduplication.ts'
 import { heartbeatFor, softwareInfo, workerDispatcher, type Heartbeat } from './events/index.ts'
@@ -64,6 +65,7 @@ export class WorkerParts {
   readonly #tracer: Tracer
   readonly #dispatcher: Dispatcher
   readonly #credit: Credit
+  readonly #holdLimit: HoldLimit
   readonly #reception: Reception
   readonly #consumer: TaskConsumer
   readonly #connection: ReconnectingConnection<BrokerConnection>
@@ -131,6 +133,14 @@ export class WorkerParts {
       deduplicate: deduplicate?.settlementOf,
       onSettled: (request, error) => this.#ended(request, error),
     })
+    this.#holdLimit = new HoldLimit({
+      capabilities: this.#broker.capabilities,
+      state: this.#state,
+      log: this.#services.log,
+      now: context.now,
+      connection: () => this.#connection.current,
+      onSettled: (request, error) => this.#ended(request, error),
+    })
     this.#reception = new Reception({
       codecs: codecsFor(context),
       strategies: this.#strategies,
@@ -141,6 +151,7 @@ export class WorkerParts {
       dispatcher: this.#dispatcher,
       credit: this.#credit,
       unconfirmed: this.#unconfirmed,
+      holdLimit: this.#holdLimit,
       parks: settings.maxDeliveries !== null,
       now: context.now,
     })
@@ -172,6 +183,8 @@ export class WorkerParts {
       maxMemoryPerChildKb:
         this.#options.maxMemoryPerChild ?? this.#context.settings.workerMaxMemoryPerChild ?? undefined,
     })
+    this.#holdLimit.announce(this.#strategies.values())
+    this.#holdLimit.start()
     await this.#consumer.start()
   }
 
@@ -247,6 +260,7 @@ export class WorkerParts {
     this.#reconnects = false
     clearInterval(this.#awayWatch)
     this.#pauses.end()
+    this.#holdLimit.stop()
     this.#heartbeat?.stop()
     await this.#pidbox?.close()
     await this.#consumer.close()
@@ -352,6 +366,7 @@ export class WorkerParts {
       broker: this.#broker,
       connection: this.#connection,
       queues: () => this.#queues.values(),
+      delays: () => delaysNatively(this.#broker, this.#context.queues),
       state: this.#state,
       services: this.#services,
       reception: this.#reception,

@@ -33,7 +33,15 @@ export function amqpBroker(options: AmqpBrokerOptions = {}): Broker {
     // Held for as long as the channel lives.
     lease: null,
     settleAcrossConnections: false,
-    nativeDelay: settings.delayQueueType === undefined ? null : { maxMs: maxDelaySeconds * 1000 },
+    nativeDelay:
+      settings.delay === undefined
+        ? null
+        : {
+            maxMs: maxDelaySeconds * 1000,
+            stepMs: 1000,
+            ...(settings.delay.required ? {} : { onlyWith: 'quorum-queues' as const }),
+          },
+    maxHoldMs: settings.maxHoldMs,
     mandatory: settings.confirms,
     messageTtl: true,
     // RabbitMQ's max_message_size: 128 MiB in 3.8 to 3.13, 16 MiB from 4.0.

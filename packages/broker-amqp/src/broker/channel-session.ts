@@ -3,19 +3,22 @@ import { BrokerUnavailableError, type CeleryError } from '@ct/contracts'
 
 type Verdict = 'ack' | 'reject' | 'requeue'
 
+let sessions = 0
+
 /**
  * One channel with what was delivered over it. Settlements of one turn of the event loop go out together; acknowledgements of all that is
  * older become one frame (`multiple`), which is safe exactly where nothing older is still open.
  */
 export class ChannelSession {
   readonly channel: Channel
+  readonly #number: number = ++sessions
   /** Delivery tags that are open, ascending: RabbitMQ counts them up. */
   readonly #open = new Set<number>()
   #batch = new Map<number, Verdict>()
   #written: PromiseWithResolvers<void> | undefined
   #ended: CeleryError | undefined
 
-  constructor(channel: Channel, onEnded: (error: unknown) => void) {
+  constructor(channel: Channel, onEnded: (error: unknown, open: readonly string[]) => void) {
     this.channel = channel
     let cause: unknown
     channel.on('error', (error: Error) => (cause = error))
@@ -25,13 +28,19 @@ export class ChannelSession {
         `The channel that this message came over has ended${text}. RabbitMQ delivers the message again.`,
         { cause },
       )
+      const open = [...this.#open].map((tag) => this.tagOf(tag))
       this.#fail()
-      onEnded(cause)
+      onEnded(cause, open)
     })
   }
 
   get ended(): boolean {
     return this.#ended !== undefined
+  }
+
+  /** RabbitMQ counts anew on each channel. */
+  tagOf(tag: number): string {
+    return `${this.#number}.${tag}`
   }
 
   add(tag: number): void {

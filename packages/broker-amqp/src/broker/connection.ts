@@ -6,6 +6,7 @@ import {
   type Consumer,
   type ConsumerOptions,
   type DeclareOptions,
+  type Delivery,
   type NoticeListener,
   type OutgoingMessage,
   type ParkedMessages,
@@ -14,7 +15,7 @@ import {
 import type { Link } from '../connection/link.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import { AmqpConsumer } from './consumer.ts'
-import { DelayedDelivery } from './delayed-delivery.ts'
+import { DelayedDelivery, maxDelaySeconds } from './delayed-delivery.ts'
 import { ParkedQueues } from './parked.ts'
 import { Publisher } from './publisher.ts'
 import { StartCounter } from './start-counter.ts'
@@ -46,9 +47,7 @@ export class AmqpBrokerConnection implements BrokerConnection {
     this.#onClosed = onClosed
     this.#topology = new Topology(link)
     this.#delayed =
-      settings.delayQueueType === undefined
-        ? undefined
-        : new DelayedDelivery(this.#topology, settings.delayQueueType)
+      settings.delay === undefined ? undefined : new DelayedDelivery(this.#topology, settings.delay, onNotice)
     this.#publisher = new Publisher(link, this.#topology, settings, this.#delayed)
     this.#parked = new ParkedQueues(link, this.#topology, this.#publisher)
     this.#starts = new StartCounter(this.#topology, this.#publisher, settings.startsExpiresMs, onNotice)
@@ -58,14 +57,33 @@ export class AmqpBrokerConnection implements BrokerConnection {
   async declare(queues: readonly QueueDeclaration[], options?: DeclareOptions): Promise<void> {
     this.#link.assertOpen()
     for (const exchange of options?.exchanges ?? []) await this.#topology.declareExchange(exchange, options)
-    for (const queue of queues) await this.#declareQueue(queue, options)
+    for (const queue of queues) await this.#topology.declareQueue(queue, options)
   }
 
-  async #declareQueue(queue: QueueDeclaration, options: CallOptions | undefined): Promise<void> {
-    await this.#topology.declareQueue(queue, options)
-    // Queues that go with their consumer (control, events, broadcast) are not Celery's to delay either.
-    if (queue.noDeclare !== true && queue.durable && !queue.autoDelete)
-      await this.#delayed?.prepare(queue, options)
+  async prepareDelays(queues: readonly QueueDeclaration[], options?: CallOptions): Promise<void> {
+    this.#link.assertOpen()
+    await this.#delayed?.prepare(queues, options)
+  }
+
+  async postpone(delivery: Delivery, notBefore: number, options?: CallOptions): Promise<boolean> {
+    const delayed = this.#delayed
+    if (delayed === undefined) return false
+    const { body, contentType, contentEncoding, headers, properties, queue } = delivery
+    const copy: OutgoingMessage = {
+      exchange: '',
+      routingKey: queue,
+      body,
+      contentType,
+      contentEncoding,
+      headers,
+      properties,
+      notBefore: Math.min(notBefore, Date.now() + maxDelaySeconds * 1000),
+    }
+    const seconds = delayed.secondsOf(copy)
+    const routed = seconds === 0 ? undefined : await delayed.route(copy, seconds, options)
+    if (routed === undefined) return false
+    await this.#publisher.publish(routed, options)
+    return true
   }
 
   publish(message: OutgoingMessage, options?: CallOptions): Promise<void> {
@@ -84,7 +102,7 @@ export class AmqpBrokerConnection implements BrokerConnection {
     const consumer = new AmqpConsumer(
       {
         link: this.#link,
-        declare: (queue, more) => this.#declareQueue(queue, more),
+        declare: (queue, more) => this.#topology.declareQueue(queue, more),
         parked: this.#parked,
         starts: this.#starts,
         onNotice: this.#onNotice,

@@ -66,9 +66,10 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     const run = this.#step('subscribing', async () => {
       for (const { queue } of subscriptions) await this.#parts.declare(queue, options)
       const fresh: Lane[] = []
-      for (const { queue, noAck } of subscriptions) {
+      for (const subscription of subscriptions) {
+        const { queue } = subscription
         if (this.#lanes.has(queue.name)) continue
-        const lane = new Lane(queue, noAck === true)
+        const lane = new Lane(subscription)
         this.#lanes.set(queue.name, lane)
         fresh.push(lane)
       }
@@ -226,8 +227,8 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
 
   async #ready(): Promise<ChannelSession> {
     if (this.#session !== undefined) return this.#session
-    const session = new ChannelSession(await this.#parts.link.channel(), (error) =>
-      this.#channelEnded(session, error),
+    const session = new ChannelSession(await this.#parts.link.channel(), (error, held) =>
+      this.#channelEnded(session, error, held),
     )
     this.#session = session
     return session
@@ -240,7 +241,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
       this.#cancelledByServer(lane, tag)
       return
     }
-    const delivery = new AmqpDelivery(this, session, lane.queue.name, message, lane.noAck)
+    const delivery = new AmqpDelivery(this, session, lane.queue, message, lane.noAck)
     if (lane.noAck) {
       this.#onDelivery(delivery)
       return
@@ -356,7 +357,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     })
   }
 
-  #channelEnded(session: ChannelSession, error: unknown): void {
+  #channelEnded(session: ChannelSession, error: unknown, held: readonly string[]): void {
     if (this.#session !== session) return
     this.#session = undefined
     const lanes = [...this.#lanes.values()]
@@ -366,12 +367,28 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
       lane.buffer = []
     }
     if (!this.#parts.link.isOpen || this.#closed !== undefined || this.#stopped !== undefined) return
-    const reason = error instanceof Error ? error.message : 'the channel ended'
+    const reason = endOf(error)
     // Told after amqplib has finished with the channel.
     setImmediate(() => {
       if (!this.#parts.link.isOpen || this.#closed !== undefined) return
+      // RabbitMQ gives them out again, to us or to others.
+      if (held.length > 0) this.#parts.onNotice({ kind: 'lease-lost', tags: held })
       for (const { queue } of lanes)
-        this.#parts.onNotice({ kind: 'consumer-cancelled', queue: queue.name, reason: `${reason}.` })
+        this.#parts.onNotice({ kind: 'consumer-cancelled', queue: queue.name, reason })
     })
   }
+}
+
+/** Why a channel ended, for the log. */
+function endOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'the channel ended.'
+  const timeout = /acknowledgement on channel \d+ timed out(?:.*?Timeout value used: (\d+) ms)?/s.exec(
+    error.message,
+  )
+  if (timeout === null) return `${error.message}.`
+  const value = timeout[1] === undefined ? '' : ` (${Number(timeout[1]) / 1000} s)`
+  return (
+    `a message was held longer than RabbitMQ's consumer_timeout${value}, so it closed the channel; all messages that were held come again. ` +
+    `Raise consumer_timeout on the server, and name its value by the option consumerTimeout.`
+  )
 }

@@ -1,7 +1,15 @@
 import type { ConsumeMessage } from 'amqplib'
-import type { Delivery, DeliveryInfo, HeaderTable, MessageProperties, Settlement } from '@ct/contracts'
+import type {
+  Delivery,
+  DeliveryInfo,
+  HeaderTable,
+  MessageProperties,
+  QueueDeclaration,
+  Settlement,
+} from '@ct/contracts'
 import { decodeTable } from '../connection/field-table.ts'
 import type { ChannelSession } from './channel-session.ts'
+import { undelayed } from './delayed-delivery.ts'
 
 /** What a delivery needs of its consumer. */
 export interface DeliveryOwner {
@@ -30,13 +38,13 @@ export class AmqpDelivery implements Delivery {
   constructor(
     owner: DeliveryOwner,
     session: ChannelSession,
-    queue: string,
+    declaration: QueueDeclaration,
     message: ConsumeMessage,
     noAck: boolean,
   ) {
     this.#owner = owner
     this.session = session
-    this.queue = queue
+    this.queue = declaration.name
     this.noAck = noAck
     const { fields, properties } = message
     this.number = fields.deliveryTag
@@ -46,16 +54,19 @@ export class AmqpDelivery implements Delivery {
     this.contentEncoding = text(properties.contentEncoding) ?? 'binary'
     this.headers = decodeTable(properties.headers as Record<string, unknown> | undefined)
     this.properties = readProperties(properties)
+    // A retry goes to where its task was sent, not to a level of the delay.
+    const { exchange, routingKey } =
+      undelayed(fields.exchange, fields.routingKey, declaration.bindings) ?? fields
     this.info = {
-      exchange: fields.exchange,
-      routingKey: fields.routingKey,
+      exchange,
+      routingKey,
       priority: this.properties.priority,
       redelivered: fields.redelivered,
     }
   }
 
   get tag(): string {
-    return String(this.number)
+    return this.session.tagOf(this.number)
   }
 
   get settled(): boolean {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ConsumeMessage } from 'amqplib'
-import type { QueueDeclaration } from '@ct/contracts'
+import type { QueueDeclaration, Subscription } from '@ct/contracts'
+import { encodeTable } from '../connection/field-table.ts'
 import type { ChannelSession } from './channel-session.ts'
 import type { AmqpDelivery } from './delivery.ts'
 
@@ -31,10 +32,12 @@ export class Lane {
   #prefetch: number = 0
   #tags: string[] = []
   #session: ChannelSession | undefined
+  readonly #arguments: Record<string, unknown>
 
-  constructor(queue: QueueDeclaration, noAck: boolean) {
+  constructor({ queue, noAck = false, arguments: table = {} }: Subscription) {
     this.queue = queue
     this.noAck = noAck
+    this.#arguments = encodeTable(table)
   }
 
   get prefetch(): number {
@@ -99,6 +102,7 @@ export class Lane {
       await session.channel.consume(this.queue.name, (message) => onMessage(message, consumerTag), {
         noAck: this.noAck,
         consumerTag,
+        arguments: this.#arguments,
       })
     } catch (error) {
       this.#tags = this.#tags.filter((tag) => tag !== consumerTag)

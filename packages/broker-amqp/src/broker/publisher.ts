@@ -75,7 +75,8 @@ export class Publisher {
       const routed: OutgoingMessage[] = []
       for (const message of given) {
         const seconds = this.#delayed.secondsOf(message)
-        routed.push(seconds === 0 ? message : await this.#delayed.route(message, seconds, options))
+        const delayed = seconds === 0 ? undefined : await this.#delayed.route(message, seconds, options)
+        routed.push(delayed ?? message)
       }
       messages = routed
     }
@@ -135,6 +136,7 @@ export class Publisher {
       // An exchange may have been deleted; look again.
       if (replyCode(this.#closedBecause) === 404) {
         for (const name of this.#known) if (name !== '' && !name.startsWith('amq.')) this.#known.delete(name)
+        this.#delayed?.forget()
       }
       const error = this.#closedBecause
       this.#closedBecause = undefined

@@ -37,12 +37,18 @@ export interface AmqpBrokerOptions extends AmqpTlsOptions {
   /** Further client properties for RabbitMQ's management. */
   readonly clientProperties?: Readonly<Record<string, unknown>>
   /**
-   * Let RabbitMQ keep tasks with an ETA, in Celery's exchanges and queues `celery_delayed_0…27` (about 8.5 years at most). Default false: the worker
-   * holds them. The user needs the right to declare these.
+   * Let RabbitMQ keep tasks with an ETA, in Celery's exchanges and queues `celery_delayed_0…27` (about 8.5 years at most). Default: as in Celery, when
+   * the app has a quorum queue; where these cannot be declared, one warning, and the worker holds them. True: always, or the publish fails.
+   * False: never.
    */
   readonly nativeDelayedDelivery?: boolean
   /** Type of the queues `celery_delayed_…`; must be the same in the whole fleet. Default `quorum`, as in Celery. */
   readonly nativeDelayedDeliveryQueueType?: 'quorum' | 'classic'
+  /**
+   * Seconds of the server's `consumer_timeout`, which it does not tell: who holds a message longer loses the channel. Workers warn of what would,
+   * and have RabbitMQ keep tasks whose ETA is farther away than half of it. Default 1,800; 0: the server has none.
+   */
+  readonly consumerTimeout?: number
   /** Seconds for which the starts of a redelivered message are remembered without a further start (classic queues). Default 86,400. */
   readonly startsExpires?: number
 }
@@ -52,6 +58,13 @@ export interface AmqpAddress extends AmqpCredentials {
   readonly port: number
   readonly ssl: boolean
   readonly virtualHost: string
+}
+
+/** Undefined where it is switched off. */
+export interface DelaySettings {
+  readonly queueType: 'quorum' | 'classic'
+  /** Somebody asked for it; else what cannot be delayed here is published as ever. */
+  readonly required: boolean
 }
 
 /** Resolved: what `connection/` and `broker/` work with. */
@@ -67,8 +80,9 @@ export interface BrokerSettings {
   readonly frameMax: number
   readonly channelMax: number
   readonly clientProperties: Readonly<Record<string, unknown>>
-  /** Undefined: switched off. */
-  readonly delayQueueType: 'quorum' | 'classic' | undefined
+  readonly delay: DelaySettings | undefined
+  /** Null: none. */
+  readonly maxHoldMs: number | null
   readonly startsExpiresMs: number
   readonly description: ServerDescription
 }
@@ -109,6 +123,7 @@ const table: OptionTable = {
     if (value === 'quorum' || value === 'classic') return value
     throw new TypeError('quorum or classic')
   },
+  consumerTimeout: 'number',
   startsExpires: 'number',
   // Of kombu's and py-amqp's, without meaning here: core bounds and repeats calls, and Node owns the socket.
   readTimeout: 'any',
@@ -149,6 +164,9 @@ export function brokerSettings(
   const first = addresses[0] as AmqpAddress
   const startsExpires = options.startsExpires ?? 86_400
   if (startsExpires <= 0) throw new ConfigurationError(`${owner}: startsExpires must be more than 0 seconds`)
+  const consumerTimeout = options.consumerTimeout ?? 1800
+  if (!(consumerTimeout >= 0))
+    throw new ConfigurationError(`${owner}: consumerTimeout must be 0 seconds (none) or more`)
   return {
     addresses,
     password: typeof options.password === 'function' ? options.password : undefined,
@@ -165,10 +183,14 @@ export function brokerSettings(
       connection_name: options.connectionName ?? 'ct',
       ...options.clientProperties,
     },
-    delayQueueType:
-      options.nativeDelayedDelivery === true
-        ? (options.nativeDelayedDeliveryQueueType ?? 'quorum')
-        : undefined,
+    delay:
+      options.nativeDelayedDelivery === false
+        ? undefined
+        : {
+            queueType: options.nativeDelayedDeliveryQueueType ?? 'quorum',
+            required: options.nativeDelayedDelivery === true,
+          },
+    maxHoldMs: consumerTimeout === 0 ? null : Math.ceil(consumerTimeout * 1000),
     startsExpiresMs: Math.ceil(startsExpires * 1000),
     description: {
       transport: 'amqp',

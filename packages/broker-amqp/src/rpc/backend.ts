@@ -9,7 +9,11 @@ import { ReceivedResults } from './received-results.ts'
 
 export interface RpcBackendOptions extends Omit<
   AmqpBrokerOptions,
-  'confirmPublish' | 'nativeDelayedDelivery' | 'nativeDelayedDeliveryQueueType' | 'startsExpires'
+  | 'confirmPublish'
+  | 'consumerTimeout'
+  | 'nativeDelayedDelivery'
+  | 'nativeDelayedDeliveryQueueType'
+  | 'startsExpires'
 > {
   /** Seconds after which an unused reply queue goes. Default 86,400. */
   readonly resultExpires?: number

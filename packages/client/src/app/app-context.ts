@@ -118,11 +118,24 @@ export class AppServices implements AppContext {
 
   get producer(): Producer {
     this.#assertOpen()
-    return (this.#producer ??= new Producer({
+    return (this.#producer ??= this.#makeProducer())
+  }
+
+  #makeProducer(): Producer {
+    const producer = new Producer({
       broker: () => this.broker,
       settings: this.settings,
       onSent: (event) => this.taskSent(event),
-    }))
+    })
+    producer.listen({
+      onNotice: (notice) => {
+        if (notice.kind === 'warning') this.logger.warn(notice.message)
+        else if (notice.kind === 'connection-blocked')
+          this.logger.warn(`The broker blocks publishing: ${notice.reason}`)
+        else if (notice.kind === 'connection-unblocked') this.logger.info('The broker takes messages again.')
+      },
+    })
+    return producer
   }
 
   get results(): ResultStore {

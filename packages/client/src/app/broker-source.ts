@@ -29,7 +29,11 @@ export function brokerSource(
 /** Settings that an adapter knows as options of its own, by option name. */
 type SettingOptions = Readonly<Record<string, SettingName>>
 
-const amqpOptions: SettingOptions = { heartbeat: 'brokerHeartbeat', loginMethod: 'brokerLoginMethod' }
+const amqpOptions: SettingOptions = {
+  heartbeat: 'brokerHeartbeat',
+  loginMethod: 'brokerLoginMethod',
+  nativeDelayedDeliveryQueueType: 'brokerNativeDelayedDeliveryQueueType',
+}
 
 /** celery/backends/redis.py 5.7; what the URL says wins. */
 const redisOptions: SettingOptions = {

@@ -4,6 +4,7 @@ import { buildTaskMessage, ConfigurationError, isCeleryError, parseIso } from '@
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
+import { delaysNatively } from '../routing/index.ts'
 import type { Destination } from '../routing/index.ts'
 import { routedCall, routeOptions } from './call-routing.ts'
 import { runningTask } from './current-task.ts'
@@ -203,8 +204,7 @@ function addressed(
     exchangeType: destination.exchangeType,
   }
   if (destination.options.mandatory === true) message.mandatory = true
-  if (input.eta != null && ctx.broker.capabilities.nativeDelay !== null)
-    message.notBefore = epochMs(input.eta)
+  if (input.eta != null && delaysNatively(ctx.broker, ctx.queues)) message.notBefore = epochMs(input.eta)
   return message
 }
 

@@ -1,5 +1,6 @@
 export { Exchange, deliveryModeNumber } from './exchange.ts'
 export type { DeliveryMode, ExchangeOptions } from './exchange.ts'
+export { delaysNatively } from './native-delay.ts'
 export { Broadcast, Queue } from './queue.ts'
 export type { BroadcastOptions, QueueBinding, QueueOptions } from './queue.ts'
 export { queueFromDefinition, queuesFrom } from './queue-definition.ts'

@@ -25,6 +25,9 @@ export interface HeldMessagesOptions {
   readonly reducePrefetch: boolean
 }
 
+/** Beyond it one line for all. */
+const mostLines = 5
+
 export class HeldMessages {
   readonly #options: HeldMessagesOptions
 
@@ -98,9 +101,12 @@ export class HeldMessages {
   leasesLost(deliveries: readonly Delivery[]): void {
     const lost = new Set(deliveries)
     const { state, services } = this.#options
-    for (const request of state.unconfirmed()) {
-      if (!lost.has(request.delivery)) continue
-      services.log.warn(`The lease of task ${request.label} is lost: somebody else has its message now.`)
+    const requests = state.unconfirmed().filter((request) => lost.has(request.delivery))
+    if (requests.length > mostLines)
+      services.log.warn(`The leases of ${requests.length} tasks are lost: their messages are others' now.`)
+    for (const request of requests) {
+      if (requests.length <= mostLines)
+        services.log.warn(`The lease of task ${request.label} is lost: somebody else has its message now.`)
       this.forget(request)
     }
   }

@@ -26,6 +26,7 @@ import { ack, type Tracer, type TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { DueHeap } from './due-heap.ts'
+import type { HoldLimit } from './hold-limit.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
 
@@ -39,6 +40,7 @@ export interface ReceptionOptions {
   readonly dispatcher: Dispatcher
   readonly credit: Credit
   readonly unconfirmed: Unconfirmed
+  readonly holdLimit: HoldLimit
   /** Park what is refused; false: reject or acknowledge it as Celery does. */
   readonly parks: boolean
   readonly now: () => number
@@ -129,6 +131,11 @@ export class Reception {
   // ---- ETA -----------------------------------------------------------------------------------------------------------
 
   #hold(request: Request, at: number): void {
+    const here = (): void => this.#holdHere(request, at)
+    if (!this.#options.holdLimit.postpones(request, at, here)) here()
+  }
+
+  #holdHere(request: Request, at: number): void {
     request.phase = 'scheduled'
     this.#options.credit.hold()
     this.#held.add(at, request)

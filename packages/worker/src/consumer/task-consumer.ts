@@ -20,6 +20,7 @@ import {
   type BrokerConnection,
   type Consumer,
   type Notice,
+  type Subscription,
 } from '@ct/contracts'
 import type { Queue, ReconnectingConnection } from '@ct/client'
 import type { Request, WorkerState } from '../request/index.ts'
@@ -36,6 +37,8 @@ export interface TaskConsumerOptions {
   readonly broker: Broker
   readonly connection: ReconnectingConnection<BrokerConnection>
   readonly queues: () => Iterable<Queue>
+  /** Tasks with an ETA wait at the broker. */
+  readonly delays: () => boolean
   readonly state: WorkerState
   readonly services: TraceServices
   readonly reception: Reception
@@ -57,6 +60,11 @@ export interface TaskConsumerOptions {
   /** It will not come back: the broker refuses us, or the attempts are used up. */
   readonly onFatal: (error: Error) => void
 }
+
+/** For the topology of delays, as in Celery. */
+const delayAttempts = 3
+/** Between two attempts to consume a queue that the broker refuses. */
+const longestRetryMs = 60_000
 
 export class TaskConsumer {
   readonly #options: TaskConsumerOptions
@@ -102,9 +110,8 @@ export class TaskConsumer {
   }
 
   async add(queue: Queue): Promise<void> {
-    await this.#consumer?.subscribe([
-      { queue: queue.declaration, noAck: queue.noAck, ...exchangeType(queue) },
-    ])
+    await this.#consumer?.subscribe([subscription(queue)])
+    if (this.#connection !== undefined) await this.#prepareDelays(this.#connection, [queue])
   }
 
   async cancel(name: string): Promise<void> {
@@ -204,13 +211,9 @@ export class TaskConsumer {
     // It may have changed while the consumer was being opened.
     this.setCredit(credit.current, credit.maxClaim)
     if (!this.#draining) {
-      await consumer.subscribe(
-        [...this.#options.queues()].map((queue) => ({
-          queue: queue.declaration,
-          noAck: queue.noAck,
-          ...exchangeType(queue),
-        })),
-      )
+      const queues = [...this.#options.queues()]
+      await consumer.subscribe(queues.map(subscription))
+      await this.#prepareDelays(connection, queues)
     }
     if (connection.leaseMs !== undefined) {
       this.#leases = new LeaseKeeper(consumer, {
@@ -230,6 +233,29 @@ export class TaskConsumer {
     this.#watchdog.start()
     dispatcher.resume()
     this.#options.onReady()
+  }
+
+  /** Celery tries three times, says so and goes on (celery/worker/consumer/delayed_delivery.py 5.7). */
+  async #prepareDelays(connection: BrokerConnection, queues: readonly Queue[]): Promise<void> {
+    const { services, delays } = this.#options
+    if (connection.prepareDelays === undefined || !delays()) return
+    const declarations = queues.filter((queue) => !queue.isBroadcast).map(({ declaration }) => declaration)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await connection.prepareDelays(declarations, { signal: this.#stopping.signal })
+        return
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return
+        if (attempt === delayAttempts || !isRetryable(error)) {
+          services.log.critical(
+            'What the broker needs to keep tasks until their ETA cannot be declared: those that were delayed elsewhere may not arrive.',
+            { error },
+          )
+          return
+        }
+        if (!(await services.pause(1000))) return
+      }
+    }
   }
 
   #lost(error: Error): void {
@@ -311,10 +337,25 @@ export class TaskConsumer {
   async #resubscribe(name: string): Promise<void> {
     const queue = [...this.#options.queues()].find((one) => one.name === name)
     if (queue === undefined) return
-    try {
-      await this.add(queue)
-    } catch (error) {
-      this.#options.services.log.error(`Queue ${name} cannot be consumed any more.`, { error })
+    const { log, pause } = this.#options.services
+    const consumer = this.#consumer
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.add(queue)
+        if (attempt > 0) log.info(`Queue ${name} is consumed again.`)
+        return
+      } catch (error) {
+        // A new connection or consumer subscribes to all queues by itself.
+        if (this.#stopping.signal.aborted || this.#consumer !== consumer) return
+        const waitMs = Math.min(longestRetryMs, 1000 * 2 ** attempt)
+        const text = `Queue ${name} cannot be consumed: ${error instanceof Error ? error.message : String(error)}`
+        // The first time it is news; later on a line a minute is enough.
+        if (attempt === 0 || waitMs === longestRetryMs)
+          log.error(`${text} Trying again until it can.`, { error })
+        else log.debug(`${text} Trying again in ${waitMs / 1000} s.`)
+        if (!(await pause(waitMs))) return
+        if (this.#consumer !== consumer || ![...this.#options.queues()].includes(queue)) return
+      }
     }
   }
 
@@ -343,6 +384,11 @@ function isRetryable(error: unknown): boolean {
   return isCeleryError(error) && error.retryable
 }
 
-function exchangeType(queue: Queue): { readonly exchangeType?: string } {
-  return queue.exchange === undefined ? {} : { exchangeType: queue.exchange.type }
+function subscription(queue: Queue): Subscription {
+  return {
+    queue: queue.declaration,
+    noAck: queue.noAck,
+    ...(queue.exchange === undefined ? {} : { exchangeType: queue.exchange.type }),
+    ...(queue.consumerArguments === undefined ? {} : { arguments: queue.consumerArguments }),
+  }
 }
