@@ -135,8 +135,7 @@ function reasonFor(part: string): string {
   const shown = JSON.stringify(part)
   if (/\s/.test(part)) return `has a blank in ${shown}`
   if (/^-|[-/]-/.test(part)) return `has a negative number in ${shown}`
-  if (/[?LW#]$/.test(part) || part.startsWith('@'))
-    return `has ${shown}, which other crons know and Celery does not`
+  if (/^[?@]|[LW#?]/.test(part)) return `has ${shown}, which other crons know and Celery does not`
   if (part.endsWith('/')) return `has no step behind the slash in ${shown}`
   return `has ${shown}, which is neither *, a value nor a range`
 }

@@ -46,7 +46,7 @@ export function rangesInWords(
   const [first] = runs
   const last = runs.at(-1)
   if (ring !== undefined && first !== undefined && last !== undefined && runs.length > 1)
-    if (first[0] === ring.min && last.at(-1) === ring.max && first.length + last.length >= 3) {
+    if (first[0] === ring.min && last.at(-1) === ring.max) {
       last.push(...first)
       runs.shift()
     }
