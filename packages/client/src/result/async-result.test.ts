@@ -128,6 +128,73 @@ describe('AsyncResult', () => {
     expect(error).toMatchObject({ reason: 'terminated' })
   })
 
+  it.each([
+    ['PENDING', false, false, false],
+    ['RECEIVED', false, false, false],
+    ['STARTED', false, false, false],
+    ['RETRY', false, false, false],
+    ['PROGRESS', false, false, false],
+    ['SUCCESS', true, true, false],
+    ['FAILURE', true, false, true],
+    ['REVOKED', true, false, false],
+  ])('RES-18 RES-5: %s: ready %s, successful %s, failed %s', async (state, ready, successful, failed) => {
+    const value = state === 'FAILURE' || state === 'REVOKED' || state === 'RETRY' ? boom() : 1
+    await stored({ taskId: 'a', state, result: value })
+    const handle = result('a')
+    expect([await handle.ready(), await handle.successful(), await handle.failed()]).toEqual([
+      ready,
+      successful,
+      failed,
+    ])
+  })
+
+  it('RES-20 RES-30: the parent comes from the tuple, not from the store; ids from here to the root', async () => {
+    await stored({ taskId: 'c', result: 3, parentId: 'b' })
+    expect(result('c').parent).toBeNull()
+    const chained = resultFromTuple([['c', [['b', [['a', null], null]], null]], null], context) as AsyncResult
+    expect(chained.asList()).toEqual(['c', 'b', 'a'])
+    expect((chained.parent as AsyncResult).id).toBe('b')
+    expect(await chained.get()).toBe(3)
+  })
+
+  it('RES-32: who gives up waiting is not subscribed any more', async () => {
+    const connection = await backend.connect({ onNotice: () => {} })
+    const removed: string[] = []
+    const added: string[] = []
+    const subscribe = connection.subscribe.bind(connection)
+    vi.spyOn(backend, 'connect').mockResolvedValue(
+      Object.assign(connection, {
+        subscribe: (...args: Parameters<typeof subscribe>) => {
+          const subscription = subscribe(...args)
+          const { add, remove } = subscription
+          return Object.assign(subscription, {
+            add: (ids: readonly string[]) => {
+              added.push(...ids)
+              return add.call(subscription, ids)
+            },
+            remove: (ids: readonly string[]) => {
+              removed.push(...ids)
+              return remove.call(subscription, ids)
+            },
+          })
+        },
+      }),
+    )
+    const leaving = new AbortController()
+    const waits = [
+      result('a').get({ timeoutMs: 20 }),
+      result('b').get({ signal: leaving.signal }),
+      result('c').get({ timeoutMs: 5000 }),
+    ].map((one) => one.catch((error: unknown) => error))
+    await expect.poll(() => added.toSorted()).toEqual(['a', 'b', 'c'])
+    leaving.abort()
+    await Promise.all(waits.slice(0, 2))
+    await expect.poll(() => removed.toSorted()).toEqual(['a', 'b'])
+    await stored({ taskId: 'c', result: 1 })
+    expect(await waits[2]).toBe(1)
+    await expect.poll(() => removed.toSorted()).toEqual(['a', 'b', 'c'])
+  })
+
   it('RES-13: the time allowed; the task goes on', async () => {
     await expect(result('a').get({ timeoutMs: 10 })).rejects.toMatchObject({
       code: 'CT_RESULT_TIMEOUT',
@@ -274,7 +341,7 @@ describe('AsyncResult', () => {
     expect(await result('a').ready()).toBe(false)
   })
 
-  it('RES-17 RES-7: a final state is asked for once; SUCCESS is never overwritten', async () => {
+  it('RES-17 RES-7 BACK-7: a final state is asked for once; SUCCESS is never overwritten', async () => {
     const handle = result('a')
     await stored({ taskId: 'a', result: 1 })
     await handle.get()

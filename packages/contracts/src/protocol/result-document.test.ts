@@ -285,6 +285,20 @@ describe('exceptions', () => {
     expect(decodeException('text').message).toBe('text')
   })
 
+  it('RES-63: a name is never looked up: whatever it names, nothing of it runs', () => {
+    for (const [module, type] of [
+      ['os', 'system'],
+      ['node:child_process', 'execSync'],
+      ['builtins', 'eval'],
+      ['globalThis', 'Function'],
+      ['__proto__', 'constructor'],
+    ]) {
+      const error = decodeException({ exc_type: type, exc_module: module, exc_message: ['process.exit(7)'] })
+      expect(error).toBeInstanceOf(RemoteError)
+      expect(error).toMatchObject({ excType: type, excModule: module, args: ['process.exit(7)'] })
+    }
+  })
+
   it('tracebacks look like Python’s, causes first', () => {
     const text = pythonTraceback(new TypeError('outer', { cause: new RangeError('inner') }))
     expect(text).toMatch(
@@ -302,9 +316,18 @@ describe('exceptions', () => {
 })
 
 describe('states', () => {
-  it('RES-1: precedence', () => {
-    expect(['SUCCESS', 'FAILURE', 'PROGRESS', 'REVOKED', 'STARTED', 'PENDING'].map(statePrecedence)).toEqual([
-      0, 1, 2, 3, 4, 8,
-    ])
+  it('RES-1, RES-3: precedence', () => {
+    const order = [
+      'SUCCESS',
+      'FAILURE',
+      'PROGRESS',
+      'REVOKED',
+      'STARTED',
+      'RECEIVED',
+      'REJECTED',
+      'RETRY',
+      'PENDING',
+    ]
+    expect(order.map(statePrecedence)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
   })
 })
