@@ -8,10 +8,10 @@ import type { FiveFields } from './random-schedules.ts'
 export const isLong: boolean = process.env['CT_LONG'] === '1'
 
 /** Crontab fields; milliseconds and `relative` of an interval; event, latitude and longitude. */
-export type Spec =
-  | FiveFields
-  | readonly [everyMs: number, relative: boolean]
-  | readonly [event: string, latitude: number, longitude: number]
+export type Spec = FiveFields | readonly [everyMs: number, relative: boolean] | SolarSpec
+
+export type SolarInstant = readonly [event: string, latitude: number, longitude: number, instant: number]
+export type SolarSpec = readonly [event: string, latitude: number, longitude: number]
 
 export interface Case {
   readonly kind: 'crontab' | 'interval' | 'solar'
@@ -89,6 +89,11 @@ export class CeleryJudge implements AsyncDisposable {
   /** What each crontab expands to: a list of values per field, or the name of the exception. */
   expand(crontabs: readonly FiveFields[]): Promise<readonly (string | readonly (readonly number[])[])[]> {
     return this.client.exec('[celery_schedules.expand(one) for one in crontabs]', { crontabs }, 60_000)
+  }
+
+  /** Degrees of the sun above the height of an event at an instant, as ephem sees it. */
+  heights(cases: readonly SolarInstant[]): Promise<readonly number[]> {
+    return this.client.exec('celery_schedules.heights(cases)', { cases }, 60_000)
   }
 
   async close(): Promise<void> {

@@ -54,3 +54,16 @@ def expand(fields):
         return type(exc).__name__
     return [sorted(part) for part in (
         made.minute, made.hour, made.day_of_week, made.day_of_month, made.month_of_year)]
+
+
+def heights(cases):
+    """Degrees of the sun above the height of the event, by ephem, for [event, latitude, longitude, ms]."""
+    found = []
+    for event, lat, lon, ms in cases:
+        made = solar(event, lat, lon)
+        sun = made.ephem.Sun()
+        made.cal.date = made.ephem.Date((EPOCH + ms * MS).replace(tzinfo=None))
+        sun.compute(made.cal)
+        radius = 0 if made.use_center else sun.radius
+        found.append((sun.alt + radius - made.cal.horizon) * 180 / made.ephem.pi)
+    return found

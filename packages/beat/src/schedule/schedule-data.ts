@@ -3,6 +3,7 @@ import { ConfigurationError } from '@ct/contracts'
 import { crontab, type CrontabInput, type CrontabOptions } from './declare-crontab.ts'
 import { interval, type IntervalDuration, type IntervalOptions } from './interval.ts'
 import type { Schedule, ScheduleData } from './schedule.ts'
+import { solar, type SolarOptions } from './solar.ts'
 
 /** Makes a schedule of its data; throws on what does not fit. */
 export type ScheduleReader = (data: ScheduleData) => Schedule
@@ -14,6 +15,7 @@ const readers: Readonly<Record<string, ScheduleReader>> = {
     return interval(seconds as number, options as IntervalOptions)
   },
   crontab: (data) => crontab(withoutType(data) as CrontabInput & CrontabOptions),
+  solar: (data) => solar(withoutType(data) as unknown as SolarOptions),
 }
 
 function withoutType(data: ScheduleData): Record<string, unknown> {
