@@ -240,7 +240,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     // Nothing to say with what RabbitMQ and ct do by themselves.
     const usual = app()
     usual.task('proj.usual', { timeLimit: 300 }, () => {})
-    await work(usual, { queues: ['other'] })
+    await work(usual, { queues: ['other'], hostname: 'second@%h' })
     expect(lines.filter((line) => line.includes('consumer_timeout'))).toEqual([])
   })
 

@@ -1,5 +1,7 @@
 import type { Channel } from 'amqplib'
 import { BrokerUnavailableError, type CeleryError } from '@ct/contracts'
+import { FrameWriter } from '../connection/frame-writer.ts'
+import { rawChannel, type RawChannel } from '../connection/raw-channel.ts'
 
 type Verdict = 'ack' | 'reject' | 'requeue'
 
@@ -14,12 +16,15 @@ export class ChannelSession {
   readonly #number: number = ++sessions
   /** Delivery tags that are open, ascending: RabbitMQ counts them up. */
   readonly #open = new Set<number>()
+  readonly #raw: RawChannel | undefined
+  readonly #writer = new FrameWriter()
   #batch = new Map<number, Verdict>()
   #written: PromiseWithResolvers<void> | undefined
   #ended: CeleryError | undefined
 
   constructor(channel: Channel, onEnded: (error: unknown, open: readonly string[]) => void) {
     this.channel = channel
+    this.#raw = rawChannel(channel)
     let cause: unknown
     channel.on('error', (error: Error) => (cause = error))
     channel.on('close', () => {
@@ -82,12 +87,26 @@ export class ChannelSession {
       oldest = tag
       count++
     }
-    if (count > 1) this.channel.ack(addressed(oldest), true)
+    if (count > 1) this.#ack(oldest, true)
     for (const [tag, verdict] of batch) {
       this.#open.delete(tag)
-      if (verdict !== 'ack') this.channel.nack(addressed(tag), false, verdict === 'requeue')
-      else if (count < 2 || tag > oldest) this.channel.ack(addressed(tag))
+      if (verdict === 'ack') {
+        if (count < 2 || tag > oldest) this.#ack(tag, false)
+        continue
+      }
+      this.#send()
+      this.channel.nack(addressed(tag), false, verdict === 'requeue')
     }
+    this.#send()
+  }
+
+  #ack(tag: number, multiple: boolean): void {
+    if (this.#raw === undefined) this.channel.ack(addressed(tag), multiple)
+    else this.#writer.ack(this.#raw.number, tag, multiple)
+  }
+
+  #send(): void {
+    if (this.#writer.length > 0) this.#raw?.write(this.#writer.take())
   }
 
   /** Resolves when RabbitMQ has read everything written so far: it answers in order. */

@@ -10,11 +10,16 @@ import {
   type OutgoingMessage,
 } from '@ct/contracts'
 import { encodeTable } from '../connection/field-table.ts'
+import { FrameWriter } from '../connection/frame-writer.ts'
+import { rawChannel, type RawChannel } from '../connection/raw-channel.ts'
 import { raceSignal, replyCode } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { DelayedDelivery } from './delayed-delivery.ts'
 import type { Topology } from './topology.ts'
+
+/** Bytes after which a turn's messages are written without waiting for the others. */
+const longestPiece = 128 * 1024
 
 interface Pending {
   readonly message: OutgoingMessage
@@ -37,6 +42,9 @@ export class Publisher {
   readonly #returned = new Map<string, string>()
   #channel: Promise<ConfirmChannel | Channel> | undefined
   #open: ConfirmChannel | Channel | undefined
+  #raw: RawChannel | undefined
+  readonly #writer = new FrameWriter()
+  #flushing: boolean = false
   /** Without confirms RabbitMQ says why it closed the channel, and nobody is waiting: the next publish is told. */
   #closedBecause: unknown
 
@@ -133,6 +141,8 @@ export class Publisher {
     channel.on('close', () => {
       this.#open = undefined
       this.#channel = undefined
+      this.#raw = undefined
+      this.#writer.clear()
       // An exchange may have been deleted; look again.
       if (replyCode(this.#closedBecause) === 404) {
         for (const name of this.#known) if (name !== '' && !name.startsWith('amq.')) this.#known.delete(name)
@@ -144,6 +154,7 @@ export class Publisher {
       this.#pending.clear()
     })
     this.#open = channel
+    if (this.#settings.confirms) this.#raw = rawChannel(channel)
     return channel
   }
 
@@ -151,6 +162,10 @@ export class Publisher {
     const { promise, resolve } = Promise.withResolvers<CeleryError | undefined>()
     const returnId = message.mandatory === true ? randomUUID() : undefined
     const pending: Pending = { message, returnId, settle: resolve }
+    if (this.#raw !== undefined) {
+      this.#sendRaw(this.#raw, channel, pending)
+      return promise
+    }
     let options: Options.Publish
     try {
       options = properties(message, returnId)
@@ -179,6 +194,35 @@ export class Publisher {
       else resolve(this.#notSent(error, message))
     }
     return promise
+  }
+
+  /** Everything of one turn goes out in one piece. */
+  #sendRaw(raw: RawChannel, channel: ConfirmChannel | Channel, pending: Pending): void {
+    const { message, returnId, settle } = pending
+    if (channel !== this.#open) {
+      settle(this.#notSent(new Error('the channel has ended'), message))
+      return
+    }
+    const writer = this.#writer
+    try {
+      writer.message(raw.number, raw.frameMax, message, returnId)
+    } catch (error) {
+      settle(unwritable(error, message))
+      return
+    }
+    raw.expectConfirm((error) => this.#confirmed(pending, error))
+    this.#pending.add(pending)
+    if (writer.length > longestPiece) this.#flush()
+    else if (!this.#flushing) {
+      this.#flushing = true
+      // After all that runs in this turn, promises included.
+      process.nextTick(() => this.#flush())
+    }
+  }
+
+  #flush(): void {
+    this.#flushing = false
+    if (this.#raw !== undefined && this.#writer.length > 0) this.#raw.write(this.#writer.take())
   }
 
   #confirmed(pending: Pending, error: unknown): void {

@@ -81,24 +81,30 @@ function refused(why: string, path: string): EncodeError {
 /** What amqplib has read, made plain: moments as `Date`, decimals as text, `__proto__` as the name it is. */
 export function decodeTable(table: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
   if (table === undefined) return {}
+  if (isPlainTable(table)) return table as Record<string, unknown>
   const prototype: unknown = Object.getPrototypeOf(table)
-  // amqplib assigns: a table named __proto__ has become the prototype.
-  const odd = prototype !== Object.prototype && prototype !== null
-  let plain = !odd
-  if (plain) {
-    for (const name in table) {
-      const value = table[name]
-      if (typeof value === 'object' && value !== null) {
-        plain = false
-        break
-      }
-    }
-  }
-  if (plain) return table as Record<string, unknown>
   const decoded: Record<string, unknown> = {}
-  if (odd) define(decoded, '__proto__', decodeTable(prototype as Record<string, unknown>))
+  if (isOdd(prototype)) define(decoded, '__proto__', decodeTable(prototype as Record<string, unknown>))
   for (const [name, value] of Object.entries(table)) define(decoded, name, decodeValue(value))
   return decoded
+}
+
+/** amqplib assigns: a table named __proto__ has become the prototype. */
+function isOdd(prototype: unknown): boolean {
+  return prototype !== Object.prototype && prototype !== null
+}
+
+/** Nothing to be changed in it: most tables, of tasks too, are so. */
+function isPlainTable(table: Readonly<Record<string, unknown>>): boolean {
+  if (isOdd(Object.getPrototypeOf(table))) return false
+  for (const name in table) if (!isPlainValue(table[name])) return false
+  return true
+}
+
+function isPlainValue(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return true
+  if (Array.isArray(value)) return value.every(isPlainValue)
+  return !Object.hasOwn(value, '!') && isPlainTable(value as Readonly<Record<string, unknown>>)
 }
 
 function decodeValue(value: unknown): unknown {
