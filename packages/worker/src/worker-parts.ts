@@ -377,6 +377,7 @@ export class WorkerParts {
       reducePrefetch: settings.workerEnablePrefetchCountReduction,
       cancelOnLoss: settings.workerCancelLongRunningTasksOnConnectionLoss,
       watchdogMs: this.#options.watchdogMs,
+      channelErrorRetry: settings.brokerChannelErrorRetry,
       maxAttempts: attemptsFor(this.#context),
       onConnected: (connection) => this.#connected(connection),
       onReady: () => this.#hooks.onReady(),

@@ -22,7 +22,7 @@ export interface RpcBackendOptions extends Omit<
   /** Content type and encoding of `resultSerializer`. Default those of JSON. */
   readonly contentType?: string
   readonly contentEncoding?: string
-  /** Results kept in this process until they are asked for; the oldest go first. Default 10,000. */
+  /** Results kept in this process until they are asked for; the oldest go first, and asking for them throws `BacklogLimitExceeded`. Default 10,000. */
   readonly maxCached?: number
 }
 

@@ -114,7 +114,10 @@ export class RpcConnection implements ResultBackendConnection {
   }
 
   getMany(taskIds: readonly string[]): Promise<readonly (StoredResult | undefined)[]> {
-    return this.#guarded(async () => taskIds.map((taskId) => this.#received.get(taskId)))
+    return this.#guarded(async () => {
+      this.#received.assertKept(taskIds)
+      return taskIds.map((taskId) => this.#received.get(taskId))
+    })
   }
 
   forget(taskIds: readonly string[]): Promise<void> {

@@ -1,10 +1,16 @@
 import type { StoredResult } from '@ct/contracts'
 import { documentIsSuccess } from '@ct/contracts/backend-kit'
+import { BacklogLimitExceeded } from './backlog-limit-exceeded.ts'
+
+/** Ids remembered of results that are gone. */
+const mostDropped = 100_000
 
 /** What has arrived in the reply queue: the newest state of each task, and who waits for it. */
 export class ReceivedResults {
   readonly #limit: number
   readonly #results = new Map<string, StoredResult>()
+  /** Had to go before anybody asked; whoever asks later is told, instead of waiting for ever. */
+  readonly #dropped = new Set<string>()
   readonly #listeners = new Set<(result: StoredResult) => void>()
 
   constructor(limit: number) {
@@ -17,8 +23,23 @@ export class ReceivedResults {
     const result = { taskId, document }
     this.#results.delete(taskId)
     this.#results.set(taskId, result)
-    if (this.#results.size > this.#limit) this.#results.delete(this.#results.keys().next().value as string)
+    this.#dropped.delete(taskId)
+    if (this.#results.size > this.#limit) this.#dropOldest()
     for (const listener of this.#listeners) listener(result)
+  }
+
+  #dropOldest(): void {
+    const taskId = this.#results.keys().next().value as string
+    this.#results.delete(taskId)
+    this.#dropped.add(taskId)
+    if (this.#dropped.size > mostDropped) this.#dropped.delete(this.#dropped.keys().next().value as string)
+  }
+
+  /** Throws {@link BacklogLimitExceeded} when one of them came and had to go. */
+  assertKept(taskIds: readonly string[]): void {
+    if (this.#dropped.size === 0) return
+    const gone = taskIds.filter((taskId) => this.#dropped.has(taskId))
+    if (gone.length > 0) throw new BacklogLimitExceeded(gone, this.#limit)
   }
 
   get(taskId: string): StoredResult | undefined {
@@ -26,7 +47,10 @@ export class ReceivedResults {
   }
 
   forget(taskIds: readonly string[]): void {
-    for (const taskId of taskIds) this.#results.delete(taskId)
+    for (const taskId of taskIds) {
+      this.#results.delete(taskId)
+      this.#dropped.delete(taskId)
+    }
   }
 
   listen(listener: (result: StoredResult) => void): () => void {

@@ -25,6 +25,7 @@ export class RpcSubscription implements ResultSubscription {
       const known = this.#received.get(taskId)
       if (known !== undefined) this.#onResult(known)
     }
+    this.#received.assertKept(taskIds)
   }
 
   async remove(taskIds: readonly string[]): Promise<void> {

@@ -157,7 +157,9 @@ export class SubscriptionHub {
         this.#connection.markLost(this.#subscribedOn!, error)
         return
       }
-      this.#fail(taskIds, asError(error))
+      // One that knows whom it concerns must not fail the others.
+      const named = isCeleryError(error) ? error.details['taskIds'] : undefined
+      this.#fail(Array.isArray(named) ? (named as string[]) : taskIds, asError(error))
     })
   }
 

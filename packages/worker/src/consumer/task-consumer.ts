@@ -50,6 +50,7 @@ export interface TaskConsumerOptions {
   readonly reducePrefetch: boolean
   readonly cancelOnLoss: boolean
   readonly watchdogMs: number | undefined
+  readonly channelErrorRetry: boolean
   /** Attempts to connect before giving up; undefined: no limit. */
   readonly maxAttempts: { readonly first: number | undefined; readonly later: number | undefined }
   /** A connection is there, before tasks are consumed. Also after a loss. */
@@ -63,6 +64,8 @@ export interface TaskConsumerOptions {
 
 /** For the topology of delays, as in Celery. */
 const delayAttempts = 3
+/** Between two attempts to start consuming where the broker refuses (`brokerChannelErrorRetry`). */
+const channelRetryMs = 2_000
 /** Between two attempts to consume a queue that the broker refuses. */
 const longestRetryMs = 60_000
 
@@ -181,12 +184,16 @@ export class TaskConsumer {
       } catch (error) {
         if (signal.aborted) break
         // What fails because the connection is gone by now says nothing about the next one.
-        if (!isRetryable(error) && connection.current === ready) {
+        if (!isRetryable(error) && connection.current === ready && !this.#mayTryAgain(error)) {
           fatal(first, error)
           return
         }
         this.#options.services.log.warn('Consuming could not be started; trying again.', { error })
-        await this.#options.services.pause(200)
+        // It may have begun with some of the queues.
+        const half = this.#consumer
+        this.#consumer = undefined
+        await half?.close({ unsettled: 'keep' })
+        await this.#options.services.pause(isRetryable(error) ? 200 : channelRetryMs)
         continue
       }
       if (first) started()
@@ -195,6 +202,11 @@ export class TaskConsumer {
       await broken
     }
     failed(new CeleryError('CT_CLOSED', 'The worker was stopped before it was ready.'))
+  }
+
+  /** `broker_channel_error_retry`: what the broker refuses today it may allow when somebody has put it right. */
+  #mayTryAgain(error: unknown): boolean {
+    return this.#options.channelErrorRetry && isCeleryError(error) && error.code === 'CT_BROKER'
   }
 
   async #consume(connection: BrokerConnection, first: boolean): Promise<void> {
