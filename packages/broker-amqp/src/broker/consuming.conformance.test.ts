@@ -46,11 +46,12 @@ describe.skipIf(ready === undefined)('consuming', () => {
     const { connection } = await scene.connect()
     const { consumer, got } = await scene.consume(connection, [queueNamed('q')], 10)
     let fewest = Infinity
-    let sampling = true
-    const sampled = (async () => {
-      while (sampling) fewest = Math.min(fewest, (await scene.channel.checkQueue('q')).consumerCount)
-    })()
+    const done = new AbortController()
+    const sample = async (): Promise<void> => {
+      while (!done.signal.aborted) fewest = Math.min(fewest, await count())
+    }
     const count = async (): Promise<number> => (await scene.channel.checkQueue('q')).consumerCount
+    const sampled = sample()
     consumer.setCredit(20)
     await vi.waitFor(async () => expect(await count()).toBe(2))
     consumer.setCredit(40)
@@ -65,7 +66,7 @@ describe.skipIf(ready === undefined)('consuming', () => {
     await vi.waitFor(() => expect(got.length).toBe(240))
     consumer.setCredit(5)
     await vi.waitFor(async () => expect(await count()).toBe(1))
-    sampling = false
+    done.abort()
     await sampled
     expect(fewest).toBeGreaterThanOrEqual(1)
     await prefetches([5])
