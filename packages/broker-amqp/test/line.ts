@@ -39,6 +39,23 @@ export class Line {
     return new Line(url.href, server, pairs)
   }
 
+  /** Bytes that our side has sent. */
+  get sent(): number {
+    let sent = 0
+    for (const [near] of this.#pairs) sent += near.bytesRead
+    return sent
+  }
+
+  /** Nothing arrives any more, and nobody is told: a server that hangs, a network that drops. */
+  freeze(): void {
+    for (const [near, far] of this.#pairs) {
+      near.unpipe(far)
+      far.unpipe(near)
+      near.pause()
+      far.pause()
+    }
+  }
+
   async cut(): Promise<void> {
     // What the other side has just written reaches the near socket first.
     for (let turns = 0; turns < 10; turns++) await turn()
