@@ -1,9 +1,10 @@
 import { describe } from 'vitest'
-import { freshRedis, tryServices } from '@ct-tools/services'
+import { freshRedis, freshVhost, tryServices } from '@ct-tools/services'
 import { describePages } from './describe-pages.ts'
 import { pages } from './page.ts'
 
 const redis = await tryServices(['redis'])
+const rabbitmq = redis === undefined ? undefined : await tryServices(['rabbitmq'])
 
 describe.runIf(redis !== undefined)('examples on Redis', () => {
   describePages(
@@ -11,6 +12,23 @@ describe.runIf(redis !== undefined)('examples on Redis', () => {
     async () => {
       const fresh = await freshRedis()
       return { redisUrl: fresh.url, release: fresh.release }
+    },
+  )
+})
+
+describe.runIf(rabbitmq !== undefined)('examples on RabbitMQ', () => {
+  describePages(
+    pages().filter(({ need }) => need === 'rabbitmq'),
+    async () => {
+      const [fresh, vhost] = [await freshRedis(), await freshVhost()]
+      return {
+        redisUrl: fresh.url,
+        amqpUrl: vhost.url,
+        async release() {
+          await fresh.release()
+          await vhost.release()
+        },
+      }
     },
   )
 })

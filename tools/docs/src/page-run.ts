@@ -9,6 +9,8 @@ import { projectFolder, slugOf, writeInto } from './project-folder.ts'
 export interface PageRunOptions {
   /** Takes the place of `redis://localhost`. */
   readonly redisUrl?: string | undefined
+  /** Takes the place of `amqp://localhost`. */
+  readonly amqpUrl?: string | undefined
   /** `bin` folder of a Python environment with Celery. */
   readonly python?: string | undefined
 }
@@ -147,14 +149,17 @@ export class PageRun {
   }
 
   #here(text: string): string {
-    const { redisUrl } = this.#options
-    return redisUrl === undefined ? text : text.replaceAll(/redis:\/\/localhost(?![:/\w])/g, redisUrl)
+    const { redisUrl, amqpUrl } = this.#options
+    const onRedis =
+      redisUrl === undefined ? text : text.replaceAll(/redis:\/\/localhost(?![:/\w])/g, redisUrl)
+    return amqpUrl === undefined ? onRedis : onRedis.replaceAll(/amqp:\/\/localhost(?![:/\w])/g, amqpUrl)
   }
 
   /** Output in the page's terms. */
   #asWritten(text: string): string {
-    const { redisUrl } = this.#options
-    return redisUrl === undefined ? text : text.replaceAll(redisUrl, localhost)
+    const { redisUrl, amqpUrl } = this.#options
+    const onRedis = redisUrl === undefined ? text : text.replaceAll(redisUrl, localhost)
+    return amqpUrl === undefined ? onRedis : onRedis.replaceAll(amqpUrl, 'amqp://localhost')
   }
 }
 

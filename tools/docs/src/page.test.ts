@@ -31,6 +31,7 @@ describe('a page', () => {
     ['nothing', fenced('ts a.ts', "'redis://localhost'")],
     ['nothing', fenced('ts a.ts run', 'memory')],
     ['redis', fenced('ts a.ts run', "'redis://localhost'")],
+    ['rabbitmq', fenced('ts a.ts run', "'amqp://localhost', 'redis://localhost'")],
     ['python', fenced('console run', '$ python a.py')],
     ['python', fenced('console serve', '$ celery -A a worker\nready')],
   ])('needs %s for %j', (need, markdown) => {

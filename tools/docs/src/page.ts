@@ -9,7 +9,7 @@
  *                             says when it is ready
  *
  * A file of the same name later in the page replaces the earlier one. In output `…` stands for anything within a line, and a line
- * of it alone for any lines. `redis://localhost` becomes a database of the test server. Blocks of other languages, and `console`
+ * of it alone for any lines. `redis://localhost` becomes a database of the test server, `amqp://localhost` a virtual host. Blocks of other languages, and `console`
  * or `sh` without a word, are for readers only; TypeScript is never.
  */
 import { globSync, readFileSync } from 'node:fs'
@@ -37,7 +37,7 @@ export interface ConsoleStep {
 
 export type Step = FileStep | ConsoleStep
 
-export type Need = 'nothing' | 'redis' | 'python'
+export type Need = 'nothing' | 'redis' | 'rabbitmq' | 'python'
 
 export interface Page {
   /** Relative to the repository. */
@@ -107,6 +107,7 @@ function needOf(steps: readonly Step[]): Need {
     step.kind === 'file' ? [step.text] : step.commands.map(({ command }) => command),
   )
   if (texts.some((text) => /^(?:python|celery)\b/m.test(text)) || steps.some(isRunPython)) return 'python'
+  if (texts.some((text) => text.includes('amqp://localhost'))) return 'rabbitmq'
   return texts.some((text) => text.includes('redis://localhost')) ? 'redis' : 'nothing'
 }
 
