@@ -1,6 +1,6 @@
 /** Native delayed delivery as an app meets it: found out by its queues, used by client and worker, and what happens where it cannot be. */
 import { freshVhost, tryServices, type FreshVhost } from '@ct-tools/services'
-import { createApp, Exchange, Queue, type App, type AppOptions, type Logger } from '@ct/client'
+import { createApp, Exchange, Queue, Reject, type App, type AppOptions, type Logger } from '@ct/client'
 import { createWorker, type Worker, type WorkerOptions } from '@ct/worker'
 import { connect, type Channel, type ChannelModel } from 'amqplib'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -261,4 +261,45 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     end()
     expect(lines.filter((line) => line.includes('has been held for')).length).toBe(1)
   })
+
+  it('WORK-64: workerEtaTaskLimit bounds what is held for its ETA', async () => {
+    const mine = app({ workerEtaTaskLimit: 5, workerPrefetchMultiplier: 1 })
+    const done = vi.fn()
+    const task = mine.task('proj.t', done)
+    const worker = await work(mine, { concurrency: 2 })
+    await Promise.all(Array.from({ length: 12 }, () => task.applyAsync([], { countdown: 1.5 })))
+    await vi.waitFor(() => expect(worker.counts.received).toBe(5))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(worker.counts.received).toBe(5)
+    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(12), { timeout: 10_000 })
+  })
+
+  it('ROUTE-29, WORK-73: a task that is put back again and again is parked by RabbitMQ’s own count; one that is rejected is dead-lettered', async () => {
+    await channel.assertExchange('dead', 'fanout')
+    await channel.assertQueue('morgue')
+    await channel.bindQueue('morgue', 'dead', '')
+    // As the worker would; looking for a queue that is not there costs the channel.
+    await channel.assertQueue('risky.parked')
+    const queueArguments = { 'x-queue-type': 'quorum', 'x-dead-letter-exchange': 'dead' }
+    const mine = app({ taskQueues: [new Queue('risky', { queueArguments })], taskDefaultQueue: 'risky' })
+    const runs: unknown[] = []
+    mine.task('proj.poison', () => {
+      runs.push('poison')
+      throw new Reject('not here', true)
+    })
+    mine.task('proj.reject', () => {
+      throw new Reject('not at all', false)
+    })
+    await work(mine)
+    await mine.sendTask('proj.poison')
+    await vi.waitFor(async () => expect((await channel.checkQueue('risky.parked')).messageCount).toBe(1), {
+      timeout: 10_000,
+    })
+    expect(runs.length).toBe(5)
+    await mine.sendTask('proj.reject')
+    await vi.waitFor(async () => expect((await channel.checkQueue('morgue')).messageCount).toBe(1))
+    expect((await channel.checkQueue('risky')).messageCount).toBe(0)
+    const [parked] = await (await mine.context.producer.connection()).parked.list('risky')
+    expect(parked?.history).toMatchObject({ starts: 5, queue: 'risky' })
+  }, 30_000)
 })
