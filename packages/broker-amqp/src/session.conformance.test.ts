@@ -152,4 +152,29 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     expect(patient.status).toBe('running')
     expect(log.lines('warn').length).toBeLessThanOrEqual(3)
   }, 20_000)
+
+  it('CTRL-3: a node whose name is taken says so, not hot, and starts when the other one is gone', async () => {
+    const first = workerOf(app(), { hostname: 'twin@h' })
+    await first.start()
+    const log = recordingLogger()
+    const second = workerOf(app({ logger: log }), { hostname: 'twin@h' })
+    const started = second.start()
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    const told = log.lines('warn')
+    expect(told[0]).toContain('A node named twin@h is already using this process mailbox')
+    expect(told.length).toBeLessThanOrEqual(3)
+    await first.stop()
+    await started
+    expect(second.status).toBe('running')
+  }, 20_000)
+
+  it('TRANS-24, CTRL-1: a worker whose control queue was deleted listens again', async () => {
+    // As a fleet with Celery 5.6 has it; an exclusive queue nobody else can delete.
+    const mine = app({ logger: recordingLogger(), controlQueueExclusive: false })
+    await workerOf(mine, { hostname: 'ear@h' }).start()
+    await scene.channel.deleteQueue('ear@h.celery.pidbox')
+    await vi.waitFor(async () => expect(await mine.control.ping({ timeoutMs: 300 })).toHaveLength(1), {
+      timeout: 10_000,
+    })
+  }, 20_000)
 })

@@ -377,6 +377,7 @@ export class WorkerParts {
       reducePrefetch: settings.workerEnablePrefetchCountReduction,
       cancelOnLoss: settings.workerCancelLongRunningTasksOnConnectionLoss,
       watchdogMs: this.#options.watchdogMs,
+      reopen: (queue) => (this.#pidbox?.queue === queue ? () => this.#pidbox!.reopen() : undefined),
       channelErrorRetry: settings.brokerChannelErrorRetry,
       maxAttempts: attemptsFor(this.#context),
       onConnected: (connection) => this.#connected(connection),

@@ -50,6 +50,8 @@ export interface TaskConsumerOptions {
   readonly reducePrefetch: boolean
   readonly cancelOnLoss: boolean
   readonly watchdogMs: number | undefined
+  /** Subscribes again to a queue of somebody else on this connection; undefined for queues that nobody knows. */
+  readonly reopen: (queue: string) => (() => Promise<void>) | undefined
   readonly channelErrorRetry: boolean
   /** Attempts to connect before giving up; undefined: no limit. */
   readonly maxAttempts: { readonly first: number | undefined; readonly later: number | undefined }
@@ -66,6 +68,7 @@ export interface TaskConsumerOptions {
 const delayAttempts = 3
 /** Between two attempts to start consuming where the broker refuses (`brokerChannelErrorRetry`). */
 const channelRetryMs = 2_000
+const longestStartPauseMs = 5_000
 /** Between two attempts to consume a queue that the broker refuses. */
 const longestRetryMs = 60_000
 
@@ -166,6 +169,7 @@ export class TaskConsumer {
       if (first) failed(error)
       else this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
     }
+    let failures = 0
     for (let first = true; !signal.aborted;) {
       const limit = first ? maxAttempts.first : maxAttempts.later
       let ready: BrokerConnection
@@ -188,16 +192,19 @@ export class TaskConsumer {
           fatal(first, error)
           return
         }
-        this.#options.services.log.warn('Consuming could not be started; trying again.', { error })
+        const why = error instanceof Error ? error.message : String(error)
+        this.#options.services.log.warn(`Consuming could not be started; trying again. ${why}`, { error })
         // It may have begun with some of the queues.
         const half = this.#consumer
         this.#consumer = undefined
         await half?.close({ unsettled: 'keep' })
-        await this.#options.services.pause(isRetryable(error) ? 200 : channelRetryMs)
+        const least = isRetryable(error) ? 200 : channelRetryMs
+        await this.#options.services.pause(Math.min(longestStartPauseMs, least * 2 ** failures++))
         continue
       }
       if (first) started()
       first = false
+      failures = 0
       this.#started = true
       await broken
     }
@@ -348,12 +355,13 @@ export class TaskConsumer {
 
   async #resubscribe(name: string): Promise<void> {
     const queue = [...this.#options.queues()].find((one) => one.name === name)
-    if (queue === undefined) return
+    const subscribe = queue === undefined ? this.#options.reopen(name) : () => this.add(queue)
+    if (subscribe === undefined) return
     const { log, pause } = this.#options.services
     const consumer = this.#consumer
     for (let attempt = 0; ; attempt++) {
       try {
-        await this.add(queue)
+        await subscribe()
         if (attempt > 0) log.info(`Queue ${name} is consumed again.`)
         return
       } catch (error) {
@@ -366,7 +374,9 @@ export class TaskConsumer {
           log.error(`${text} Trying again until it can.`, { error })
         else log.debug(`${text} Trying again in ${waitMs / 1000} s.`)
         if (!(await pause(waitMs))) return
-        if (this.#consumer !== consumer || ![...this.#options.queues()].includes(queue)) return
+        if (this.#consumer !== consumer) return
+        // Cancelled meanwhile by a command.
+        if (queue !== undefined && ![...this.#options.queues()].includes(queue)) return
       }
     }
   }

@@ -12,6 +12,8 @@ import {
   type ControlMessage,
 } from '@ct/client'
 import {
+  BrokerError,
+  isCeleryError,
   isPlainObject,
   pyRepr,
   type BrokerConnection,
@@ -52,13 +54,23 @@ export class Pidbox {
       onDelivery: (delivery) => this.#receive(delivery),
     })
     this.#consumer = consumer
-    await consumer.subscribe([
-      {
-        queue: nodeQueue(this.#target.hostname, this.#target.context.settings),
-        noAck: true,
-        exchangeType: 'fanout',
-      },
-    ])
+    const { hostname, context } = this.#target
+    const queue = nodeQueue(hostname, context.settings)
+    try {
+      await consumer.subscribe([{ queue, noAck: true, exchangeType: 'fanout' }])
+    } catch (error) {
+      throw isNameTaken(error) ? nameTaken(hostname, error) : error
+    }
+  }
+
+  /** Name of the queue it listens to. */
+  get queue(): string {
+    return nodeQueue(this.#target.hostname, this.#target.context.settings).name
+  }
+
+  /** The broker has ended the subscription: the queue was deleted, or had expired. */
+  async reopen(): Promise<void> {
+    if (this.#connection !== undefined) await this.open(this.#connection)
   }
 
   async close(): Promise<void> {
@@ -121,6 +133,18 @@ export class Pidbox {
       return writeReply(request, hostname, jsonSafe(value, 0), clock, this.#codec)
     }
   }
+}
+
+/** The queue is exclusive to another connection (AMQP's 405; kombu/pidbox.py 5.7). */
+function isNameTaken(error: unknown): boolean {
+  return isCeleryError(error) && error.details['replyCode'] === 405
+}
+
+function nameTaken(hostname: string, cause: unknown): BrokerError {
+  return new BrokerError(
+    `A node named ${hostname} is already using this process mailbox. Give each node a name of its own; if the other one has died, its connection ends with its heartbeats.`,
+    { cause, retryable: true },
+  )
 }
 
 /** What the serializer cannot say is said as text (CTRL-10). */
