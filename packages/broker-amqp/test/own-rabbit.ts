@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,12 +15,13 @@ const scripts = '/usr/lib/rabbitmq/bin'
 export class OwnRabbit implements AsyncDisposable {
   readonly url: string
   readonly #env: Readonly<Record<string, string>>
-  readonly #stop: () => Promise<void>
+  readonly #folder: string
+  #children: readonly ChildProcess[] = []
 
-  private constructor(url: string, env: Readonly<Record<string, string>>, stop: () => Promise<void>) {
+  private constructor(url: string, env: Readonly<Record<string, string>>, folder: string) {
     this.url = url
     this.#env = env
-    this.#stop = stop
+    this.#folder = folder
   }
 
   static async start(rabbit: readonly string[] = [], plugins: readonly string[] = []): Promise<OwnRabbit> {
@@ -47,33 +48,56 @@ export class OwnRabbit implements AsyncDisposable {
       RABBITMQ_ENABLED_PLUGINS_FILE: enabled,
       RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}',
     }
-    const options = { cwd: folder, env, detached: true, stdio: 'ignore' } as const
-    const epmd = guardProcess(spawn(findProgram('epmd') ?? 'epmd', [], options))
-    const server = guardProcess(spawn(join(scripts, 'rabbitmq-server'), [], options))
-    const url = `amqp://guest:guest@127.0.0.1:${port}//`
-    const stop = async (): Promise<void> => {
-      for (const child of [server, epmd]) {
-        if (child.exitCode !== null || child.signalCode !== null) continue
-        const gone = once(child, 'exit')
-        // Its group: the script, the virtual machine and its port programs.
-        process.kill(-(child.pid as number), 'SIGKILL')
-        await gone
-      }
-    }
+    const server = new OwnRabbit(`amqp://guest:guest@127.0.0.1:${port}//`, env, folder)
     try {
-      await waitUntil('rabbitmq', 'waiting for a server of its own', async () => {
-        try {
-          await (await connect(url)).close()
-          return true
-        } catch {
-          return false
-        }
-      })
+      await server.start()
     } catch (error) {
-      await stop()
+      await server.kill()
       throw error
     }
-    return new OwnRabbit(url, env, stop)
+    return server
+  }
+
+  /** Again after {@link kill}; resolves when it takes connections. */
+  async start(): Promise<void> {
+    const options = { cwd: this.#folder, env: this.#env, detached: true, stdio: 'ignore' } as const
+    // Before the server, which would start one as a daemon that nobody stops.
+    const epmd = guardProcess(spawn(findProgram('epmd') ?? 'epmd', [], options))
+    await once(epmd, 'spawn')
+    this.#children = [guardProcess(spawn(join(scripts, 'rabbitmq-server'), [], options)), epmd]
+    await waitUntil('rabbitmq', 'waiting for a server of its own', async () => {
+      try {
+        await (await connect(this.url)).close()
+        return true
+      } catch {
+        return false
+      }
+    })
+  }
+
+  /** SIGKILL, as a machine that loses its power. */
+  async kill(): Promise<void> {
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      const gone = once(child, 'exit')
+      this.#signal(child, 'SIGKILL')
+      await gone
+    }
+    this.#children = []
+  }
+
+  /** SIGSTOP: connections stand, nobody answers. */
+  pause(): void {
+    for (const child of this.#children) this.#signal(child, 'SIGSTOP')
+  }
+
+  resume(): void {
+    for (const child of this.#children) this.#signal(child, 'SIGCONT')
+  }
+
+  /** The group: the script, the virtual machine and its port programs. */
+  #signal(child: ChildProcess, signal: NodeJS.Signals): void {
+    process.kill(-(child.pid as number), signal)
   }
 
   /** `rabbitmqctl`. */
@@ -83,6 +107,6 @@ export class OwnRabbit implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stop()
+    await this.kill()
   }
 }
