@@ -3,7 +3,7 @@ import { setting } from './setting.ts'
 import type { Options } from './setting.ts'
 
 export const brokerSettings = {
-  /** Reconnect on channel errors too. */
+  /** Go on trying when the broker refuses a queue (RabbitMQ: other arguments, no rights). */
   brokerChannelErrorRetry: setting<boolean>('bool', false),
   /** Attempts before giving up; 0/None = for ever. */
   brokerConnectionMaxRetries: setting<number | null>('int', 100, { nullable: true }),
@@ -25,7 +25,7 @@ export const brokerSettings = {
   brokerHost: setting<string | null>('string', null),
   /** SASL method. */
   brokerLoginMethod: setting<string | null>('string', null),
-  /** Queue type of the delay topology. */
+  /** Type of the queues `celery_delayed_…` on RabbitMQ: `quorum` or `classic`. */
   brokerNativeDelayedDeliveryQueueType: setting<string>('string', 'quorum'),
   /** Old-style password. */
   brokerPassword: setting<string | null>('string', null),

@@ -23,7 +23,7 @@ export const workerSettings = {
   workerDeduplicateSuccessfulTasks: setting<boolean>('bool', false, {
     old: 'CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS',
   }),
-  /** Adapt QoS and delays to quorum queues. */
+  /** No channel-wide prefetch with quorum queues; ct never has one, so of no effect. */
   workerDetectQuorumQueues: setting<boolean>('bool', true, { old: 'CELERYD_DETECT_QUORUM_QUEUES' }),
   /** Own direct queue per worker. */
   workerDirect: setting<boolean>('bool', false, { old: 'CELERY_WORKER_DIRECT' }),
