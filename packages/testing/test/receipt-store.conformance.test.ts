@@ -25,6 +25,7 @@ brokerConformance(
     capabilities: receiptCapabilities,
     leaseMs,
     cleanRelease: false,
+    purgeSparesHeld: false,
     without: ['unreachable', 'refused', 'backend'],
     // Ten queues, each with a long poll that the server ends after 400 ms.
     idleCommandsPerSecond: 30,

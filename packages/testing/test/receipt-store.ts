@@ -1,10 +1,17 @@
 /**
  * A store with the manners of SQS, to try the kit on: one queue per request, at most ten messages, long polling, receipt handles that
- * go stale, a visibility timeout that only the server watches, a receive count instead of a start count, no priorities, no browsing, no atomic
- * move, every call a moment away.
+ * go stale, a visibility timeout that only the server watches, a receive count instead of a start count, no order, no priorities, no browsing, no
+ * atomic move, no dots in names, a purge that takes what is held along, a name that is not to be had again soon after it was deleted, every call
+ * a moment away.
  */
 import { setTimeout as later } from 'node:timers/promises'
-import { BrokerUnavailableError, type BrokerCapabilities, type Broker, LeaseLostError } from '@ct/contracts'
+import {
+  BrokerError,
+  BrokerUnavailableError,
+  type BrokerCapabilities,
+  type Broker,
+  LeaseLostError,
+} from '@ct/contracts'
 import {
   defineVirtualBroker,
   type FanoutChannel,
@@ -31,7 +38,11 @@ export class ReceiptServer {
   readonly lines = new Map<Broker, Set<(error: Error) => void>>()
   requests = 0
 
+  readonly deleted = new Set<string>()
+
   queue(name: string): Item[] {
+    if (!/^[\w-]+$/.test(name)) throw new BrokerError(`${name} is no name for a queue.`)
+    if (this.deleted.has(name)) throw new BrokerError(`${name} was deleted a moment ago.`)
     let items = this.queues.get(name)
     if (items === undefined) this.queues.set(name, (items = []))
     return items
@@ -47,7 +58,7 @@ export const receiptCapabilities: BrokerCapabilities = {
   durable: true,
   confirms: true,
   queuesOnPublish: true,
-  ordered: true,
+  ordered: false,
   startCount: 'deliveries',
   exchanges: { direct: true, topic: false, fanout: true, headers: false },
   eventExchangeType: 'topic',
@@ -81,6 +92,8 @@ export function receiptBroker(server: ReceiptServer, leaseMs: number): Broker {
     },
     takeFrom: 'one-queue',
     maxTake: 10,
+    maxPut: 10,
+    maxSettle: 10,
     pollIntervalMs: 20,
     openStore: async ({ onLost }) => new ReceiptStore(server, broker, leaseMs, onLost),
   })
@@ -90,7 +103,8 @@ export function receiptBroker(server: ReceiptServer, leaseMs: number): Broker {
 class ReceiptStore implements VirtualStore<string> {
   readonly leaseMs: number
   readonly fanout: FanoutChannel = {
-    bind: async ({ exchange, queue }) => {
+    bind: async ({ exchange, queue: name }) => {
+      const queue = serverName(name)
       await this.#request()
       const queues = this.#server.topics.get(exchange) ?? new Set()
       this.#server.topics.set(exchange, queues.add(queue))
@@ -125,9 +139,12 @@ class ReceiptStore implements VirtualStore<string> {
   }
 
   async put(puts: readonly StorePut[]): Promise<readonly undefined[]> {
+    if (puts.length > 10) throw new BrokerError('at most ten messages at a time')
     await this.#request()
     for (const { queue, payload, notBefore } of puts) {
-      this.#server.queue(queue).push({ payload, visibleAt: notBefore ?? 0, receives: 0, receipt: undefined })
+      this.#server
+        .queue(serverName(queue))
+        .push({ payload, visibleAt: notBefore ?? 0, receives: 0, receipt: undefined })
     }
     return puts.map(() => undefined)
   }
@@ -141,7 +158,7 @@ class ReceiptStore implements VirtualStore<string> {
     const until = Date.now() + Math.min(waitMs, 400)
     while (!signal.aborted && Date.now() < until && this.#ready(queue).length === 0) await pause(5, signal)
     if (signal.aborted || this.#gone) return []
-    return this.#ready(queue)
+    return shuffled(this.#ready(queue))
       .slice(0, max)
       .map((item) => {
         item.visibleAt = Date.now() + this.leaseMs
@@ -153,9 +170,10 @@ class ReceiptStore implements VirtualStore<string> {
   }
 
   async settle(settlements: readonly StoreSettlement<string>[]): Promise<readonly (Error | undefined)[]> {
+    if (settlements.length > 10) throw new BrokerError('at most ten settlements at a time')
     await this.#request()
     return settlements.map(({ action, taken }) => {
-      const items = this.#server.queue(taken.queue)
+      const items = this.#server.queue(serverName(taken.queue))
       const index = items.findIndex((item) => item.receipt === taken.handle)
       const item = items[index]
       if (item === undefined) return new LeaseLostError('The receipt handle is not valid any more.')
@@ -168,7 +186,7 @@ class ReceiptStore implements VirtualStore<string> {
   async extendLeases(taken: readonly TakenMessage<string>[]): Promise<readonly TakenMessage<string>[]> {
     await this.#request()
     return taken.filter(({ queue, handle }) => {
-      const item = this.#server.queue(queue).find(({ receipt }) => receipt === handle)
+      const item = this.#server.queue(serverName(queue)).find(({ receipt }) => receipt === handle)
       if (item === undefined || item.visibleAt <= Date.now()) return true
       item.visibleAt = Date.now() + this.leaseMs
       return false
@@ -182,22 +200,22 @@ class ReceiptStore implements VirtualStore<string> {
 
   async purge(queue: string): Promise<number> {
     await this.#request()
-    const ready = this.#ready(queue)
-    this.#server.queues.set(
-      queue,
-      this.#server.queue(queue).filter((item) => !ready.includes(item)),
-    )
-    return ready.length
+    const ready = this.#ready(queue).length
+    this.#server.queue(serverName(queue)).length = 0
+    return ready
   }
 
   async deleteQueue(queue: string): Promise<void> {
     await this.#request()
-    this.#server.queues.delete(queue)
-    for (const queues of this.#server.topics.values()) queues.delete(queue)
+    const name = serverName(queue)
+    this.#server.queues.delete(name)
+    this.#server.deleted.add(name)
+    for (const queues of this.#server.topics.values()) queues.delete(name)
   }
 
   #ready(queue: string): Item[] {
-    return this.#server.queue(queue).filter((item) => item.visibleAt <= Date.now())
+    const items = this.#server.queues.get(serverName(queue)) ?? []
+    return items.filter((item) => item.visibleAt <= Date.now())
   }
 
   async #request(): Promise<void> {
@@ -206,4 +224,16 @@ class ReceiptStore implements VirtualStore<string> {
     await later(1)
     if (this.#gone) throw new BrokerUnavailableError('The line broke before the answer came.')
   }
+}
+
+/** `<queue>.parked` has a dot. */
+function serverName(queue: string): string {
+  return queue.replaceAll('.', '_dot_')
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ item }) => item)
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Delivery } from '@ct/contracts'
 import { sleep, within } from '../waiting.ts'
-import { messageTo, queueNamed, text } from './scene.ts'
+import { boundQueue, messageTo, queueNamed, text } from './scene.ts'
 import type { BrokerSuite } from './suite.ts'
 
 export function consumingTests({ test, options }: BrokerSuite): void {
@@ -84,7 +84,8 @@ export function consumingTests({ test, options }: BrokerSuite): void {
     // Brokers differ in whether a spent credit holds back what needs none; core reads such queues by a consumer without limit.
     await sleep(50)
     await held.settle({ action: 'ack' })
-    assert.deepEqual((await inbox.drain(3)).map(text).toSorted(), ['a', 'b', 'm1'])
+    const last = text(held) === 'm0' ? 'm1' : 'm0'
+    assert.deepEqual((await inbox.drain(3)).map(text).toSorted(), ['a', 'b', last])
   })
 
   test('B8: setMaxClaim may change at any time without losing or holding back anything', async (scene) => {
@@ -116,7 +117,7 @@ export function consumingTests({ test, options }: BrokerSuite): void {
   test('B9: messages of one queue come in order of publishing', async (scene) => {
     const { from, names } = await filled(scene, 100)
     const inbox = await scene.consume(from, names, { credit: 7 })
-    assert.deepEqual(
+    scene.assertOrder(
       (await inbox.drain(100)).map(text),
       Array.from({ length: 100 }, (_, index) => `m${index}`),
     )
@@ -170,7 +171,9 @@ export function consumingTests({ test, options }: BrokerSuite): void {
     await inbox.consumer.flush()
     await inbox.staysEmpty()
     const other = await scene.consume(await scene.connect(), names)
-    assert.deepEqual((await other.drain(3)).map(text), ['m2', 'm3', 'm4'])
+    const left = (await other.drain(3)).map(text)
+    if (capabilities.ordered) assert.deepEqual(left, ['m2', 'm3', 'm4'])
+    else assert.equal(new Set([...left, ...held.map(text)]).size, 5)
   })
 
   test('B20: closing a consumer gives back what it holds, unless told to keep it', async (scene) => {
@@ -230,23 +233,32 @@ export function consumingTests({ test, options }: BrokerSuite): void {
     if (capabilities.queueSize === 'exact') assert.equal(await from.connection.queueSize(name), 3)
     const purged = await from.connection.purge(name)
     if (capabilities.queueSize === 'exact') assert.equal(purged, 3)
-    for (const delivery of held) await delivery.settle({ action: 'requeue' })
+    for (const delivery of held) {
+      const requeued = delivery.settle({ action: 'requeue' })
+      // What was purged with the others is not ours any more.
+      await (options.purgeSparesHeld === false ? requeued.catch(() => undefined) : requeued)
+    }
     const again = await scene.consume(await scene.connect(), [name])
-    assert.deepEqual((await again.drain(2)).map(text).toSorted(), ['m0', 'm1'])
+    if (options.purgeSparesHeld !== false)
+      assert.deepEqual((await again.drain(2)).map(text).toSorted(), held.map(text).toSorted())
     await again.staysEmpty()
   })
 
-  test('B22: a queue that does not exist has no messages; purging it removes none; deleteQueue takes the bindings along', async (scene) => {
+  test('B22: a queue that does not exist has no messages; purging it removes none; deleteQueue takes messages and bindings along', async (scene) => {
     const { from, names } = await filled(scene, 3)
-    if (capabilities.queuesOnPublish) {
-      if (capabilities.queueSize === 'exact') assert.equal(await from.connection.queueSize(scene.name()), 0)
-      assert.equal(await from.connection.purge(scene.name()), 0)
-    }
+    if (capabilities.queueSize !== 'none') assert.equal(await from.connection.queueSize(scene.name()), 0)
+    assert.equal(await from.connection.purge(scene.name()), 0)
+    const exchange = scene.name('exchange')
+    const bound = [
+      boundQueue(names[0]!, exchange, 'direct', 'k'),
+      boundQueue(scene.name(), exchange, 'direct', 'k'),
+    ]
+    await from.connection.declare(bound)
     await from.connection.deleteQueue(names[0]!)
-    await from.connection.declare([queueNamed(names[0]!)])
-    if (capabilities.queueSize === 'exact') assert.equal(await from.connection.queueSize(names[0]!), 0)
-    const inbox = await scene.consume(from, names)
-    await inbox.staysEmpty()
+    await from.connection.publish(messageTo('k', 'bound', { exchange, exchangeType: 'direct' }))
+    const other = await scene.consume(from, [{ queue: bound[1]! }])
+    assert.deepEqual((await other.drain(1)).map(text), ['bound'])
+    if (capabilities.queueSize !== 'none') assert.equal(await from.connection.queueSize(names[0]!), 0)
   })
 }
 

@@ -27,7 +27,7 @@ export interface BrokerHarness {
   expireLeases?(): Promise<void>
   /** Puts something that is no envelope into a queue. */
   putRaw?(queue: string, payload: string): Promise<void>
-  /** A result backend in the same store, for the same process as `peer`. */
+  /** A result backend in the same store, for the same process as `peer`. The suite writes in the format that it declares. */
   backend?(peer: BrokerPeer): Promise<ResultBackend>
   /** A broker whose server is not there. */
   unreachable?(): Promise<Broker>
@@ -48,12 +48,17 @@ export interface BrokerConformanceOptions {
   readonly without?: readonly BrokerAbility[]
   /** How long to wait for what must come. Default 5,000. */
   readonly patienceMs?: number
-  /** How long to watch that nothing comes. Default 100. */
+  /**
+   * How long to watch that nothing comes: longer than two looks of a broker that polls, else nothing would come of a message that is there
+   * either, and every test that says so would prove nothing. Default 100; to be given where `capabilities.wakeUp` is `poll`.
+   */
   readonly quietMs?: number
   /** `#` in a topic binding also stands for no word, as in AMQP. False where kombu's patterns decide. Default true. */
   readonly emptyHash?: boolean
   /** A released message comes back unmarked. False where the server marks whatever it gave out (SQS). Default true. */
   readonly cleanRelease?: boolean
+  /** `purge` leaves alone what is held. False where the server cannot tell the two apart (SQS). Default true. */
+  readonly purgeSparesHeld?: boolean
   /** Priorities of which each is a level of its own, most urgent first. Default by order: 0, 3, 6, 9 or reversed. */
   readonly priorities?: readonly number[]
   /** Arguments a queue needs to have priorities at all (`x-max-priority` of AMQP). */

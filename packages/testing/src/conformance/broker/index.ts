@@ -22,6 +22,8 @@ export function brokerConformance(
   makeHarness: () => Promise<BrokerHarness>,
   options: BrokerConformanceOptions,
 ): void {
+  if (options.capabilities.wakeUp === 'poll' && options.quietMs === undefined)
+    throw new Error('A broker that polls needs `quietMs`: more than twice its poll interval.')
   const suite = makeBrokerSuite(makeHarness, options)
   suite.runner.describe(`${name}: broker conformance`, () => {
     lifecycleTests(suite)

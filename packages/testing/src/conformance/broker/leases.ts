@@ -48,10 +48,10 @@ export function leaseTests({ test, options }: BrokerSuite): void {
       const thief = await scene.consume(await scene.connect(), [queue])
       await scene.expireLeases()
       const stolen = await thief.next()
-      assert.equal(text(stolen), 'b')
+      assert.equal(text(stolen), text(held[1]!))
       assert.equal(stolen.info.redelivered, true)
       const lost = await inbox.consumer.extendLeases([held[1]!])
-      assert.deepEqual(lost.map(text), ['b'])
+      assert.deepEqual(lost, [held[1]])
       await stolen.settle({ action: 'ack' })
     },
     renewable,
@@ -77,7 +77,7 @@ export function leaseTests({ test, options }: BrokerSuite): void {
       await held[1]!.settle({ action: 'reject' })
       await held[2]!.settle({ action: 'requeue' })
       const got = await heir.next()
-      assert.equal(text(got), 'c')
+      assert.equal(text(got), text(held[2]!))
       await got.settle({ action: 'ack' })
       await scene.expireLeases()
       await heir.staysEmpty()
@@ -103,7 +103,7 @@ export function leaseTests({ test, options }: BrokerSuite): void {
       await heir.consumer.subscribe([{ queue: queueNamed(queue) }])
       await heir.staysEmpty()
       for (const delivery of held) await delivery.settle({ action: 'ack' })
-      assert.equal(text(await heir.next()), 'c')
+      assert.ok(!held.map(text).includes(text(await heir.next())))
     },
     settleAcrossConnections ? undefined : false,
   )

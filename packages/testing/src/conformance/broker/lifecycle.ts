@@ -12,7 +12,7 @@ export function lifecycleTests({ test, options }: BrokerSuite): void {
     const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
     const { broker } = await scene.peer()
     assert.deepEqual({ ...broker.capabilities }, { ...options.capabilities })
-    assert.ok(Object.isFrozen(broker.capabilities))
+    assert.ok(Object.isFrozen(broker.capabilities) && Object.isFrozen(broker.capabilities.exchanges))
     assert.equal(broker.kind, 'broker')
     assert.ok(
       !/:[^/@]{1,}@/.test(broker.describe().url.replace(/:\*\*@/, '@')),
@@ -82,7 +82,7 @@ export function lifecycleTests({ test, options }: BrokerSuite): void {
     const { broker } = await scene.peer()
     const connecting = broker.connect({ onNotice: () => {} }).then(
       (connection) => connection.close(),
-      () => undefined,
+      (error: unknown) => assert.equal(isCeleryError(error) && error.code, 'CT_CLOSED'),
     )
     await within('close while connecting', scene.patienceMs, broker.close())
     await connecting

@@ -1,12 +1,12 @@
 /** B25: settling with a result. */
 import assert from 'node:assert/strict'
-import type { ResultWrite } from '@ct/contracts'
+import type { ResultBackend, ResultWrite } from '@ct/contracts'
+import { readResult, resultWrite } from '../result-write.ts'
 import { messageTo, queueNamed, text } from './scene.ts'
 import type { BrokerSuite } from './suite.ts'
 
-function write(taskId: string, state: string, value: string): ResultWrite {
-  const document = new TextEncoder().encode(JSON.stringify({ status: state, result: value, task_id: taskId }))
-  return { taskId, state, ready: state === 'SUCCESS' || state === 'FAILURE', document, expiresInMs: 60_000 }
+function write(backend: ResultBackend, taskId: string, state: string, value: string): ResultWrite {
+  return resultWrite(backend.capabilities.format, taskId, state, value)
 }
 
 export function settleWithResultTests({ test }: BrokerSuite): void {
@@ -18,7 +18,7 @@ export function settleWithResultTests({ test }: BrokerSuite): void {
       assert.equal(from.peer.broker.settlesWith(backend), true)
       const results = await backend.connect({ onNotice: () => {} })
       const told: string[] = []
-      const subscription = results.subscribe((result) => told.push(new TextDecoder().decode(result.document)))
+      const subscription = results.subscribe((result) => told.push(String(readResult(result))))
       const queue = scene.name()
       await from.connection.declare([queueNamed(queue)])
       await from.connection.publishMany(['a', 'b', 'c'].map((body) => messageTo(queue, body)))
@@ -26,17 +26,13 @@ export function settleWithResultTests({ test }: BrokerSuite): void {
       const [first, second, third] = await inbox.take(3)
       const id = scene.name('task')
       await subscription.add([id])
-      await first!.settle({ action: 'ack', results: [write(id, 'STARTED', 's')] })
-      await second!.settle({ action: 'ack', results: [write(id, 'SUCCESS', 'first')] })
-      await third!.settle({ action: 'reject', results: [write(id, 'FAILURE', 'late')] })
+      await first!.settle({ action: 'ack', results: [write(backend, id, 'STARTED', 's')] })
+      await second!.settle({ action: 'ack', results: [write(backend, id, 'SUCCESS', 'first')] })
+      await third!.settle({ action: 'reject', results: [write(backend, id, 'FAILURE', 'late')] })
       const [stored] = await results.getMany([id])
-      assert.deepEqual(JSON.parse(text({ body: stored!.document! })), {
-        status: 'SUCCESS',
-        result: 'first',
-        task_id: id,
-      })
+      assert.equal(readResult(stored), 'SUCCESS first')
       await scene.eventually('the subscriber to be told', () =>
-        told.some((one) => one.includes('"first"')) ? true : undefined,
+        told.includes('SUCCESS first') ? true : undefined,
       )
       assert.ok(!told.some((one) => one.includes('late')))
       await inbox.staysEmpty()
@@ -62,11 +58,14 @@ export function settleWithResultTests({ test }: BrokerSuite): void {
       const prefix = scene.name('task')
       await Promise.all(
         held.map((one) =>
-          one.settle({ action: 'ack', results: [write(prefix + text(one), 'SUCCESS', text(one))] }),
+          one.settle({ action: 'ack', results: [write(backend, prefix + text(one), 'SUCCESS', text(one))] }),
         ),
       )
       const stored = await results.getMany(bodies.map((body) => prefix + body))
-      assert.ok(stored.every((result) => result !== undefined))
+      assert.deepEqual(
+        stored.map(readResult),
+        bodies.map((body) => `SUCCESS ${body}`),
+      )
       await backend.close()
     },
     'backend',

@@ -131,7 +131,9 @@ export function routingTests({ test, options }: BrokerSuite): void {
         .map((priority, index) => ({ priority, index }))
         .toSorted((a, b) => order.indexOf(a.priority) - order.indexOf(b.priority) || a.index - b.index)
         .map(({ priority, index }) => `p${priority}-${index}`)
-      assert.deepEqual(got, expected)
+      const levels = (bodies: readonly string[]): string[] => bodies.map((body) => body.split('-')[0] ?? '')
+      if (options.capabilities.ordered) assert.deepEqual(got, expected)
+      else assert.deepEqual(levels(got), levels(expected))
     },
     priorities === null ? false : undefined,
   )
@@ -153,7 +155,7 @@ export function routingTests({ test, options }: BrokerSuite): void {
         await sender.connection.publish(messageTo('', body, { exchange, exchangeType: 'fanout' }))
       }
       for (const inbox of inboxes) {
-        assert.deepEqual((await inbox.take(3)).map(text), ['a', 'b', 'c'])
+        scene.assertOrder((await inbox.take(3)).map(text), ['a', 'b', 'c'])
         await inbox.staysEmpty()
       }
     },
@@ -174,7 +176,7 @@ export function routingTests({ test, options }: BrokerSuite): void {
         await sender.connection.publish(messageTo('', body, { exchange, exchangeType: 'fanout' }))
       }
       const got = await inbox.take(3)
-      assert.deepEqual(got.map(text), ['a', 'b', 'c'])
+      scene.assertOrder(got.map(text), ['a', 'b', 'c'])
       for (const delivery of got) await delivery.settle({ action: 'ack' })
       await from.connection.close()
     },

@@ -87,6 +87,12 @@ export class BrokerScene {
     await this.harness.expireLeases?.()
   }
 
+  /** `bodies` is what came: in this order where the broker keeps one, else in any. */
+  assertOrder(bodies: readonly string[], expected: readonly string[]): void {
+    if (this.capabilities.ordered) assert.deepEqual(bodies, expected)
+    else assert.deepEqual(bodies.toSorted(), expected.toSorted())
+  }
+
   eventually<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
     return eventually(what, this.patienceMs, look)
   }

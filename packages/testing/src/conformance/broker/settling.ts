@@ -57,10 +57,11 @@ export function settlingTests({ test, options }: BrokerSuite): void {
     const other = await scene.consume(await scene.connect(), [queue], { credit: 1 })
     const got = await other.drain(2)
     assert.deepEqual(got.map(text).toSorted(), ['a', 'b'])
-    assert.equal(got.find((delivery) => text(delivery) === 'a')?.info.redelivered, true)
-    assert.equal(got.find((delivery) => text(delivery) === 'b')?.info.redelivered, false)
-    if (capabilities.requeuePosition === 'front') assert.equal(text(got[0]!), 'a')
-    if (capabilities.requeuePosition === 'back') assert.equal(text(got[1]!), 'a')
+    const again = text(first)
+    for (const delivery of got)
+      assert.equal(delivery.info.redelivered, text(delivery) === again, text(delivery))
+    if (capabilities.requeuePosition === 'front') assert.equal(text(got[0]!), again)
+    if (capabilities.requeuePosition === 'back') assert.equal(text(got[1]!), again)
     await inbox.staysEmpty()
   })
 
@@ -92,7 +93,7 @@ export function settlingTests({ test, options }: BrokerSuite): void {
     const got = await other.drain(3)
     assert.deepEqual(got.map(text).toSorted(), ['a', 'b', 'c'])
     if (options.cleanRelease === false) return
-    assert.deepEqual(got.map(text), ['a', 'b', 'c'])
+    if (capabilities.ordered) assert.deepEqual(got.map(text), ['a', 'b', 'c'])
     assert.deepEqual(
       got.map((delivery) => delivery.info.redelivered),
       [false, false, false],
@@ -110,32 +111,38 @@ export function settlingTests({ test, options }: BrokerSuite): void {
     await Promise.all(settled)
     const other = await scene.consume(await scene.connect(), [queue], { credit: 40 })
     const back = (await other.drain(10)).map(text).toSorted()
-    assert.deepEqual(back, Array.from({ length: 10 }, (_, index) => `m${index * 4}`).toSorted())
+    assert.deepEqual(
+      back,
+      held
+        .filter((_, index) => index % 4 === 0)
+        .map(text)
+        .toSorted(),
+    )
     await other.staysEmpty()
   })
 
   test('B13: what a consumer held when it died comes to somebody else, marked redelivered', async (scene) => {
     const { from, queue } = await sent(scene, 'a', 'b', 'c')
     const inbox = await scene.consume(from, [queue], { credit: 2 })
-    await inbox.take(2)
+    const held = (await inbox.take(2)).map(text)
     await from.peer.kill()
     if (capabilities.lease !== null) await scene.expireLeases()
     const other = await scene.consume(await scene.connect(), [queue])
     const got = await other.drain(3)
     assert.deepEqual(got.map(text).toSorted(), ['a', 'b', 'c'])
     for (const delivery of got)
-      assert.equal(delivery.info.redelivered, text(delivery) !== 'c', text(delivery))
+      assert.equal(delivery.info.redelivered, held.includes(text(delivery)), text(delivery))
   })
 
   test('B13: settled messages of a consumer that died do not come back', async (scene) => {
     const { from, queue } = await sent(scene, 'a', 'b')
     const inbox = await scene.consume(from, [queue], { credit: 2 })
-    const [first] = await inbox.take(2)
+    const [first, second] = await inbox.take(2)
     await first!.settle({ action: 'ack' })
     await from.peer.kill()
     if (capabilities.lease !== null) await scene.expireLeases()
     const other = await scene.consume(await scene.connect(), [queue])
-    assert.deepEqual((await other.drain(1)).map(text), ['b'])
+    assert.deepEqual((await other.drain(1)).map(text), [text(second!)])
     await other.staysEmpty()
   })
 
@@ -145,28 +152,28 @@ export function settlingTests({ test, options }: BrokerSuite): void {
     await sender.connection.declare([queueNamed(queue)])
     const bodies = Array.from({ length: 150 }, (_, index) => `m${index}`)
     await sender.connection.publishMany(bodies.map((body) => messageTo(queue, body)))
-    const done = new Set<string>()
+    // Ended for certain, or by an ack whose answer the dying consumer did not hear.
+    const ended = new Set<string>()
     for (let round = 0; round < 4; round++) {
       const victim = await scene.connect()
       const inbox = await scene.consume(victim, [queue], { credit: 20 })
       await inbox.next()
       // Killed while acks and takes are under way.
       for (const delivery of inbox.deliveries.splice(0)) {
-        void delivery.settle({ action: 'ack' }).then(
-          () => done.add(text(delivery)),
-          () => undefined,
-        )
+        ended.add(text(delivery))
+        delivery.settle({ action: 'ack' }).catch(() => undefined)
       }
       await victim.peer.kill()
     }
+    assert.ok(ended.size < bodies.length, 'something should be left')
     if (capabilities.lease !== null) await scene.expireLeases()
     const last = await scene.consume(await scene.connect(), [queue], { credit: 50 })
     await scene.eventually('every message to end', () => {
       for (const delivery of last.deliveries.splice(0)) {
-        done.add(text(delivery))
+        ended.add(text(delivery))
         void delivery.settle({ action: 'ack' })
       }
-      return done.size === bodies.length ? true : undefined
+      return ended.size === bodies.length ? true : undefined
     })
     await last.consumer.flush()
   })

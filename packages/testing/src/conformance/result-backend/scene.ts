@@ -7,6 +7,7 @@ import type {
   ResultWrite,
   StoredResult,
 } from '@ct/contracts'
+import { readResult, resultWrite } from '../result-write.ts'
 import { makeSceneSuite, type SceneSuite } from '../scene-suite.ts'
 import { eventually, sleep, within } from '../waiting.ts'
 import type {
@@ -15,10 +16,6 @@ import type {
   ResultBackendHarness,
   ResultBackendPeer,
 } from './harness.ts'
-
-const readyStates = new Set(['SUCCESS', 'FAILURE', 'REVOKED'])
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 export interface BackendSceneConnection {
   readonly peer: ResultBackendPeer
@@ -64,31 +61,12 @@ export class ResultBackendScene {
 
   /** A write whose value is this text, in the format the backend asks for. */
   write(taskId: string, state: string, value: string, more: Partial<ResultWrite> = {}): ResultWrite {
-    const result = encoder.encode(value)
-    const document = encoder.encode(JSON.stringify({ status: state, result: value, task_id: taskId }))
-    const ready = readyStates.has(state)
-    const common = { taskId, state, ready, expiresInMs: 60_000, ...more }
-    if (this.options.capabilities.format === 'document') return { ...common, document }
-    const columns = {
-      status: state,
-      result,
-      traceback: null,
-      children: null,
-      dateDone: ready ? Date.now() : null,
-    }
-    return { ...common, document: new Uint8Array(0), columns }
+    return { ...resultWrite(this.options.capabilities.format, taskId, state, value), ...more }
   }
 
   /** `STATE value` of what was stored by {@link write}; undefined where nothing is. */
   read(stored: StoredResult | undefined): string | undefined {
-    if (stored === undefined) return undefined
-    if (stored.columns !== undefined)
-      return `${stored.columns.status} ${decoder.decode(stored.columns.result)}`
-    const { status, result } = JSON.parse(decoder.decode(stored.document)) as {
-      status: string
-      result: string
-    }
-    return `${status} ${result}`
+    return readResult(stored)
   }
 
   async get(connection: ResultBackendConnection, taskId: string): Promise<string | undefined> {
