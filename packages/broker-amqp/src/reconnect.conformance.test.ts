@@ -1,6 +1,6 @@
 /** A worker and a client whose line to RabbitMQ is cut, and whose queue is deleted and made anew by somebody else. */
 import { freshVhost, tryServices } from '@ct-tools/services'
-import { createApp, type Logger } from '@ct/client'
+import { createApp, group, Queue, type Logger } from '@ct/client'
 import { createWorker } from '@ct/worker'
 import { connect } from 'amqplib'
 import { describe, expect, it, vi } from 'vitest'
@@ -100,4 +100,39 @@ describe.skipIf(ready === undefined)('a worker on RabbitMQ', () => {
       await app.close()
     }
   }, 30_000)
+
+  it('TRANS-22: a task to a queue that was deleted meanwhile is not lost: the client makes the queue again', async () => {
+    await using vhost = await freshVhost()
+    const app = createApp({ name: 'proj', broker: amqpBroker({ url: vhost.url }), taskIgnoreResult: true })
+    const other = await connect(vhost.url)
+    try {
+      const channel = await other.createChannel()
+      const task = app.task('proj.t', () => {})
+      await task.delay()
+      await channel.deleteQueue('celery')
+      await task.delay()
+      expect((await channel.checkQueue('celery')).messageCount).toBe(1)
+      await channel.deleteQueue('celery')
+      await Promise.all([task.delay(), task.delay(), group([task.s(), task.s(), task.s()]).applyAsync()])
+      expect((await channel.checkQueue('celery')).messageCount).toBe(5)
+      // A queue that may expire is declared each time.
+      const brief = new Queue('brief', {
+        expires: 0.2,
+        exchange: 'brief',
+        exchangeType: 'topic',
+        routingKey: 'b',
+      })
+      await task.applyAsync([], { queue: brief })
+      await vi.waitFor(async () => {
+        const looking = await other.createChannel()
+        looking.on('error', () => {})
+        await expect(looking.checkQueue('brief')).rejects.toThrow(/NOT.FOUND/)
+      })
+      await task.applyAsync([], { queue: brief })
+      expect((await channel.checkQueue('brief')).messageCount).toBe(1)
+    } finally {
+      await other.close()
+      await app.close()
+    }
+  })
 })

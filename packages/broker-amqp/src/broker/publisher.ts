@@ -39,6 +39,9 @@ export class Publisher {
   readonly #delayed: DelayedDelivery | undefined
   readonly #known = new Set<string>(['', 'amq.direct', 'amq.topic', 'amq.fanout', 'amq.headers', 'amq.match'])
   readonly #pending = new Set<Pending>()
+  /** Ids that nobody else uses, and that cost little. */
+  readonly #idPrefix: string = randomUUID()
+  #mandatory: number = 0
   readonly #returned = new Map<string, string>()
   #channel: Promise<ConfirmChannel | Channel> | undefined
   #open: ConfirmChannel | Channel | undefined
@@ -160,7 +163,7 @@ export class Publisher {
 
   #send(channel: ConfirmChannel | Channel, message: OutgoingMessage): Promise<CeleryError | undefined> {
     const { promise, resolve } = Promise.withResolvers<CeleryError | undefined>()
-    const returnId = message.mandatory === true ? randomUUID() : undefined
+    const returnId = message.mandatory === true ? `${this.#idPrefix}.${this.#mandatory++}` : undefined
     const pending: Pending = { message, returnId, settle: resolve }
     if (this.#raw !== undefined) {
       this.#sendRaw(this.#raw, channel, pending)
@@ -234,7 +237,11 @@ export class Publisher {
       pending.settle(
         new PublishError(
           `RabbitMQ returned the message: ${why} for ${address(pending.message)}. Bind a queue with that key, or check the route.`,
-          { maybeDelivered: false, retryable: false, details: details(pending.message) },
+          {
+            maybeDelivered: false,
+            retryable: false,
+            details: { ...details(pending.message), returned: true },
+          },
         ),
       )
     } else if (error === null || error === undefined) {

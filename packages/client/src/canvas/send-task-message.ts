@@ -203,9 +203,19 @@ function addressed(
     routingKey: destination.routingKey,
     exchangeType: destination.exchangeType,
   }
-  if (destination.options.mandatory === true) message.mandatory = true
+  if (destination.options.mandatory === true || mayVanish(ctx, destination)) message.mandatory = true
   if (input.eta != null && delaysNatively(ctx.broker, ctx.queues)) message.notBefore = epochMs(input.eta)
   return message
+}
+
+/**
+ * A queue that we have declared may be deleted by others later, and the broker then drops what is sent to it, confirmed as ever. A message that
+ * is returned instead makes the producer declare the queue again.
+ */
+function mayVanish(ctx: AppContext, { exchange, declare }: Destination): boolean {
+  if (exchange !== '' || declare.length === 0) return false
+  const { mandatory, queuesOnPublish } = ctx.broker.capabilities
+  return mandatory && !queuesOnPublish
 }
 
 function epochMs(moment: Date | number | string): number {

@@ -27,6 +27,12 @@ export class Declarations {
     return true
   }
 
+  /** Somebody has deleted them. */
+  forget(connection: BrokerConnection, queues: readonly QueueDeclaration[]): void {
+    const done = this.#connections.get(connection)?.done
+    for (const queue of queues) done?.delete(queue)
+  }
+
   /** Resolves when all are declared; not bound to a signal, since others may wait for the same declaration. */
   async declare(
     connection: BrokerConnection,
@@ -46,7 +52,7 @@ export class Declarations {
       const declaring = connection.declare(freshQueues, options).then(() => {
         // A process that makes up queue names without end must not remember them all.
         if (done.size > 10_000) done.clear()
-        for (const one of fresh) done.add(one)
+        for (const one of fresh) if (!isVolatile(one)) done.add(one)
       })
       const settled = declaring.finally(() => {
         for (const one of fresh) pending.delete(one)
@@ -56,4 +62,9 @@ export class Declarations {
     const waiting = [...queues, ...exchanges].flatMap((one) => pending.get(one) ?? [])
     await Promise.all(new Set(waiting))
   }
+}
+
+/** What may go by itself while nobody looks is declared each time (`can_cache_declaration`, kombu/entity.py 5.7). */
+function isVolatile(one: Declaration): boolean {
+  return one.autoDelete || ('bindings' in one && one.arguments?.['x-expires'] !== undefined)
 }

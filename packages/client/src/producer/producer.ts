@@ -1,5 +1,5 @@
 import type { Broker, BrokerConnection, CeleryError, OutgoingMessage } from '@ct/contracts'
-import { AbortedError, BrokerUnavailableError, ClosedError } from '@ct/contracts'
+import { AbortedError, BrokerUnavailableError, ClosedError, isCeleryError } from '@ct/contracts'
 import type { ConnectionListener } from '../connection/index.ts'
 import {
   abortable,
@@ -148,7 +148,7 @@ export class Producer {
           if (!open) return
           clearTimeout(timer)
           const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
-          this.#afterFailure(error, message, options, left)
+          this.#afterFailure(error, message, options, left, connection)
             .then(resolve, reject)
             .finally(() => this.#leave())
         },
@@ -211,10 +211,20 @@ export class Producer {
     message: OutgoingMessage,
     options: PublishOptions,
     leftMs: number | null,
+    connection: BrokerConnection,
   ): Promise<void> {
     const maybe = mayBeDelivered(error)
+    if (this.#vanished(error, connection, options))
+      return await this.#publishSlowly(message, options, leftMs, 0, maybe, true)
     if (!this.#retries.allow(error, options, 1)) throw publishErrorFrom(error, message, maybe)
     await this.#publishSlowly(message, options, leftMs, 1, maybe)
+  }
+
+  /** The message was returned because a queue that we had declared is no more: it will be declared again. */
+  #vanished(error: unknown, connection: BrokerConnection, { declare = [] }: PublishOptions): boolean {
+    if (!isCeleryError(error) || error.details['returned'] !== true || declare.length === 0) return false
+    this.#declarations.forget(connection, declare)
+    return true
   }
 
   /** `failures`: publishes that failed so far; `maybe`: whether one of them may have arrived. */
@@ -224,6 +234,7 @@ export class Producer {
     timeoutMs: number | null,
     failures: number,
     maybe: boolean,
+    redeclared: boolean = false,
   ): Promise<void> {
     using deadline = new Deadline(timeoutMs, options.signal)
     const allowedMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
@@ -251,6 +262,12 @@ export class Producer {
           throw publishTimedOut(message, allowedMs!, maybe, lastError ?? this.#whyNot(handedOver, error))
         }
         if (options.signal?.aborted === true) throw publishAborted(message, options.signal, maybe)
+        // Once: a queue that goes as fast as it is made is nobody's to wait for.
+        if (!redeclared && handedOver !== undefined && this.#vanished(error, handedOver, options)) {
+          redeclared = true
+          lastError = error
+          continue
+        }
         failures++
         lastError = error
         if (!this.#retries.allow(error, options, failures)) throw publishErrorFrom(error, message, maybe)
@@ -269,6 +286,7 @@ export class Producer {
     const outcomes: (CeleryError | undefined)[] = messages.map(() => undefined)
     const maybe = messages.map(() => false)
     let open = messages.map((_, index) => index)
+    let redeclared = false
     for (let failures = 0; ;) {
       let handedOver: BrokerConnection | undefined
       let handedOverAt = 0
@@ -287,6 +305,7 @@ export class Producer {
           'Publishing',
         )
         const failed: number[] = []
+        let vanished = false
         open.forEach((index, position) => {
           const answer = answers[position]
           if (answer === undefined) {
@@ -295,8 +314,11 @@ export class Producer {
           }
           maybe[index] ||= mayBeDelivered(answer)
           outcomes[index] = publishErrorFrom(answer, messages[index]!, maybe[index]!)
-          if (this.#retries.allow(answer, options, failures + 1)) failed.push(index)
+          const again = !redeclared && this.#vanished(answer, connection, options)
+          if (again) vanished = true
+          if (again || this.#retries.allow(answer, options, failures + 1)) failed.push(index)
         })
+        redeclared ||= vanished
         open = failed
         failures++
         if (open.length === 0) return outcomes
