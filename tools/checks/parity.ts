@@ -10,6 +10,7 @@
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { testTitles } from './test-titles.ts'
 
 interface Feature {
   readonly id: string
@@ -38,8 +39,6 @@ const mention = new RegExp(
   `\\b(${prefixes.join('|')})-(\\d+)(?:(?:…|\\.\\.\\.?|–)(?:[A-Z]+\\d*-)?(\\d+))?`,
   'g',
 )
-const title =
-  /\b(?:it|test|describe)(?:\.(?:each|concurrent|sequential|for|runIf|skipIf)(?:\([^\n]*?\))?)?\s*\(\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g
 
 /** Feature ID → files whose test titles name it. */
 function readTests(): { tests: Map<string, Set<string>>; unknown: string[] } {
@@ -55,8 +54,7 @@ function readTests(): { tests: Map<string, Set<string>>; unknown: string[] } {
   )
   for (const file of files.sort()) {
     const source = readFileSync(join(root, file), 'utf8')
-    for (const match of source.matchAll(title)) {
-      const text = match[1] ?? match[2] ?? match[3] ?? ''
+    for (const text of testTitles(source)) {
       for (const [, prefix, from, to] of text.matchAll(mention)) {
         for (let n = Number(from); n <= Number(to ?? from); n++) {
           const id = `${prefix}-${n}`
