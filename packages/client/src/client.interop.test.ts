@@ -1,27 +1,39 @@
-/** The client against real Python: workers that run its tasks, clients that read what it wrote, on Redis. */
-import { freshRedis, tryServices, type Fresh } from '@ct-tools/services'
+/** The client against real Python: workers that run its tasks, clients that read what it wrote, on Redis and on RabbitMQ with results in Redis. */
+import { freshRedis, freshVhost, tryServices, type Fresh, type FreshVhost } from '@ct-tools/services'
 import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { amqp } from '@ct/broker-amqp'
 import { redis } from '@ct/broker-redis'
 import { RemoteError, TaskRevokedError } from '@ct/contracts'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { App, CeleryEvent } from './index.ts'
 import { AsyncResult, createApp, EventReceiver, GroupResult } from './index.ts'
 
-const versions = ['5.7', '5.4'] as const
-const present = (await tryServices(['redis'])) !== undefined
+const fleets = [
+  { version: '5.7', broker: 'Redis' },
+  { version: '5.4', broker: 'Redis' },
+  { version: '5.7', broker: 'RabbitMQ' },
+  { version: '5.4', broker: 'RabbitMQ' },
+] as const
 
-for (const version of versions) {
+for (const { version, broker } of fleets) {
+  const onRabbit = broker === 'RabbitMQ'
+  const present = (await tryServices(onRabbit ? ['redis', 'rabbitmq'] : ['redis'])) !== undefined
   const ready = present && (await tryPython(version))
-  describe.skipIf(!ready)(`Celery ${version} on Redis`, () => {
+  describe.skipIf(!ready)(`Celery ${version} on ${broker}`, () => {
+    /** Results; messages too where Redis is the broker. */
     let server: Fresh
+    let line: Fresh
+    let vhost: FreshVhost | undefined
     let worker: PythonWorker
     let client: PythonClient
     let app: App
 
     beforeAll(async () => {
       server = await freshRedis()
+      vhost = onRabbit ? await freshVhost() : undefined
+      line = vhost ?? server
       const settings = {
-        broker: server.url,
+        broker: line.url,
         backend: server.url,
         config: { result_extended: true, task_track_started: true, task_send_sent_event: true },
       }
@@ -30,9 +42,9 @@ for (const version of versions) {
         python(version, settings),
       ])
       app = createApp({
-        broker: server.url,
+        broker: line.url,
         backend: server.url,
-        adapters: [redis],
+        adapters: [amqp, redis],
         taskSendSentEvent: true,
         // Before 5.7 control queues were not exclusive, and Redis does not care.
         controlQueueExclusive: version === '5.7',
@@ -43,6 +55,7 @@ for (const version of versions) {
       await app?.close()
       await client?.close()
       await worker?.[Symbol.asyncDispose]()
+      await vhost?.release()
       await server?.release()
     })
 
@@ -142,9 +155,9 @@ for (const version of versions) {
 
     it('D57-25: compressed results both ways', { skip: version !== '5.7' }, async () => {
       const squeezed = createApp({
-        broker: server.url,
+        broker: line.url,
         backend: server.url,
-        adapters: [redis],
+        adapters: [amqp, redis],
         resultCompression: 'zlib',
       })
       await squeezed.context.results.storeResult({
@@ -293,21 +306,49 @@ for (const version of versions) {
       })
     })
 
+    const replyQueues = async (): Promise<readonly string[]> =>
+      vhost === undefined
+        ? Object.keys(await client.redisDump('*reply*'))
+        : (await queuesOf(vhost)).map(({ name }) => name)
+
     it('CTRL-4: nothing of the reply queue stays behind', async () => {
       await app.control.inspect({ destination: [worker.nodename], timeoutMs: 5000 }).ping()
       await vi.waitFor(
-        async () => {
-          const keys = Object.keys(await client.redisDump('*reply*'))
-          expect(keys.filter((key) => key.includes(app.context.oid))).toEqual([])
-        },
+        async () =>
+          expect((await replyQueues()).filter((name) => name.includes(app.context.oid))).toEqual([]),
         { timeout: 5000 },
       )
     })
 
+    const declared = async (queue: string): Promise<boolean> =>
+      vhost === undefined
+        ? JSON.stringify(await client.redisDump(`_kombu.binding.${queue}`)).includes(queue)
+        : (await queuesOf(vhost)).some(
+            (one) => one.name === queue && one.durable && !one.auto_delete && !one.exclusive,
+          )
+
     it('ROUTE-7 APP-95: the queue is declared as Python declares it', async () => {
-      const dump = await client.redisDump('_kombu.binding.celery')
-      expect(JSON.stringify(dump)).toContain('celery')
-      expect(await app.control.purge()).toBe(0)
+      await app.sendTask('interop_tasks.noop', { queue: 'ours' })
+      // RabbitMQ would refuse other arguments, Redis keeps the binding.
+      expect(
+        await client.exec(`
+          with app.connection_for_write() as _c: app.amqp.queues['ours'](_c.default_channel).declare()
+          [q.name for q in app.amqp.queues.values()]
+        `),
+      ).toContain('ours')
+      expect(await declared('ours')).toBe(true)
+      expect(await app.control.purge()).toBe(1)
     })
   })
+}
+
+interface ListedQueue {
+  readonly name: string
+  readonly durable: boolean
+  readonly auto_delete: boolean
+  readonly exclusive: boolean
+}
+
+async function queuesOf({ management, vhost }: FreshVhost): Promise<readonly ListedQueue[]> {
+  return (await management.call('GET', `/queues/${encodeURIComponent(vhost)}`)) as readonly ListedQueue[]
 }

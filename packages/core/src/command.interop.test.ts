@@ -1,27 +1,38 @@
-/** `ct` and Python’s `celery` in one fleet on Redis: each side’s command sees the other’s worker. */
+/** `ct` and Python’s `celery` in one fleet on Redis and on RabbitMQ: each side’s command sees the other’s worker. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { python, runCelery, startPythonWorker, tryPython } from '@ct-tools/interop'
-import { freshRedis, tryServices } from '@ct-tools/services'
+import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
 import { ct, ctWorker, type CtWorker } from './fixtures/command.ts'
 
-const ready = (await tryServices(['redis'])) !== undefined && (await tryPython('5.7'))
+const python57 = await tryPython('5.7')
+const brokers = [
+  { name: 'Redis', ready: python57 && (await tryServices(['redis'])) !== undefined },
+  { name: 'RabbitMQ', ready: python57 && (await tryServices(['redis', 'rabbitmq'])) !== undefined },
+]
 
-describe.skipIf(!ready)('ct and celery on one Redis', () => {
-  let redis: Awaited<ReturnType<typeof freshRedis>>
+describe.for(brokers)('ct and celery on one $name', ({ name, ready }) => {
+  if (!ready) {
+    it.skipIf(true)('a service is missing', () => {})
+    return
+  }
+  let redis: Fresh
+  let line: Fresh
   let worker: CtWorker
   const env = (): Record<string, string> => ({
-    CELERY_BROKER_URL: redis.url,
+    CELERY_BROKER_URL: line.url,
     CELERY_RESULT_BACKEND: redis.url,
   })
-  const app = (): { broker: string; backend: string } => ({ broker: redis.url, backend: redis.url })
+  const app = (): { broker: string; backend: string } => ({ broker: line.url, backend: redis.url })
 
   beforeAll(async () => {
     redis = await freshRedis()
+    line = name === 'Redis' ? redis : await freshVhost()
     worker = await ctWorker(['-A', './tasks.ts', '-n', 'node@test', '-Q', 'node'], env())
   })
   afterAll(async () => {
-    await worker[Symbol.asyncDispose]()
-    await redis[Symbol.asyncDispose]()
+    await worker?.[Symbol.asyncDispose]()
+    if (line !== redis) await line?.[Symbol.asyncDispose]()
+    await redis?.[Symbol.asyncDispose]()
   })
 
   it('a Python client calls a Node task of ct worker, by position and by keyword', async () => {
@@ -51,8 +62,8 @@ describe.skipIf(!ready)('ct and celery on one Redis', () => {
     })
     const [status, queues, called] = await Promise.all([
       ct(['status', '-A', './tasks.ts', '-t', '3'], env()),
-      ct(['inspect', 'active_queues', '-b', redis.url, '-d', peer.nodename]),
-      ct(['call', 'interop_tasks.add', '-b', redis.url, '-a', '[1.5, 2]']),
+      ct(['inspect', 'active_queues', '-b', line.url, '-d', peer.nodename]),
+      ct(['call', 'interop_tasks.add', '-b', line.url, '-a', '[1.5, 2]']),
     ])
     expect(status.out).toContain('node@test: OK')
     expect(status.out).toContain(`${peer.nodename}: OK`)

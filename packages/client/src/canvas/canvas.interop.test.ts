@@ -1,6 +1,7 @@
-/** Canvases built here and worked by Python: each row is sent to a real Celery and its result compared. */
-import { freshRedis, tryServices, type Fresh } from '@ct-tools/services'
+/** Canvases built here and worked by Python: each row is sent to a real Celery and its result compared; messages in Redis or RabbitMQ, results in Redis. */
+import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
 import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { amqp } from '@ct/broker-amqp'
 import { redis } from '@ct/broker-redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { App } from '../app/index.ts'
@@ -8,31 +9,47 @@ import { createApp } from '../app/index.ts'
 import { chain, chord, group, signatureFromDict } from './index.ts'
 import type { AnySignature, Signature } from './index.ts'
 
-const present = (await tryServices(['redis'])) !== undefined
 const untyped = (...steps: readonly AnySignature[]): Signature =>
   (chain as (...steps: readonly AnySignature[]) => Signature)(...steps)
 
-for (const version of ['5.7', '5.4'] as const) {
+const fleets = [
+  { version: '5.7', broker: 'Redis' },
+  { version: '5.4', broker: 'Redis' },
+  { version: '5.7', broker: 'RabbitMQ' },
+  { version: '5.4', broker: 'RabbitMQ' },
+] as const
+
+for (const { version, broker } of fleets) {
+  const onRabbit = broker === 'RabbitMQ'
+  const present = (await tryServices(onRabbit ? ['redis', 'rabbitmq'] : ['redis'])) !== undefined
   const ready = present && (await tryPython(version))
-  describe.skipIf(!ready)(`canvases worked by Celery ${version} on Redis`, () => {
+  describe.skipIf(!ready)(`canvases worked by Celery ${version} on ${broker}`, () => {
     let server: Fresh
+    let line: Fresh
     let worker: PythonWorker
     let client: PythonClient
     let app: App
 
     beforeAll(async () => {
       server = await freshRedis()
-      const settings = { broker: server.url, backend: server.url }
+      line = onRabbit ? await freshVhost() : server
+      const settings = { broker: line.url, backend: server.url }
       ;[worker, client] = await Promise.all([
         startPythonWorker({ version, ...settings, concurrency: 4 }),
         python(version, settings),
       ])
-      app = createApp({ broker: server.url, backend: server.url, adapters: [redis], environment: {} })
+      app = createApp({
+        broker: line.url,
+        backend: server.url,
+        adapters: [amqp, redis],
+        environment: {},
+      })
     })
     afterAll(async () => {
       await app?.close()
       await client?.close()
       await worker?.[Symbol.asyncDispose]()
+      if (line !== server) await line?.release()
       await server?.release()
     })
 
