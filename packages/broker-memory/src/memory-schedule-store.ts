@@ -65,11 +65,11 @@ function connectSchedule(
   }
   return {
     load: async (options) => ({ entries: live(options).entries(), broken: [] }),
-    save: async ({ put = [], remove = [], token }, options) => live(options).save(put, remove, token),
+    save: async (change, options) => live(options).save(change),
     changeMarker: async (options) => String(live(options).changes),
     lead: async ({ holder, ttlMs }, options) => live(options).lead(holder, ttlMs),
     resign: async (holder) => live().resign(holder),
-    async fire({ entry, message, token }, options) {
+    async fire({ run, message, token }, options) {
       const schedule = live(options)
       const { exchange, routingKey, properties, notBefore } = message
       if (!fires()) throw new UnsupportedError('No broker of this memory hub was shown to firesWith().')
@@ -82,8 +82,9 @@ function connectSchedule(
         expiresInMs: undefined,
         extra: properties.extra,
       }))
-      schedule.save([entry], [], token)
+      if (!schedule.fire(run, token)) return false
       for (const put of puts) hub.put(put)
+      return true
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -1,5 +1,10 @@
 /** Periodic entries of the hub, and who leads. */
-import { CeleryError, type StoredScheduleEntry } from '@ct/contracts'
+import {
+  LeaseLostError,
+  type ScheduleChange,
+  type ScheduleRun,
+  type StoredScheduleEntry,
+} from '@ct/contracts'
 
 export class MemorySchedule {
   readonly #entries = new Map<string, StoredScheduleEntry>()
@@ -15,11 +20,26 @@ export class MemorySchedule {
     return [...this.#entries.values()]
   }
 
-  save(put: readonly StoredScheduleEntry[], remove: readonly string[], token: number | undefined): void {
+  save({ put = [], remove = [], runs = [], token }: ScheduleChange): void {
     this.check(token)
-    for (const entry of put) this.#entries.set(entry.name, structuredClone(entry))
+    for (const entry of put) {
+      const before = this.#entries.get(entry.name)
+      const keeps = before !== undefined && entry.lastRunAt === undefined
+      const { lastRunAt, totalRunCount } = keeps ? before : entry
+      this.#entries.set(entry.name, structuredClone({ ...entry, lastRunAt, totalRunCount }))
+    }
     for (const name of remove) this.#entries.delete(name)
-    this.#changes++
+    for (const run of runs) this.#run(run)
+    if (put.length > 0 || remove.length > 0) this.#changes++
+  }
+
+  /** S6: whether the run is one to be sent; then it is noted. */
+  fire(run: ScheduleRun, token: number | undefined): boolean {
+    this.check(token)
+    const entry = this.#entries.get(run.name)
+    if (entry === undefined || (entry.lastRunAt ?? -Infinity) >= run.lastRunAt) return false
+    this.#run(run)
+    return true
   }
 
   lead(holder: string, ttlMs: number): { readonly token: number; readonly expiresAt: number } | undefined {
@@ -38,9 +58,13 @@ export class MemorySchedule {
   /** A token is good until somebody else got a higher one, even when its time is over. */
   check(token: number | undefined): void {
     if (token === undefined || token === this.#lastToken) return
-    throw new CeleryError(
-      'CT_LEASE_LOST',
-      `Another beat leads now (token ${this.#lastToken}, ours is ${token}).`,
-    )
+    throw new LeaseLostError(`Another beat leads now (token ${this.#lastToken}, ours is ${token}).`, {
+      details: { token },
+    })
+  }
+
+  #run({ name, lastRunAt, totalRunCount }: ScheduleRun): void {
+    const entry = this.#entries.get(name)
+    if (entry !== undefined) this.#entries.set(name, { ...entry, lastRunAt, totalRunCount })
   }
 }

@@ -22,6 +22,8 @@ export interface ScheduleSettings {
   readonly prefix: string
   /** Hash: name of the entry → its JSON. */
   readonly entriesKey: string
+  /** Hash: name of the entry → when it last ran, and how often it did. */
+  readonly runsKey: string
   /** String, counts the changes. */
   readonly markerKey: string
   /** Hash with `holder` and `token`; gone when its lease ran out. */
@@ -49,6 +51,7 @@ export function scheduleSettings(given: Readonly<Record<string, unknown>>): Sche
     server,
     prefix,
     entriesKey: `${base}.entries`,
+    runsKey: `${base}.runs`,
     markerKey: `${base}.marker`,
     leaderKey: `${base}.leader`,
     tokenKey: `${base}.token`,

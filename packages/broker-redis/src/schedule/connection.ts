@@ -2,13 +2,15 @@
 import type { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import {
-  CeleryError,
   ClosedError,
   encodeEnvelope,
+  LeaseLostError,
   UnsupportedError,
   type CallOptions,
   type NoticeListener,
   type OutgoingMessage,
+  type ScheduleChange,
+  type ScheduleRun,
   type ScheduleStoreConnection,
   type StoredScheduleEntry,
 } from '@ct/contracts'
@@ -19,10 +21,12 @@ import type { Argument, Link } from '../connection/link.ts'
 import { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { ScheduleSettings } from '../options/schedule-options.ts'
+import { scheduleFire } from '../scripts/schedule-fire.ts'
 import { scheduleLead } from '../scripts/schedule-lead.ts'
+import { scheduleLoad } from '../scripts/schedule-load.ts'
 import { scheduleResign } from '../scripts/schedule-resign.ts'
 import { scheduleSave } from '../scripts/schedule-save.ts'
-import { decodeEntry, encodeEntry } from './entry-text.ts'
+import { decodeEntry, encodeEntry, encodeRun } from './entry-text.ts'
 
 export interface ScheduleConnectionOptions {
   readonly settings: ScheduleSettings
@@ -77,16 +81,18 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     readonly entries: readonly StoredScheduleEntry[]
     readonly broken: readonly { readonly name: string; readonly reason: string }[]
   }> {
-    // In capitals, else the driver makes an object of the reply.
-    const found = (await this.#do('load the schedule', options, () =>
-      this.#link.send('HGETALL', [this.#settings.entriesKey]),
-    )) as Buffer[]
+    const { entriesKey, runsKey } = this.#settings
+    const [found, runs] = (await this.#do('load the schedule', options, () =>
+      this.#link.run(scheduleLoad, [entriesKey, runsKey], []),
+    )) as [Buffer[], Buffer[]]
+    const runOf = new Map<string, string>()
+    for (let i = 0; i < runs.length; i += 2) runOf.set(String(runs[i]), String(runs[i + 1]))
     const entries: StoredScheduleEntry[] = []
     const broken: { name: string; reason: string }[] = []
     for (let i = 0; i < found.length; i += 2) {
       const name = String(found[i])
       try {
-        entries.push(decodeEntry(name, String(found[i + 1])))
+        entries.push(decodeEntry(name, String(found[i + 1]), runOf.get(name)))
       } catch (error) {
         broken.push({ name, reason: (error as Error).message })
       }
@@ -94,42 +100,23 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), broken }
   }
 
-  async save(
-    change: {
-      readonly put?: readonly StoredScheduleEntry[]
-      readonly remove?: readonly string[]
-      readonly token?: number | undefined
-    },
-    options?: CallOptions,
-  ): Promise<void> {
-    await this.#save(change.put ?? [], change.remove ?? [], change.token, [], [], options)
-  }
-
-  async #save(
-    put: readonly StoredScheduleEntry[],
-    remove: readonly string[],
-    token: number | undefined,
-    pushes: readonly (readonly [list: string, text: string])[],
-    shouts: readonly (readonly [channel: string, text: string])[],
-    options: CallOptions | undefined,
-  ): Promise<void> {
-    const { entriesKey, markerKey, tokenKey } = this.#settings
-    const keys = [entriesKey, markerKey, tokenKey, ...pushes.map(([list]) => list)]
-    const args: Argument[] = [token ?? '', put.length, remove.length, pushes.length, shouts.length]
-    for (const entry of put) args.push(entry.name, encodeEntry(entry))
-    args.push(...remove, ...pushes.map(([, text]) => text), ...shouts.flat())
-    if (
-      Number(await this.#do('save the schedule', options, () => this.#link.run(scheduleSave, keys, args))) ===
-      1
-    )
-      return
-    throw new CeleryError(
-      'CT_LEASE_LOST',
-      'Another beat leads this schedule by now; nothing was changed or sent',
-      {
-        details: { token },
-      },
-    )
+  async save(change: ScheduleChange, options?: CallOptions): Promise<void> {
+    const { put = [], remove = [], runs = [], token } = change
+    const { entriesKey, runsKey, markerKey, tokenKey } = this.#settings
+    const keys = [entriesKey, runsKey, markerKey, tokenKey]
+    const args: Argument[] = [token ?? '', put.length, remove.length, runs.length]
+    for (const entry of put) {
+      const { name, lastRunAt, totalRunCount } = entry
+      args.push(
+        name,
+        encodeEntry(entry),
+        lastRunAt === undefined ? '' : encodeRun({ lastRunAt, totalRunCount }),
+      )
+    }
+    args.push(...remove)
+    for (const run of runs) args.push(run.name, encodeRun(run))
+    const reply = await this.#do('save the schedule', options, () => this.#link.run(scheduleSave, keys, args))
+    if (Number(reply) === 0) throw leaseLost(token)
   }
 
   async changeMarker(options?: CallOptions): Promise<string | undefined> {
@@ -161,38 +148,48 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
 
   async fire(
     firing: {
-      readonly entry: StoredScheduleEntry
+      readonly run: ScheduleRun
       readonly message: OutgoingMessage
       readonly token: number | undefined
     },
     options?: CallOptions,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const broker = this.#options.broker()
     if (broker === undefined) {
       throw new UnsupportedError(
         'This schedule store and the broker do not share a Redis database; publish first, then save',
       )
     }
-    const { entry, message, token } = firing
+    const { run, message, token } = firing
     if (message.mandatory === true) throw new UnsupportedError('A fired entry cannot be mandatory')
     const keys = new Keys(broker)
     const { exchange, routingKey, properties } = message
     const encode = (): string => encodeEnvelope(message, { exchange, routingKey, deliveryTag: randomUUID() })
-    if (message.exchangeType === 'fanout') {
-      const text = encode()
-      await this.#save(
-        [entry],
-        [],
-        token,
-        [],
-        keys.fanoutChannels(exchange, routingKey).map((channel) => [channel, text]),
-        options,
-      )
-      return
-    }
-    const queues = exchange === '' ? [routingKey] : await this.#route(broker, keys, exchange, routingKey)
-    const pushes = queues.map((queue) => [keys.list(queue, properties.priority), encode()] as const)
-    await this.#save([entry], [], token, pushes, [], options)
+    const isFanout = message.exchangeType === 'fanout'
+    const queues = isFanout
+      ? []
+      : exchange === ''
+        ? [routingKey]
+        : await this.#route(broker, keys, exchange, routingKey)
+    const channels = isFanout ? keys.fanoutChannels(exchange, routingKey) : []
+    const { entriesKey, runsKey, tokenKey } = this.#settings
+    const lists = queues.map((queue) => keys.list(queue, properties.priority))
+    const args: Argument[] = [
+      token ?? '',
+      run.name,
+      run.lastRunAt,
+      run.totalRunCount,
+      lists.length,
+      channels.length,
+    ]
+    args.push(...lists.map(encode), ...channels.flatMap((channel) => [channel, encode()]))
+    const reply = Number(
+      await this.#do('fire an entry', options, () =>
+        this.#link.run(scheduleFire, [entriesKey, runsKey, tokenKey, ...lists], args),
+      ),
+    )
+    if (reply === 0) throw leaseLost(token)
+    return reply === 1
   }
 
   async #route(
@@ -214,4 +211,10 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function leaseLost(token: number | undefined): LeaseLostError {
+  return new LeaseLostError('Another beat leads this schedule by now; nothing was changed or sent', {
+    details: { token },
+  })
 }

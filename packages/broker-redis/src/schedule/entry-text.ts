@@ -1,13 +1,24 @@
-/** One entry as JSON in the hash; the same fields as the contract's. */
-import { isPlainObject, type StoredScheduleEntry } from '@ct/contracts'
+/** One entry as JSON in the hash of entries, and its run as `<epoch ms> <count>` in the hash of runs. */
+import { isPlainObject, type ScheduleRun, type StoredScheduleEntry } from '@ct/contracts'
 
-export function encodeEntry(entry: StoredScheduleEntry): string {
-  const { name, task, schedule, args, kwargs, options, enabled, lastRunAt, totalRunCount } = entry
-  return JSON.stringify({ name, task, schedule, args, kwargs, options, enabled, lastRunAt, totalRunCount })
+/** Without its run. */
+export function encodeEntry({
+  lastRunAt: _run,
+  totalRunCount: _count,
+  ...declared
+}: StoredScheduleEntry): string {
+  return JSON.stringify(declared)
+}
+
+export function encodeRun({
+  lastRunAt,
+  totalRunCount,
+}: Pick<ScheduleRun, 'lastRunAt' | 'totalRunCount'>): string {
+  return `${lastRunAt} ${totalRunCount}`
 }
 
 /** Throws an Error whose message says what is wrong; the caller reports it as broken (S2). */
-export function decodeEntry(name: string, text: string): StoredScheduleEntry {
+export function decodeEntry(name: string, text: string, run: string | undefined): StoredScheduleEntry {
   const value: unknown = JSON.parse(text)
   if (!isPlainObject(value)) throw new Error('it is not a JSON object')
   const field = (key: string, type: 'string' | 'boolean' | 'number'): never => {
@@ -15,8 +26,11 @@ export function decodeEntry(name: string, text: string): StoredScheduleEntry {
     if (typeof found !== type) throw new Error(`its ${key} is not a ${type}`)
     return found as never
   }
-  const { schedule, lastRunAt } = value
+  const instant = (key: string): number | undefined => (value[key] == null ? undefined : field(key, 'number'))
+  const { schedule, origin } = value
   if (!isPlainObject(schedule)) throw new Error('its schedule is not an object')
+  if (origin !== 'configuration' && origin !== 'run-time')
+    throw new Error('its origin is neither "configuration" nor "run-time"')
   return {
     name,
     task: field('task', 'string'),
@@ -25,7 +39,18 @@ export function decodeEntry(name: string, text: string): StoredScheduleEntry {
     kwargs: field('kwargs', 'string'),
     options: field('options', 'string'),
     enabled: field('enabled', 'boolean'),
-    lastRunAt: lastRunAt === undefined || lastRunAt === null ? undefined : field('lastRunAt', 'number'),
-    totalRunCount: field('totalRunCount', 'number'),
+    oneOff: field('oneOff', 'boolean'),
+    startAt: instant('startAt'),
+    expiresAt: instant('expiresAt'),
+    description: field('description', 'string'),
+    origin,
+    ...decodeRun(run),
   }
+}
+
+function decodeRun(text: string | undefined): Pick<StoredScheduleEntry, 'lastRunAt' | 'totalRunCount'> {
+  if (text === undefined) return { lastRunAt: undefined, totalRunCount: 0 }
+  const match = /^(-?\d+(?:\.\d+)?) (\d+)$/.exec(text)
+  if (match === null) throw new Error(`its run is "${text}", not "<epoch ms> <count>"`)
+  return { lastRunAt: Number(match[1]), totalRunCount: Number(match[2]) }
 }

@@ -1,7 +1,12 @@
 /** The schedule store on a real server, by the contract's duties. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
-import type { OutgoingMessage, ScheduleStoreConnection, StoredScheduleEntry } from '@ct/contracts'
+import type {
+  OutgoingMessage,
+  ScheduleRun,
+  ScheduleStoreConnection,
+  StoredScheduleEntry,
+} from '@ct/contracts'
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
 import { redisBroker } from '../broker/broker.ts'
 import { redisScheduleStore } from './schedule-store.ts'
@@ -35,6 +40,11 @@ function entry(name: string, more: Partial<StoredScheduleEntry> = {}): StoredSch
     kwargs: '{}',
     options: '{}',
     enabled: true,
+    oneOff: false,
+    startAt: undefined,
+    expiresAt: undefined,
+    description: '',
+    origin: 'run-time',
     lastRunAt: undefined,
     totalRunCount: 0,
     ...more,
@@ -62,7 +72,17 @@ it('S2, S3: what was saved is loaded, and a broken entry hides no other', async 
   })
   await store.save({ remove: ['gone', 'never there'] })
   const key = 'ct.schedule.default.entries'
-  await server.command('HSET', key, 'text', 'nonsense', 'list', '[]', 'task', '{"task": 1, "schedule": {}}')
+  await server.command(
+    'HSET',
+    key,
+    'text',
+    'nonsense',
+    'list',
+    '[]',
+    'task',
+    '{"task": 1, "schedule": {}, "origin": "run-time"}',
+  )
+  await server.command('HSET', 'ct.schedule.default.runs', 'b', '1234 3', 'never', 'nonsense')
   const { entries, broken } = await store.load()
   expect(entries).toEqual([entry('a'), entry('b', { lastRunAt: 1234, totalRunCount: 3 })])
   expect(broken.map(({ name }) => name).toSorted()).toEqual(['list', 'task', 'text'])
@@ -84,7 +104,7 @@ it('S4: one leads at a time, tokens grow, an older one is refused', async () => 
     code: 'CT_LEASE_LOST',
   })
   await expect(
-    one.fire({ entry: entry('late'), message: message(), token: first?.token }),
+    one.fire({ run: { name: 'a', lastRunAt: 1, totalRunCount: 1 }, message: message(), token: first?.token }),
   ).rejects.toMatchObject({ code: 'CT_LEASE_LOST' })
   await one.resign('one')
   expect(await one.lead({ holder: 'one', ttlMs: 60 })).toBeUndefined()
@@ -107,8 +127,14 @@ it('S5: the marker differs after a change', async () => {
 
 it('S6: firing sends the task and saves the entry in one step, to queues, exchanges and fanout alike', async () => {
   const store = await connect()
+  await store.save({ put: [entry('a')] })
+  const run = (totalRunCount: number): ScheduleRun => ({
+    name: 'a',
+    lastRunAt: totalRunCount * 1000,
+    totalRunCount,
+  })
   await store.fire({
-    entry: entry('a', { totalRunCount: 1 }),
+    run: run(1),
     message: message({ properties: { priority: 9 } }),
     token: undefined,
   })
@@ -126,7 +152,7 @@ it('S6: firing sends the task and saves the entry in one step, to queues, exchan
   }
   await connection.declare([queue])
   await store.fire({
-    entry: entry('a'),
+    run: run(2),
     message: message({ exchange: 'ex', routingKey: 'a.b' }),
     token: undefined,
   })
@@ -141,7 +167,7 @@ it('S6: firing sends the task and saves the entry in one step, to queues, exchan
     { queue: { ...queue, name: 'ear', bindings: [{ exchange: shout, routingKey: '' }] }, noAck: true },
   ])
   await store.fire({
-    entry: entry('a'),
+    run: run(3),
     message: message({ exchange: 'shout', routingKey: '', exchangeType: 'fanout' }),
     token: undefined,
   })

@@ -55,6 +55,11 @@ function entry(name: string, more: Partial<StoredScheduleEntry> = {}): StoredSch
     kwargs: '{"big": 12345678901234567890}',
     options: '{"queue": "q"}',
     enabled: true,
+    oneOff: false,
+    startAt: undefined,
+    expiresAt: undefined,
+    description: '',
+    origin: 'run-time',
     lastRunAt: undefined,
     totalRunCount: 0,
     ...more,
@@ -133,6 +138,8 @@ export function scheduleStoreConformance(
       const entries = [
         entry('plain'),
         entry('ünï \u{1f600} %_*', { enabled: false, lastRunAt: 1_763_000_000_123, totalRunCount: 7 }),
+        entry('once', { oneOff: true, startAt: 1_763_000_000_000, expiresAt: 1_863_000_000_000 }),
+        entry('ours', { origin: 'configuration', description: 'ü "quoted"' }),
         entry('__proto__'),
         entry('x'.repeat(150)),
       ]
@@ -167,19 +174,48 @@ export function scheduleStoreConformance(
       const one = await scene.connect()
       const two = await scene.connect()
       await one.save({ put: [entry('a'), entry('b'), entry('c')] })
-      await one.save({ put: [entry('b', { totalRunCount: 5 }), entry('d')], remove: ['a', 'never there'] })
+      await one.save({ put: [entry('b', { task: 'proj.other' }), entry('d')], remove: ['a', 'never there'] })
       assert.deepEqual(await names(two), ['b', 'c', 'd'])
       const b = (await two.load()).entries.find((each) => each.name === 'b')
-      assert.equal(b?.totalRunCount, 5)
+      assert.equal(b?.task, 'proj.other')
       await one.save({})
       assert.deepEqual(await names(two), ['b', 'c', 'd'])
+    })
+
+    test('S3: what is declared anew keeps its run, unless it brings one; runs change nothing else', async (scene) => {
+      const one = await scene.connect()
+      const two = await scene.connect()
+      await one.save({ put: [entry('a', { lastRunAt: 1_763_000_000_000, totalRunCount: 3 }), entry('b')] })
+      await one.save({ put: [entry('a', { task: 'proj.other' })] })
+      assert.deepEqual((await two.load()).entries[0], {
+        ...entry('a', { task: 'proj.other', lastRunAt: 1_763_000_000_000, totalRunCount: 3 }),
+      })
+      // Others changed it meanwhile: they are not overwritten, and what they removed does not come back.
+      await two.save({ put: [entry('a', { enabled: false })], remove: ['b'] })
+      const run = { lastRunAt: 1_763_000_060_000, totalRunCount: 4 }
+      await one.save({
+        runs: [
+          { name: 'a', ...run },
+          { name: 'b', ...run },
+        ],
+      })
+      assert.deepEqual((await two.load()).entries, [entry('a', { enabled: false, ...run })])
+      await one.save({ put: [entry('a', { lastRunAt: 1_763_000_000_500, totalRunCount: 0 })] })
+      const [a] = (await two.load()).entries
+      assert.deepEqual([a?.lastRunAt, a?.totalRunCount], [1_763_000_000_500, 0])
+      // One that was removed begins anew.
+      await one.save({ remove: ['a'] })
+      await one.save({ put: [entry('a')] })
+      assert.deepEqual((await two.load()).entries, [entry('a')])
     })
 
     test('S3: readers see a save whole or not at all', async (scene) => {
       const writer = await scene.connect()
       const reader = await scene.connect()
       const round = (count: number): StoredScheduleEntry[] =>
-        Array.from({ length: 20 }, (_, index) => entry(`e${index}`, { totalRunCount: count }))
+        Array.from({ length: 20 }, (_, index) =>
+          entry(`e${index}`, { lastRunAt: 1000 + count, totalRunCount: count }),
+        )
       await writer.save({ put: round(0) })
       const progress = { writing: true }
       const writes = (async () => {
@@ -283,6 +319,10 @@ export function scheduleStoreConformance(
         await one.save({ remove: ['a'] })
         markers.push(await two.changeMarker())
         assert.equal(new Set(markers).size, 4, markers.join(', '))
+        await one.save({ put: [entry('b')] })
+        const before = await two.changeMarker()
+        await one.save({ runs: [{ name: 'b', lastRunAt: 1000, totalRunCount: 1 }] })
+        assert.equal(await two.changeMarker(), before, 'a run is no change')
         assert.ok(markers.every((marker) => typeof marker === 'string'))
       },
       capabilities.changes ? undefined : false,
@@ -309,21 +349,23 @@ export function scheduleStoreConformance(
         const old = capabilities.election
           ? await connection.lead({ holder: 'one', ttlMs: 60_000 })
           : undefined
-        await connection.fire({
-          entry: entry('e', { totalRunCount: 1 }),
-          message: messageTo(queue, 'run 1'),
-          token: old?.token,
-        })
-        assert.equal((await connection.load()).entries[0]?.totalRunCount, 1)
+        const fire = (name: string, lastRunAt: number, totalRunCount: number): Promise<boolean> =>
+          connection.fire({
+            run: { name, lastRunAt, totalRunCount },
+            message: messageTo(queue, `${name} ${totalRunCount}`),
+            token: old?.token,
+          })
+        await connection.save({ put: [entry('e')] })
+        assert.equal(await fire('e', 1_763_000_000_000, 1), true)
+        // As when the answer was lost; and after somebody removed it.
+        assert.equal(await fire('e', 1_763_000_000_000, 1), false)
+        assert.equal(await fire('gone', 1_763_000_000_000, 1), false)
+        const [after] = (await connection.load()).entries
+        assert.deepEqual([after?.lastRunAt, after?.totalRunCount], [1_763_000_000_000, 1])
         if (old !== undefined) {
           await connection.resign('one')
           await connection.lead({ holder: 'two', ttlMs: 60_000 })
-          const late = {
-            entry: entry('e', { totalRunCount: 2 }),
-            message: messageTo(queue, 'run 2'),
-            token: old.token,
-          }
-          assert.equal(await code(connection.fire(late)), 'CT_LEASE_LOST')
+          assert.equal(await code(fire('e', 1_763_000_060_000, 2)), 'CT_LEASE_LOST')
           assert.equal((await connection.load()).entries[0]?.totalRunCount, 1)
         }
         const got: string[] = []
@@ -334,7 +376,7 @@ export function scheduleStoreConformance(
         await consumer.subscribe([{ queue: queueNamed(queue) }])
         await eventually('the fired message', patienceMs, () => (got.length > 0 ? true : undefined))
         await sleep(50)
-        assert.deepEqual(got, ['run 1'])
+        assert.deepEqual(got, ['e 1'])
         await broker.close()
       },
       'broker',
@@ -342,9 +384,11 @@ export function scheduleStoreConformance(
 
     test('S6: fire of a store that fires with nobody rejects with CT_UNSUPPORTED', async (scene) => {
       const connection = await scene.connect()
-      const firing = { entry: entry('e'), message: messageTo('q', 'x'), token: undefined }
+      const run = { name: 'e', lastRunAt: 1000, totalRunCount: 1 }
+      await connection.save({ put: [entry('e')] })
+      const firing = { run, message: messageTo('q', 'x'), token: undefined }
       assert.equal(await code(connection.fire(firing)), 'CT_UNSUPPORTED')
-      assert.deepEqual(await names(connection), [])
+      assert.equal((await connection.load()).entries[0]?.totalRunCount, 0)
     })
   })
 }
