@@ -222,7 +222,7 @@ describe('without a worker', () => {
         'report',
       )
       expect(ran.err).toBe('')
-      expect(ran.out).toMatch(/software +ct 1\.2\.3, Node v/)
+      expect(ran.out).toMatch(/^software -> ct:\d+\.\d+\.\d+ node:\d/)
       expect(ran.out).toContain('task_default_queue: "from-config"')
     } finally {
       process.chdir(here)

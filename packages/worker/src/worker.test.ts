@@ -5,6 +5,7 @@ import {
   chord,
   createApp,
   currentTask,
+  EventReceiver,
   group,
   type App,
   type AppOptions,
@@ -263,7 +264,7 @@ describe('tasks', () => {
     await expect((await bad.delay()).get(soon)).rejects.toMatchObject({ code: 'CT_ENCODE' })
   })
 
-  it('TASK-71: whatever a task throws or returns, its caller hears of it', async () => {
+  it('TASK-71, TASK-76, TASK-79: whatever a task throws or returns, its caller hears of it', async () => {
     const { app, lines } = makeApp()
     const unreadable = {
       get(): never {
@@ -918,6 +919,65 @@ describe('starting and stopping', () => {
     })
     await (await t.delay()).get(soon)
     await expect.poll(() => seen).toEqual(['received', 'started', 'succeeded 1'])
+  })
+
+  it('TASK-17: a task with sendEvents: false is in no event', async () => {
+    const { app } = makeApp()
+    const quiet = app.task('quiet', { sendEvents: false }, () => 1)
+    const loud = app.task('loud', () => 2)
+    const worker = await startWorker(app)
+    const seen: string[] = []
+    worker.on('taskReceived', ({ name }) => seen.push(String(name)))
+    worker.on('taskSucceeded', ({ result }) => seen.push(String(result)))
+    await (await quiet.delay()).get(soon)
+    await (await loud.delay()).get(soon)
+    await expect.poll(() => seen).toEqual(['loud', '2'])
+  })
+
+  it('TASK-33: resultreprMaxsize is how much of a result logs and events show', async () => {
+    const { app, lines } = makeApp()
+    const long = app.task('long', { resultreprMaxsize: 20 }, () => 'x'.repeat(100))
+    const worker = await startWorker(app)
+    const shown: unknown[] = []
+    worker.on('taskSucceeded', ({ result }) => shown.push(result))
+    expect(await (await long.delay()).get(soon)).toHaveLength(100)
+    await expect.poll(() => shown.map((text) => String(text).length)).toEqual([expect.closeTo(20, -1)])
+    await vi.waitFor(() => expect(lines.at(-1)?.message).toMatch(/succeeded in .*: '?x{10,20}\.\.\./))
+  })
+
+  it('TASK-118: a task sends events of its own', async () => {
+    const { app } = makeApp()
+    const work = app.task('work', { bind: true }, async (task) => {
+      await task.sendEvent('halfway', { percent: 50 })
+      return task.request.id
+    })
+    const got = Promise.withResolvers<object>()
+    const { broker, serializers, clock } = app.context
+    const handlers = { 'task-halfway': got.resolve }
+    const receiver = new EventReceiver({ broker: () => broker, serializers, clock, handlers })
+    try {
+      await receiver.start()
+      await startWorker(app, { taskEvents: true })
+      const id = await (await work.delay()).get(soon)
+      expect(await got.promise).toMatchObject({ uuid: id, percent: 50 })
+    } finally {
+      await receiver.close()
+    }
+  })
+
+  it('TASK-123: log lines of a task carry its name and id', async () => {
+    const said: unknown[] = []
+    const logger = (fields: object): Logger => ({
+      ...recordingLogger([]),
+      info: (message) => void (message === 'here' && said.push(fields)),
+      child: (more) => logger({ ...fields, ...more }),
+    })
+    const { app } = makeApp({ logger: logger({}) })
+    const talk = app.task('talk', { bind: true }, (task) => task.log.info('here'))
+    await startWorker(app)
+    const result = await talk.delay()
+    await result.get(soon)
+    expect(said).toEqual([{ taskId: result.id, taskName: 'talk' }])
   })
 
   it('CTRL-20: revoked before it starts', async () => {

@@ -11,7 +11,7 @@ import { check, type Verdict } from './check.ts'
 import { CtProcess } from './ct-process.ts'
 import { injectFaults, planFaults, type Fault, type FaultKind } from './faults.ts'
 import { readJournals } from './journal.ts'
-import { findLeftovers, openWork, wrongResults, type Leftovers } from './leftovers.ts'
+import { checkResults, findLeftovers, openWork, type Leftovers } from './leftovers.ts'
 import { makeOrders, type Order, type OrderKind } from './orders.ts'
 import { Proxy } from './proxy.ts'
 import { sceneEnvironment } from './scene.ts'
@@ -43,6 +43,8 @@ export interface CampaignReport {
   readonly faults: readonly Fault[]
   readonly verdict: Verdict
   readonly leftovers: Leftovers
+  /** See `ResultCheck`. */
+  readonly retryOverSuccess: number
   readonly drainedMs: number
   /** All that must not be. Empty: passed. */
   readonly violations: readonly string[]
@@ -176,13 +178,14 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     tolerateLosses: exposed,
   })
   const leftovers = await findLeftovers(redis, Object.keys(queues), mixed)
-  violations.push(...verdict.violations, ...(await wrongResults(redis, verdict.results)))
+  const { wrong, retryOverSuccess } = await checkResults(redis, verdict.results)
+  violations.push(...verdict.violations, ...wrong)
   for (const line of leftovers.open) violations.push(`left: ${line}`)
   for (const line of leftovers.stray) violations.push(`stray key: ${line}`)
   const histories = new Map(
     verdict.missing.slice(0, 10).map((unit) => [unit, historyOf(redis.folder, `'${unit.split('#')[0]}'`)]),
   )
-  return { options, faults, verdict, leftovers, drainedMs, violations, histories, folder }
+  return { options, faults, verdict, leftovers, retryOverSuccess, drainedMs, violations, histories, folder }
 }
 
 /** Waits until every unit has ended and nothing is queued or held; gives up in the end, and the check says what is missing. */

@@ -2,7 +2,7 @@ import type { CampaignReport } from './campaign.ts'
 
 /** What a campaign came to, for people. */
 export function summarize(report: CampaignReport): string {
-  const { options, faults, verdict, leftovers, violations, histories, drainedMs } = report
+  const { options, faults, verdict, leftovers, retryOverSuccess, violations, histories, drainedMs } = report
   const { orders, units, repeated, missing } = verdict
   const kinds = new Map<string, number>()
   for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
@@ -16,6 +16,10 @@ export function summarize(report: CampaignReport): string {
     `  drained   in ${drainedMs} ms`,
     `  keys      ${list(leftovers.documented) || 'none'}`,
   ]
+  if (retryOverSuccess > 0)
+    lines.push(
+      `  Celery's   ${retryOverSuccess} results where Python wrote RETRY over the SUCCESS of the retry`,
+    )
   for (const line of violations.slice(0, 30)) lines.push(`  ! ${line}`)
   if (violations.length > 30) lines.push(`  ! … and ${violations.length - 30} more`)
   for (const [unit, history] of histories)

@@ -251,6 +251,50 @@ describe('configuring', () => {
     expect(() => app.configure({ taskPublishRetry: false })).toThrow(/cannot be changed/)
   })
 
+  it('APP-2: what the app was made with beats its configuration source', () => {
+    const app = createApp({ broker: 'redis://code', resultExpires: 60, environment: {} })
+    app.configFromObject({ broker_url: 'redis://source', result_expires: 5, timezone: 'UTC' })
+    const { brokerUrl, resultExpires, timezone } = app.settings
+    expect([brokerUrl, resultExpires, timezone]).toEqual(['redis://code', 60, 'UTC'])
+  })
+
+  it('APP-29: what the app was made with does not decide which style of names its source has', () => {
+    const app = createApp({ broker: 'redis://code', environment: {} })
+    app.configFromObject({ CELERY_TIMEZONE: 'UTC', CELERYD_PREFETCH_MULTIPLIER: 2 })
+    expect([app.settings.timezone, app.settings.workerPrefetchMultiplier]).toEqual(['UTC', 2])
+  })
+
+  it('SET-211: old names are those of the code, not of the manual', () => {
+    const app = createApp({ environment: {} }).configFromObject({
+      CELERY_MESSAGE_COMPRESSION: 'gzip',
+      CELERY_MAX_CACHED_RESULTS: 7,
+      CELERY_SEND_EVENTS: true,
+      CELERY_TASK_RESULT_EXPIRES: 60,
+      CELERYD_TASK_TIME_LIMIT: 30,
+      CELERYD_TASK_SOFT_TIME_LIMIT: 20,
+    })
+    const { taskCompression, resultCacheMax, workerSendTaskEvents, resultExpires } = app.settings
+    expect([taskCompression, resultCacheMax, workerSendTaskEvents, resultExpires]).toEqual([
+      'gzip',
+      7,
+      true,
+      60,
+    ])
+    expect([app.settings.taskTimeLimit, app.settings.taskSoftTimeLimit]).toEqual([30, 20])
+  })
+
+  it('APP-31: exchange and key follow the queue, read and write brokers follow the broker', () => {
+    const app = createApp({
+      broker: 'memory://one',
+      adapters: [memory],
+      taskDefaultQueue: 'work',
+      environment: {},
+    })
+    const [binding] = app.context.queues.get('work').declaration.bindings
+    expect([binding?.exchange.name, binding?.routingKey]).toEqual(['work', 'work'])
+    expect(app.context.readBroker).toBe(app.context.broker)
+  })
+
   it('APP-34: adds defaults below everything', () => {
     const app = createApp({ timezone: 'UTC', environment: {} }).addDefaults({
       timezone: 'Europe/Paris',
@@ -306,6 +350,28 @@ describe('configuring', () => {
     expect(app.describeSettings()).toBe('broker_url: "redis://u:**@h"')
     expect(app.describeSettings({ withDefaults: true })).toContain('task_serializer: "json"')
     expect(app.context.changes()).toEqual({ brokerUrl: 'redis://u:secret@h' })
+  })
+})
+
+describe('a bug report', () => {
+  it('APP-12: names versions, platform, servers and what was changed, without secrets', () => {
+    const app = createApp({
+      name: 'proj',
+      broker: 'memory://report',
+      cacheBackend: 'cache+memcached://u:secret@h',
+      adapters: [memory],
+      environment: {},
+      timezone: 'UTC',
+    })
+    app.task('proj.t', () => 1)
+    const text = app.bugReport()
+    expect(text).toMatch(/software -> ct:\d+\.\d+\.\d+ node:2\d/)
+    expect(text).toMatch(/platform -> system:\w+ arch:\w+/)
+    expect(text).toContain('app      -> proj tasks:1 defaults:ct')
+    expect(text).toContain('timezone: "UTC"')
+    expect(text).toContain('results:disabled')
+    expect(text).not.toContain('secret')
+    expect(text).not.toContain('task_serializer')
   })
 })
 

@@ -17,6 +17,7 @@ import type { GroupResult } from '../result/index.ts'
 import { TaskObject } from '../task/index.ts'
 import type { DefineTask, RegisteredTask, TaskContext, TaskDefinition, TaskRegistry } from '../task/index.ts'
 import { AppServices } from './app-context.ts'
+import { bugReport } from './bug-report.ts'
 import type { AppContext } from './context.ts'
 import { createConsoleLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
@@ -311,6 +312,11 @@ export class App {
   /** Settings that somebody changed, by Python's names, without secrets; for logs and `inspect conf`. */
   describeSettings(options: { readonly withDefaults?: boolean | undefined } = {}): string {
     return settingsAsText(options.withDefaults === true ? this.settings : this.#configuration.changes())
+  }
+
+  /** Versions, platform, servers and changed settings, several lines without secrets: for bug reports, and what `report` answers (APP-12). */
+  bugReport(): string {
+    return bugReport(this.#services)
   }
 
   /** What runs the app says where its log goes: `ct worker` does. Nothing changes when the app was made with a logger of its own. */

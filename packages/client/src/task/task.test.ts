@@ -5,7 +5,9 @@ import { automaticRetry } from './retry-control.ts'
 import { localRequest } from './eager.ts'
 import { resolveTaskOptions } from './resolve-options.ts'
 import type { SchemaResult, StandardSchema } from './standard-schema.ts'
+import type { App } from '../app/index.ts'
 import type { TaskContext } from './task-context.ts'
+import type { TaskOptions } from './task-options.ts'
 
 let captured: CapturedApp
 
@@ -49,6 +51,58 @@ describe('app.task', () => {
     expect(app.registerTask(task)).toBe(task)
     app.tasks.unregister('a')
     app.task('a', () => 2)
+  })
+
+  it('APP-58: tasks of a library are a function of the app; each app has its own', async () => {
+    const mathTasks = (app: App) => ({ double: app.task('math.double', (x: number) => x * 2) })
+    await using other = capturedApp({ taskDefaultQueue: 'other' })
+    const [here, there] = [mathTasks(captured.app), mathTasks(other.app)]
+    expect(here.double).not.toBe(there.double)
+    await there.double.delay(2)
+    expect((await other.sent('other')).map(({ headers }) => headers['task'])).toEqual(['math.double'])
+    expect(await captured.sent()).toEqual([])
+  })
+
+  it('TASK-3, TASK-39: options that tasks have in common are spread, and overridden', () => {
+    const { app } = captured
+    const http = { autoretryFor: [TypeError], retryBackoff: true, maxRetries: 9 } satisfies TaskOptions
+    const get = app.task('get', { ...http, bind: true }, (task, url: string) => `${task.name} ${url}`)
+    const put = app.task('put', { ...http, maxRetries: 1 }, (url: string) => url)
+    expect([get.options.maxRetries, get.options.retryBackoff, put.options.maxRetries]).toEqual([9, 1, 1])
+    expect(put.options.autoretryFor).toEqual([TypeError])
+  })
+
+  it('TASK-41: what surrounds the body is a function around it, with the names of its parameters', async () => {
+    const seen: unknown[] = []
+    const timed =
+      <A extends unknown[], R>(fn: (...args: A) => R) =>
+      (...args: A): R => {
+        seen.push(args)
+        return fn(...args)
+      }
+    const add = captured.app.task(
+      'add',
+      { params: ['x', 'y'] },
+      timed((x: number, y: number) => x + y),
+    )
+    expect(await (await add.apply([], { kwargs: { x: 1, y: 2 } })).get()).toBe(3)
+    expect(seen).toEqual([[1, 2]])
+  })
+
+  it('TASK-113, APP-61: signatures, immutable ones, and their long form', () => {
+    const add = captured.app.task('add', (x: number, y: number) => x + y)
+    expect(add.s(1).toJSON()).toMatchObject({ task: 'add', args: [1], immutable: false })
+    expect(add.si(1, 2).toJSON()).toMatchObject({ args: [1, 2], immutable: true })
+    const long = { task: 'add', args: [1], kwargs: { y: 2 }, options: { queue: 'q' } }
+    expect(add.signature([1], { kwargs: { y: 2 }, queue: 'q' }).toJSON()).toMatchObject(long)
+    expect(captured.app.signature('add', { args: [1], kwargs: { y: 2 }, queue: 'q' }).toJSON()).toMatchObject(
+      long,
+    )
+  })
+
+  it('TASK-119: makes handles of its results by id', () => {
+    const task = captured.app.task('t', () => 1)
+    expect(task.asyncResult('an-id').id).toBe('an-id')
   })
 
   it('is a function and a task', () => {

@@ -144,7 +144,10 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   }
 
   /** Runs it in this process, now, without broker (TEST 16.1). */
-  async apply(...call: ApplyArgs<A, EagerOptions>): Promise<AsyncResult<R>> {
+  apply(...call: ApplyArgs<A, EagerOptions>): Promise<AsyncResult<R>>
+  /** With `kwargs`, positional arguments may be fewer. */
+  apply(args: Partial<A>, options: EagerOptions & { readonly kwargs: Kwargs }): Promise<AsyncResult<R>>
+  async apply(...call: readonly unknown[]): Promise<AsyncResult<R>> {
     const signature = this.signature([]) as unknown as Signature<readonly unknown[], R>
     const { args, kwargs } = this.#callFrom(call)
     const last = call.at(-1)
