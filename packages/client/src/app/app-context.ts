@@ -5,7 +5,8 @@ import { ClosedError, CompressorRegistry, ConfigurationError, SerializerRegistry
 import { runningTask } from '../canvas/index.ts'
 import { resolveBackend, resolveBroker } from '../connection/index.ts'
 import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
-import { EventDispatcher } from '../events/index.ts'
+import { Events } from '../events/index.ts'
+import type { EventDispatcher } from '../events/index.ts'
 import { Control } from '../mailbox/index.ts'
 import { Producer } from '../producer/index.ts'
 import { ResultStore } from '../result/index.ts'
@@ -54,7 +55,8 @@ export class AppServices implements AppContext {
   #results: ResultStore | undefined
   #resultContext: ResultContext | undefined
   #control: Control | undefined
-  #events: EventDispatcher | undefined
+  #events: Events | undefined
+  #sentEvents: EventDispatcher | undefined
   #formatDate: ((epochMs: number) => string) | undefined
   #oid: string | undefined
   #closing: Promise<void> | undefined
@@ -188,8 +190,26 @@ export class AppServices implements AppContext {
     }))
   }
 
+  get events(): Events {
+    return (this.#events ??= new Events({
+      broker: () => this.broker,
+      readBroker: () => this.readBroker,
+      // Also while the app closes: this is the end of what was sent before.
+      publish: async (message, options) =>
+        await (this.#closing === undefined ? this.producer : this.#producer)?.publish(message, options),
+      serializers: this.serializers,
+      clock: this.clock,
+      settings: () => this.settings,
+      origin: this.origin,
+      wakeup: () => this.control.heartbeat(),
+      now: this.now,
+      warn: (message) => this.logger.warn(message),
+    }))
+  }
+
   taskSent(fields: Readonly<Record<string, unknown>>): void {
-    this.#sentEvents().send('task-sent', fields)
+    this.#sentEvents ??= this.events.dispatcher()
+    this.#sentEvents.send('task-sent', fields)
   }
 
   /** Which settings may still change: once something is connected, only what concerns single tasks. */
@@ -220,7 +240,7 @@ export class AppServices implements AppContext {
   async #close(): Promise<void> {
     // What is under way may have something to report when it is confirmed.
     await this.#producer?.idle()
-    await this.#events?.close()
+    await this.#sentEvents?.close()
     // While there is a connection to delete its queue with.
     await this.#control?.close()
     await this.#producer?.close()
@@ -245,20 +265,6 @@ export class AppServices implements AppContext {
       options: brokerAdapterOptions(source, settings, this.#configuration.given()),
       failoverStrategy: settings.brokerFailoverStrategy,
     })
-  }
-
-  #sentEvents(): EventDispatcher {
-    return (this.#events ??= new EventDispatcher({
-      broker: () => this.broker,
-      // Also while the app closes: this is the end of what was sent before.
-      publish: async (message, options) => await this.#producer?.publish(message, options),
-      serializers: this.serializers,
-      clock: this.clock,
-      hostname: this.origin,
-      settings: this.settings,
-      now: this.now,
-      warn: (message) => this.logger.warn(message),
-    }))
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from '../canvas/index.ts'
 import type { AnySignature, ApplyOptions, CallOptions, HandleOf, Signature } from '../canvas/index.ts'
 import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
+import type { Events } from '../events/index.ts'
 import type { Control } from '../mailbox/index.ts'
 import { AsyncResult, restoreGroup } from '../result/index.ts'
 import type { GroupResult } from '../result/index.ts'
@@ -134,6 +135,11 @@ export class App {
   /** Remote control of workers. */
   get control(): Control {
     return this.#services.control
+  }
+
+  /** Sends events, hears them, and puts together what a fleet is doing: `receiver`, `dispatcher`, `state`. */
+  get events(): Events {
+    return this.context.events
   }
 
   /** IANA name of the zone that `eta`, `expires` and `date_done` are written in: `timezone`, else UTC, with `enableUtc` off the system's. */

@@ -1,5 +1,6 @@
 import type { Broker, CompressorRegistry, ResultBackend, SerializerRegistry } from '@ct/contracts'
 import type { Producer } from '../producer/index.ts'
+import type { Events } from '../events/index.ts'
 import type { Control } from '../mailbox/index.ts'
 import type { ResultContext, ResultStore } from '../result/index.ts'
 import type { Queues, Router } from '../routing/index.ts'
@@ -32,6 +33,7 @@ export interface AppContext {
   /** undefined: results are disabled. */
   readonly backend: ResultBackend | undefined
   readonly control: Control
+  readonly events: Events
   readonly serializers: SerializerRegistry
   readonly compressors: CompressorRegistry
   readonly clock: LogicalClock

@@ -18,6 +18,8 @@ export interface EventReceiverOptions {
   readonly routingKey?: string | undefined
   /** Name of the queue after the prefix. Default a UUID. */
   readonly nodeId?: string | undefined
+  /** What {@link EventReceiver.capture} does when it listens, unless it is told otherwise. */
+  readonly wakeup?: (() => Promise<unknown>) | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
   readonly warn?: ((message: string) => void) | undefined
@@ -30,8 +32,8 @@ export interface CaptureOptions {
   readonly timeoutMs?: number | undefined
   /** Ends it; that is no error. */
   readonly signal?: AbortSignal | undefined
-  /** Called when listening: asks workers for a heartbeat, so that they show up at once. */
-  readonly wakeup?: (() => Promise<unknown>) | undefined
+  /** Called when listening: asks workers for a heartbeat, so that they show up at once. Default: the receiver's; false: nothing. */
+  readonly wakeup?: (() => Promise<unknown>) | false | undefined
 }
 
 interface Capture {
@@ -116,7 +118,9 @@ export class EventReceiver {
     const { limit = Infinity, timeoutMs, signal } = options
     try {
       await this.start({ signal })
-      if (options.wakeup !== undefined) await abortable(this.#wake(options.wakeup), signal, 'Waking workers')
+      const wakeup = options.wakeup ?? this.#options.wakeup
+      if (wakeup !== undefined && wakeup !== false)
+        await abortable(this.#wake(wakeup), signal, 'Waking workers')
     } catch (error) {
       if (signal?.aborted === true) return
       throw error

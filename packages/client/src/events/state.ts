@@ -1,0 +1,368 @@
+/**
+ * The state of a fleet as its events tell it (celery/events/state.py 5.7). Feed it every event, in whatever order they come; memory
+ * is bounded by `maxWorkersInMemory` and `maxTasksInMemory`, beyond which whoever was not heard of for longest is forgotten.
+ *
+ * ```ts
+ * const state = new State()
+ * const receiver = app.events.receiver({ handlers: { '*': (event) => state.event(event) } })
+ * ```
+ */
+import { ConfigurationError } from '@ct/contracts'
+import { LatestMap } from './latest-map.ts'
+import { TaskRecord } from './task-record.ts'
+import { WorkerRecord } from './worker-record.ts'
+
+/** Seconds between a sender's clock and ours beyond which somebody should look at the clocks. */
+const maxDriftSeconds = 16
+
+/** An event as it came; what is missing or of another kind costs that event, nothing else. */
+export type EventFields = Readonly<Record<string, unknown>>
+
+export interface StateOptions {
+  /** Told of each event before it is worked in. */
+  readonly onEvent?: ((state: State, event: EventFields) => void) | undefined
+  /** A worker was heard of for the first time, or says that it has started. */
+  readonly onNodeJoin?: ((worker: WorkerRecord) => void) | undefined
+  /** A worker says goodbye. With this given, it is also forgotten. */
+  readonly onNodeLeave?: ((worker: WorkerRecord) => void) | undefined
+  /** Default 5,000. */
+  readonly maxWorkersInMemory?: number | undefined
+  /** Default 10,000. */
+  readonly maxTasksInMemory?: number | undefined
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined
+  /** Told once per node whose clock is off. */
+  readonly warn?: ((message: string) => void) | undefined
+}
+
+export interface TaskListOptions {
+  /** Most tasks. Default: all. */
+  readonly limit?: number | undefined
+  /** Newest first. Default true. */
+  readonly reverse?: boolean | undefined
+}
+
+interface Moment {
+  readonly clock: number
+  readonly timestamp: number
+  readonly origin: string
+}
+
+interface Span {
+  first: Moment
+  last: Moment
+}
+
+export class State {
+  /** Events seen. */
+  eventCount = 0
+  /** Tasks received by workers. */
+  taskCount = 0
+  readonly #options: StateOptions
+  readonly #workers: LatestMap<WorkerRecord>
+  readonly #tasks: LatestMap<TaskRecord>
+  readonly #spans = new Map<string, Span>()
+  readonly #children = new Map<string, Set<string>>()
+  readonly #types: LatestMap<true>
+  readonly #drifting = new Set<string>()
+  #frozen: EventFields[] | undefined
+
+  constructor(options: StateOptions = {}) {
+    this.#options = options
+    this.#workers = new LatestMap(atLeastOne(options.maxWorkersInMemory ?? 5000, 'maxWorkersInMemory'))
+    const maxTasks = atLeastOne(options.maxTasksInMemory ?? 10_000, 'maxTasksInMemory')
+    this.#tasks = new LatestMap(maxTasks, (uuid, task) => this.#forget(uuid, task))
+    this.#types = new LatestMap(Math.max(maxTasks, 1000))
+  }
+
+  /** By node name; who was heard of last comes last. */
+  get workers(): ReadonlyMap<string, WorkerRecord> {
+    return this.#workers.entries
+  }
+
+  /** By id; what was heard of last comes last. */
+  get tasks(): ReadonlyMap<string, TaskRecord> {
+    return this.#tasks.entries
+  }
+
+  /** Works an event in. Never throws, whatever the event. */
+  event(event: EventFields): void {
+    if (this.#frozen !== undefined) {
+      this.#frozen.push(event)
+      return
+    }
+    this.eventCount++
+    this.#options.onEvent?.(this, event)
+    const { type } = event
+    if (typeof type !== 'string') return
+    const dash = type.indexOf('-')
+    const group = dash === -1 ? type : type.slice(0, dash)
+    const subject = dash === -1 ? '' : type.slice(dash + 1)
+    if (group === 'worker') this.#workerEvent(subject, event)
+    else if (group === 'task') this.#taskEvent(subject, event)
+  }
+
+  /** Nothing changes while `read` looks; what comes meanwhile is worked in after it. `clearAfter` then forgets what is ready. */
+  async freezeWhile<T>(
+    read: (state: State) => T | Promise<T>,
+    options: { readonly clearAfter?: boolean | undefined } = {},
+  ): Promise<T> {
+    const outermost = this.#frozen === undefined
+    this.#frozen ??= []
+    try {
+      return await read(this)
+    } finally {
+      if (outermost) {
+        const waiting = this.#frozen
+        this.#frozen = undefined
+        if (options.clearAfter === true) this.clear()
+        for (const event of waiting) this.event(event)
+      }
+    }
+  }
+
+  /** Forgets workers, counts, and tasks that are ready; with `ready: false` all tasks. */
+  clear(options: { readonly ready?: boolean | undefined } = {}): void {
+    this.#workers.clear()
+    this.clearTasks(options)
+    this.eventCount = 0
+    this.taskCount = 0
+  }
+
+  /** Forgets tasks that are ready; with `ready: false` all of them. */
+  clearTasks(options: { readonly ready?: boolean | undefined } = {}): void {
+    for (const [uuid, task] of [...this.tasks]) {
+      if (options.ready === false || task.ready) this.#tasks.delete(uuid)
+    }
+  }
+
+  /** As many as `limit` of the tasks in memory. */
+  *itertasks(limit: number = Infinity): Generator<[uuid: string, task: TaskRecord]> {
+    let count = 0
+    for (const entry of this.tasks) {
+      if (count++ >= limit) return
+      yield entry
+    }
+  }
+
+  /** By logical clock, and by time where there is none; of the last event, or with `reverse: false` of the first. */
+  tasksByTime(options: TaskListOptions = {}): TaskRecord[] {
+    return this.#sorted([...this.tasks.values()], options)
+  }
+
+  /** Celery's other name of {@link tasksByTime}. */
+  tasksByTimestamp(options: TaskListOptions = {}): TaskRecord[] {
+    return this.tasksByTime(options)
+  }
+
+  tasksByType(name: string, options: TaskListOptions = {}): TaskRecord[] {
+    return this.#sorted(
+      [...this.tasks.values()].filter((task) => task.name === name),
+      options,
+    )
+  }
+
+  /** Of the worker of that node name. */
+  tasksByWorker(hostname: string, options: TaskListOptions = {}): TaskRecord[] {
+    return this.#sorted(
+      [...this.tasks.values()].filter((task) => task.worker?.hostname === hostname),
+      options,
+    )
+  }
+
+  /** Names of all tasks ever seen, sorted. */
+  taskTypes(): string[] {
+    return [...this.#types.entries.keys()].toSorted()
+  }
+
+  aliveWorkers(): WorkerRecord[] {
+    return [...this.workers.values()].filter((worker) => worker.alive)
+  }
+
+  /** Those of a task's children that are known. */
+  childrenOf(uuid: string): TaskRecord[] {
+    return [...(this.#children.get(uuid) ?? [])].flatMap((child) => this.tasks.get(child) ?? [])
+  }
+
+  /** Takes a worker out: it was not heard of for too long. */
+  forgetWorker(hostname: string): void {
+    this.#workers.delete(hostname)
+  }
+
+  /** For {@link State.from}. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    return {
+      eventCount: this.eventCount,
+      taskCount: this.taskCount,
+      types: this.taskTypes(),
+      workers: [...this.workers.values()],
+      tasks: [...this.#tasks.entries].map(([uuid, task]) => ({
+        ...task.toJSON(),
+        span: this.#spans.get(uuid),
+      })),
+    }
+  }
+
+  /** From the JSON of another: `State.from(JSON.parse(JSON.stringify(state)))`. Errors: `CT_CONFIGURATION`. */
+  static from(saved: unknown, options: StateOptions = {}): State {
+    const state = new State(options)
+    if (!isObject(saved) || !Array.isArray(saved['workers']) || !Array.isArray(saved['tasks'])) {
+      throw new ConfigurationError('This is no saved state: it has no workers and no tasks.')
+    }
+    for (const worker of saved['workers'].filter(isObject)) state.#restoreWorker(worker)
+    for (const task of saved['tasks'].filter(isObject)) state.#restoreTask(task)
+    if (typeof saved['eventCount'] === 'number') state.eventCount = saved['eventCount']
+    if (typeof saved['taskCount'] === 'number') state.taskCount = saved['taskCount']
+    const types: unknown = saved['types']
+    if (Array.isArray(types)) for (const type of types) state.#types.set(String(type), true)
+    return state
+  }
+
+  #restoreWorker(saved: EventFields): void {
+    const { hostname, heartbeats } = saved
+    if (typeof hostname !== 'string') return
+    const worker = this.#workerOf(hostname)
+    const fields: Record<string, unknown> = { ...saved }
+    delete fields['heartbeats']
+    worker.update(fields)
+    if (Array.isArray(heartbeats)) worker.heartbeats = heartbeats.filter((at) => typeof at === 'number')
+  }
+
+  #restoreTask(saved: EventFields): void {
+    const { uuid, worker, span } = saved
+    if (typeof uuid !== 'string') return
+    const task = new TaskRecord(uuid, this)
+    task.restore(saved, typeof worker === 'string' ? this.#workerOf(worker) : null)
+    this.#tasks.set(uuid, task)
+    if (isObject(span)) this.#spans.set(uuid, span as unknown as Span)
+    this.#linkToParent(task)
+  }
+
+  #workerEvent(subject: string, event: EventFields): void {
+    const { hostname, timestamp, local_received: received } = event
+    if (typeof hostname !== 'string') return
+    const known = this.workers.get(hostname)
+    const offline = subject === 'offline'
+    // One that says goodbye and was never heard of is not remembered.
+    const worker =
+      known ?? (offline ? new WorkerRecord(hostname, this.#options.now) : this.#workerOf(hostname))
+    this.#workers.touch(hostname)
+    worker.update(event)
+    if (offline) worker.gone()
+    else if (isInstant(received) && isInstant(timestamp)) {
+      this.#watchDrift(hostname, received, timestamp)
+      worker.heard(received)
+    }
+    const { onNodeJoin, onNodeLeave } = this.#options
+    if (subject === 'online' || (known === undefined && !offline)) onNodeJoin?.(worker)
+    if (offline && onNodeLeave !== undefined) {
+      onNodeLeave(worker)
+      this.#workers.delete(hostname)
+    }
+  }
+
+  #taskEvent(subject: string, event: EventFields): void {
+    const { uuid, hostname, timestamp, local_received: received, clock } = event
+    if (typeof uuid !== 'string' || typeof hostname !== 'string' || !isInstant(timestamp)) return
+    let task = this.tasks.get(uuid)
+    if (task === undefined) {
+      task = new TaskRecord(uuid, this)
+      this.#tasks.set(uuid, task)
+    } else this.#tasks.touch(uuid)
+    let origin = hostname
+    if (subject === 'sent') task.client = hostname
+    else {
+      const worker = this.#workerOf(hostname)
+      this.#workers.touch(hostname)
+      task.worker = worker
+      // Who reports on tasks is alive.
+      if (isInstant(received)) worker.heard(received)
+      origin = worker.id
+    }
+    if (subject === 'received') this.taskCount++
+    this.#stamp(uuid, { clock: isInstant(clock) ? clock : 0, timestamp, origin })
+    task.event(subject, timestamp, event)
+    if (task.name !== null && !this.#types.entries.has(task.name)) this.#types.set(task.name, true)
+    this.#linkToParent(task)
+  }
+
+  #workerOf(hostname: string): WorkerRecord {
+    const known = this.workers.get(hostname)
+    if (known !== undefined) return known
+    const worker = new WorkerRecord(hostname, this.#options.now)
+    this.#workers.set(hostname, worker)
+    return worker
+  }
+
+  #stamp(uuid: string, moment: Moment): void {
+    const span = this.#spans.get(uuid)
+    if (span === undefined) {
+      this.#spans.set(uuid, { first: moment, last: moment })
+      return
+    }
+    if (compare(moment, span.first) < 0) span.first = moment
+    if (compare(moment, span.last) >= 0) span.last = moment
+  }
+
+  #sorted(tasks: TaskRecord[], { limit = Infinity, reverse = true }: TaskListOptions): TaskRecord[] {
+    const none: Moment = { clock: 0, timestamp: 0, origin: '' }
+    const keyed = tasks.map((task) => {
+      const span = this.#spans.get(task.uuid)
+      return { task, at: (reverse ? span?.last : span?.first) ?? none }
+    })
+    keyed.sort((a, b) => (reverse ? compare(b.at, a.at) : compare(a.at, b.at)))
+    return keyed.slice(0, limit).map(({ task }) => task)
+  }
+
+  #linkToParent(task: TaskRecord): void {
+    const { parentId, uuid } = task
+    if (parentId === null || parentId === '') return
+    const siblings = this.#children.get(parentId)
+    if (siblings === undefined) this.#children.set(parentId, new Set([uuid]))
+    else siblings.add(uuid)
+  }
+
+  #forget(uuid: string, task: TaskRecord): void {
+    this.#spans.delete(uuid)
+    const { parentId } = task
+    const siblings = parentId === null ? undefined : this.#children.get(parentId)
+    siblings?.delete(uuid)
+    if (siblings?.size === 0) this.#children.delete(parentId!)
+  }
+
+  #watchDrift(hostname: string, received: number, timestamp: number): void {
+    const drift = Math.abs(Math.trunc(received) - Math.trunc(timestamp))
+    const { warn } = this.#options
+    if (drift <= maxDriftSeconds || warn === undefined || this.#drifting.has(hostname)) return
+    if (this.#drifting.size >= 1000) this.#drifting.clear()
+    this.#drifting.add(hostname)
+    warn(
+      `The clocks of ${hostname} and of this machine differ by ${drift} s (sent: ${text(timestamp)}, received: ${text(received)}).`,
+    )
+  }
+}
+
+/** kombu's order of events: by logical clock, at equal clocks by sender; by time where one of them has no clock. */
+function compare(a: Moment, b: Moment): number {
+  if (a.clock === 0 || b.clock === 0) return a.timestamp - b.timestamp
+  if (a.clock !== b.clock) return a.clock - b.clock
+  return a.origin < b.origin ? -1 : a.origin > b.origin ? 1 : 0
+}
+
+function isObject(value: unknown): value is EventFields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isInstant(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+function text(epochSeconds: number): string {
+  const date = new Date(epochSeconds * 1000)
+  return Number.isNaN(date.getTime()) ? String(epochSeconds) : date.toISOString()
+}
+
+function atLeastOne(value: number, name: string): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value
+  throw new ConfigurationError(`${name} is ${String(value)}. Give a whole number from 1.`)
+}
