@@ -47,7 +47,7 @@ describe('memory adapter', () => {
     expect(memory.scheduleStore!('memory://proj', {}).firesWith(broker)).toBe(true)
   })
 
-  it('without a name, or on localhost, everybody meets at the hub "default"', () => {
+  it('TRANS-15: without a name, or on localhost, everybody meets at the hub "default"', () => {
     for (const url of ['memory://', 'memory://localhost', 'memory://localhost//', 'memory:///']) {
       expect(memory.broker!(url, {}).describe().hostname).toBe('default')
     }

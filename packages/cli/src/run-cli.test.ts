@@ -15,7 +15,7 @@ beforeEach(() => {
 })
 afterEach(() => vi.unstubAllEnvs())
 
-describe('CLI-8: exit codes', () => {
+describe('CLI-4, CLI-8, CLI-38: exit codes, help, and what was meant', () => {
   it.each([
     [['--version'], 0, /^ct 1\.2\.3\n$/, /^$/],
     [['--help'], 0, /Usage: ct.*worker.*completion/s, /^$/],
@@ -79,7 +79,7 @@ describe('with a worker', () => {
     })
   })
 
-  it('CLI-2: global options before and after the command, and in the environment', async () => {
+  it('CLI-1, CLI-2: global options before and after the command, and in the environment', async () => {
     vi.stubEnv('CELERY_BROKER', 'memory://cli')
     expect((await ct('status', '-q', '-d', 'one@test')).out).toBe('->  one@test: OK\n    pong\n')
     vi.stubEnv('CELERY_BROKER', '')

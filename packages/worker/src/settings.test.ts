@@ -346,7 +346,7 @@ describe('what a worker takes', () => {
     over.resolve()
   })
 
-  it('SET-173: workerDirect adds a queue of the worker’s own, which a task can be sent to', async () => {
+  it('SET-173, ROUTE-46, WIRE-15: workerDirect adds a queue of the worker’s own, which a task can be sent to', async () => {
     const { app } = makeApp({ workerDirect: true })
     const t = app.task('t', { bind: true }, (task) => task.request.deliveryInfo.routingKey)
     const worker = await startWorker(app)

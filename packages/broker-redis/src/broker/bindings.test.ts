@@ -15,7 +15,7 @@ describe('ROUTE-30: where a message goes is decided by the bindings', () => {
     expect(bindings.route(table, 'c')).toEqual([])
   })
 
-  it('topic: as AMQP, by kombu’s pattern; a binding of 5.6 and of 5.7 counts once (D57-33)', () => {
+  it('WIRE-26: topic: as AMQP, by kombu’s pattern; a binding of 5.6 and of 5.7 counts once (D57-33)', () => {
     const table = [
       member('a.*.b', '^a\\.[^\\.]+\\.b$', 'new'),
       member('a.*.b', '^a\\..*?[^\\.]\\.b$', 'new'),

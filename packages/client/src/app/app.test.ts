@@ -70,7 +70,7 @@ describe('createApp', () => {
     )
   })
 
-  it('SET-22 SET-25 SET-33 SET-35: an adapter is told what the settings say of it', () => {
+  it('TRANS-6 SET-22 SET-25 SET-33 SET-35: an adapter is told what the settings say of it', () => {
     const told: unknown[] = []
     const adapter = defineAdapter({
       name: 'amqp',
@@ -159,7 +159,7 @@ describe('createApp', () => {
     ])
   })
 
-  it('SET-24 SET-27 SET-30 SET-32 SET-36 SET-37: builds a URL from the old single settings', () => {
+  it('TRANS-8 SET-24 SET-27 SET-30 SET-32 SET-36 SET-37: builds a URL from the old single settings', () => {
     const app = createApp({
       brokerTransport: 'memory',
       brokerHost: 'h',
@@ -172,7 +172,7 @@ describe('createApp', () => {
     expect(app.context.broker.describe().hostname).toContain('h')
   })
 
-  it('APP-27 SET-31 SET-34 SET-38: a URL of the environment beats the one given, an object it does not', () => {
+  it('APP-27 TRANS-7 SET-31 SET-34 SET-38: a URL of the environment beats the one given, an object it does not', () => {
     const environment = { CELERY_BROKER_URL: 'memory://from-env' }
     const byUrl = createApp({ broker: 'memory://given', adapters: [memory], environment })
     expect(byUrl.context.broker.describe().url).toBe('memory://from-env')
@@ -221,7 +221,7 @@ describe('createApp', () => {
     expect(() => createApp({ defaults: 'python' as never })).toThrow(/"ct" or "celery"/)
   })
 
-  it('APP-10: has an id of its own', () => {
+  it('APP-10, WIRE-16: has an id of its own', () => {
     const [one, two] = [new App({ environment: {} }), new App({ environment: {} })]
     expect(one.context.oid).not.toBe(two.context.oid)
     expect(one.context.oid).toBe(one.context.oid)

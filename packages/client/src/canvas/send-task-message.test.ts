@@ -70,7 +70,7 @@ describe('a sent task', () => {
     ])
   })
 
-  it('TASK-131…133: turns countdown, eta and expires into instants', async () => {
+  it('TASK-131…133, TASK-151: turns countdown, eta and expires into instants', async () => {
     const task = captured.app.task('proj.add', add)
     await task.applyAsync([1, 2], { countdown: 1.5, expires: 60 })
     await task.applyAsync([1, 2], { countdown: 0, eta: undefined })

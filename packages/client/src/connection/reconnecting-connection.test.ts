@@ -88,7 +88,7 @@ describe('a connection that comes back', () => {
     expect(a.closed).toBe(true)
   })
 
-  it('tries again with growing pauses while the error is retryable', async () => {
+  it('TRANS-4: tries again with growing pauses while the error is retryable', async () => {
     const source = server(away(), away(), away())
     const connection = made(source)
     const failures: (number | undefined)[] = []

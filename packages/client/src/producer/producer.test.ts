@@ -198,7 +198,7 @@ describe('publishing', () => {
     expect(script.log).toEqual(['connect', 'publish q', 'publish q'])
   })
 
-  it('SET-20: brokerConnectionTimeout ends an attempt to connect; the next one may succeed', async () => {
+  it('SET-20, TRANS-5: brokerConnectionTimeout ends an attempt to connect; the next one may succeed', async () => {
     start({ brokerConnectionTimeout: 2, publishTimeoutMs: 10_000 })
     script.connects = ['silence']
     const done = producer.publish(message())

@@ -112,7 +112,7 @@ describe('AsyncResult', () => {
     expect(await result('a').failed()).toBe(true)
   })
 
-  it('RES-2: REVOKED raises, RETRY does not end the waiting', async () => {
+  it('RES-2, RES-18: REVOKED raises, RETRY does not end the waiting', async () => {
     await stored({ taskId: 'a', state: 'RETRY', result: boom() })
     await expect(result('a').get({ timeoutMs: 0 })).rejects.toMatchObject({ code: 'CT_RESULT_TIMEOUT' })
     expect(await result('a').result()).toBeInstanceOf(RemoteError)
@@ -701,7 +701,7 @@ describe('the store', () => {
     expect((await reader.getMeta('b')).status).toBe('PENDING')
   })
 
-  it('D57-25 D57-26: compression with its marker, read whatever the setting says', async () => {
+  it('SET-110 D57-25 D57-26: compression with its marker, read whatever the setting says', async () => {
     const codec = (settings: ResultSettings, compression: boolean): ResultCodec =>
       new ResultCodec({
         capabilities: { ...backend.capabilities, compression },
@@ -811,7 +811,7 @@ describe('the store', () => {
     expect(write).toMatchObject({ ready: true, state: 'FAILURE' })
   })
 
-  it('RES-66, SET-100: content that is not accepted is not decoded', async () => {
+  it('RES-66, SEC-2, SET-100: content that is not accepted is not decoded', async () => {
     await stored({ taskId: 'a', result: 1 })
     const strict = open({ resultAcceptContent: ['text'] })
     await expect(strict.getMeta('a')).rejects.toMatchObject({ code: 'CT_CONTENT_DISALLOWED' })

@@ -28,7 +28,7 @@ const boom = (): never => {
 }
 
 describe('taskAlwaysEager', () => {
-  it('TEST-1, RES-52, SET-133: runs the task in the caller and gives its result', async () => {
+  it('TEST-1, TASK-112, TASK-152, RES-52, SET-133: runs the task in the caller and gives its result', async () => {
     const task = captured.app.task('proj.add', add)
     const result = await task.delay(2, 2)
     expect([

@@ -24,7 +24,7 @@ export function consumingTests({ test, options }: BrokerSuite): void {
     return { from, names }
   }
 
-  test('B8: never more than the credit unsettled, over all queues together', async (scene) => {
+  test('B8, TRANS-45: never more than the credit unsettled, over all queues together', async (scene) => {
     const { from, names } = await filled(scene, 10, 3)
     const open = new Set<Delivery>()
     let most = 0

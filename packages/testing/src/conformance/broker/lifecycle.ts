@@ -7,7 +7,7 @@ import { messageTo, queueNamed } from './scene.ts'
 import type { BrokerSuite } from './suite.ts'
 
 export function lifecycleTests({ test, options }: BrokerSuite): void {
-  test('B1: making a broker opens nothing, and declares what it can', async (scene) => {
+  test('B1, TRANS-9: making a broker opens nothing, and declares what it can', async (scene) => {
     const before = openHandles()
     const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
     const { broker } = await scene.peer()

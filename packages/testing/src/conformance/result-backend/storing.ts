@@ -128,7 +128,7 @@ export function storingTests({ test, options }: ResultBackendSuite): void {
   )
 
   test(
-    'R6: getMany keeps the order of the ids; a missing one is undefined',
+    'R6, BACK-8, RES-33: getMany keeps the order of the ids; a missing one is undefined',
     async (scene) => {
       const { connection } = await scene.connect()
       const ids = Array.from({ length: 120 }, (_, index) => scene.id(String(index)))
@@ -162,7 +162,7 @@ export function storingTests({ test, options }: ResultBackendSuite): void {
   )
 
   test(
-    'R9: a record is gone after expiresInMs, and stays where that is undefined',
+    'R9, BACK-9: a record is gone after expiresInMs, and stays where that is undefined',
     async (scene) => {
       const { connection } = await scene.connect()
       const [short, long, ever] = [scene.id(), scene.id(), scene.id()]
