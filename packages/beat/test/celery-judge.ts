@@ -4,8 +4,8 @@ import { python, type PythonClient } from '@ct-tools/interop'
 import { timeZone } from '../src/schedule/time-zone.ts'
 import type { FiveFields } from './random-schedules.ts'
 
-/** CT_LONG=1 (`pnpm nightly`) multiplies the cases. */
-export const isLong: boolean = process.env['CT_LONG'] === '1'
+/** `pnpm nightly` (CT_NIGHTLY) multiplies the cases. */
+export const isLong: boolean = process.env['CT_NIGHTLY'] !== undefined
 
 /** Crontab fields; milliseconds and `relative` of an interval; event, latitude and longitude. */
 export type Spec = FiveFields | readonly [everyMs: number, relative: boolean] | SolarSpec

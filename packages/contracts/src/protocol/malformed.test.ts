@@ -14,7 +14,7 @@ const codecs: MessageCodecs = {
   accept: serializers.accept(['json']),
   maxBytes: 1_000_000,
 }
-const rounds = process.env['CT_LONG'] === '1' ? 300_000 : 8000
+const rounds = process.env['CT_NIGHTLY'] !== undefined ? 300_000 : 8000
 
 /** Walks all steps a worker takes; returns the reason it stopped for, or null. Anything but our three errors fails the test. */
 function reasonOf(envelope: string | Uint8Array): unknown {

@@ -24,7 +24,7 @@ import {
 } from './index.ts'
 
 const ready = await tryPython('5.7')
-const rounds = process.env['CT_LONG'] === '1' ? 20_000 : 1500
+const rounds = process.env['CT_NIGHTLY'] !== undefined ? 20_000 : 1500
 
 describe.skipIf(!ready)('what ct writes, read by Celery 5.7', () => {
   let client: PythonClient
