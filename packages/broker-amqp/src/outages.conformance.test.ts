@@ -1,19 +1,16 @@
 /** A server that dies, stands still, or throws its clients out, while a client sends and a worker works. */
-import { existsSync } from 'node:fs'
-import { tryServices } from '@ct-tools/services'
+import { PrivateRabbit, tryServices } from '@ct-tools/services'
 import { createApp, type App } from '@ct/client'
 import { isCeleryError } from '@ct/contracts'
 import { recordingLogger, type RecordingLogger } from '@ct/testing'
 import { createWorker, type Worker } from '@ct/worker'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { OwnRabbit } from '../test/own-rabbit.ts'
 import { amqpBroker } from './index.ts'
 
-const ready =
-  existsSync('/usr/lib/rabbitmq/bin/rabbitmq-server') && (await tryServices(['rabbitmq'])) !== undefined
+const ready = PrivateRabbit.isInstalled && (await tryServices(['rabbitmq'])) !== undefined
 
 describe.skipIf(!ready)('an outage of RabbitMQ', () => {
-  let server: OwnRabbit
+  let server: PrivateRabbit
   let client: App
   let worker: Worker
   let log: RecordingLogger
@@ -24,7 +21,7 @@ describe.skipIf(!ready)('an outage of RabbitMQ', () => {
   const closing: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
-    server = await OwnRabbit.start()
+    server = await PrivateRabbit.start()
   }, 60_000)
   afterAll(() => server[Symbol.asyncDispose]())
 

@@ -1,23 +1,23 @@
 /** What the whole server does: memory alarms that block publishers, and `consumer_timeout`. On a server of its own. */
-import { existsSync, rmSync } from 'node:fs'
-import { freePort, makeCertificates, tryServices } from '@ct-tools/services'
+import { rmSync } from 'node:fs'
+import { PrivateRabbit, freePort, makeCertificates, tryServices } from '@ct-tools/services'
 import { createApp, type App, type AppOptions } from '@ct/client'
 import { recordingLogger, type RecordingLogger } from '@ct/testing'
 import { createWorker } from '@ct/worker'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { OwnRabbit } from '../test/own-rabbit.ts'
 import { amqpBroker } from './index.ts'
 
-const ready =
-  existsSync('/usr/lib/rabbitmq/bin/rabbitmq-server') && (await tryServices(['rabbitmq'])) !== undefined
+const ready = PrivateRabbit.isInstalled && (await tryServices(['rabbitmq'])) !== undefined
 
 describe.skipIf(!ready)('a RabbitMQ server', () => {
-  let server: OwnRabbit
+  let server: PrivateRabbit
   const closing: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
     // Held messages are looked at every channel_tick_interval.
-    server = await OwnRabbit.start(['{consumer_timeout, 2000}', '{channel_tick_interval, 500}'])
+    server = await PrivateRabbit.start({
+      rabbit: ['{consumer_timeout, 2000}', '{channel_tick_interval, 500}'],
+    })
   }, 60_000)
   afterEach(async () => {
     for (const close of closing.splice(0).toReversed()) await close()
@@ -122,15 +122,15 @@ it.skipIf(!ready)(
     const port = await freePort()
     const files = `{cacertfile, "${caFile}"}, {certfile, "${certFile}"}, {keyfile, "${keyFile}"}`
     try {
-      await using server = await OwnRabbit.start(
-        [
+      await using server = await PrivateRabbit.start({
+        rabbit: [
           "{auth_mechanisms, ['EXTERNAL', 'PLAIN']}",
           '{ssl_cert_login_from, common_name}',
           `{ssl_listeners, [{"127.0.0.1", ${port}}]}`,
           `{ssl_options, [${files}, {verify, verify_peer}, {fail_if_no_peer_cert, false}]}`,
         ],
-        ['rabbitmq_auth_mechanism_ssl'],
-      )
+        plugins: ['rabbitmq_auth_mechanism_ssl'],
+      })
       await server.control('add_user', 'ct test client', 'never used')
       await server.control('set_permissions', '-p', '/', 'ct test client', '.*', '.*', '.*')
       const ours = { sslCaCerts: caFile, loginMethod: 'EXTERNAL' } as const

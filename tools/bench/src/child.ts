@@ -6,10 +6,13 @@ import { fileURLToPath } from 'node:url'
 
 const runOne = fileURLToPath(new URL('run-one.ts', import.meta.url))
 
-function start(args: readonly string[]): ChildProcessByStdio<Writable, Readable, null> {
+function start(
+  args: readonly string[],
+  program: string = runOne,
+): ChildProcessByStdio<Writable, Readable, null> {
   return spawn(
     process.execPath,
-    ['--expose-gc', '--conditions=@ct/source', '--no-warnings', runOne, ...args],
+    ['--expose-gc', '--conditions=@ct/source', '--no-warnings', program, ...args],
     {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, NODE_ENV: 'production' },
@@ -17,9 +20,9 @@ function start(args: readonly string[]): ChildProcessByStdio<Writable, Readable,
   )
 }
 
-/** Runs one measurement to its end and returns what it printed. */
-export async function runChild<T>(args: readonly (string | number)[]): Promise<T> {
-  const child = start(args.map(String))
+/** Runs one measurement (of `program`, a file like run-one.ts) to its end and returns what it printed. */
+export async function runChild<T>(args: readonly (string | number)[], program?: string): Promise<T> {
+  const child = start(args.map(String), program)
   child.stdin.end()
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -42,10 +45,11 @@ export interface ServingChild {
 
 export async function startServing(
   contestant: string,
-  redisUrl: string,
+  url: string,
   concurrency: number,
+  program?: string,
 ): Promise<ServingChild> {
-  const child = start([contestant, 'serve', redisUrl, String(concurrency)])
+  const child = start([contestant, 'serve', url, String(concurrency)], program)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const readLine = async (): Promise<string> => {
     const line = await lines.next()

@@ -52,4 +52,13 @@ try {
 } finally {
   await redis.stop()
 }
-await writeReport(figures, { rounds, tasks, write: values.write, contestants: chosen })
+await writeReport(figures, {
+  rounds,
+  tasks,
+  write: values.write,
+  contestants: chosen,
+  scenarios,
+  server: 'Redis',
+  variants: 'concurrency',
+  part: 'figures',
+})

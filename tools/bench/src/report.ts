@@ -2,8 +2,7 @@ import { cpus, totalmem } from 'node:os'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { drawBars } from './chart.ts'
-import type { Contestant } from './contestant.ts'
-import { type Figure, scenarios } from './scenarios.ts'
+import type { Figure } from './scenarios.ts'
 import { median, show } from './statistics.ts'
 
 interface Row {
@@ -17,7 +16,13 @@ interface Run {
   readonly rounds: number
   readonly tasks: number
   readonly write: boolean
-  readonly contestants: readonly Contestant[]
+  readonly contestants: readonly { readonly name: string; readonly about: string }[]
+  readonly scenarios: readonly { readonly name: string; readonly title: string }[]
+  readonly server: string
+  /** What a contestant's variants are, e.g. `concurrency`. */
+  readonly variants: string
+  /** `figures`: the part between `<!-- figures -->` and `<!-- /figures -->` of docs/benchmarks.md. */
+  readonly part: string
 }
 
 /** Median per contestant; where it was tried at several concurrencies, its best one. */
@@ -45,7 +50,7 @@ function rowsOf(
   return { rows: [...best.values()], sample }
 }
 
-function table(figures: readonly Figure[], scenario: string, metric: string): string[] {
+function table(figures: readonly Figure[], scenario: string, metric: string, variants: string): string[] {
   const { rows, sample } = rowsOf(figures, scenario, metric)
   if (sample === undefined) return []
   const ours = rows.find((row) => row.contestant === 'ct')?.value
@@ -54,7 +59,7 @@ function table(figures: readonly Figure[], scenario: string, metric: string): st
       ours === undefined || row.contestant === 'ct'
         ? ''
         : `${show(sample.more ? ours / row.value : row.value / ours)}×`
-    return `| ${row.contestant}${row.variant === '' ? '' : ` (concurrency ${row.variant})`} | ${show(row.value)} | ${row.spread} | ${ratio} |`
+    return `| ${row.contestant}${row.variant === '' ? '' : ` (${variants} ${row.variant})`} | ${show(row.value)} | ${row.spread} | ${ratio} |`
   })
   return [
     `| ${metric}, ${sample.unit} | median | range | ct is better by |`,
@@ -67,10 +72,10 @@ function table(figures: readonly Figure[], scenario: string, metric: string): st
 /** Prints the tables; with `write`, puts them between the markers of docs/benchmarks.md and draws the charts. */
 export async function writeReport(figures: readonly Figure[], run: Run): Promise<void> {
   const [cpu] = cpus()
-  const machine = `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; client, worker and Redis share the machine. ${run.rounds} interleaved rounds, ${run.tasks.toLocaleString('en-US')} tasks.`
+  const machine = `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; client, worker and ${run.server} share the machine. ${run.rounds} interleaved rounds, ${run.tasks.toLocaleString('en-US')} tasks.`
   const lines = [machine, '', ...run.contestants.map((one) => `- **${one.name}**: ${one.about}`), '']
   const images = join(import.meta.dirname, '../../../docs/images')
-  for (const scenario of scenarios) {
+  for (const scenario of run.scenarios) {
     const metrics = [
       ...new Set(figures.filter((one) => one.scenario === scenario.name).map((one) => one.metric)),
     ]
@@ -86,12 +91,13 @@ export async function writeReport(figures: readonly Figure[], run: Run): Promise
       )
       lines.push(`![${scenario.title}](images/bench-${scenario.name}.svg)`, '')
     }
-    for (const metric of metrics) lines.push(...table(figures, scenario.name, metric))
+    for (const metric of metrics) lines.push(...table(figures, scenario.name, metric, run.variants))
   }
   console.log(`\n${lines.join('\n')}`)
   if (!run.write) return
   const page = join(import.meta.dirname, '../../../docs/benchmarks.md')
-  const [before = '', rest = ''] = readFileSync(page, 'utf8').split('<!-- figures -->\n')
-  const [, after = ''] = rest.split('<!-- /figures -->\n')
-  writeFileSync(page, `${before}<!-- figures -->\n${lines.join('\n')}\n<!-- /figures -->\n${after}`)
+  const [open, close] = [`<!-- ${run.part} -->\n`, `<!-- /${run.part} -->\n`]
+  const [before = '', rest = ''] = readFileSync(page, 'utf8').split(open)
+  const [, after = ''] = rest.split(close)
+  writeFileSync(page, `${before}${open}${lines.join('\n')}\n${close}${after}`)
 }

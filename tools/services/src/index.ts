@@ -16,6 +16,7 @@ export {
 export type { ServiceStatus } from './lifecycle.ts'
 export { withLock } from './lock.ts'
 export { freePort } from './ports.ts'
+export { PrivateRabbit, type PrivateRabbitOptions } from './private-rabbit.ts'
 export { PrivateRedis, startPrivateRedis, type PrivateRedisOptions, type RedisUser } from './private-redis.ts'
 export { makeCertificates, startPrivateRedisTls } from './private-redis-tls.ts'
 export type { PrivateRedisTls, TestCertificates } from './private-redis-tls.ts'
