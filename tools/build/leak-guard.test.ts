@@ -1,0 +1,52 @@
+/** The guard against leaks, by files that leak: each must fail, and one that cleans up must pass. */
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
+const config = fileURLToPath(new URL('vitest.config.ts', import.meta.url))
+const files = {
+  timer: 'setInterval(() => {}, 1000)',
+  server: "(await import('node:net')).createServer().listen(0, '127.0.0.1')",
+  thread: "new (await import('node:worker_threads')).Worker('setInterval(() => {}, 1000)', { eval: true })",
+  child:
+    "(await import('node:child_process')).spawn(process.execPath, ['-e', 'setTimeout(() => {}, 20000)'])",
+  nothing: 'clearInterval(setInterval(() => {}, 1000))',
+}
+let folder = ''
+let output = ''
+
+beforeAll(async () => {
+  // Below this package: vitest resolves itself from where a file lies.
+  folder = await mkdtemp(join(import.meta.dirname, '.leaks-'))
+  for (const [name, body] of Object.entries(files)) {
+    const source = `import { it } from 'vitest'\nit('${name}', async () => { ${body} })\n`
+    await writeFile(join(folder, `${name}.test.ts`), source)
+  }
+  const child = spawn(process.execPath, [vitest, 'run', '--config', config, '--root', folder], {
+    env: { ...process.env, CT_SUITE: 'unit', NO_COLOR: '1' },
+  })
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  await new Promise((resolve) => child.on('close', resolve))
+}, 60_000)
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+it.each([
+  ['timer', '1 × Timeout'],
+  ['server', '1 × TCPServerWrap'],
+  ['thread', '1 × Worker'],
+  ['child', '1 × ProcessWrap'],
+])('a file that leaves a %s alive fails, and is told of %s', (name, what) => {
+  expect(output).toMatch(new RegExp(`FAIL .*${name}\\.test\\.ts[^]*?this file leaves alive: [^\\n]*${what}`))
+})
+
+it('a file that cleans up passes', () => {
+  expect(output).toMatch(/✓ .*nothing\.test\.ts/)
+  expect(output).toMatch(/Test Files +4 failed \| 1 passed/)
+})
