@@ -16,6 +16,7 @@ export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>>
     ['producer'],
     ['events', 'mailbox'],
     ['result'],
+    ['signals'],
     ['connection'],
   ],
   beat: [['service'], ['store'], ['schedule']],

@@ -15,6 +15,21 @@ export type {
 export * from './events/index.ts'
 export * from './mailbox/index.ts'
 export * from './producer/index.ts'
+export { Signal, signalNames, signalTable } from './signals/index.ts'
+export type {
+  AppSignals,
+  ConnectOptions,
+  ExceptionInfo,
+  PublishedProperties,
+  RejectedMessage,
+  SignalBeat,
+  SignalFields,
+  SignalHandler,
+  SignalMap,
+  SignalName,
+  SignalPool,
+  SignalWorker,
+} from './signals/index.ts'
 export {
   AsyncResult,
   EagerResult,

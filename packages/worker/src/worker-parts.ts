@@ -8,6 +8,7 @@ import {
   type AppContext,
   type EventDispatcher,
   type Queue,
+  type SignalWorker,
 } from '@ct/client'
 import {
   BrokerUnavailableError,
@@ -26,12 +27,19 @@ import {
   traceLog,
 } from './app-services.ts'
 import { attemptsFor, codecsFor, concurrencyFor, poolFor, queuesFor } from './choices.ts'
-import { Credit, Dispatcher, HoldLimit, Reception, TaskConsumer, Unconfirmed } from './consumer/index.ts'
+import {
+  Credit,
+  Dispatcher,
+  HoldLimit,
+  Reception,
+  ReceptionSignals,
+  TaskConsumer,
+  Unconfirmed,
+} from './consumer/index.ts'
 import { Pidbox } from './control/index.ts'
 import { deduplication } from './deduplication.ts'
 import { heartbeatFor, softwareInfo, workerDispatcher, type Heartbeat } from './events/index.ts'
 import { mingle } from './mingle.ts'
-import { nodeName } from './node-name.ts'
 import type { WorkerOptions } from './options.ts'
 import { Pauses } from './pauses.ts'
 import { Revocations, Strategy, WorkerState, type Request } from './request/index.ts'
@@ -81,12 +89,14 @@ export class WorkerParts {
   #reconnects = true
   #awayWatch: NodeJS.Timeout | undefined
   #purged = false
+  #poolStarted = false
   /** Ends what need not be waited for when the worker stops. */
   readonly #leaving = new AbortController()
   #closed: Promise<void> | undefined
 
-  constructor(app: App, options: WorkerOptions, hooks: PartsHooks) {
-    const context = app.context
+  constructor(worker: SignalWorker, options: WorkerOptions, hooks: PartsHooks) {
+    const { app } = worker
+    const { context } = app
     const { settings } = context
     this.#app = app
     this.#context = context
@@ -94,7 +104,7 @@ export class WorkerParts {
     this.#hooks = hooks
     this.#broker = context.readBroker
     this.#startedAt = context.now()
-    this.hostname = nodeName(options.hostname, context.hostname)
+    this.hostname = worker.hostname
     this.softTimeout = settings.workerSoftShutdownTimeout
     this.pool = poolFor(options)
     this.#revocations = new Revocations({ now: context.now })
@@ -152,6 +162,7 @@ export class WorkerParts {
       credit: this.#credit,
       unconfirmed: this.#unconfirmed,
       holdLimit: this.#holdLimit,
+      signals: new ReceptionSignals(worker),
       parks: settings.maxDeliveries !== null,
       now: context.now,
     })
@@ -162,7 +173,7 @@ export class WorkerParts {
       unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
     })
     this.#consumer = this.#taskConsumer()
-    this.#heartbeat = heartbeatFor(this.#dispatch, options, this.#state)
+    this.#heartbeat = heartbeatFor(app, this.#dispatch, options, this.#state, this.hostname)
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------
@@ -183,9 +194,27 @@ export class WorkerParts {
       maxMemoryPerChildKb:
         this.#options.maxMemoryPerChild ?? this.#context.settings.workerMaxMemoryPerChild ?? undefined,
     })
+    this.#poolStarted = true
+    await this.#poolSignals('started')
     this.#holdLimit.announce(this.#strategies.values())
     this.#holdLimit.start()
     await this.#consumer.start()
+  }
+
+  /** Pools without processes of their own run tasks here: what children are told elsewhere is told once. */
+  async #poolSignals(moment: 'started' | 'preshutdown' | 'postshutdown'): Promise<void> {
+    const { signals } = this.#app
+    const { pool } = this
+    if (!this.#poolStarted || !pool.capabilities.sharesMemory) return
+    const sender = this.hostname
+    if (moment === 'started') await signals.workerProcessInit.send({ sender })
+    if (pool.name === 'async') {
+      if (moment === 'started') await signals.eventletPoolStarted.send({ sender: pool })
+      else if (moment === 'preshutdown') await signals.eventletPoolPreshutdown.send({ sender: pool })
+      else await signals.eventletPoolPostshutdown.send({ sender: pool })
+    }
+    if (moment === 'postshutdown')
+      await signals.workerProcessShutdown.send({ sender, pid: process.pid, exitcode: 0 })
   }
 
   /** Takes no more messages, starts no more tasks. */
@@ -265,7 +294,9 @@ export class WorkerParts {
     await this.#pidbox?.close()
     await this.#consumer.close()
     await this.#dispatch?.close()
+    await this.#poolSignals('preshutdown')
     await this.pool.close()
+    await this.#poolSignals('postshutdown')
     await this.#connection.close()
   }
 
@@ -277,6 +308,17 @@ export class WorkerParts {
   } {
     const { active, processed } = this.#state
     return { active, processed, received: this.#reception.received, refused: this.#reception.refused }
+  }
+
+  /** Also while it runs. */
+  async addQueue(queue: Queue): Promise<void> {
+    this.#queues.set(queue.name, queue)
+    await this.#consumer.add(queue)
+  }
+
+  async cancelQueue(name: string): Promise<void> {
+    this.#queues.delete(name)
+    await this.#consumer.cancel(name)
   }
 
   queueNames(): string[] {
@@ -435,14 +477,8 @@ export class WorkerParts {
       pool: this.pool,
       startedAt: this.#startedAt,
       queues: () => this.#queues.values(),
-      addQueue: async (queue) => {
-        this.#queues.set(queue.name, queue)
-        await this.#consumer.add(queue)
-      },
-      cancelQueue: async (name) => {
-        this.#queues.delete(name)
-        await this.#consumer.cancel(name)
-      },
+      addQueue: (queue) => this.addQueue(queue),
+      cancelQueue: (name) => this.cancelQueue(name),
       enableEvents: toggle((dispatcher) => dispatcher.groups.size > 0 && dispatcher.addGroup('task')),
       disableEvents: toggle((dispatcher) => dispatcher.removeGroup('task')),
       sendHeartbeat: () =>

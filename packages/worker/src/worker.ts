@@ -16,10 +16,11 @@
  * a lost connection everything from the connection on is done again.
  */
 import { EventEmitter } from 'node:events'
-import type { App } from '@ct/client'
+import type { App, Queue, SignalWorker } from '@ct/client'
 import type { Pool } from '@ct/contracts'
+import { nodeName } from './node-name.ts'
 import type { WorkerOptions } from './options.ts'
-import { installSignals, type StopMode } from './signals.ts'
+import { installSignals, type StopMode } from './process-signals.ts'
 import type { WorkerEventMap, WorkerEventName } from './worker-events.ts'
 import { hookNames } from './worker-events.ts'
 import { WorkerParts } from './worker-parts.ts'
@@ -41,11 +42,11 @@ export interface StopOptions {
 
 const order: readonly StopMode[] = ['warm', 'soft', 'cold', 'exit']
 
-export class Worker {
+export class Worker implements SignalWorker {
   readonly app: App
   readonly hostname: string
   readonly #options: WorkerOptions
-  readonly #parts: WorkerParts
+  #made: WorkerParts | undefined
   readonly #hooks = new EventEmitter<WorkerEventMap>()
   #status: WorkerStatus = 'idle'
   #starting: Promise<void> | undefined
@@ -55,17 +56,36 @@ export class Worker {
   #removeSignals: (() => void) | undefined
   #alive: NodeJS.Timeout | undefined
   #exitCode = 0
+  #wasReady = false
 
   constructor(app: App, options: WorkerOptions) {
     this.app = app
     this.#options = options
-    this.#parts = new WorkerParts(app, options, {
+    this.hostname = nodeName(options.hostname, app.context.hostname)
+    const { celerydInit, workerInit } = app.signals
+    if (celerydInit.wanted)
+      void celerydInit.send({
+        sender: this.hostname,
+        instance: this,
+        conf: app.settings,
+        options: { ...options },
+      })
+    void workerInit.send({ sender: this })
+    this.#made = this.#make()
+  }
+
+  #make(): WorkerParts {
+    return new WorkerParts(this, this.#options, {
       onShutdown: () => void this.stop(),
       onLost: (error) => this.#lost(error),
       onReady: () => this.#ready(),
       onFatal: (error) => this.#fatal(error),
     })
-    this.hostname = this.#parts.hostname
+  }
+
+  /** Handlers of `celerydInit` and `workerInit` may look at a worker whose parts are not made yet. */
+  get #parts(): WorkerParts {
+    return (this.#made ??= this.#make())
   }
 
   get status(): WorkerStatus {
@@ -88,6 +108,16 @@ export class Worker {
   /** Names of the queues consumed from. */
   get queues(): readonly string[] {
     return this.#parts.queueNames()
+  }
+
+  /** Takes messages from this queue too, also after a reconnect. Before `start()` it only joins the list. Errors: `CT_QUEUE_NOT_FOUND`. */
+  async addConsumer(queue: string | Queue): Promise<void> {
+    await this.#parts.addQueue(typeof queue === 'string' ? this.app.context.queues.get(queue) : queue)
+  }
+
+  /** Takes no more messages from this queue. */
+  async cancelConsumer(queue: string): Promise<void> {
+    await this.#parts.cancelQueue(queue)
   }
 
   /** Names of the tasks it can run, built-in ones included. */
@@ -119,6 +149,9 @@ export class Worker {
       this.#removeSignals = installSignals({ onStop: (mode, signal) => this.#signalled(mode, signal) })
     }
     try {
+      this.app.finalize()
+      const { celerydAfterSetup } = this.app.signals
+      await celerydAfterSetup.send({ sender: this.hostname, instance: this, conf: this.app.settings })
       await this.#parts.start()
     } catch (error) {
       if (this.#mode === undefined) this.#exitCode = 1
@@ -182,6 +215,10 @@ export class Worker {
   #ready(): void {
     if (this.#mode !== undefined) return
     this.#status = 'running'
+    if (!this.#wasReady) {
+      this.#wasReady = true
+      void this.app.signals.workerReady.send({ sender: this })
+    }
     this.#emit('ready')
   }
 
@@ -202,6 +239,14 @@ export class Worker {
     if (signal === 'SIGINT' || mode !== 'warm') this.#exitCode = 1
     if (mode === 'exit') process.exit(1)
     this.app.context.logger.warn(`${signal}: ${mode} shutdown.`)
+    const { workerShuttingDown } = this.app.signals
+    if (workerShuttingDown.wanted)
+      void workerShuttingDown.send({
+        sender: this.hostname,
+        sig: signal,
+        how: mode === 'warm' ? 'Warm' : 'Cold',
+        exitcode: this.#exitCode,
+      })
     this.#escalate(mode)
   }
 
@@ -264,6 +309,7 @@ export class Worker {
 
   async #finish(): Promise<void> {
     await this.#parts.close()
+    await this.app.signals.workerShutdown.send({ sender: this })
     this.#removeSignals?.()
     clearInterval(this.#alive)
     this.#status = 'stopped'

@@ -12,6 +12,8 @@ import { Producer } from '../producer/index.ts'
 import { ResultStore } from '../result/index.ts'
 import type { ResultContext } from '../result/index.ts'
 import { Queues, Router } from '../routing/index.ts'
+import { closeSignals, createSignals } from '../signals/index.ts'
+import type { AppSignals } from '../signals/index.ts'
 import { TaskRegistry } from '../task/index.ts'
 import type { App } from './app.ts'
 import { backendAdapterOptions, brokerAdapterOptions, brokerSource } from './broker-source.ts'
@@ -37,6 +39,7 @@ export interface AppParts {
 export class AppServices implements AppContext {
   readonly app: App
   readonly tasks: TaskRegistry = new TaskRegistry()
+  readonly signals: AppSignals = createSignals((message, error) => this.logger.error(message, { error }))
   readonly serializers: SerializerRegistry
   readonly compressors: CompressorRegistry
   readonly clock: LogicalClock = new LogicalClock()
@@ -59,6 +62,7 @@ export class AppServices implements AppContext {
   #sentEvents: EventDispatcher | undefined
   #formatDate: ((epochMs: number) => string) | undefined
   #oid: string | undefined
+  #configured = false
   #closing: Promise<void> | undefined
 
   constructor(app: App, configuration: Configuration, parts: AppParts) {
@@ -72,7 +76,16 @@ export class AppServices implements AppContext {
   }
 
   get settings(): Settings {
+    if (!this.#configured) this.#configure()
     return this.#configuration.settings
+  }
+
+  /** The first look at the settings: handlers of `onConfigure` may still change everything. */
+  #configure(): void {
+    this.#configured = true
+    const { signals, app } = this
+    void signals.onConfigure.send({ sender: app })
+    void signals.onAfterConfigure.send({ sender: app, source: this.#configuration.settings })
   }
 
   changes(): SettingsInput {
@@ -245,6 +258,7 @@ export class AppServices implements AppContext {
     await this.#control?.close()
     await this.#producer?.close()
     await this.#results?.close()
+    closeSignals(this.signals)
     // What came in as an object may serve others too: whoever made it closes it.
     if (this.#parts.broker === undefined)
       await Promise.all([this.#broker?.close(), this.#readBroker?.close()])

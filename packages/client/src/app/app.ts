@@ -15,6 +15,7 @@ import type { Events } from '../events/index.ts'
 import type { Control } from '../mailbox/index.ts'
 import { AsyncResult, restoreGroup } from '../result/index.ts'
 import type { GroupResult } from '../result/index.ts'
+import type { AppSignals } from '../signals/index.ts'
 import { TaskObject } from '../task/index.ts'
 import type { DefineTask, RegisteredTask, TaskContext, TaskDefinition, TaskRegistry } from '../task/index.ts'
 import { AppServices } from './app-context.ts'
@@ -70,6 +71,7 @@ export class App {
   readonly #configuration: Configuration
   readonly #services: AppServices
   readonly #hasLogger: boolean
+  #finalized = false
 
   constructor(options: AppOptions = {}) {
     const {
@@ -116,7 +118,11 @@ export class App {
     this.#hasLogger = logger !== undefined
     this.task = this.#defineTask.bind(this) as DefineTask
     this.#warnOfDeprecated()
+    this.onInit()
   }
+
+  /** For classes that extend App: the last step of construction (APP-66). Their own fields are not set yet. */
+  onInit(): void {}
 
   /** What the app is made of; for workers, beat and tools. */
   get context(): AppContext {
@@ -125,11 +131,29 @@ export class App {
 
   /** Resolved and frozen; see {@link configure}. */
   get settings(): Settings {
-    return this.#configuration.settings
+    return this.#services.settings
   }
 
   get tasks(): TaskRegistry {
     return this.#services.tasks
+  }
+
+  /**
+   * The moments that code outside can hook into: every signal of Celery, its name in camelCase.
+   *
+   * ```ts
+   * app.signals.taskFailure.connect(({ sender, taskId, exception }) => report(sender.name, taskId, exception), { sender: add })
+   * ```
+   */
+  get signals(): AppSignals {
+    return this.#services.signals
+  }
+
+  /** All tasks are registered: `onAfterFinalize` is sent, once. Workers and beat do it as they start (APP-51). */
+  finalize(): void {
+    if (this.#finalized) return
+    this.#finalized = true
+    void this.signals.onAfterFinalize.send({ sender: this })
   }
 
   /** Remote control of workers. */

@@ -4,6 +4,7 @@ import type { Events } from '../events/index.ts'
 import type { Control } from '../mailbox/index.ts'
 import type { ResultContext, ResultStore } from '../result/index.ts'
 import type { Queues, Router } from '../routing/index.ts'
+import type { AppSignals } from '../signals/index.ts'
 import type { TaskRegistry } from '../task/index.ts'
 import type { App } from './app.ts'
 import type { LogicalClock } from './logical-clock.ts'
@@ -20,6 +21,7 @@ export interface AppContext {
   /** Which set of defaults the app runs with. */
   readonly defaults: 'ct' | 'celery'
   readonly tasks: TaskRegistry
+  readonly signals: AppSignals
   readonly queues: Queues
   readonly router: Router
   readonly producer: Producer

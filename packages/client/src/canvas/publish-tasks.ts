@@ -125,6 +125,7 @@ async function tryPublish(
 ): Promise<readonly Failure[]> {
   const first = prepared[0]?.publish
   if (first === undefined) return []
+  for (const { announcement } of prepared) if (announcement !== undefined) await announcement.before()
   await context.results.beforePublish(options)
   const outcomes = await context.producer.publishMany(
     prepared.map(({ message }) => message),
@@ -137,13 +138,18 @@ async function tryPublish(
     },
   )
   const failures: Failure[] = []
+  const after: (Promise<void> | undefined)[] = []
   outcomes.forEach((error, index) => {
-    const { publish, result } = prepared[index]!
+    const { publish, result, announcement } = prepared[index]!
     if (error !== undefined) {
       failures.push({ index, id: result.id, error })
       if (!mayHaveBeenSent(error)) notSent(result)
-    } else if (publish.sentEvent !== undefined) context.taskSent(publish.sentEvent)
+      return
+    }
+    if (announcement !== undefined) after.push(announcement.after())
+    if (publish.sentEvent !== undefined) context.taskSent(publish.sentEvent)
   })
+  if (after.length > 0) await Promise.all(after)
   return failures
 }
 

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { OutgoingMessage, SignatureOptions, SignatureSource, TaskMessageInput } from '@ct/contracts'
+import type {
+  OutgoingMessage,
+  SignatureOptions,
+  SignatureSource,
+  TaskMessageInput,
+  TaskMessageOptions,
+} from '@ct/contracts'
 import { buildTaskMessage, ConfigurationError, isCeleryError, parseIso } from '@ct/contracts'
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
@@ -11,6 +17,8 @@ import { runningTask } from './current-task.ts'
 import { taskResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { instant } from './moments.ts'
+import { announcement } from './publish-signals.ts'
+import type { Announcement } from './publish-signals.ts'
 import { sendPlan } from './send-plan.ts'
 import type { SendPlan } from './send-plan.ts'
 import { decoded, embeddable } from './signature-source.ts'
@@ -32,6 +40,8 @@ export interface PreparedTask {
   readonly message: OutgoingMessage
   readonly publish: PublishOptions
   readonly result: FrozenResult
+  /** Whoever publishes it tells the listeners before and after; undefined: there are none. */
+  readonly announcement: Announcement | undefined
 }
 
 const noOptions: SignatureOptions = Object.freeze({})
@@ -83,7 +93,7 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
   if (destination.options.headers != null) input.headers = destination.options.headers
   const extra = destination.options.properties
   if (extra != null) input.properties = extra
-  const content = buildTaskMessage(input, {
+  const build: TaskMessageOptions = {
     serializer,
     compression:
       compression === null || compression === undefined
@@ -92,21 +102,23 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
     reprMaxLevels: settings.taskReprMaxlevels,
     nowMs: now,
     formatDate: ctx.formatDate,
-  })
+  }
+  const content = buildTaskMessage(input, build)
   const result = taskResult(id, ignoreResult === true)
   if (running?.children !== undefined && options['add_to_parent'] !== false) running.children.push(result)
-  return {
-    message: addressed(ctx, content, destination, input),
-    publish: publishOptions(ctx, call, destination, content, options),
-    result,
-  }
+  const message = addressed(ctx, content, destination, input)
+  const publish = publishOptions(ctx, call, destination, content, options)
+  return { message, publish, result, announcement: announcement(ctx, { message, publish, input, build }) }
 }
 
 /** {@link prepareTask}, published. Resolves when the broker has taken it. Errors besides: `CT_PUBLISH`, `CT_ABORTED`, `CT_CLOSED`. */
 export function publishTask(ctx: AppContext, call: TaskCall): Promise<FrozenResult> {
   try {
     const { producer } = ctx
-    const { result, message, publish } = prepareTask(ctx, call)
+    const prepared = prepareTask(ctx, call)
+    const { result, message, publish } = prepared
+    if (prepared.announcement !== undefined)
+      return publishAnnounced(ctx, call, prepared, prepared.announcement)
     const ready = ctx.results.beforePublish({ signal: call.signal })
     const published =
       ready === undefined
@@ -122,6 +134,24 @@ export function publishTask(ctx: AppContext, call: TaskCall): Promise<FrozenResu
   } catch (error) {
     return Promise.reject(error instanceof Error ? error : new Error(String(error)))
   }
+}
+
+async function publishAnnounced(
+  ctx: AppContext,
+  call: TaskCall,
+  { message, publish, result }: PreparedTask,
+  announced: Announcement,
+): Promise<FrozenResult> {
+  try {
+    await announced.before()
+    await ctx.results.beforePublish({ signal: call.signal })
+    await ctx.producer.publish(message, publish)
+  } catch (error) {
+    if (!mayHaveBeenSent(error)) notSent(result)
+    throw error
+  }
+  await announced.after()
+  return result
 }
 
 export function mayHaveBeenSent(error: unknown): boolean {
@@ -192,7 +222,7 @@ function addressed(
   content: ReturnType<typeof buildTaskMessage>,
   destination: Destination,
   input: TaskMessageInput,
-): OutgoingMessage {
+): Mutable<OutgoingMessage> {
   const message: Mutable<OutgoingMessage> = {
     body: content.body,
     contentType: content.contentType,
@@ -229,7 +259,7 @@ function publishOptions(
   destination: Destination,
   content: ReturnType<typeof buildTaskMessage>,
   options: SignatureOptions,
-): PublishOptions {
+): Mutable<PublishOptions> {
   const publish: Mutable<PublishOptions> = { declare: destination.declare }
   if (call.signal !== undefined) publish.signal = call.signal
   if (destination.options.retry != null) publish.retry = destination.options.retry

@@ -216,6 +216,11 @@ export class Dispatcher {
       }
     }
     const { message } = request
+    const { eventletPoolApply } = this.#options.services.app.signals
+    if (eventletPoolApply.wanted && pool.name === 'async') {
+      const { args, kwargs } = request.body
+      void eventletPoolApply.send({ sender: pool, target: request.strategy.task, args, kwargs })
+    }
     const job: PoolJob = {
       jobId: ++this.#jobs,
       taskId: request.id,

@@ -28,6 +28,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import { DueHeap } from './due-heap.ts'
 import type { HoldLimit } from './hold-limit.ts'
 import { RateLimiter } from './rate-limiter.ts'
+import type { ReceptionSignals } from './reception-signals.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
 
 export interface ReceptionOptions {
@@ -41,6 +42,7 @@ export interface ReceptionOptions {
   readonly credit: Credit
   readonly unconfirmed: Unconfirmed
   readonly holdLimit: HoldLimit
+  readonly signals: ReceptionSignals
   /** Park what is refused; false: reject or acknowledge it as Celery does. */
   readonly parks: boolean
   readonly now: () => number
@@ -52,6 +54,8 @@ interface Refusal {
   readonly settlement: Settlement
   readonly level: 'warn' | 'error' | 'critical'
   readonly text: string
+  /** Told to listeners when it is settled. */
+  readonly then?: () => void
 }
 
 export class Reception {
@@ -122,6 +126,7 @@ export class Reception {
         return
       }
     }
+    this.#options.signals.received(request)
     if (events.enabled && strategy.options.sendEvents) events.send('task-received', receivedEvent(request))
     if (message.etaMs !== null) this.#hold(request, message.etaMs)
     else if (strategy.bucket !== undefined) this.#limiter.enter(request)
@@ -170,6 +175,7 @@ export class Reception {
         settlement: { action: 'reject' },
         level: 'error',
         text: `Received unregistered task of type ${pyRepr(message.task)} (id ${message.id}). Is it registered with this worker's app, under this name?`,
+        then: () => this.#options.signals.unknown(delivery, message.task, message.id, error),
       },
       error,
     )
@@ -188,7 +194,14 @@ export class Reception {
         : {}),
       ...(refusal.reason === 'unknown-task' ? {} : { message: describe(delivery) }),
     })
-    void this.#settleRefused(delivery, settlement, error)
+    void this.#settleRefused(delivery, settlement, error).then(
+      refusal.then ??
+        (() => {
+          // Celery acknowledges what it cannot decode, and tells nobody.
+          if (refusal.reason !== 'decode-error')
+            this.#options.signals.rejected(delivery, refusal.reason === 'unknown-message' ? null : error)
+        }),
+    )
   }
 
   async #settleRefused(delivery: Delivery, settlement: Settlement, error: unknown): Promise<void> {

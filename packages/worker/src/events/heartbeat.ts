@@ -22,6 +22,8 @@ export interface HeartbeatOptions {
   readonly interval: number
   readonly version: string
   readonly send: (type: string, fields: Readonly<Record<string, unknown>>) => void
+  /** Before each event. */
+  readonly onSend?: (() => void) | undefined
   /** Tasks running now. */
   readonly active: () => number
   /** Tasks started since the worker did. */
@@ -58,6 +60,7 @@ export class Heartbeat {
   }
 
   send(type: string): void {
+    this.#options.onSend?.()
     this.#options.send(type, {
       freq: this.#options.interval,
       active: this.#options.active(),

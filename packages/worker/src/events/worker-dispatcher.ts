@@ -1,5 +1,5 @@
 /** The worker's event dispatcher and heartbeat, where the broker and the options want them. */
-import { EventDispatcher, type AppContext } from '@ct/client'
+import { EventDispatcher, type App, type AppContext } from '@ct/client'
 import type { WorkerOptions } from '../options.ts'
 import type { WorkerState } from '../request/index.ts'
 import { workerVersion } from '../version.ts'
@@ -29,13 +29,20 @@ export function workerDispatcher(
 }
 
 export function heartbeatFor(
+  app: App,
   dispatcher: EventDispatcher | undefined,
   options: WorkerOptions,
   state: WorkerState,
+  hostname: string,
 ): Heartbeat | undefined {
   if (options.withoutHeartbeat === true || dispatcher === undefined) return undefined
+  const { heartbeatSent } = app.signals
+  const interval = options.heartbeatInterval ?? 2
   return new Heartbeat({
-    interval: options.heartbeatInterval ?? 2,
+    interval,
+    onSend: () => {
+      if (heartbeatSent.wanted) void heartbeatSent.send({ sender: { hostname, interval } })
+    },
     version: workerVersion,
     send: (type, fields) => dispatcher.send(type, fields),
     active: () => state.active,

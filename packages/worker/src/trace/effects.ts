@@ -4,6 +4,7 @@ import { isCeleryError, pyRepr, type ResultHandle, type ResultWrite, type Settle
 import type { Request } from '../request/index.ts'
 import type { TraceServices } from './ports.ts'
 import { taskRequest } from './task-request.ts'
+import { TaskSignals } from './task-signals.ts'
 
 export const ack: Settlement = Object.freeze({ action: 'ack' })
 export const noChildren: readonly ResultHandle[] = Object.freeze([])
@@ -50,10 +51,12 @@ export function sent<T>(services: TraceServices, failed: string, operation: () =
 
 export class Effects {
   readonly services: TraceServices
+  readonly signals: TaskSignals
   readonly #onEnd: OnEnd
 
   constructor(services: TraceServices, onEnd: OnEnd) {
     this.services = services
+    this.signals = new TaskSignals(services)
     this.#onEnd = onEnd
   }
 
@@ -102,8 +105,16 @@ export class Effects {
     this.event(request, 'task-failed', { exception: pyRepr(error), traceback })
   }
 
-  /** The hooks that follow a stored SUCCESS or FAILURE. Their errors are logged; the stored state is final (D57-63). */
-  async hooks(request: Request, state: 'SUCCESS' | 'FAILURE', value: unknown): Promise<void> {
+  /**
+   * The hooks that follow a stored SUCCESS or FAILURE, and between them what Celery sends there. Their errors are logged; the stored state
+   * is final (D57-63).
+   */
+  async hooks(
+    request: Request,
+    state: 'SUCCESS' | 'FAILURE',
+    value: unknown,
+    between?: () => Promise<void> | undefined,
+  ): Promise<void> {
     const { onSuccess, onFailure, afterReturn } = request.strategy.options
     const { args, kwargs } = request.body
     if (state === 'SUCCESS' && onSuccess !== undefined) {
@@ -114,6 +125,7 @@ export class Effects {
         onFailure(value, request.id, args, kwargs, this.view(request)),
       )
     }
+    await between?.()
     if (afterReturn !== undefined) {
       await this.hook(request, 'afterReturn', () => afterReturn(state, value, request.id, args, kwargs))
     }
@@ -141,6 +153,7 @@ export class Effects {
     ending.catch((error: unknown) => {
       this.services.log.critical(`Task ${request.label} INTERNAL ERROR: ${pyRepr(error)}`, { error })
       this.services.onInternalError(error instanceof Error ? error : new Error(String(error)))
+      void this.signals.internalError(request, error)
       this.settle(request, { action: 'requeue' })
     })
   }

@@ -17,4 +17,5 @@ export type {
 export { type RetryCopy } from './retry.ts'
 export { sendSuccessors } from './links.ts'
 export { executor } from './run.ts'
+export { taskRequest } from './task-request.ts'
 export { Tracer, type TracerOptions } from './tracer.ts'

@@ -18,6 +18,12 @@ import { memberOf, propagateFailure } from './failure.ts'
 import type { Outcome } from './outcome.ts'
 import { retryCopy, type RetryCopy } from './retry.ts'
 
+interface RevokedEvent {
+  readonly terminated: boolean
+  readonly signum: number | null
+  readonly expired: boolean
+}
+
 export interface InterruptionOptions {
   readonly publishRetry: (copy: RetryCopy) => Promise<void>
   /** Epoch ms. */
@@ -52,14 +58,16 @@ export class Interruptions {
     )
   }
 
-  async #revoke(request: Request, reason: string, event: Readonly<Record<string, unknown>>): Promise<void> {
+  async #revoke(request: Request, reason: string, event: RevokedEvent): Promise<void> {
     const { services } = this.#effects
     request.revoked = true
-    this.#effects.event(request, 'task-revoked', event)
+    this.#effects.event(request, 'task-revoked', { ...event })
     const error = new TaskRevokedError(reason)
     if (request.storeErrors) await this.#storeState(request, 'REVOKED', error, null)
     await reportPart(services, memberOf(request), 'REVOKED', error)
-    this.#effects.settle(request, ack)
+    this.#effects.settle(request, ack, () => {
+      void this.#effects.signals.revoked(request, event.terminated, event.signum, event.expired)
+    })
   }
 
   /**
@@ -79,6 +87,7 @@ export class Interruptions {
     if (request.storeErrors) await this.#storeState(request, 'FAILURE', error, traceback)
     if (!request.isPlain) await propagateFailure(services, request, error, traceback, request.storeErrors)
     await this.#effects.hooks(request, 'FAILURE', error)
+    await this.#effects.signals.failure(request, error, traceback)
     this.#effects.settle(request, requeue ? { action: 'requeue' } : ack, () => {
       if (requeue) this.#effects.event(request, 'task-rejected', { requeue: true })
       this.#effects.failedEvent(request, error, traceback)
@@ -111,6 +120,7 @@ export class Interruptions {
     const reject = late && !options.acksOnFailure
     if (request.storeErrors) await this.#storeState(request, 'FAILURE', error, traceback)
     if (!request.isPlain) await propagateFailure(services, request, error, traceback, request.storeErrors)
+    await this.#effects.signals.failure(request, error, traceback)
     this.#effects.settle(request, reject ? { action: 'reject' } : ack, () => {
       if (reject) this.#effects.event(request, 'task-rejected', { requeue: false })
       this.#effects.failedEvent(request, error, traceback)
@@ -161,6 +171,7 @@ export class Interruptions {
         this.#effects.view(request),
       ),
     )
+    await this.#effects.signals.retry(request, retry, traceback)
     this.#effects.settle(request, ack, () =>
       this.#effects.event(request, 'task-retried', { exception: pyRepr(error), traceback }),
     )
@@ -177,8 +188,23 @@ export class Interruptions {
 
   async #cancelled(request: Request, reason: string): Promise<void> {
     this.#effects.event(request, 'task-cancelled', {})
-    if (this.#effects.settle(request, { action: 'requeue' }) || request.ignoreResult) return
-    await this.#storeState(request, 'RETRY', new Retry(reason), null)
+    if (!request.acknowledged) {
+      this.#effects.settle(request, { action: 'requeue' })
+      return
+    }
+    const retry = new Retry(reason)
+    if (!request.ignoreResult) await this.#storeState(request, 'RETRY', retry, null)
+    await this.#effects.hook(request, 'onRetry', () =>
+      request.strategy.options.onRetry?.(
+        retry,
+        request.id,
+        request.body.args,
+        request.body.kwargs,
+        this.#effects.view(request),
+      ),
+    )
+    await this.#effects.signals.retry(request, null, null)
+    this.#effects.settle(request, ack)
   }
 
   /** What a run came to that nobody waits for any more. */
@@ -194,6 +220,7 @@ export class Interruptions {
     if (request.disowned === 'lease-lost') log.warn(text)
     else if (log.infoEnabled) log.info(text)
     if (request.disowned === 'lease-lost') this.#effects.settle(request, ack)
+    void this.#effects.signals.postrun(request, null, null)
   }
 
   async #storeState(request: Request, state: string, error: Error, traceback: string | null): Promise<void> {

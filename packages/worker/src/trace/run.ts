@@ -5,9 +5,11 @@ import type { Request } from '../request/index.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
 import { TaskRun } from './task-run.ts'
+import { TaskSignals } from './task-signals.ts'
 import { thrown } from './thrown.ts'
 
 export function executor(services: TraceServices): (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome> {
+  const signals = new TaskSignals(services)
   return (job, slot) => {
     const request = job.local as Request
     const { strategy } = request
@@ -15,19 +17,26 @@ export function executor(services: TraceServices): (job: PoolJob, slot: SlotPort
     const run = new TaskRun(services, request, slot)
     if (
       options.beforeStart === undefined &&
+      !signals.beforeRun &&
       !(options.trackStarted && !request.ignoreResult && services.results.enabled)
     ) {
       return start(request, run)
     }
-    return prepare(services, request, run).then(
+    return prepare(services, signals, request, run).then(
       () => start(request, run),
       (error: unknown) => threw(error),
     )
   }
 }
 
-async function prepare(services: TraceServices, request: Request, run: TaskRun): Promise<void> {
+async function prepare(
+  services: TraceServices,
+  signals: TaskSignals,
+  request: Request,
+  run: TaskRun,
+): Promise<void> {
   const { options } = request.strategy
+  await signals.prerun(request, run)
   if (options.trackStarted && !request.ignoreResult) {
     const write = services.results.encode(
       { taskId: request.id, request },

@@ -66,7 +66,8 @@ export class Tracer {
       return
     }
     if (outcome.kind === 'returned') {
-      if (request.isPlain && !request.strategy.hasSuccessHooks) this.#plainSuccess(request, outcome.value)
+      if (request.isPlain && !request.strategy.hasSuccessHooks && !this.#effects.signals.afterRun)
+        this.#plainSuccess(request, outcome.value)
       else this.#effects.guard(request, this.#success(request, outcome.value))
     } else if (outcome.kind === 'threw') this.#effects.guard(request, this.#threw(request, outcome.error))
     else this.#effects.guard(request, this.interruptions.lost(request, outcome))
@@ -135,7 +136,9 @@ export class Tracer {
       }
     }
     const inChord = embed.chord !== null && request.message.group !== null
-    const fused = !inChord && !request.strategy.hasSuccessHooks && !request.acknowledged && results.canSettle
+    const { signals } = this.#effects
+    const told = request.strategy.hasSuccessHooks || signals.afterRun
+    const fused = !inChord && !told && !request.acknowledged && results.canSettle
     if (write !== undefined && !fused && !(await this.#stored(request, write))) return
     if (inChord)
       await reportPart(
@@ -147,7 +150,10 @@ export class Tracer {
         'SUCCESS',
         value,
       )
-    await this.#effects.hooks(request, 'SUCCESS', value)
+    if (told) {
+      await this.#effects.hooks(request, 'SUCCESS', value, () => signals.success(request, value))
+      await signals.postrun(request, 'SUCCESS', value)
+    }
     this.#succeeded(request, value, fused && write !== undefined ? { action: 'ack', results: [write] } : ack)
   }
 
@@ -176,8 +182,9 @@ export class Tracer {
   async #threw(request: Request, error: unknown): Promise<void> {
     if (error instanceof Retry) await this.#retry(request, error)
     else if (error instanceof Ignore) {
-      this.#effects.settle(request, ack)
       this.#services.log.info(`Task ${request.label} ignored`)
+      await this.#effects.signals.postrun(request, 'IGNORED', error)
+      this.#effects.settle(request, ack)
     } else if (error instanceof Reject) await this.#rejected(request, error)
     else {
       const retry =
@@ -213,14 +220,16 @@ export class Tracer {
     const { results } = this.#services
     const { options } = request.strategy
     const write = request.storeErrors ? this.#encodeFailure(request, error, traceback) : undefined
-    const hooks = options.onFailure !== undefined || options.afterReturn !== undefined
+    const { signals } = this.#effects
+    const hooks = options.onFailure !== undefined || options.afterReturn !== undefined || signals.afterFailure
     const fusable = settlement.action === 'ack' || settlement.action === 'reject'
     const fused = request.isPlain && !hooks && fusable && !request.acknowledged && results.canSettle
     if (!fused) {
       if (write !== undefined) await this.#storeFailure(request, write)
       if (!request.isPlain)
         await propagateFailure(this.#services, request, error, traceback, request.storeErrors)
-      await this.#effects.hooks(request, 'FAILURE', error)
+      await this.#effects.hooks(request, 'FAILURE', error, () => signals.failure(request, error, traceback))
+      await signals.postrun(request, 'FAILURE', error)
     }
     this.#logFailure(request, error)
     this.#effects.settle(
@@ -306,9 +315,11 @@ export class Tracer {
         this.#effects.view(request),
       ),
     )
+    await this.#effects.signals.retry(request, retry, traceback)
     if (log.infoEnabled) {
       log.info(`Task ${request.label} retry: ${retry.message}${reason === null ? '' : `: ${pyRepr(reason)}`}`)
     }
+    await this.#effects.signals.postrun(request, 'RETRY', retry)
     this.#effects.settle(request, ack, () =>
       this.#effects.event(request, 'task-retried', { exception: pyRepr(reason ?? retry), traceback }),
     )
@@ -319,6 +330,7 @@ export class Tracer {
     log.warn(
       `Task ${request.label} reject requeue=${reject.requeue ? 'True' : 'False'}: ${pyRepr(reject.reason)}`,
     )
+    await this.#effects.signals.postrun(request, 'REJECTED', reject)
     if (reject.requeue) {
       // With an early ack there is nothing left to reject.
       this.#reject(request, { action: 'requeue' }, true)
@@ -331,7 +343,9 @@ export class Tracer {
     }
     if (!request.isPlain)
       await propagateFailure(this.#services, request, reject, traceback, request.storeErrors)
-    await this.#effects.hooks(request, 'FAILURE', reject)
+    await this.#effects.hooks(request, 'FAILURE', reject, () =>
+      this.#effects.signals.failure(request, reject, traceback),
+    )
     this.#effects.failedEvent(request, reject, traceback)
     this.#reject(request, { action: 'reject' }, false)
   }

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { installSignals } from './signals.ts'
+import { installSignals } from './process-signals.ts'
 
 function handled(signals: readonly NodeJS.Signals[], environment: Record<string, string> = {}): string[] {
   const target = new EventEmitter()
