@@ -55,7 +55,7 @@ interface Refusal {
   readonly level: 'warn' | 'error' | 'critical'
   readonly text: string
   /** Told to listeners when it is settled. */
-  readonly then?: () => void
+  readonly onSettled?: () => void
 }
 
 export class Reception {
@@ -175,7 +175,7 @@ export class Reception {
         settlement: { action: 'reject' },
         level: 'error',
         text: `Received unregistered task of type ${pyRepr(message.task)} (id ${message.id}). Is it registered with this worker's app, under this name?`,
-        then: () => this.#options.signals.unknown(delivery, message.task, message.id, error),
+        onSettled: () => this.#options.signals.unknown(delivery, message.task, message.id, error),
       },
       error,
     )
@@ -195,7 +195,7 @@ export class Reception {
       ...(refusal.reason === 'unknown-task' ? {} : { message: describe(delivery) }),
     })
     void this.#settleRefused(delivery, settlement, error).then(
-      refusal.then ??
+      refusal.onSettled ??
         (() => {
           // Celery acknowledges what it cannot decode, and tells nobody.
           if (refusal.reason !== 'decode-error')
