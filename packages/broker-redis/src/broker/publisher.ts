@@ -16,7 +16,7 @@ import {
   type OutgoingMessage,
 } from '@ct/contracts'
 import { aborted, isOutOfMemory, throwIfAborted, toFailure } from '../connection/failure.ts'
-import type { Argument, Link } from '../connection/link.ts'
+import type { Link } from '../connection/link.ts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { Bindings } from './bindings.ts'
@@ -237,7 +237,7 @@ export class Publisher {
   }
 
   #lpush(list: string, texts: readonly string[], expiresMs: number): Promise<unknown> {
-    const pushed = this.#link.send('lpush', [list, ...texts] as Argument[])
+    const pushed = this.#link.sendPacked('lpush', [list, ...texts])
     if (expiresMs > 0) this.#link.send('pexpire', [list, expiresMs]).catch(() => undefined)
     return pushed
   }

@@ -1,4 +1,5 @@
 /** The settlements of one turn of the event loop: they go to the server in one script, and share one promise. */
+import type { Buffer } from 'node:buffer'
 import type { Argument } from '../connection/link.ts'
 import type { StoreWrite } from '../stored-success.ts'
 
@@ -23,7 +24,13 @@ const mostSettlements = 1000
 const mostBytes = 8 * 1024 * 1024
 
 export class SettlementBatch {
-  readonly withResults: SettlementWithResults[] = []
+  /**
+   * Nearly all: one result that nobody has looked at, kept as long as the others of this batch, and the ack of its task. Three strings
+   * each, side by side: tag, key, document.
+   */
+  readonly #plain: (string | Buffer)[] = []
+  #ttl = ''
+  readonly #withResults: SettlementWithResults[] = []
   readonly #acks: string[] = []
   readonly #forget: (readonly [tag: string, messageId: string])[] = []
   readonly #moves: Move[] = []
@@ -42,7 +49,13 @@ export class SettlementBatch {
   }
 
   get size(): number {
-    return this.withResults.length + this.#acks.length + this.#forget.length + this.#moves.length
+    return (
+      this.#plain.length / 3 +
+      this.#withResults.length +
+      this.#acks.length +
+      this.#forget.length +
+      this.#moves.length
+    )
   }
 
   get isFull(): boolean {
@@ -53,8 +66,19 @@ export class SettlementBatch {
     this.#acks.push(tag)
   }
 
+  /** An ack with one result; `tag` is not ''. */
+  addWithResult(tag: string, write: StoreWrite): void {
+    if (this.#plain.length === 0) this.#ttl = write.ttl
+    if (write.ttl !== this.#ttl) {
+      this.addWithResults({ tag, writes: [write] })
+      return
+    }
+    this.#plain.push(tag, write.key, write.document)
+    this.#bytes += write.document.length
+  }
+
   addWithResults(settlement: SettlementWithResults): void {
-    this.withResults.push(settlement)
+    this.#withResults.push(settlement)
     for (const { document } of settlement.writes) this.#bytes += document.length
   }
 
@@ -74,14 +98,34 @@ export class SettlementBatch {
     this.#bytes += move.text.length
   }
 
-  /** ARGV 1…4 of `scripts/settle-and-claim.ts`. */
-  get counts(): readonly number[] {
-    return [this.withResults.length, this.#acks.length, this.#forget.length, this.#moves.length]
+  /** The settlement with results that the script calls by this index, from 1. */
+  withResults(index: number): SettlementWithResults | undefined {
+    const plain = this.#plain.length / 3
+    if (index > plain) return this.#withResults[index - plain - 1]
+    const [tag, key, document] = this.#plain.slice(3 * index - 3, 3 * index) as [string, string, Buffer]
+    return { tag, writes: [{ key, ttl: this.#ttl, guard: '', document }] }
+  }
+
+  /** ARGV 1…6 of `scripts/settle-and-claim.ts`. */
+  get counts(): readonly Argument[] {
+    return [
+      this.#plain.length / 3,
+      this.#ttl,
+      this.#withResults.length,
+      this.#acks.length,
+      this.#forget.length,
+      this.#moves.length,
+    ]
   }
 
   /** The parts of KEYS and ARGV that say what is settled. */
   write(keys: Argument[], args: Argument[]): void {
-    for (const { tag, writes } of this.withResults) {
+    const plain = this.#plain
+    for (let at = 0; at < plain.length; at += 3) {
+      keys.push(plain[at + 1] as string)
+      args.push(plain[at] as string, plain[at + 2] as Buffer)
+    }
+    for (const { tag, writes } of this.#withResults) {
       args.push(tag, writes.length)
       for (const { key, ttl, guard, document } of writes) {
         keys.push(key)

@@ -16,7 +16,10 @@ export function addSettlement(
   const tag = delivery.filed ? delivery.tag : ''
   if (settlement.action === 'ack' || settlement.action === 'reject') {
     const { results = [] } = settlement
-    if (results.length > 0) {
+    const [only] = results
+    if (only !== undefined && results.length === 1 && tag !== '')
+      batch.addWithResult(tag, storeWrite(resultKey(context, only.taskId), only))
+    else if (results.length > 0) {
       const writes = results.map((write) => storeWrite(resultKey(context, write.taskId), write))
       batch.addWithResults({ tag, writes })
     } else if (tag !== '') batch.addAck(tag)

@@ -255,7 +255,7 @@ export class Stepper {
   /** Rare: documents that the script cannot read. We look, and send these again with what we saw. */
   #decide(batch: SettlementBatch, undecided: readonly number[]): void {
     this.#open.add(batch)
-    const again = undecided.flatMap((index) => batch.withResults[index - 1] ?? [])
+    const again = undecided.flatMap((index) => batch.withResults(index) ?? [])
     const { link } = this.#hub
     Promise.all(
       again.map(async ({ tag, writes }) => ({ tag, writes: await decideWrites(link, writes) })),

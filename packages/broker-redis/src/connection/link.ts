@@ -8,12 +8,12 @@
  * Half-open sockets are found in two ways: a quiet link sends PING every `healthCheckMs`, and a link that owes an answer for
  * `socketTimeoutMs` is given up.
  */
-import type { Buffer } from 'node:buffer'
 import { Command, Redis } from 'ioredis'
 import { ClosedError } from '@ct/contracts'
 import type { RedisCredentials, RedisServer } from '../options/server-options.ts'
 import { nodeTlsOptions, type RedisTlsOptions } from '../options/tls.ts'
 import { aborted, endsConnection, throwIfAborted, toFailure, type FailureFamily } from './failure.ts'
+import { PackedCommand, type Argument } from './packed-command.ts'
 import type { Script } from './script.ts'
 
 export interface Address {
@@ -39,7 +39,7 @@ export interface LinkOptions {
   readonly onLost: (error: Error) => void
 }
 
-export type Argument = string | Buffer | number
+export type { Argument }
 
 const lateMs = 50
 
@@ -149,18 +149,26 @@ export class Link {
   }
 
   #raw(name: string, args: Argument[]): Promise<unknown> {
-    const command = new Command(name, args)
-    return this.redis.sendCommand(command) as Promise<unknown>
+    return this.redis.sendCommand(new Command(name, args)) as Promise<unknown>
   }
 
   /** Sends one command; strings in the reply are Buffers. Rejects with the driver's error: callers translate where they know the words. */
   send(name: string, args: Argument[]): Promise<unknown> {
+    return this.#write(new Command(name, args))
+  }
+
+  /** As {@link send}, for commands with many or large arguments; not for those that the driver itself has to understand (SUBSCRIBE, …). */
+  sendPacked(name: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#write(new PackedCommand(name, args))
+  }
+
+  #write(command: Command): Promise<unknown> {
     if (this.#state !== 'open') return Promise.reject(this.#refusal())
     if (this.#owed++ === 0) {
       this.#lastActivity = Date.now()
       this.#watch ??= setTimeout(this.#check, this.#options.server.socketTimeoutMs)
     }
-    return this.#raw(name, args).then(this.#answered, this.#failed)
+    return (this.redis.sendCommand(command) as Promise<unknown>).then(this.#answered, this.#failed)
   }
 
   readonly #answered = (reply: unknown): unknown => {
@@ -178,9 +186,9 @@ export class Link {
 
   /** Runs a script by its hash, and sends it whole when the server does not know it. */
   run(script: Script, keys: readonly Argument[], args: readonly Argument[]): Promise<unknown> {
-    return this.send('evalsha', [script.sha, keys.length, ...keys, ...args]).catch((error: unknown) => {
+    return this.sendPacked('evalsha', [script.sha, keys.length, ...keys, ...args]).catch((error: unknown) => {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.send('eval', [script.source, keys.length, ...keys, ...args])
+      return this.sendPacked('eval', [script.source, keys.length, ...keys, ...args])
     })
   }
 

@@ -6,15 +6,16 @@
  *
  * KEYS  1 unacked, 2 unacked_index, 3 starts; then the result keys in the order of ARGV; then a list per move; then the lists to take
  *       from: all queues at the first step, all at the second, …
- * ARGV  1 G settlements with results, 2 A plain acks, 3 F start counts to forget, 4 M moves, 5 wanted, 6 Q queues, 7 S steps,
- *       8 '1' to empty one queue before the next, 9 tag prefix, 10 tag base; then
+ * ARGV  1 P acks with one result each, 2 their ttl, 3 G settlements with results, 4 A acks without, 5 F start counts to forget, 6 M moves,
+ *       7 wanted, 8 Q queues, 9 S steps, 10 '1' to empty one queue before the next, 11 tag prefix, 12 tag base; then
+ *       P × tag, document
  *       G × tag ('' when nothing is filed), number of results, per result: ttl, guard, document
  *       A × tag
  *       F × tag ('' when nothing is filed), message id: forgotten if it is ours; a run whose lease ran out says nothing about the next
  *       M × tag ('' when nothing is filed), 'L' back or 'R' front of the list, text ('' the item as it was taken), length of the tail
  *       Q × tail (what follows the item in its unacked entry; '' to forget the item at once), parked list
  * Reply {undecided, malformed, problem, taken}
- *       undecided: indexes into G whose stored document the client must look at; nothing of them was done
+ *       undecided: indexes into P and G, counted through, whose stored document the client must look at; nothing of them was done
  *       malformed: queue index, item, … (already moved to the parked list)
  *       problem: an error text, when a list could not be read
  *       taken: queue index, items, …; the i-th filed item has the tag prefix .. (base + i)
@@ -29,14 +30,20 @@ export const settleAndClaim: Script = script(
   'settle-and-claim',
   `
 local unacked, index, starts = KEYS[1], KEYS[2], KEYS[3]
-local G, A, F, M = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local left, Q, S = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local k, a = 3, 10
+local P, ttl, G, A = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local F, M = tonumber(ARGV[5]), tonumber(ARGV[6])
+local left, Q, S = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local k, a = 3, 12
 local undecided, malformed, problem, taken = {}, {}, false, {}
 
 ${storeResult}
 
 local tags = {}
+for p = 1, P do
+  if store(KEYS[k + p], ttl, '', ARGV[a + 2]) then tags[#tags + 1] = ARGV[a + 1] else undecided[#undecided + 1] = p end
+  a = a + 2
+end
+k = k + P
 for g = 1, G do
   local tag, count, done = ARGV[a + 1], tonumber(ARGV[a + 2]), true
   a = a + 2
@@ -45,7 +52,7 @@ for g = 1, G do
     a = a + 3
   end
   k = k + count
-  if not done then undecided[#undecided + 1] = g elseif tag ~= '' then tags[#tags + 1] = tag end
+  if not done then undecided[#undecided + 1] = P + g elseif tag ~= '' then tags[#tags + 1] = tag end
 end
 for i = 1, A do tags[#tags + 1] = ARGV[a + i] end
 a = a + A
@@ -73,11 +80,16 @@ for m = 1, M do
 end
 if left <= 0 or Q == 0 then return {undecided, malformed, problem, taken} end
 
-local strict, prefix, base = ARGV[8] == '1', ARGV[9], tonumber(ARGV[10])
+local strict, prefix, base = ARGV[10] == '1', ARGV[11], tonumber(ARGV[12])
 local find, byte = string.find, string.byte
 local entries, scores, filed = {}, {}, 0
 local now = redis.call('TIME')
 local score = now[1] .. '.' .. string.format('%06d', now[2])
+
+-- Properties come last: what is to be found there is looked for there first.
+local function has(item, name)
+  return find(item, name, -512, true) or find(item, name, 1, true)
+end
 
 local function take(key, q, share)
   local items = redis.pcall('RPOP', key, share)
@@ -89,8 +101,8 @@ local function take(key, q, share)
   local tail, good = ARGV[a + 2 * q - 1], {}
   for i = 1, #items do
     local item = items[i]
-    if byte(item, 1) == 123 and byte(item, -1) == 125 and find(item, '"properties"', 1, true)
-      and find(item, '"delivery_info"', 1, true) and find(item, '"headers"', 1, true) then
+    if byte(item, 1) == 123 and byte(item, -1) == 125 and find(item, '"headers"', 1, true)
+      and has(item, '"properties"') and has(item, '"delivery_info"') then
       good[#good + 1] = item
       if tail ~= '' then
         filed = filed + 1
