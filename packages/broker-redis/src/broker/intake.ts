@@ -1,6 +1,6 @@
 /** Turns what a step, or a fanout channel, brought into deliveries; what cannot be read is parked and told. */
-import { isUtf8, type Buffer } from 'node:buffer'
-import { decodeEnvelope, type Envelope } from '@ct/contracts'
+import { isAscii, isUtf8, type Buffer } from 'node:buffer'
+import { decodeEnvelope, EnvelopeReader, type Envelope } from '@ct/contracts'
 import type { BrokerContext } from './context.ts'
 import { RedisDelivery, type DeliveryOwner } from './delivery.ts'
 import type { Hub } from './hub.ts'
@@ -19,6 +19,7 @@ export interface IntakeOptions {
 
 export class Intake {
   readonly #options: IntakeOptions
+  readonly #envelopes = new EnvelopeReader()
   #fanoutTag = 0
 
   constructor(options: IntakeOptions) {
@@ -46,11 +47,12 @@ export class Intake {
 
   #takeItem(source: Source, tag: string, item: Buffer, stepper: Stepper): void {
     const { owner, deliver } = this.#options
-    const text = item.toString()
+    const ascii = isAscii(item)
+    const text = ascii ? item.latin1Slice() : item.toString()
     let envelope: Envelope
     try {
-      if (!isUtf8(item)) throw new Error('it is not UTF-8')
-      envelope = decodeEnvelope(text)
+      if (!ascii && !isUtf8(item)) throw new Error('it is not UTF-8')
+      envelope = this.#envelopes.read(text)
     } catch (error) {
       const { parked, tailBytes } = source
       stepper.batch.addMove({ tag, side: 'L', list: parked, text: tag === '' ? text : '', tailBytes })

@@ -134,13 +134,19 @@ function readBody(body: unknown, encoding: unknown): Uint8Array {
 }
 
 function decodeBase64(body: string): Uint8Array {
-  const bytes = Buffer.from(body, 'base64')
-  // Exact length means nothing was skipped. Else do as Python: drop what is not of the alphabet, then insist on whole groups of four.
-  const padding = body.endsWith('==') ? 2 : body.endsWith('=') ? 1 : 0
-  if (body.length % 4 === 0 && bytes.length === (body.length / 4) * 3 - padding) return bytes
+  const bytes = decodeBase64Exactly(body)
+  if (bytes !== undefined) return bytes
+  // Do as Python: drop what is not of the alphabet, then insist on whole groups of four.
   const clean = body.replace(/[^A-Za-z0-9+/=]+/g, '')
   if (clean.length % 4 !== 0) throw invalid('the body is not base64', 'body')
   return Buffer.from(clean, 'base64')
+}
+
+/** Undefined for a text that holds anything but base64 in whole groups: exact length means that nothing was skipped. */
+export function decodeBase64Exactly(body: string): Uint8Array | undefined {
+  const bytes = Buffer.from(body, 'base64')
+  const padding = body.endsWith('==') ? 2 : body.endsWith('=') ? 1 : 0
+  return body.length % 4 === 0 && bytes.length === (body.length / 4) * 3 - padding ? bytes : undefined
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }

@@ -1,6 +1,7 @@
 /** Room 4: task messages and result documents as Celery writes them. */
 export { buildTaskMessage } from './build-task-message.ts'
 export type { Moment, TaskMessageInput, TaskMessageOptions } from './build-task-message.ts'
+export { EnvelopeReader } from './envelope-reader.ts'
 export { decodeEnvelope, encodeEnvelope, readEnvelope } from './envelope.ts'
 export type { Envelope, EnvelopeAddress } from './envelope.ts'
 export { decodeException, encodeException, isTaskError } from './exception-document.ts'
