@@ -48,7 +48,7 @@ export class Intake {
   #takeItem(source: Source, tag: string, item: Buffer, stepper: Stepper): void {
     const { owner, deliver } = this.#options
     const ascii = isAscii(item)
-    const text = ascii ? item.latin1Slice() : item.toString()
+    const text = ascii ? item.toString('latin1') : item.toString()
     let envelope: Envelope
     try {
       if (!ascii && !isUtf8(item)) throw new Error('it is not UTF-8')

@@ -35,6 +35,6 @@ function bytesOf(argument: Argument): string {
   if (typeof argument === 'string')
     return Buffer.byteLength(argument) === argument.length
       ? argument
-      : Buffer.from(argument, 'utf8').latin1Slice()
-  return typeof argument === 'number' ? String(argument) : argument.latin1Slice()
+      : Buffer.from(argument, 'utf8').toString('latin1')
+  return typeof argument === 'number' ? String(argument) : argument.toString('latin1')
 }

@@ -64,7 +64,24 @@ describe('EnvelopeReader', () => {
 
   it('agrees with decodeEnvelope about texts that are broken, escaped or written in another style', () => {
     const random = randomFrom(20261128)
-    const pieces = ['"', '\\', '\n', '\0', '\u007f', 'é', '0', '9', '1e3', '-', '{}', ',', ' ', 'null', '\\u0041', '😀']
+    const pieces = [
+      '"',
+      '\\',
+      '\n',
+      '\0',
+      '\u007f',
+      'é',
+      '0',
+      '9',
+      '1e3',
+      '-',
+      '{}',
+      ',',
+      ' ',
+      'null',
+      '\\u0041',
+      '😀',
+    ]
     const seen = { read: 0, refused: 0 }
     for (let round = 0; round < 1500; round += 1) {
       const reader = new EnvelopeReader()

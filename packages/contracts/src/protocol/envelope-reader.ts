@@ -80,7 +80,7 @@ class EnvelopeShape {
 
   private constructor(writer: ShapeWriter, model: Envelope) {
     // Put together piece by piece, a text is a tree; compared every time, it had better be flat.
-    this.#literals = writer.literals.map((text) => Buffer.from(text, 'latin1').latin1Slice())
+    this.#literals = writer.literals.map((text) => Buffer.from(text, 'latin1').toString('latin1'))
     this.#slots = writer.slots
     this.#nested = writer.nested
     this.#model = model
