@@ -1,4 +1,8 @@
 /** Works Celery tasks: consumer → request → pool → trace, with events and remote control. */
+import type { WorkerConsumer } from './bootsteps/index.ts'
+import type { Worker } from './worker.ts'
+
+export { ConsumerStep, type StepConsumer, type WorkerConsumer } from './bootsteps/index.ts'
 export { createWorker } from './create-worker.ts'
 export { nodeName } from './node-name.ts'
 export type { WorkerOptions } from './options.ts'
@@ -7,3 +11,10 @@ export { installSignals, type SignalHandlers, type StopMode } from './process-si
 export { workerVersion } from './version.ts'
 export { Worker, type StopOptions, type WorkerStatus } from './worker.ts'
 export type { TaskEvent, WorkerEventMap, WorkerEventName } from './worker-events.ts'
+
+declare module '@ct/client' {
+  interface StepParents {
+    readonly worker: Worker
+    readonly consumer: WorkerConsumer
+  }
+}

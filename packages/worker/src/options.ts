@@ -39,6 +39,8 @@ export interface WorkerOptions {
   readonly maxMemoryPerChild?: number
   /** Stop on SIGTERM, SIGINT and SIGQUIT, each further signal escalating. Default false: the program's own business. */
   readonly signals?: boolean
+  /** What was given for options of your own (`app.userOptions.worker`), by name: bootsteps get them with the others. */
+  readonly userOptions?: Readonly<Record<string, unknown>>
   /** Milliseconds between looks at queues from which nothing comes. Default 30,000. */
   readonly watchdogMs?: number
 }
@@ -63,6 +65,7 @@ const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
   'maxTasksPerChild',
   'maxMemoryPerChild',
   'signals',
+  'userOptions',
   'watchdogMs',
 ])
 

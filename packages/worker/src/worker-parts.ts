@@ -8,11 +8,11 @@ import {
   type AppContext,
   type EventDispatcher,
   type Queue,
-  type SignalWorker,
 } from '@ct/client'
 import {
   BrokerUnavailableError,
   CeleryError,
+  ConfigurationError,
   isCeleryError,
   type Broker,
   type BrokerConnection,
@@ -26,6 +26,7 @@ import {
   senderOf,
   traceLog,
 } from './app-services.ts'
+import { WorkerSteps, type WorkerConsumer } from './bootsteps/index.ts'
 import { attemptsFor, codecsFor, concurrencyFor, poolFor, queuesFor } from './choices.ts'
 import {
   Credit,
@@ -45,6 +46,7 @@ import { Pauses } from './pauses.ts'
 import { Revocations, Strategy, WorkerState, type Request } from './request/index.ts'
 import { builtinTasksOf, executor, Tracer, type TraceServices } from './trace/index.ts'
 import { workerVersion } from './version.ts'
+import type { Worker } from './worker.ts'
 
 export interface PartsHooks {
   readonly onShutdown: () => void
@@ -82,19 +84,22 @@ export class WorkerParts {
   readonly #heartbeat: Heartbeat | undefined
   readonly #queues = new Map<string, Queue>()
   readonly #pauses = new Pauses()
+  readonly #steps: WorkerSteps
   readonly #startedAt: number
   #pidbox: Pidbox | undefined
+  #current: BrokerConnection | undefined
   #idleWaiters: (() => void)[] = []
   /** A connection that is lost will be made again: what could not be settled is settled then. */
   #reconnects = true
   #awayWatch: NodeJS.Timeout | undefined
   #purged = false
+  #cold = false
   #poolStarted = false
   /** Ends what need not be waited for when the worker stops. */
   readonly #leaving = new AbortController()
   #closed: Promise<void> | undefined
 
-  constructor(worker: SignalWorker, options: WorkerOptions, hooks: PartsHooks) {
+  constructor(worker: Worker, options: WorkerOptions, hooks: PartsHooks) {
     const { app } = worker
     const { context } = app
     const { settings } = context
@@ -172,6 +177,7 @@ export class WorkerParts {
       connectTimeoutMs: (settings.brokerConnectionTimeout ?? 4) * 1000,
       unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
     })
+    this.#steps = new WorkerSteps(worker, options, () => this.#consumerFor(worker))
     this.#consumer = this.#taskConsumer()
     this.#heartbeat = heartbeatFor(app, this.#dispatch, options, this.#state, this.hostname)
   }
@@ -196,6 +202,7 @@ export class WorkerParts {
     })
     this.#poolStarted = true
     await this.#poolSignals('started')
+    await this.#steps.startWorker()
     this.#holdLimit.announce(this.#strategies.values())
     this.#holdLimit.start()
     await this.#consumer.start()
@@ -226,7 +233,9 @@ export class WorkerParts {
 
   /** What is not started goes back, unmarked where the broker can. */
   async release(): Promise<void> {
+    await this.#steps.close()
     await this.#consumer.stop()
+    await this.#steps.stopConsumer()
     this.#reception.clear()
     for (const request of this.#state.in('received', 'scheduled', 'limited', 'reserved')) {
       request.phase = 'done'
@@ -271,6 +280,7 @@ export class WorkerParts {
 
   /** Cold: what still runs is given up; the wait for the broker is bounded. */
   async cancelRunning(): Promise<void> {
+    this.#cold = true
     const reason = new CeleryError('CT_ABORTED', 'The worker is shut down.')
     for (const request of this.#state.in('active')) this.#dispatcher.cancel(request, reason)
     this.#pauses.end()
@@ -290,6 +300,8 @@ export class WorkerParts {
     clearInterval(this.#awayWatch)
     this.#pauses.end()
     this.#holdLimit.stop()
+    await this.#steps.stopConsumer(this.#cold)
+    await this.#steps.stopWorker(this.#cold)
     this.#heartbeat?.stop()
     await this.#pidbox?.close()
     await this.#consumer.close()
@@ -298,6 +310,7 @@ export class WorkerParts {
     await this.pool.close()
     await this.#poolSignals('postshutdown')
     await this.#connection.close()
+    await this.#steps.shutdown()
   }
 
   counts(): {
@@ -426,6 +439,7 @@ export class WorkerParts {
       onReady: () => this.#hooks.onReady(),
       onLost: (error) => {
         this.#heartbeat?.pause()
+        void this.#steps.stopConsumer()
         this.#hooks.onLost(error)
       },
       onFatal: (error) => {
@@ -452,9 +466,35 @@ export class WorkerParts {
       if (settings.workerMingle === 'wait') await mingled
     }
     this.#heartbeat?.start()
-    if (!control || this.#options.withoutRemoteControl === true) return
-    this.#pidbox ??= new Pidbox(this.#commandTarget())
-    await this.#pidbox.open(connection)
+    if (control && this.#options.withoutRemoteControl !== true) {
+      this.#pidbox ??= new Pidbox(this.#commandTarget())
+      await this.#pidbox.open(connection)
+    }
+    this.#current = connection
+    await this.#steps.startConsumer()
+  }
+
+  #consumerFor(worker: Worker): WorkerConsumer {
+    const connection = this.#current
+    return {
+      app: this.#app,
+      worker,
+      hostname: this.hostname,
+      get connection() {
+        if (connection !== undefined) return connection
+        throw new ConfigurationError('There is no connection before a step of the consumer is started.')
+      },
+      pool: this.pool,
+      eventDispatcher: this.#dispatch,
+      addTaskQueue: (queue) => worker.addConsumer(queue),
+      cancelTaskQueue: (name) => this.cancelQueue(name),
+      resetRateLimits: () => {
+        for (const strategy of this.#strategies.values()) {
+          strategy.setRateLimit(strategy.options.rateLimit)
+          this.#reception.resetRateLimit(strategy)
+        }
+      },
+    }
   }
 
   #commandTarget(): ConstructorParameters<typeof Pidbox>[0] {
@@ -488,6 +528,7 @@ export class WorkerParts {
         this.#credit.resize(this.pool.size)
         this.#dispatcher.slotsChanged()
       },
+      stepInfo: () => this.#steps.info(),
       shutdown: () => this.#hooks.onShutdown(),
     }
   }

@@ -29,6 +29,8 @@ import type { Settings, SettingsInput } from './settings/index.ts'
 import { settingsAsText } from './settings/setting-display.ts'
 import { settingsFromEnvironment, settingsFromObject } from './settings/setting-sources.ts'
 import type { ConfigSourceOptions, Environment } from './settings/setting-sources.ts'
+import { StepSet } from './steps.ts'
+import type { UserOptions, WorkerStepParents } from './steps.ts'
 import { zoneOf } from './zone.ts'
 
 /** What an app is made from: its parts, and any setting by its camelCase name. */
@@ -71,6 +73,13 @@ export class App {
   readonly #configuration: Configuration
   readonly #services: AppServices
   readonly #hasLogger: boolean
+  /** Parts of your own for every worker of this app, to be added before it is made (APP-72). */
+  readonly steps: {
+    readonly worker: StepSet<WorkerStepParents['worker']>
+    readonly consumer: StepSet<WorkerStepParents['consumer']>
+  } = { worker: new StepSet(), consumer: new StepSet() }
+  /** Options of your own on the command line (APP-73); what is given for `worker` reaches the constructors of steps. */
+  readonly userOptions: UserOptions = { worker: [], beat: [], events: [], preload: [] }
   #finalized = false
 
   constructor(options: AppOptions = {}) {

@@ -6,6 +6,16 @@ export type { AppContext } from './context.ts'
 export { createConsoleLogger } from './logger.ts'
 export type { LogFields, Logger } from './logger.ts'
 export { LogicalClock } from './logical-clock.ts'
+export { StepSet } from './steps.ts'
+export type {
+  Step,
+  StepClass,
+  StepOptions,
+  StepParents,
+  UserOption,
+  UserOptions,
+  WorkerStepParents,
+} from './steps.ts'
 export { settingsTable } from './settings/index.ts'
 export type {
   Options,

@@ -26,6 +26,8 @@ export interface CommandTarget {
   disableEvents(): { readonly changed: boolean } | undefined
   sendHeartbeat(): void
   resizePool(by: number): Promise<void>
+  /** What bootsteps add to `stats`. */
+  stepInfo(): Readonly<Record<string, unknown>>
   shutdown(): void
 }
 

@@ -114,7 +114,7 @@ export const inspectCommands: Readonly<Record<string, Command>> = {
   ping: { kind: 'inspect', run: () => ({ ok: 'pong' }) },
   report: { kind: 'inspect', strict: [], run: (target) => ({ ok: report(target) }) },
   clock: { kind: 'inspect', run: (target) => ({ clock: target.context.clock.value }) },
-  stats: { kind: 'inspect', run: (target) => stats(target) },
+  stats: { kind: 'inspect', run: (target) => ({ ...target.stepInfo(), ...stats(target) }) },
   active,
   dump_active: active,
   reserved,
