@@ -74,6 +74,7 @@ function step(
     static readonly stepName = stepName
     static readonly requires = requires
     static readonly last = last
+    start(): void {}
   }
 }
 
@@ -104,6 +105,7 @@ describe('the order of steps', () => {
     const first: StepClass<null> & { requires: Iterable<StepClass<null>> } = class {
       static readonly stepName = 'First'
       static requires: Iterable<StepClass<null>> = []
+      start(): void {}
     }
     const second = step('Second', [first])
     first.requires = [second]
@@ -117,6 +119,7 @@ describe('the order of steps', () => {
 
   it('WORK-30: includeIf leaves a step out', () => {
     class Optional {
+      start(): void {}
       static includeIf(_: null, options: StepOptions): boolean {
         return options['wanted'] === true
       }

@@ -8,6 +8,7 @@ function place<P>(name: string, last = false): StepClass<P> {
   return class {
     static readonly stepName = name
     static readonly last = last
+    start(): void {}
   }
 }
 
