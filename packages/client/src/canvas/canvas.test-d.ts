@@ -59,6 +59,29 @@ chain(app.signature('python.task'), add.s(4))
 chain(add.s(1, 1), app.signature('python.task'))
 chain(...[add.s(1), add.s(2)])
 
+// The same, one after the other
+expectTypeOf(add.s(2, 2).pipe(add.s(4)).applyAsync()).resolves.toEqualTypeOf<AsyncResult<number>>()
+expectTypeOf(add.s(2).pipe(text.s(), upper.s()).delay(1)).resolves.toEqualTypeOf<AsyncResult<string>>()
+expectTypeOf(
+  group([add.s(1, 1), add.s(2, 2)])
+    .pipe(xsum.s())
+    .pipe(text.s())
+    .applyAsync(),
+).resolves.toEqualTypeOf<AsyncResult<string>>()
+// @ts-expect-error a number is no text
+add.s(2, 2).pipe(upper.s())
+// @ts-expect-error a number is no text, further on
+add.s(2, 2).pipe(add.s(1), upper.s())
+// @ts-expect-error texts are no numbers
+group([text.s(1), text.s(2)]).pipe(xsum.s())
+// A group of one that follows something is its member
+expectTypeOf(chain(add.s(1, 1), group([text.s()])).applyAsync()).resolves.toEqualTypeOf<AsyncResult<string>>()
+expectTypeOf(
+  chain(add.s(1, 1), group([text.s(), add.s(1)]))
+    .applyAsync()
+    .then((result) => result.get()),
+).resolves.toEqualTypeOf<[string, number]>()
+
 // Groups
 const both = group([add.s(1, 1), text.s(2)])
 expectTypeOf(both.applyAsync().then((result) => result.get())).resolves.toEqualTypeOf<[number, string]>()

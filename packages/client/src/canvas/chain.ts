@@ -97,7 +97,7 @@ export class Chain<
       const given = (call.options[key] ?? []) as readonly unknown[]
       options[key] = [...own, ...given]
     }
-    for (const callback of options['link'] as readonly unknown[]) last.addLink(callback)
+    for (const callback of options['link'] as readonly unknown[]) linkEnd(last, callback)
     for (const errback of options['link_error'] as readonly unknown[])
       for (const step of steps) step.addErrback(errback)
     const frozen = freezeSteps(steps, {
@@ -174,6 +174,11 @@ export class Chain<
     return this.tasks.reduceRight((size, task) => (size > 0 ? size : task.chordSize()), 0)
   }
 
+  /** As steps: each member of the header carries the body, and a failure reaches each step (D57-41, D57-80). */
+  override asBodyOf(chord: AnySignature): AnySignature {
+    return this.steps.length === 0 ? chord : new Chain({ app: this.app, tasks: [chord] })
+  }
+
   override holdsChord(): boolean {
     return this.steps.some((step) => step.holdsChord())
   }
@@ -187,52 +192,61 @@ export class Chain<
   }
 }
 
-/** `left` then `right`, as steps of a chain; groups become chord headers (canvas semantics: "Building"). */
-function append(steps: readonly AnySignature[], right: AnySignature): readonly AnySignature[] {
-  if (right instanceof Chain) return inner(right).reduce(append, steps)
-  const left = steps.at(-1)
-  if (left === undefined) return [right]
-  if (right instanceof Group) {
-    // An empty group adds nothing; a group of one is its member.
-    if (right.tasks.length === 0) return steps
-    if (right.tasks.length === 1) return append(steps, right.tasks[0]!)
-  }
-  if (!left.endsInGroup()) return [...steps, right]
-  return [...steps.slice(0, -1), afterGroup(left, right)]
-}
-
-/** What follows a group waits for all of it: a chord. */
-function afterGroup(left: AnySignature, right: AnySignature): AnySignature {
-  if (left instanceof Group) {
-    const groupId = left.options['task_id']
-    return new Chord({
-      app: left.app ?? right.app,
-      header: left.tasks,
-      body: right,
-      options: groupId === undefined ? {} : { task_id: groupId },
-    })
-  }
-  const chord = left as Chord
-  const steps = append(chord.body instanceof Chain ? inner(chord.body) : [chord.body], right)
-  return chord.withBody(steps.length === 1 ? steps[0]! : new Chain({ app: chord.app, tasks: steps }))
-}
-
-/** Steps of a chain inside another, with what was linked to it as a whole. */
-function inner(chain: Chain): readonly AnySignature[] {
-  const steps = chain.tasks.map((task) => task)
+/** Steps of a chain that goes into another, with what was linked to it as a whole. */
+export function stepsOf(chain: Chain): readonly AnySignature[] {
   const links = (chain.options['link'] ?? []) as readonly unknown[]
   const errbacks = (chain.options['link_error'] ?? []) as readonly unknown[]
-  if (links.length === 0 && errbacks.length === 0) return steps
-  const copies = steps.map((step) => step.clone())
+  if (links.length === 0 && errbacks.length === 0) return chain.tasks
+  const copies = chain.tasks.map((step) => step.clone())
   for (const link of links) copies.at(-1)?.addLink(link)
   for (const errback of errbacks) for (const copy of copies) copy.addErrback(errback)
   return copies
 }
 
+/**
+ * The steps as they are sent: chains inside are spliced, a group of one is its member, what is empty is left out, and a group that is followed
+ * by something becomes a chord with that as its body (celery/canvas.py 5.7, `prepare_steps`). From the last step to the first.
+ */
 export function normalSteps(tasks: readonly AnySignature[]): readonly AnySignature[] {
-  // The first place is special: a leading group of one stays a group where nothing else is in the chain.
-  if (tasks.length === 1 && !(tasks[0] instanceof Chain)) return tasks
-  return tasks.reduce<readonly AnySignature[]>(append, [])
+  const work = [...tasks]
+  const out: AnySignature[] = []
+  for (let task = work.pop(); task !== undefined; task = work.pop()) {
+    if (task instanceof Group && (task as Group).tasks.length === 1) task = (task as Group).tasks[0]!
+    if (task instanceof Chain) {
+      work.push(...stepsOf(task as Chain))
+      continue
+    }
+    const after = out.at(-1)
+    if (
+      task instanceof Group &&
+      (task as Group).tasks.length === 0 &&
+      (work.length > 0 || after !== undefined)
+    )
+      continue
+    if (task instanceof Group && after !== undefined) {
+      out[out.length - 1] = new Chord({
+        app: task.app ?? after.app,
+        header: (task as Group).tasks,
+        body: after,
+      })
+    } else out.push(task)
+  }
+  return out.reverse().flatMap(splitChord)
+}
+
+/**
+ * A chord whose body is a chain becomes the chord with the first step as its body, then the other steps (D57-41). Each member of the header
+ * carries the body: without the steps it is small, and each step has an id that a failure reaches (D57-80).
+ */
+function splitChord(step: AnySignature): readonly AnySignature[] {
+  if (!(step instanceof Chord && (step as Chord).body instanceof Chain)) return [step]
+  const [first, ...rest] = normalSteps(stepsOf((step as Chord).body as Chain))
+  return first === undefined ? [step] : [...splitChord((step as Chord).withBody(first)), ...rest]
+}
+
+/** As Celery does: members of a group each call it with their own result, a chord hands it to its body when it is sent. */
+function linkEnd(last: AnySignature, callback: unknown): void {
+  last.options['link'] = [...((last.options['link'] ?? []) as unknown[]), callback]
 }
 
 /** From the last to the first, so that ids for the end go to the end; results are hung one after the other. */

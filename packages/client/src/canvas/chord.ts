@@ -135,15 +135,17 @@ export class Chord<
   }
 
   override async send(call: SignatureCall): Promise<FrozenResult> {
+    const whole = this.header.length === 0 ? this : this.body.asBodyOf(this)
+    if (whole !== this) return (await whole.send(call))!
     const context = this.context
     const options: Record<string, unknown> = { ...this.options, ...dropNulls(call.options) }
     const sent = this.clone()
     const bodyOptions = pick(options, notForBody)
     const body = sent.body
-    const link = call.options['link'] as readonly unknown[] | undefined
-    const errbacks = call.options['link_error'] as readonly unknown[] | undefined
-    for (const callback of link ?? []) body.addLink(callback)
-    for (const errback of errbacks ?? []) body.addErrback(errback)
+    for (const given of [this.options, call.options]) {
+      for (const callback of (given['link'] ?? []) as readonly unknown[]) body.addLink(callback)
+      for (const errback of (given['link_error'] ?? []) as readonly unknown[]) body.addErrback(errback)
+    }
     const { group_id: groupId, group_index: groupIndex, chord, root_id: rootId, ...forBody } = bodyOptions
     Object.assign(body.options, forBody, this.#bodyChain(body, forBody))
     // Not yet known by a header id of its own: then the id given to the chord names the body.

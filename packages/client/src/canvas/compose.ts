@@ -1,6 +1,7 @@
-import { Chain, normalSteps } from './chain.ts'
+import { Chain } from './chain.ts'
 import { Chord } from './chord.ts'
 import { Group } from './group.ts'
+import { piped } from './pipe.ts'
 import type { AnySignature, Signature } from './signature.ts'
 import type {
   ArgsOf,
@@ -18,14 +19,13 @@ export type GroupOf<S extends readonly AnySignature[]> = Group<GroupArgs<S>, Res
 type GroupArgs<S extends readonly AnySignature[]> = [S[number]] extends [never] ? [] : ArgsOf<S[number]>
 
 /**
- * Steps one after the other, each with the result of the one before as its first argument. A group that is followed by
- * something becomes a chord. `chain(add.s(2, 2), add.s(4))` gives 8.
+ * Steps one after the other, each with the result of the one before as its first argument: `chain(a, b, c)` is `a.pipe(b, c)`. A group
+ * that is followed by something becomes a chord. `chain(add.s(2, 2), add.s(4))` gives 8.
  */
 export function chain<const S extends readonly AnySignature[]>(...steps: S & CheckedSteps<S>): ChainOf<S> {
   const given = steps as readonly AnySignature[]
-  const normal = normalSteps(given)
-  const made =
-    normal.length === 1 && given.length > 1 ? normal[0]! : new Chain({ app: undefined, tasks: normal })
+  const [first, ...rest] = given
+  const made = rest.length === 0 ? new Chain({ app: undefined, tasks: given }) : piped(first!, ...rest)
   return made as unknown as ChainOf<S>
 }
 
@@ -36,9 +36,11 @@ export function group(members: Iterable<AnySignature>): GroupOf<readonly AnySign
 export function group(...given: readonly unknown[]): unknown {
   const [first] = given
   const members =
-    given.length === 1 && typeof first === 'object' && first !== null && Symbol.iterator in first
-      ? [...(first as Iterable<AnySignature>)]
-      : (given as readonly AnySignature[])
+    given.length === 1 && first instanceof Group
+      ? (first as Group).tasks
+      : given.length === 1 && typeof first === 'object' && first !== null && Symbol.iterator in first
+        ? [...(first as Iterable<AnySignature>)]
+        : (given as readonly AnySignature[])
   return new Group({ app: undefined, tasks: members })
 }
 
@@ -64,11 +66,9 @@ export function chord<const H extends AnySignature | readonly AnySignature[], B 
     : given instanceof Group
       ? (given as Group).tasks
       : [given as AnySignature]
-  const groupId = given instanceof Group ? given.options['task_id'] : undefined
   return new Chord({
     app: undefined,
     header: members,
     body: body as AnySignature,
-    options: groupId === undefined ? {} : { task_id: groupId },
   }) as unknown as Signature<HeaderArgs<H>, ResultOf<B>, HandleOf<B>>
 }

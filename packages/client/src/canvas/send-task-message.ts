@@ -6,12 +6,13 @@ import type {
   TaskMessageInput,
   TaskMessageOptions,
 } from '@ct/contracts'
-import { buildTaskMessage, ConfigurationError, isCeleryError, parseIso } from '@ct/contracts'
+import { buildTaskMessage, ConfigurationError, isCeleryError, isRawJson, parseIso } from '@ct/contracts'
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
 import { delaysNatively } from '../routing/index.ts'
 import type { Destination } from '../routing/index.ts'
+import { builtinTasks } from './builtin-task-names.ts'
 import { routedCall, routeOptions } from './call-routing.ts'
 import { runningTask } from './current-task.ts'
 import { taskResult } from './frozen-result.ts'
@@ -59,8 +60,8 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
   const running = runningTask()
   const id = (options.task_id as string | null | undefined) ?? randomUUID()
   const route = plain && running === undefined ? plan.route : routeOptions(ctx, plan, options, running)
-  const routeName = plain ? undefined : (options['route_name'] as string | undefined)
-  const destination = ctx.router.route(routeName ?? call.task, route, routedCall(call, plan))
+  const routeName = (options['route_name'] as string | undefined) ?? mappedName(call) ?? call.task
+  const destination = ctx.router.route(routeName, route, routedCall(call, plan))
   const serializer = ctx.serializers.get(destination.options.serializer ?? settings.taskSerializer)
   const json = serializer.contentType === 'application/json'
   const compression = destination.options.compression ?? settings.taskCompression
@@ -163,6 +164,16 @@ export function notSent(result: FrozenResult): void {
   const children = runningTask()?.children
   const at = children?.indexOf(result) ?? -1
   if (at >= 0) children!.splice(at, 1)
+}
+
+/** Map, starmap and chunks are routed as the task they call (CANVAS-53). */
+function mappedName({ task, kwargs }: TaskCall): string | undefined {
+  if (task !== builtinTasks.map && task !== builtinTasks.starmap && task !== builtinTasks.chunks)
+    return undefined
+  const inner = isRawJson(kwargs) ? undefined : kwargs['task']
+  const source = isRawJson(inner) ? inner.decode() : inner
+  const name = (source as { readonly task?: unknown } | null | undefined)?.task
+  return typeof name === 'string' ? name : undefined
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

@@ -1,4 +1,5 @@
 /** Types that follow arguments and results through a canvas. */
+import type { Group } from './group.ts'
 import type { AnySignature, Signature } from './signature.ts'
 
 /** Arguments a signature still takes; a union where parameters may be left out. */
@@ -87,13 +88,32 @@ export type CheckedSteps<S extends readonly AnySignature[]> =
       ? [First, ...CheckRest<Rest, First>]
       : []
 
+/** What follows `Before`, each of which takes the result of the one before. */
+export type CheckedRest<S extends readonly AnySignature[], Before> =
+  IsOpen<S> extends true ? S : CheckRest<S, Before>
+
+/** `before.pipe(…rest)`. */
+export type PipedOf<Before, S extends readonly AnySignature[]> = Signature<
+  ArgsOf<Before>,
+  S extends readonly [] ? ResultOf<Before> : ResultOf<LastStep<S>>,
+  S extends readonly [] ? HandleOf<Before> : HandleOf<LastStep<S>>
+>
+
+/** A group of one that follows something is its member. */
+type LastStep<S extends Any> =
+  Last<S> extends Group<infer A, infer R>
+    ? R extends readonly [infer One]
+      ? Signature<A, One>
+      : Last<S>
+    : Last<S>
+
 type Last<S extends Any> = S extends readonly [...Any, infer L] ? L : S[number]
 
 /** `chain(…steps)`. */
 export type ChainOf<S extends readonly AnySignature[]> = Signature<
   ArgsOf<S[0]>,
-  ResultOf<Last<S>>,
-  HandleOf<Last<S>>
+  ResultOf<S extends readonly [infer Only] ? Only : LastStep<S>>,
+  HandleOf<S extends readonly [infer Only] ? Only : LastStep<S>>
 >
 
 /** Results of a group, in the order of its members. */

@@ -8,7 +8,7 @@ import type { CallOptions } from './call-options.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
-import type { ApplyArgs } from './signature-types.ts'
+import type { ApplyArgs, CheckedRest, PipedOf } from './signature-types.ts'
 
 declare const types: unique symbol
 
@@ -57,6 +57,15 @@ export interface EagerOptions extends ApplyOptions {
   readonly throw?: boolean | undefined
 }
 
+type Join = (left: AnySignature, ...rest: readonly AnySignature[]) => AnySignature
+
+let joined: Join
+
+/** For canvas. What `pipe` does is made of chains, groups and chords, which are made of this class: hence it is told, not imported. */
+export function definePipe(join: Join): void {
+  joined = join
+}
+
 /** Keys that a call never takes away from a signature (canvas semantics: "Calling"). */
 const keptKeys: readonly string[] = ['group_id', 'stamped_headers']
 
@@ -94,6 +103,16 @@ export abstract class Signature<
   /** null for a plain task. */
   abstract readonly subtaskType: 'chain' | 'group' | 'chord' | null
 
+  /**
+   * This, then each of these with the result of the one before as its first argument: Python's `|`. What follows a group waits for all of it (a
+   * chord), what follows a chord goes into its body, a group of one is its member, what is empty adds nothing. Nothing is changed or sent.
+   */
+  pipe<const S extends readonly AnySignature[]>(
+    ...rest: S & CheckedRest<S, Signature<A, R, H>>
+  ): PipedOf<Signature<A, R, H>, S> {
+    return joined(this, ...rest) as unknown as PipedOf<Signature<A, R, H>, S>
+  }
+
   /** For workers and canvas. A copy with these parts. */
   protected abstract copy(parts: {
     readonly args: readonly unknown[]
@@ -113,6 +132,11 @@ export abstract class Signature<
 
   /** For workers and canvas. How many parts of a chord it ends in. */
   abstract chordSize(): number
+
+  /** For canvas. What is sent of a chord that has this as its body. */
+  asBodyOf(chord: AnySignature): AnySignature {
+    return chord
+  }
 
   /** For workers and canvas. What comes next must wait for several tasks. */
   abstract endsInGroup(): boolean

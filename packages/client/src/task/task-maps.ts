@@ -17,8 +17,6 @@ function mapping<R>(
     app: task.app,
     task: name,
     kwargs: { task: task.signature(), it: items },
-    // Routed as the task itself would be (CANVAS-53).
-    options: { route_name: task.name },
     immutable: true,
   })
 }
