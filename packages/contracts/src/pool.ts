@@ -41,8 +41,8 @@ export interface PoolStartOptions {
   readonly modules: readonly string[]
   /** Plain data that the entry needs to set the app up. */
   readonly config: unknown
-  /** Runs a job in this thread; used by pools that share memory. */
-  readonly execute: (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome>
+  /** Runs a job in this thread; used by pools that share memory. No promise: it has ended already. */
+  readonly execute: (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome> | PoolOutcome
   /** A slot died or misbehaved outside any job. */
   readonly onSlotError: (error: Error) => void
   readonly maxTasksPerChild: number | undefined

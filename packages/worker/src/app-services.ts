@@ -14,11 +14,13 @@ import {
   resendableHeaders,
   sliceJsonArray,
   UnsupportedError,
+  type ExtendedResultMeta,
   type NativeChord,
   type ResultMeta,
   type ResultWrite,
   type SignatureSource,
 } from '@ct/contracts'
+import type { Request } from './request/index.ts'
 import type {
   CallOf,
   ChordPartValue,
@@ -73,7 +75,7 @@ function outcomeOf(
       parentId: subject.parentId ?? null,
     }
   }
-  const { message, delivery } = request
+  const { message } = request
   return {
     taskId: subject.taskId,
     state: state.state,
@@ -84,21 +86,22 @@ function outcomeOf(
     parentId: message.parentId,
     replyTo: message.replyTo,
     correlationId: message.correlationId,
-    ...(extended
-      ? {
-          extended: {
-            name: message.task,
-            args: request.body.args,
-            kwargs: request.body.kwargs,
-            worker: hostname,
-            retries: message.retries,
-            queue: delivery.info.routingKey,
-            ...(message.stampedHeaders === null
-              ? {}
-              : { stampedHeaders: message.stampedHeaders, stamps: message.stamps }),
-          },
-        }
-      : {}),
+    extended: extended ? extendedOf(request, hostname) : undefined,
+  }
+}
+
+function extendedOf(request: Request, hostname: string): ExtendedResultMeta {
+  const { message, delivery, body } = request
+  return {
+    name: message.task,
+    args: body.args,
+    kwargs: body.kwargs,
+    worker: hostname,
+    retries: message.retries,
+    queue: delivery.info.routingKey,
+    ...(message.stampedHeaders === null
+      ? {}
+      : { stampedHeaders: message.stampedHeaders, stamps: message.stamps }),
   }
 }
 

@@ -473,22 +473,21 @@ describe('limits', () => {
 describe('the event loop', () => {
   it('P7, PAIN-2: tasks that compute leave heartbeats and timers their turn', async () => {
     const { app } = makeApp()
+    // Counted, not timed: how many run one after the other without anybody else having his turn.
+    let inARow = 0
+    let most = 0
     const busy = app.task('busy', () => {
+      most = Math.max(most, ++inARow)
       for (const until = performance.now() + 4; performance.now() < until;);
     })
     const results = await Promise.all(Array.from({ length: 60 }, () => busy.delay()))
-    let longest = 0
-    let last = performance.now()
     const timer = setInterval(() => {
-      const now = performance.now()
-      longest = Math.max(longest, now - last)
-      last = now
+      inARow = 0
     }, 1)
     await startWorker(app)
     for (const result of results) await result.get(soon)
     clearInterval(timer)
-    // All of them take 240 ms.
-    expect(longest).toBeLessThan(120)
+    expect(most).toBeLessThan(20)
   })
 })
 

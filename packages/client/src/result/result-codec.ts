@@ -41,7 +41,7 @@ export interface TaskOutcome {
   readonly groupId?: string | null
   readonly parentId?: string | null
   /** Stored only with `resultExtended`; give it whenever it is at hand. */
-  readonly extended?: ExtendedResultMeta
+  readonly extended?: ExtendedResultMeta | undefined
   /** The caller's reply queue and correlation id, for RPC. */
   readonly replyTo?: string | null
   readonly correlationId?: string | null
@@ -56,6 +56,8 @@ export interface ResultCodecOptions {
   /** Text of `date_done`; default: UTC as Python writes it. */
   readonly formatDate?: ((epochMs: number) => string) | undefined
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 const noBytes = new Uint8Array()
 
@@ -111,30 +113,31 @@ export class ResultCodec {
     const ready = readyStates.has(state)
     const result = exceptionStates.has(state) ? this.#exceptionFrom(outcome.result) : outcome.result
     const now = ready ? this.#options.now() : 0
-    const meta: ResultMeta = {
+    // Runs for every task: no copies.
+    const meta: Mutable<ResultMeta> = {
       taskId,
       status: state,
       result: result === undefined ? null : result,
       traceback: outcome.traceback ?? null,
       children: outcome.children ?? null,
       dateDone: ready ? (this.#options.formatDate ?? isoformat)(now) : null,
-      ...(outcome.groupId == null ? {} : { groupId: outcome.groupId }),
-      ...(outcome.parentId == null ? {} : { parentId: outcome.parentId }),
-      ...(this.#options.settings.resultExtended === true && outcome.extended !== undefined
-        ? { extended: outcome.extended }
-        : {}),
     }
+    if (outcome.groupId != null) meta.groupId = outcome.groupId
+    if (outcome.parentId != null) meta.parentId = outcome.parentId
+    if (this.#options.settings.resultExtended === true && outcome.extended !== undefined)
+      meta.extended = outcome.extended
     const columns = this.#options.capabilities.format === 'columns'
-    return {
+    const write: Mutable<ResultWrite> = {
       taskId,
       state,
       ready,
       document: columns ? noBytes : this.pack(encodeResultMeta(meta, this.#serializer)),
-      ...(columns ? { columns: this.#columns(meta, ready ? now : null) } : {}),
       expiresInMs: this.expiresInMs(state),
-      ...(outcome.replyTo == null ? {} : { replyTo: outcome.replyTo }),
-      ...(outcome.correlationId == null ? {} : { correlationId: outcome.correlationId }),
     }
+    if (columns) write.columns = this.#columns(meta, ready ? now : null)
+    if (outcome.replyTo != null) write.replyTo = outcome.replyTo
+    if (outcome.correlationId != null) write.correlationId = outcome.correlationId
+    return write
   }
 
   /** Errors: `CT_DECODE`, `CT_CONTENT_DISALLOWED`. */

@@ -1,6 +1,13 @@
+import { Buffer } from 'node:buffer'
 import { DecodeError } from '../errors.ts'
 import type { Serializer } from '../serializer.ts'
-import { JsonSerializer, jsonSerializer, resolveRawJson } from '../serialization/index.ts'
+import {
+  encodeJsonMember,
+  JsonSerializer,
+  jsonSerializer,
+  jsonString,
+  resolveRawJson,
+} from '../serialization/index.ts'
 import { isPlainObject } from './plain-object.ts'
 import { decodeResultHandle, encodeResultHandle } from './result-handle.ts'
 import type { ResultHandle } from './result-handle.ts'
@@ -74,8 +81,42 @@ function define(object: Record<string, unknown>, key: string, value: unknown): v
 
 /** Errors: `CT_ENCODE`. */
 export function encodeResultMeta(meta: ResultMeta, serializer: Serializer = jsonSerializer): Uint8Array {
+  const text = serializer instanceof JsonSerializer ? plainDocument(meta, serializer) : undefined
+  if (text !== undefined) return Buffer.from(text, 'latin1')
   const document = resultDocument(meta)
   return serializer.encode(serializer instanceof JsonSerializer ? document : resolveRawJson(document))
+}
+
+/** The text of {@link resultDocument} for nearly all results; undefined for the others, and for what cannot be encoded. */
+function plainDocument(meta: ResultMeta, serializer: JsonSerializer): string | undefined {
+  const { children, groupId, parentId } = meta
+  if (meta.extended !== undefined || (children !== null && children.length > 0)) return undefined
+  let result: string
+  try {
+    result = encodeJsonMember(meta.result, serializer.options)
+  } catch {
+    return undefined
+  }
+  return (
+    '{"status": ' +
+    jsonString(meta.status) +
+    ', "result": ' +
+    result +
+    ', "traceback": ' +
+    textOrNull(meta.traceback) +
+    (children === null ? ', "children": null' : ', "children": []') +
+    ', "date_done": ' +
+    textOrNull(meta.dateDone) +
+    (groupId === undefined ? '' : ', "group_id": ' + jsonString(groupId)) +
+    (parentId === undefined ? '' : ', "parent_id": ' + jsonString(parentId)) +
+    ', "task_id": ' +
+    jsonString(meta.taskId) +
+    '}'
+  )
+}
+
+function textOrNull(text: string | null): string {
+  return text === null ? 'null' : jsonString(text)
 }
 
 function isExtended(document: Record<string, unknown>): boolean {

@@ -2,7 +2,7 @@
 export { isoformat, parseIso } from './isoformat.ts'
 export type { IsoDateTime } from './isoformat.ts'
 export { decodeJson, decodeUtf8 } from './json-decoder.ts'
-export { encodeJson, encodeJsonBytes, quote as jsonString } from './json-encoder.ts'
+export { encodeJson, encodeJsonBytes, encodeJsonMember, quote as jsonString } from './json-encoder.ts'
 export { sliceJsonArray, sliceJsonObject } from './json-scanner.ts'
 export { createJsonSerializer, JsonSerializer, jsonSerializer } from './json-serializer.ts'
 export { jsonHook, jsonSource } from './json-symbols.ts'

@@ -43,6 +43,15 @@ export function encodeJson(value: unknown, options: JsonOptions = defaultJsonOpt
   }
 }
 
+/** A value as it stands within a document: one level down. Error: as {@link encodeJson}, without saying where in the document. */
+export function encodeJsonMember(value: unknown, options: JsonOptions = defaultJsonOptions): string {
+  try {
+    return write(value, 1, options)
+  } catch (error) {
+    throw toEncodeError(error)
+  }
+}
+
 /** {@link encodeJson} as bytes. */
 export function encodeJsonBytes(value: unknown, options: JsonOptions = defaultJsonOptions): Uint8Array {
   // ASCII only, so latin1 is exact and the fastest way.

@@ -234,7 +234,9 @@ export class Dispatcher {
     const ticket = pool.submit(job, new JobEvents(this, request))
     request.ticket = ticket
     if (request.terminateSignal !== undefined) this.terminate(request, request.terminateSignal)
-    ticket.outcome.then((outcome) => this.#ended(request, outcome))
+    const ended = (outcome: PoolOutcome): void => this.#ended(request, outcome)
+    if (canAbandon(ticket)) ticket.whenEnded(ended)
+    else void ticket.outcome.then(ended)
   }
 
   accepted(request: Request, info: { readonly pid: number; readonly startedAt: number }): void {

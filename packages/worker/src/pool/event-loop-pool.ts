@@ -30,6 +30,8 @@ export interface EventLoopTicket extends PoolTicket {
    * when the job has its outcome already.
    */
   abandon(reason: string, onLate?: (outcome: PoolOutcome) => void): boolean
+  /** Tells the outcome without a promise: at once when the job has ended, as most have that do not await anything. Once per ticket. */
+  whenEnded(listener: (outcome: PoolOutcome) => void): void
 }
 
 export function canAbandon(ticket: PoolTicket): ticket is EventLoopTicket {
@@ -53,12 +55,13 @@ const soloCapabilities: PoolCapabilities = {
 class Ticket implements EventLoopTicket, SlotPort {
   readonly job: PoolJob
   readonly events: PoolJobEvents
-  readonly outcome: Promise<PoolOutcome>
   ended = false
   running = false
   onLate: ((outcome: PoolOutcome) => void) | undefined
   readonly #pool: EventLoopPool
-  #resolve!: (outcome: PoolOutcome) => void
+  #result: PoolOutcome | undefined
+  #listener: ((outcome: PoolOutcome) => void) | undefined
+  #promised: PromiseWithResolvers<PoolOutcome> | undefined
   #controller: AbortController | undefined
   #abortReason: Error | undefined
 
@@ -66,9 +69,20 @@ class Ticket implements EventLoopTicket, SlotPort {
     this.#pool = pool
     this.job = job
     this.events = events
-    this.outcome = new Promise<PoolOutcome>((resolve) => {
-      this.#resolve = resolve
-    })
+  }
+
+  /** Made when somebody looks: the worker listens instead. */
+  get outcome(): Promise<PoolOutcome> {
+    if (this.#promised === undefined) {
+      this.#promised = Promise.withResolvers()
+      if (this.#result !== undefined) this.#promised.resolve(this.#result)
+    }
+    return this.#promised.promise
+  }
+
+  whenEnded(listener: (outcome: PoolOutcome) => void): void {
+    if (this.#result === undefined) this.#listener = listener
+    else listener(this.#result)
   }
 
   /** Made when somebody looks: most tasks never do, and an AbortController costs more than all the rest of a job. */
@@ -103,7 +117,9 @@ class Ticket implements EventLoopTicket, SlotPort {
 
   end(outcome: PoolOutcome): void {
     this.ended = true
-    this.#resolve(outcome)
+    this.#result = outcome
+    this.#promised?.resolve(outcome)
+    this.#listener?.(outcome)
   }
 }
 
@@ -157,16 +173,18 @@ class EventLoopPool {
     ticket.running = true
     ticket.events.onAccepted({ pid: process.pid, startedAt: Date.now() })
     if (ticket.ended) return
-    let promise: Promise<PoolOutcome>
+    let running: Promise<PoolOutcome> | PoolOutcome
     try {
-      promise = this.#execute!(ticket.job, ticket)
+      running = this.#execute!(ticket.job, ticket)
     } catch (error) {
-      promise = Promise.reject(error as Error)
+      running = failed(error)
     }
-    promise.then(
-      (outcome) => this.end(ticket, outcome),
-      (error: unknown) => this.end(ticket, lost(error instanceof Error ? error.message : String(error))),
-    )
+    if (running instanceof Promise)
+      running.then(
+        (outcome) => this.end(ticket, outcome),
+        (error: unknown) => this.end(ticket, failed(error)),
+      )
+    else this.end(ticket, running)
   }
 
   end(ticket: Ticket, outcome: PoolOutcome): void {
@@ -245,6 +263,10 @@ class EventLoopPool {
     }
     return Promise.resolve()
   }
+}
+
+function failed(error: unknown): PoolOutcome {
+  return lost(error instanceof Error ? error.message : String(error))
 }
 
 function lost(reason: string): PoolOutcome {

@@ -49,10 +49,20 @@ export function sent<T>(services: TraceServices, failed: string, operation: () =
   return services.defaults === 'ct' ? persist(services, failed, operation) : operation()
 }
 
+/** Requests whose settlements share a promise, as those of one turn of the event loop do. */
+interface Followers {
+  readonly settled: Promise<void>
+  readonly requests: Request[]
+  /** What follows the settlement of each. */
+  readonly thens: ((() => void) | undefined)[]
+}
+
 export class Effects {
   readonly services: TraceServices
   readonly signals: TaskSignals
   readonly #onEnd: OnEnd
+  /** Of the latest settlement, until it is confirmed. */
+  #followers: Followers | undefined
 
   constructor(services: TraceServices, onEnd: OnEnd) {
     this.services = services
@@ -71,17 +81,23 @@ export class Effects {
       then?.()
       return false
     }
-    settled.then(
-      () => {
-        this.#onEnd(request)
-        then?.()
-      },
-      (error: unknown) => {
-        this.#onEnd(request, error)
-        then?.()
-      },
-    )
+    if (this.#followers?.settled !== settled) this.#follow(settled)
+    this.#followers!.requests.push(request)
+    this.#followers!.thens.push(then)
     return true
+  }
+
+  #follow(settled: Promise<void>): void {
+    const followers: Followers = { settled, requests: [], thens: [] }
+    this.#followers = followers
+    const tell = (error?: unknown): void => {
+      if (this.#followers === followers) this.#followers = undefined
+      followers.requests.forEach((request, index) => {
+        this.#onEnd(request, error)
+        followers.thens[index]?.()
+      })
+    }
+    settled.then(() => tell(), tell)
   }
 
   /**

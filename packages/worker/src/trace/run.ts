@@ -8,7 +8,9 @@ import { TaskRun } from './task-run.ts'
 import { TaskSignals } from './task-signals.ts'
 import { thrown } from './thrown.ts'
 
-export function executor(services: TraceServices): (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome> {
+export function executor(
+  services: TraceServices,
+): (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome> | PoolOutcome {
   const signals = new TaskSignals(services)
   return (job, slot) => {
     const request = job.local as Request
@@ -54,7 +56,8 @@ async function prepare(
   }
 }
 
-function start(request: Request, run: TaskRun): Promise<PoolOutcome> {
+/** A task that awaits nothing has ended when this returns. */
+function start(request: Request, run: TaskRun): Promise<PoolOutcome> | PoolOutcome {
   const { task } = request.strategy
   const { args, kwargs } = request.body
   let value: unknown
@@ -63,9 +66,9 @@ function start(request: Request, run: TaskRun): Promise<PoolOutcome> {
     // Within the net: asking a value for its `then` may throw.
     if (isThenable(value)) return Promise.resolve(value).then(returned, threw)
   } catch (error) {
-    return Promise.resolve(threw(error))
+    return threw(error)
   }
-  return Promise.resolve(returned(value))
+  return returned(value)
 }
 
 function returned(value: unknown): PoolOutcome {
