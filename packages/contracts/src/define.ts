@@ -82,10 +82,14 @@ export interface Adapter {
    */
   readonly brokerSchemes: readonly string[]
   readonly backendSchemes: readonly string[]
+  /** Names of pools, for `-P`: `['threads']`. */
+  readonly poolNames?: readonly string[] | undefined
   /** `options` are `broker_transport_options` and the like, already camelCase. */
   broker?(url: string, options: Readonly<Record<string, unknown>>): Broker
   backend?(url: string, options: Readonly<Record<string, unknown>>): ResultBackend
   scheduleStore?(url: string, options: Readonly<Record<string, unknown>>): ScheduleStore
+  /** A pool that was not started, by one of `poolNames`. */
+  pool?(name: string): Pool
 }
 
 export function defineAdapter(adapter: Omit<Adapter, 'kind' | 'contractVersion'>): Adapter {

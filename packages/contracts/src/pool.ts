@@ -2,7 +2,9 @@
  * Contract: Pool. Runs jobs in slots: on the event loop, in threads, in child processes.
  *
  * A job is data, never a closure: encoded bytes in, encoded bytes out (architecture §3, "where the process boundary runs"). What needs
- * the worker (publish a retry, store a state) is a {@link SlotMessage} that the worker answers.
+ * the worker (publish a retry, store a state) is a {@link SlotMessage} that the worker answers. Pools that do not share memory load the
+ * module `entry` in each slot and open a {@link Slot} there; `@ct/contracts/pool-kit` is the rest of such a pool, so that threads and
+ * processes only bring their way of starting, speaking to and ending a slot.
  *
  *   submit ─► queued ─► accepted ─► running ─► outcome
  *                          │           ├─ abort()  ─► task.signal fires ─► outcome as the task decides
@@ -11,12 +13,15 @@
  * Duties
  *  P1  `start` resolves when `size` slots are ready; without `modules` a pool that cannot share memory rejects with `CT_CONFIGURATION`.
  *  P2  Every submitted job ends with exactly one outcome, also when its slot dies (`lost`), the pool closes, or it answers twice.
- *  P3  `onAccepted` comes once, before the job's first user code, with the pid and the start time.
+ *  P3  `onAccepted` comes once, before the job's first user code, with the pid and the start time; never for a job that did not start. A
+ *      slot that was given a job and does not take it up (its event loop is blocked) is replaced, and the job starts in another one.
  *  P4  Jobs start in the order of submission as slots become free; `size` bounds how many run at a time.
  *  P5  `abort` reaches the job's signal; `kill` ends the slot where `capabilities.canKill`, and a new slot takes its place.
  *  P6  Slot messages are answered in order per job; an answer that rejects rejects in the slot.
- *  P7  A slot that dies, leaks, blocks or answers nonsense never takes the worker down.
- *  P8  `grow` and `shrink` never interrupt running jobs.
+ *  P7  A slot that dies, leaks, blocks or answers nonsense never takes the worker down. Where `capabilities.canKill`, it is replaced, with a
+ *      pause that grows while new ones fail to start; a slot is also replaced after `maxTasksPerChild` jobs, and after a job that left
+ *      more memory in use than `maxMemoryPerChildKb`.
+ *  P8  `grow`, `shrink` and `restart` never interrupt running jobs.
  *  P9  `stop` resolves when running jobs have ended; `close` ends them now. Both idempotent.
  */
 import type { Closable } from './lifecycle.ts'
@@ -35,7 +40,7 @@ export interface PoolCapabilities {
 
 export interface PoolStartOptions {
   readonly size: number
-  /** Module that a thread or child runs; supplied by `@ct/worker`. */
+  /** Module that a thread or child runs, a {@link SlotEntry}; supplied by `@ct/worker`. */
   readonly entry: URL
   /** URLs of the modules that register the tasks. */
   readonly modules: readonly string[]
@@ -45,8 +50,60 @@ export interface PoolStartOptions {
   readonly execute: (job: PoolJob, slot: SlotPort) => Promise<PoolOutcome> | PoolOutcome
   /** A slot died or misbehaved outside any job. */
   readonly onSlotError: (error: Error) => void
+  /** What a slot says outside of any job, log lines say. Wants no answer. */
+  readonly onSlotMessage?: ((message: SlotMessage, slot: SlotIdentity) => void) | undefined
+  /** A slot is ready (its modules are loaded), or is gone. Pools that share memory tell nothing. */
+  readonly onSlotChange?: ((change: SlotChange) => void) | undefined
   readonly maxTasksPerChild: number | undefined
   readonly maxMemoryPerChildKb: number | undefined
+  /** Longest time that a slot may take to be ready. Default 20,000. */
+  readonly aliveTimeoutMs?: number | undefined
+  /** Longest time that a slot may take to take up a job that it was given (P3). Default: `aliveTimeoutMs`. */
+  readonly takeUpTimeoutMs?: number | undefined
+  /** Longest wait for what a dead slot still had to say. Default 10,000. */
+  readonly lostWaitMs?: number | undefined
+  /** Seconds, soft and hard: the worker's own limits, shown in {@link Pool.info} as Celery does. The worker enforces them. */
+  readonly timeLimits?: readonly [soft: number | null, hard: number | null] | undefined
+}
+
+/** Which slot. */
+export interface SlotIdentity {
+  /** From 0; whoever replaces a slot has its number. */
+  readonly index: number
+  readonly pid: number
+}
+
+export type SlotChange =
+  | (SlotIdentity & { readonly kind: 'started' })
+  | (SlotIdentity & {
+      readonly kind: 'exited'
+      readonly exitCode: number | undefined
+      readonly signal: string | undefined
+      /** It was told to: shrunk, restarted, replaced after its last job, or the pool has ended. */
+      readonly expected: boolean
+    })
+
+/** What the module at {@link PoolStartOptions.entry} exports. It is loaded in the thread or child. */
+export interface SlotEntry {
+  /** Loads the modules; resolves when jobs can run. What it rejects with, the pool's `start` rejects with. */
+  openSlot(start: SlotStart): Promise<Slot>
+}
+
+export interface SlotStart {
+  readonly modules: readonly string[]
+  readonly config: unknown
+  readonly index: number
+  /** To the worker's `onSlotMessage`. Never throws: data that cannot be cloned is left out. */
+  post(message: SlotMessage): void
+  /** This slot is not fit for further jobs: it ends after the one that runs, and another takes its place. */
+  retire(): void
+}
+
+export interface Slot {
+  /** One at a time. Bytes in the outcome belong to the pool afterwards: each array must be the only one on its buffer. */
+  run(job: SlotJob, port: SlotPort): Promise<PoolOutcome>
+  /** The slot ends in good order. Bounded by the pool. */
+  close(): Promise<void>
 }
 
 export interface PoolJob {
@@ -62,6 +119,9 @@ export interface PoolJob {
   /** What the worker prepared already, for pools that share memory; opaque to the pool. */
   readonly local?: unknown
 }
+
+/** A job as it arrives in a slot elsewhere. */
+export type SlotJob = Omit<PoolJob, 'local'>
 
 /** What a running job may ask of the worker. */
 export interface SlotPort {
@@ -110,7 +170,13 @@ export interface Pool extends Closable {
   start(options: PoolStartOptions): Promise<void>
   submit(job: PoolJob, events: PoolJobEvents): PoolTicket
   grow(slots: number): Promise<void>
+  /** At least one slot stays. Busy slots go after their job. */
   shrink(slots: number): Promise<void>
+  /**
+   * Replaces every slot, busy ones after their job, so that modules are loaded afresh; resolves when those that were idle are replaced.
+   * Pools that share memory have no such thing.
+   */
+  restart?(options?: { readonly modules?: readonly string[] | undefined }): Promise<void>
   /** For `inspect stats`: shape of worker-behaviour §7.2 `pool`. */
   info(): Readonly<Record<string, unknown>>
   stop(): Promise<void>

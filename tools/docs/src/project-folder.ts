@@ -6,9 +6,18 @@ import { workspace } from './page.ts'
 
 /** The packages a user of the page would have installed. */
 const dependencies = Object.fromEntries(
-  ['core', 'broker-redis', 'broker-amqp', 'broker-memory', 'client', 'contracts', 'testing', 'worker'].map(
-    (name) => [`@ct/${name}`, 'workspace:*'],
-  ),
+  [
+    'core',
+    'broker-redis',
+    'broker-amqp',
+    'broker-memory',
+    'client',
+    'contracts',
+    'pool-processes',
+    'pool-threads',
+    'testing',
+    'worker',
+  ].map((name) => [`@ct/${name}`, 'workspace:*']),
 )
 
 /**

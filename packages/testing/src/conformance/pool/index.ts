@@ -1,9 +1,9 @@
 /** Conformance suite of the Pool contract: one test or more for each duty P1…P9. */
 import assert from 'node:assert/strict'
-import type { PoolCapabilities } from '@ct/contracts'
+import { isCeleryError, type PoolCapabilities } from '@ct/contracts'
 import type { TestRunner } from '../runner.ts'
 import { makeSceneSuite } from '../scene-suite.ts'
-import { eventually, sleep, within } from '../waiting.ts'
+import { eventually, rejection, sleep, within } from '../waiting.ts'
 import { PoolScene, type PoolHarness, type SceneJob } from './scene.ts'
 
 export { runConformanceJob, type ConformanceJob } from './jobs.ts'
@@ -13,6 +13,8 @@ export interface PoolConformanceOptions {
   readonly capabilities: PoolCapabilities
   /** The pool has one slot, whatever `size` says (solo). Default false. */
   readonly oneSlot?: boolean
+  /** Running out of memory costs a slot and nothing else, in reasonable time (give the slots a small heap). Default false. */
+  readonly boundsMemory?: boolean
   readonly runner?: TestRunner
 }
 
@@ -25,7 +27,7 @@ export function poolConformance(
   const { capabilities } = options
   const slots = options.oneSlot === true ? 1 : 3
   const { runner, test } = makeSceneSuite<PoolScene, never>(
-    async () => new PoolScene(await makeHarness()),
+    async () => new PoolScene(await makeHarness(), makeHarness),
     options,
   )
 
@@ -55,6 +57,64 @@ export function poolConformance(
       },
       capabilities.sharesMemory ? false : undefined,
     )
+
+    test(
+      'P1: what a slot cannot load, start rejects with, and nothing is left behind',
+      async (scene) => {
+        for (const [config, said] of [
+          ['refuse', /this slot refuses to open/],
+          ['exit', /exitcode 7|code 7/],
+        ] as const) {
+          const error = await rejection(scene.start(slots, { config }))
+          assert.ok(isCeleryError(error) && error.code === 'CT_CONFIGURATION', String(error))
+          assert.match(error.message, said)
+          await scene.again()
+        }
+        const error = await rejection(scene.start(1, { config: 'hang', aliveTimeoutMs: 300 }))
+        assert.match(error.message, /could not start/)
+        assert.match(scene.slotErrors[0]!.message, /is not ready after 300 ms/)
+      },
+      capabilities.sharesMemory ? false : undefined,
+    )
+
+    test(
+      'P1: slots tell when they begin and end, and what they say outside of jobs arrives',
+      async (scene) => {
+        await scene.start(slots)
+        const indexes = Array.from({ length: slots }, (_, index) => index)
+        const told = (kind: string): unknown[] =>
+          scene.slotMessages.filter((message) => message.kind === kind).map(({ payload }) => payload)
+        assert.deepEqual(told('opened').toSorted(), indexes)
+        assert.deepEqual(
+          scene.slotChanges.map(({ kind, index }) => [kind, index]).toSorted(),
+          indexes.map((index) => ['started', index]),
+        )
+        await scene.pool.stop()
+        assert.deepEqual(told('closed').toSorted(), indexes)
+        const ends = scene.slotChanges.filter((change) => change.kind === 'exited')
+        assert.deepEqual(
+          ends.map(({ index, expected, exitCode }) => [index, expected, exitCode]).toSorted(),
+          [...indexes.map((index) => [index, true, 0])],
+        )
+        assert.deepEqual(scene.slotErrors, [])
+      },
+      capabilities.sharesMemory ? false : undefined,
+    )
+
+    test('P2: bytes cross as they are, also large ones, and the caller keeps its own', async (scene) => {
+      await scene.start(1)
+      for (const size of [0, 1, 5000, 3_000_000]) {
+        const value = await scene.value(scene.submit({ do: 'bytes', size }))
+        assert.ok(value instanceof Uint8Array)
+        assert.equal(value.length, size)
+        assert.ok(value.every((byte) => byte === 7))
+      }
+      const large = 'ü'.repeat(1_000_000)
+      const job = scene.submit({ do: 'return', value: large })
+      assert.equal(await scene.value(job), large)
+      assert.ok(job.body.length > 2_000_000)
+      assert.equal(job.body[0], 123)
+    })
 
     test('P2: every job ends with one outcome: done, thrown, closed', async (scene) => {
       await scene.start(slots)
@@ -173,6 +233,111 @@ export function poolConformance(
         assert.equal(scene.pool.size, slots)
       },
       capabilities.canKill ? undefined : false,
+    )
+
+    test(
+      'P3, P7: a slot whose event loop is blocked by what an earlier job left behind is replaced; the job starts elsewhere',
+      async (scene) => {
+        await scene.start(1, { takeUpTimeoutMs: 700 })
+        assert.equal(await scene.value(scene.submit({ do: 'return-and-spin' })), 'done')
+        const next = scene.submit({ do: 'return', value: 'fine' })
+        assert.equal(await scene.value(next), 'fine')
+        assert.equal(next.accepted.length, 1)
+        assert.match(scene.slotErrors.map(({ message }) => message).join(), /does not take up conformance/)
+      },
+      capabilities.canKill ? undefined : false,
+    )
+
+    test(
+      'P7: a slot that cannot be opened again is tried again, with a pause, until it can',
+      async (scene) => {
+        await scene.start(1)
+        await scene.pool.restart?.({ modules: ['data:text/javascript,throw new Error("broken module")'] })
+        await eventually('complaints', 10_000, () => (scene.slotErrors.length >= 2 ? true : undefined))
+        assert.match(scene.slotErrors[0]!.message, /broken module.*Trying again in 100 ms/)
+        assert.match(scene.slotErrors[1]!.message, /Trying again in 200 ms/)
+        const waiting = scene.submit({ do: 'return', value: 1 })
+        await scene.pool.restart?.({ modules: ['data:text/javascript,'] })
+        assert.equal(await scene.value(waiting), 1)
+      },
+      capabilities.canKill ? undefined : false,
+    )
+
+    test(
+      'P7: a job that runs out of memory loses its slot and no other',
+      async (scene) => {
+        await scene.start(2)
+        const other = scene.submit({ do: 'gate' })
+        const greedy = scene.submit({ do: 'devour' })
+        await other.atGate()
+        assert.equal((await within('the end of memory', 60_000, greedy.ticket.outcome)).kind, 'lost')
+        other.open('still here')
+        assert.equal(await scene.value(other), 'still here')
+        assert.equal(await scene.value(scene.submit({ do: 'return', value: 1 })), 1)
+      },
+      options.boundsMemory === true ? undefined : false,
+    )
+
+    test(
+      'P7: an outcome that cannot be cloned costs its job alone',
+      async (scene) => {
+        await scene.start(1)
+        assert.equal((await scene.outcome(scene.submit({ do: 'uncloneable' }))).kind, 'lost')
+        assert.equal(await scene.value(scene.submit({ do: 'return', value: 1 })), 1)
+        assert.equal(scene.slotChanges.length, 1)
+      },
+      capabilities.sharesMemory ? false : undefined,
+    )
+
+    test(
+      'P7: an error thrown where nobody waits ends its slot, not the worker',
+      async (scene) => {
+        await scene.start(1)
+        assert.equal((await scene.outcome(scene.submit({ do: 'throw-later' }))).kind, 'lost')
+        assert.equal(await scene.value(scene.submit({ do: 'return', value: 1 })), 1)
+      },
+      capabilities.canKill ? undefined : false,
+    )
+
+    test(
+      'P7: a slot is replaced after maxTasksPerChild jobs, by its own wish, and when it has grown too large',
+      async (scene) => {
+        await scene.start(1, { maxTasksPerChild: 2 })
+        const who = (): Promise<unknown> => scene.value(scene.submit({ do: 'who' }))
+        const [a, b, c, d, e] = [await who(), await who(), await who(), await who(), await who()]
+        assert.deepEqual([a === b, b === c, c === d, d === e], [true, false, true, false])
+        await scene.again()
+        await scene.start(1)
+        const first = await scene.value(scene.submit({ do: 'retire' }))
+        const second = await who()
+        assert.notEqual(first, second)
+        assert.equal(await who(), second)
+        await scene.again()
+        await scene.start(1, { maxMemoryPerChildKb: 1 })
+        assert.notEqual(await who(), await who())
+        assert.ok(scene.slotChanges.every((change) => change.kind === 'started' || change.expected))
+        assert.deepEqual(scene.slotErrors, [])
+      },
+      capabilities.canKill ? undefined : false,
+    )
+
+    test(
+      'P8: restart replaces every slot, busy ones after their job',
+      async (scene) => {
+        await scene.start(2)
+        const held = scene.submit({ do: 'gate' })
+        await held.atGate()
+        const before = await scene.value(scene.submit({ do: 'who' }))
+        await within('restart', 20_000, scene.pool.restart!())
+        assert.equal(held.accepted.length, 1)
+        const after = await scene.value(scene.submit({ do: 'who' }))
+        assert.notEqual(after, before)
+        held.open('done')
+        assert.equal(await scene.value(held), 'done')
+        assert.equal(scene.pool.size, 2)
+        assert.ok(scene.slotChanges.every((change) => change.kind === 'started' || change.expected))
+      },
+      capabilities.sharesMemory ? false : undefined,
     )
 
     test('P7: a job that throws past the trace frees its slot', async (scene) => {

@@ -2,7 +2,8 @@
  * What the pool suite's jobs do. A pool that shares memory gets {@link runConformanceJob} as `execute`; the entry of a thread or child
  * calls it with the job and the slot it has there.
  */
-import type { PoolJob, PoolOutcome, SlotPort } from '@ct/contracts'
+import { threadId } from 'node:worker_threads'
+import type { PoolJob, PoolOutcome, SlotPort, SlotStart } from '@ct/contracts'
 
 /** The body of a job, as JSON. */
 export type ConformanceJob =
@@ -20,17 +21,41 @@ export type ConformanceJob =
   | { readonly do: 'throw' }
   /** Ends its own process or thread. */
   | { readonly do: 'die' }
+  /** Ends with a value, and keeps the event loop busy for ever from then on. */
+  | { readonly do: 'return-and-spin' }
+  /** Allocates until there is no more memory. */
+  | { readonly do: 'devour' }
+  /** Ends with the number of bytes it was given, and those bytes. */
+  | { readonly do: 'bytes'; readonly size: number }
+  /** Ends with a value that cannot be cloned. */
+  | { readonly do: 'uncloneable' }
+  /** Asks to be the last one of its slot; ends with the pid, or the thread's number. */
+  | { readonly do: 'retire' }
+  /** Ends with what tells its slot from others. */
+  | { readonly do: 'who' }
+  /** Throws where nobody waits for it. */
+  | { readonly do: 'throw-later' }
   /** Never gives the slot back. */
   | { readonly do: 'spin' }
 
-export async function runConformanceJob(job: Pick<PoolJob, 'body'>, slot: SlotPort): Promise<PoolOutcome> {
+export async function runConformanceJob(
+  job: Pick<PoolJob, 'body'>,
+  slot: SlotPort,
+  start?: Pick<SlotStart, 'post' | 'retire'>,
+): Promise<PoolOutcome> {
   return {
     kind: 'done',
-    value: await run(JSON.parse(new TextDecoder().decode(job.body)) as ConformanceJob, slot),
+    value: await run(JSON.parse(new TextDecoder().decode(job.body)) as ConformanceJob, slot, start),
   }
 }
 
-async function run(job: ConformanceJob, slot: SlotPort): Promise<unknown> {
+const devoured: unknown[] = []
+
+async function run(
+  job: ConformanceJob,
+  slot: SlotPort,
+  start: Pick<SlotStart, 'post' | 'retire'> | undefined,
+): Promise<unknown> {
   switch (job.do) {
     case 'return':
       return job.value
@@ -58,6 +83,27 @@ async function run(job: ConformanceJob, slot: SlotPort): Promise<unknown> {
       return process.exit(3)
     case 'spin':
       for (;;);
+    case 'return-and-spin':
+      setImmediate(() => {
+        for (;;);
+      })
+      return 'done'
+    case 'devour':
+      for (;;) devoured.push(Array.from({ length: 1000 }, (_, index) => ({ index })))
+    case 'bytes':
+      return new Uint8Array(job.size).fill(7)
+    case 'uncloneable':
+      return () => undefined
+    case 'retire':
+      start?.retire()
+      return `${process.pid}/${threadId}`
+    case 'who':
+      return `${process.pid}/${threadId}`
+    case 'throw-later':
+      setTimeout(() => {
+        throw new Error('thrown where nobody waits')
+      })
+      return new Promise(() => undefined)
     default:
       throw new Error(`No such job: ${JSON.stringify(job)}`)
   }

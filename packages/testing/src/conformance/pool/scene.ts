@@ -6,6 +6,8 @@ import {
   type PoolOutcome,
   type PoolStartOptions,
   type PoolTicket,
+  type SlotChange,
+  type SlotMessage,
 } from '@ct/contracts'
 import { eventually, within } from '../waiting.ts'
 import { runConformanceJob, type ConformanceJob } from './jobs.ts'
@@ -13,8 +15,6 @@ import { runConformanceJob, type ConformanceJob } from './jobs.ts'
 /** What an adapter's test gives the pool suite. */
 export interface PoolHarness {
   readonly pool: Pool
-  /** For pools that do not share memory: an entry that runs {@link runConformanceJob}, and a module that may be imported. */
-  readonly start?: Pick<PoolStartOptions, 'entry' | 'modules' | 'config'>
   close(): Promise<void>
 }
 
@@ -23,6 +23,8 @@ export interface SceneJob {
   readonly ticket: PoolTicket
   readonly accepted: { readonly pid: number; readonly startedAt: number }[]
   readonly messages: { readonly kind: string; readonly payload: unknown }[]
+  /** The bytes that were submitted. */
+  readonly body: Uint8Array
   /** Answers the job that waits at its gate. */
   open(answer?: unknown): void
   /** Answers it with an error. */
@@ -31,28 +33,51 @@ export interface SceneJob {
   atGate(): Promise<void>
 }
 
+/** A module that may be loaded, for pools that want one. */
+const emptyModule = 'data:text/javascript,'
+
+/** Beside this file, or in the folder of its name when this package is built. */
+function slotEntry(): URL {
+  const here = import.meta.url
+  return here.endsWith('.ts')
+    ? new URL('./slot-entry.ts', here)
+    : new URL(import.meta.resolve('@ct/testing/conformance/slot-entry'))
+}
+
 export class PoolScene {
-  readonly pool: Pool
+  pool: Pool
   readonly slotErrors: Error[] = []
-  readonly #harness: PoolHarness
+  readonly slotMessages: SlotMessage[] = []
+  readonly slotChanges: SlotChange[] = []
+  readonly #make: () => Promise<PoolHarness>
+  #harness: PoolHarness
   #jobs = 0
 
-  constructor(harness: PoolHarness) {
+  constructor(harness: PoolHarness, make: () => Promise<PoolHarness>) {
+    this.#make = make
     this.#harness = harness
     this.pool = harness.pool
+  }
+
+  /** Goes on with a new pool; what was told so far is kept. */
+  async again(): Promise<void> {
+    await this.close()
+    this.#harness = await this.#make()
+    this.pool = this.#harness.pool
   }
 
   start(size: number, more: Partial<PoolStartOptions> = {}): Promise<void> {
     return this.pool.start({
       size,
-      entry: new URL('file:///nowhere.js'),
-      modules: [],
+      entry: slotEntry(),
+      modules: [emptyModule],
       config: null,
       execute: runConformanceJob,
       onSlotError: (error) => this.slotErrors.push(error),
+      onSlotMessage: (message) => this.slotMessages.push(message),
+      onSlotChange: (change) => this.slotChanges.push(change),
       maxTasksPerChild: undefined,
       maxMemoryPerChildKb: undefined,
-      ...this.#harness.start,
       ...more,
     })
   }
@@ -70,12 +95,13 @@ export class PoolScene {
       },
     }
     const jobId = ++this.#jobs
+    const body = new TextEncoder().encode(JSON.stringify(job))
     const ticket = this.pool.submit(
       {
         jobId,
         taskId: `task-${jobId}`,
         taskName: 'conformance',
-        body: new TextEncoder().encode(JSON.stringify(job)),
+        body,
         contentType: 'application/json',
         contentEncoding: 'utf-8',
         request: {},
@@ -86,6 +112,7 @@ export class PoolScene {
       ticket,
       accepted,
       messages,
+      body,
       open: (answer) => gate.resolve(answer ?? null),
       refuse: (error) => gate.reject(error),
       atGate: () =>
@@ -96,7 +123,7 @@ export class PoolScene {
   }
 
   outcome(job: SceneJob): Promise<PoolOutcome> {
-    return within('the outcome', 10_000, job.ticket.outcome)
+    return within('the outcome', 20_000, job.ticket.outcome)
   }
 
   /** The value of a job that is done. */

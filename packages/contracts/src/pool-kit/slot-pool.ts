@@ -1,0 +1,348 @@
+/**
+ * A pool of slots that share no memory with the worker: who gets which job, and how many slots there are.
+ *
+ *   submit ─► queue ─► an idle slot ─► started ─► outcome
+ *               ▲            │
+ *               └────────────┘ the slot died or blocked before it began
+ *
+ * A job is given to an idle slot only, so that none waits behind a long one (Celery's `-O fair`). A slot that is gone is replaced at once;
+ * when new ones do not come to life, after a pause that doubles up to five seconds.
+ */
+import { definePool } from '../define.ts'
+import { ClosedError, ConfigurationError } from '../errors.ts'
+import type {
+  Pool,
+  PoolCapabilities,
+  PoolJob,
+  PoolJobEvents,
+  PoolOutcome,
+  PoolStartOptions,
+  PoolTicket,
+} from '../pool.ts'
+import { inWords, PoolSlot, type SlotExit, type SlotOwner, type SlotTransport } from './pool-slot.ts'
+import { lost, SlotTicket, type TicketOwner } from './pool-ticket.ts'
+
+export interface SlotPoolDefinition {
+  readonly name: string
+  readonly packageName: string
+  readonly capabilities: PoolCapabilities
+  readonly transport: SlotTransport
+  /** What Celery's pool of this kind shows in `stats` besides implementation and size. */
+  readonly info: (slots: PoolFigures) => Readonly<Record<string, unknown>>
+}
+
+export interface PoolFigures {
+  readonly size: number
+  readonly pids: readonly number[]
+  /** Jobs given to each slot that lives. */
+  readonly writes: readonly number[]
+  readonly waiting: number
+  readonly running: number
+  readonly maxTasksPerChild: number | undefined
+  readonly timeLimits: readonly [soft: number | null, hard: number | null]
+}
+
+/** How often slots that do not answer are looked for. */
+const watchMs = 250
+const defaultAliveTimeoutMs = 20_000
+/** A job that this many slots died with before it began is given up. */
+const mostNotTaken = 3
+
+export function defineSlotPool(definition: SlotPoolDefinition): Pool {
+  return definePool(new SlotPool(definition))
+}
+
+class SlotPool implements SlotOwner, TicketOwner {
+  readonly kind = 'pool'
+  readonly name: string
+  readonly packageName: string
+  readonly capabilities: PoolCapabilities
+  modules: readonly string[] = []
+  readonly #definition: SlotPoolDefinition
+  #options: PoolStartOptions | undefined
+  #size = 0
+  readonly #slots = new Set<PoolSlot>()
+  readonly #idle: PoolSlot[] = []
+  #queue: SlotTicket[] = []
+  readonly #open = new Set<SlotTicket>()
+  #stopping = false
+  #closing: Promise<void> | undefined
+  #idleWaiters: (() => void)[] = []
+  #watch: ReturnType<typeof setInterval> | undefined
+  #starting = false
+  #failures = 0
+  #reopening: ReturnType<typeof setTimeout> | undefined
+
+  constructor(definition: SlotPoolDefinition) {
+    this.#definition = definition
+    this.name = definition.name
+    this.packageName = definition.packageName
+    this.capabilities = definition.capabilities
+  }
+
+  get options(): PoolStartOptions {
+    return this.#options!
+  }
+
+  get entry(): string {
+    return this.options.entry.href
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  get active(): number {
+    return this.#open.size
+  }
+
+  async start(options: PoolStartOptions): Promise<void> {
+    if (options.modules.length === 0) {
+      throw new ConfigurationError(
+        `The pool ${this.name} runs tasks outside of this thread, where no function can follow: it needs to know the modules that define the tasks. ` +
+          'Give them: ct worker -A ./tasks.ts, the settings imports or include, or app.worker({ modules: [new URL("./tasks.ts", import.meta.url)] }).',
+      )
+    }
+    this.#options = options
+    this.modules = options.modules
+    this.#size = Math.max(1, options.size)
+    this.#watch = setInterval(() => this.#replaceStuck(), watchMs)
+    this.#watch.unref()
+    this.#starting = true
+    this.#fillUp()
+    try {
+      await Promise.all([...this.#slots].map(({ ready }) => ready))
+      this.#starting = false
+    } catch (error) {
+      await this.close()
+      throw new ConfigurationError(
+        `A slot of the pool ${this.name} could not start: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      )
+    }
+  }
+
+  // ---- jobs ----------------------------------------------------------------------------------------------------------
+
+  submit(job: PoolJob, events: PoolJobEvents): PoolTicket {
+    const ticket = new SlotTicket(this, job, events)
+    if (this.#options === undefined || this.#stopping) {
+      ticket.end(lost(this.#options === undefined ? 'the pool was not started' : 'the pool is closed'))
+      return ticket
+    }
+    this.#open.add(ticket)
+    const slot = this.#queue.length === 0 ? this.#idle.shift() : undefined
+    if (slot === undefined) this.#queue.push(ticket)
+    else slot.run(ticket)
+    return ticket
+  }
+
+  slotFree(slot: PoolSlot): void {
+    this.#failures = 0
+    // Shrunk while all were busy: the first one that is free goes.
+    if (this.#living().length > this.#size) {
+      slot.retire()
+      return
+    }
+    const next = this.#queue.shift()
+    if (next === undefined) this.#idle.push(slot)
+    else slot.run(next)
+  }
+
+  ticketEnded(ticket: SlotTicket, outcome: PoolOutcome): void {
+    this.#open.delete(ticket)
+    ticket.end(outcome)
+    if (this.#open.size > 0) return
+    const waiters = this.#idleWaiters
+    this.#idleWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  abortRunning(ticket: SlotTicket, reason: Error): void {
+    this.#slotOf(ticket)?.abort(reason)
+  }
+
+  killRunning(ticket: SlotTicket, signal: string | undefined): boolean {
+    return this.#slotOf(ticket)?.kill(signal) ?? false
+  }
+
+  #slotOf(ticket: SlotTicket): PoolSlot | undefined {
+    for (const slot of this.#slots) if (slot.ticket === ticket) return slot
+    return undefined
+  }
+
+  // ---- slots ---------------------------------------------------------------------------------------------------------
+
+  #fillUp(): void {
+    const taken = new Set<number>()
+    let living = 0
+    for (const slot of this.#slots) {
+      taken.add(slot.index)
+      if (!slot.retiring) living += 1
+    }
+    for (let index = 0; living < this.#size; index++) {
+      if (taken.has(index)) continue
+      this.#slots.add(new PoolSlot(this, this.#definition.transport, index))
+      living += 1
+    }
+  }
+
+  slotGone(slot: PoolSlot, exit: SlotExit): void {
+    this.#slots.delete(slot)
+    remove(this.#idle, slot)
+    const { ticket } = slot
+    if (ticket !== undefined && !ticket.started) this.#giveAgain(ticket, exit)
+    if (this.#stopping && this.#open.size === 0) return
+    // What fails at the start, `start` reports.
+    if (this.#closing !== undefined || this.#starting) return
+    if (slot.wasReady || slot.retiring) {
+      this.#fillUp()
+      return
+    }
+    this.#failures += 1
+    const pauseMs = Math.min(5000, 100 * 2 ** (this.#failures - 1))
+    this.options.onSlotError(
+      new Error(
+        `A slot of the pool could not start: ${slot.failure?.message ?? inWords(exit)}. Trying again in ${pauseMs} ms.`,
+        { cause: slot.failure },
+      ),
+    )
+    this.#reopening ??= setTimeout(() => {
+      this.#reopening = undefined
+      if (this.#closing === undefined) this.#fillUp()
+    }, pauseMs)
+  }
+
+  /** It did not begin, so that nothing is lost by beginning elsewhere. */
+  #giveAgain(ticket: SlotTicket, exit: SlotExit): void {
+    if (ticket.ended) return
+    ticket.notTaken += 1
+    if (ticket.notTaken >= mostNotTaken) {
+      this.ticketEnded(
+        ticket,
+        lost(`${mostNotTaken} slots ended before the job began: ${inWords(exit)}`, exit),
+      )
+      return
+    }
+    const slot = this.#idle.shift()
+    if (slot === undefined) this.#queue.unshift(ticket)
+    else slot.run(ticket)
+  }
+
+  #replaceStuck(): void {
+    const now = performance.now()
+    const aliveMs = this.options.aliveTimeoutMs ?? defaultAliveTimeoutMs
+    const takeUpMs = this.options.takeUpTimeoutMs ?? aliveMs
+    for (const slot of this.#slots) {
+      const limit = slot.state === 'opening' ? aliveMs : takeUpMs
+      if (!slot.isStuck(now, limit)) continue
+      const what =
+        slot.state === 'opening'
+          ? 'is not ready'
+          : `does not take up ${slot.ticket?.job.taskName ?? 'its job'}: something that an earlier task left behind keeps its event loop busy`
+      const { index, pid } = slot.identity
+      this.options.onSlotError(
+        new Error(`Slot ${index} of the pool (pid ${pid}) ${what} after ${limit} ms; it is replaced.`),
+      )
+      slot.kill()
+    }
+  }
+
+  async grow(slots: number): Promise<void> {
+    if (this.#options === undefined || this.#stopping) return
+    this.#size += slots
+    this.#fillUp()
+    await Promise.allSettled(
+      [...this.#slots].filter(({ state }) => state === 'opening').map(({ ready }) => ready),
+    )
+  }
+
+  shrink(slots: number): Promise<void> {
+    this.#size = Math.max(1, this.#size - slots)
+    const living = this.#living()
+    const free = living
+      .filter(({ state }) => state === 'opening' || state === 'idle')
+      .toSorted((a, b) => b.index - a.index)
+    for (const slot of free.slice(0, Math.max(0, living.length - this.#size))) this.#retire(slot)
+    return Promise.resolve()
+  }
+
+  #living(): PoolSlot[] {
+    return [...this.#slots].filter(({ retiring }) => !retiring)
+  }
+
+  async restart(options: { readonly modules?: readonly string[] | undefined } = {}): Promise<void> {
+    if (this.#options === undefined || this.#stopping) return
+    if (options.modules !== undefined && options.modules.length > 0) this.modules = options.modules
+    const old = [...this.#slots]
+    const idle = old.filter(({ state }) => state === 'idle')
+    for (const slot of old) this.#retire(slot)
+    this.#fillUp()
+    const fresh = [...this.#slots].filter((slot) => !old.includes(slot))
+    await Promise.all([...idle.map(({ gone }) => gone), Promise.allSettled(fresh.map(({ ready }) => ready))])
+  }
+
+  #retire(slot: PoolSlot): void {
+    remove(this.#idle, slot)
+    slot.retire()
+  }
+
+  info(): Readonly<Record<string, unknown>> {
+    const living = this.#living().toSorted((a, b) => a.index - b.index)
+    return {
+      implementation: this.capabilities.implementation,
+      'max-concurrency': this.#size,
+      ...this.#definition.info({
+        size: this.#size,
+        pids: living.map(({ identity }) => identity.pid),
+        writes: living.map(({ writes }) => writes),
+        waiting: this.#queue.length,
+        running: this.#open.size - this.#queue.length,
+        maxTasksPerChild: this.#options?.maxTasksPerChild,
+        timeLimits: this.#options?.timeLimits ?? [null, null],
+      }),
+    }
+  }
+
+  // ---- the end -------------------------------------------------------------------------------------------------------
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    const queued = this.#queue
+    this.#queue = []
+    for (const ticket of queued) this.ticketEnded(ticket, lost('the pool stopped before the job began'))
+    if (this.#open.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idleWaiters.push(resolve)
+      })
+    }
+    if (this.#closing !== undefined) return this.#closing
+    for (const slot of this.#slots) this.#retire(slot)
+    await Promise.all([...this.#slots].map(({ gone }) => gone))
+    await this.close()
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#stopping = true
+    clearInterval(this.#watch)
+    clearTimeout(this.#reopening)
+    const reason = new ClosedError('The pool was closed while the job was running.')
+    this.#queue = []
+    for (const ticket of [...this.#open]) {
+      ticket.abort(reason)
+      this.ticketEnded(ticket, lost('the pool was closed'))
+    }
+    const slots = [...this.#slots]
+    for (const slot of slots) slot.kill()
+    await Promise.all(slots.map(({ gone }) => gone))
+  }
+}
+
+function remove<T>(list: T[], item: T): void {
+  const at = list.indexOf(item)
+  if (at >= 0) list.splice(at, 1)
+}

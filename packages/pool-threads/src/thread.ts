@@ -1,0 +1,23 @@
+/** What a thread of the pool runs. Its frames have a channel of their own: tasks may use `parentPort` as they like. */
+import { getHeapStatistics } from 'node:v8'
+import { workerData, type MessagePort } from 'node:worker_threads'
+import { serveSlot, type ToSlot } from '@ct/contracts/pool-kit'
+import { ownBuffers } from './frame-buffers.ts'
+import type { ThreadData } from './thread-data.ts'
+
+const { port, measuresMemory } = workerData as ThreadData & { readonly port: MessagePort }
+
+const receive = serveSlot({
+  pid: process.pid,
+  // Taken over by the other side at once: what is sent before the thread is blocked arrives.
+  send: (frame) => port.postMessage(frame, ownBuffers(frame)),
+  memoryKb() {
+    if (!measuresMemory) return 0
+    const { used_heap_size: heap, external_memory: external } = getHeapStatistics()
+    return Math.round((heap + external) / 1024)
+  },
+  // Ends this thread alone.
+  exit: (code) => process.exit(code),
+})
+
+port.on('message', (frame: ToSlot) => receive(frame))

@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { MessageChannel, Worker, type ResourceLimits } from 'node:worker_threads'
+import { ConfigurationError, type Pool, type PoolCapabilities } from '@ct/contracts'
+import {
+  defineSlotPool,
+  type OpenSlotOptions,
+  type SlotChannel,
+  type SlotExit,
+  type ToSlot,
+} from '@ct/contracts/pool-kit'
+import { ownBuffers } from './frame-buffers.ts'
+import type { ThreadData } from './thread-data.ts'
+
+export interface ThreadsPoolOptions {
+  /** Limits of each thread's heap, of Node's `Worker`: a task that passes them is lost, and no other. Default: Node's. */
+  readonly resourceLimits?: ResourceLimits
+}
+
+const capabilities: PoolCapabilities = {
+  implementation: 'celery.concurrency.thread:TaskPool',
+  sharesMemory: false,
+  canKill: true,
+  isolatesCpu: true,
+  resizable: true,
+}
+
+/**
+ * Runs each task in a thread of its own kind: `worker_threads` with their own event loop, modules and memory. A thread can be ended at any
+ * moment (`terminate()`), so that hard time limits and `revoke(terminate)` work; what ends the whole process (`process.abort()`, a crash
+ * of native code) ends the worker too: for that there is `@ct/pool-processes`.
+ *
+ * @example
+ * const worker = app.worker({ pool: threadsPool(), concurrency: 4, modules: [new URL('./tasks.ts', import.meta.url)] })
+ */
+export function threadsPool(options: ThreadsPoolOptions = {}): Pool {
+  return defineSlotPool({
+    name: 'threads',
+    packageName: '@ct/pool-threads',
+    capabilities,
+    transport: { open: (slot) => new ThreadChannel(slot, options) },
+    info: ({ size, running, waiting }) => ({
+      threads: size,
+      'running-jobs': running,
+      'waiting-jobs': waiting,
+    }),
+  })
+}
+
+class ThreadChannel implements SlotChannel {
+  readonly pid: number = process.pid
+  readonly #thread: Worker
+  readonly #port: MessageChannel['port1']
+  #portClosed = false
+  #exit: SlotExit | undefined
+  #error: Error | undefined
+
+  constructor({ onFrame, onExit, maxMemoryPerChildKb }: OpenSlotOptions, options: ThreadsPoolOptions) {
+    const { port1, port2 } = new MessageChannel()
+    const data: ThreadData = { port: port2, measuresMemory: maxMemoryPerChildKb !== undefined }
+    this.#port = port1
+    this.#thread = new Worker(threadFile(), {
+      workerData: data,
+      transferList: [port2],
+      name: 'ct task',
+      ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
+    })
+    const ended = (): void => {
+      if (this.#exit !== undefined && this.#portClosed) onExit(this.#exit)
+    }
+    port1.on('message', onFrame)
+    // After every message that was on its way.
+    port1.on('close', () => {
+      this.#portClosed = true
+      ended()
+    })
+    this.#thread.on('error', (error: Error) => {
+      this.#error = error
+    })
+    this.#thread.on('exit', (exitCode) => {
+      this.#exit = exitOf(exitCode, this.#error)
+      ended()
+    })
+  }
+
+  send(frame: ToSlot): void {
+    // The body belongs to the worker, which may need it again (a retry): a copy of exactly its bytes changes hands.
+    const body = frame[4]
+    if (body instanceof Uint8Array) {
+      const given: unknown[] = [...frame]
+      given[4] = body.slice()
+      this.#port.postMessage(given, ownBuffers(given))
+    } else this.#port.postMessage(frame, [])
+  }
+
+  kill(): 'ends' {
+    void this.#thread.terminate()
+    return 'ends'
+  }
+}
+
+function exitOf(exitCode: number, error: Error | undefined): SlotExit {
+  if (error === undefined) return { exitCode, signal: undefined, reason: undefined }
+  const outOfMemory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
+  return {
+    exitCode: undefined,
+    signal: undefined,
+    reason: outOfMemory ? 'the thread ran out of memory' : `the thread died: ${error.message}`,
+  }
+}
+
+/** Beside this file, in the sources and in a bundle alike. */
+function threadFile(): URL {
+  const here = import.meta.url
+  const file = new URL(here.endsWith('.ts') ? './thread.ts' : './thread.js', here)
+  if (existsSync(file)) return file
+  throw new ConfigurationError(
+    `The pool threads looks for ${fileURLToPath(file)}, which is not there. Leave @ct/pool-threads out of your bundle (external), or make "@ct/pool-threads/thread" an entry of it called "thread".`,
+  )
+}
