@@ -1,7 +1,6 @@
 /** Errors as data that can be cloned, and back: on the other side they are of the class they were, where it is one of ct's. */
 import { CeleryError, isCeleryError, type ErrorCode } from '../errors.ts'
-import { decodeException } from '../protocol/exception-document.ts'
-import { TaskError } from '../protocol/exceptions.ts'
+import { decodeException, TaskError } from '../protocol/index.ts'
 
 export interface ErrorData {
   readonly name: string
