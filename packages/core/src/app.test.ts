@@ -60,7 +60,7 @@ describe('createApp of @ct/core', () => {
 
   it('names the package to install for a scheme that nobody owns', () => {
     for (const [url, name] of [
-      ['amqp://localhost', '@ct/broker-amqp'],
+      ['gcpubsub://projects/p', '@ct/broker-pubsub'],
       ['sqs://', '@ct/broker-sqs'],
     ] as const) {
       expect(() => app({ broker: url }).context.broker).toThrow(`npm install ${name}`)

@@ -66,8 +66,8 @@ describe('ct', () => {
   )
 
   it('names the package to install for a scheme nobody owns', { timeout }, async () => {
-    const ran = await ct(['-b', 'amqp://localhost', 'status'])
+    const ran = await ct(['-b', 'sqs://', 'status'])
     expect(ran.code).toBe(1)
-    expect(ran.err).toContain('npm install @ct/broker-amqp')
+    expect(ran.err).toContain('npm install @ct/broker-sqs')
   })
 })
