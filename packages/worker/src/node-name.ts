@@ -10,6 +10,20 @@ export function nodeName(name: string | undefined, hostname: string = osHostname
   return expanded.includes('@') ? expanded : `${expanded}@${hostname}`
 }
 
+/** A path with parts of a node's name in it: for `w1@example.com`, `%n` is `w1`, `%d` is `example.com` and `%h` all of it. */
+export function nodePath(path: string, nodename: string): string {
+  const at = nodename.indexOf('@')
+  const parts: Readonly<Record<string, string>> = {
+    h: nodename,
+    n: nodename.slice(0, at),
+    d: nodename.slice(at + 1),
+    i: '0',
+    I: '',
+    '%': '%',
+  }
+  return path.replaceAll(/%(.)/g, (whole, key: string) => parts[key] ?? whole)
+}
+
 function expand(name: string, hostname: string): string {
   const dot = hostname.indexOf('.')
   const short = dot === -1 ? hostname : hostname.slice(0, dot)

@@ -25,6 +25,12 @@ export interface WorkerOptions {
   readonly heartbeatInterval?: number
   /** Do not ask other workers for their revoked ids. */
   readonly withoutMingle?: boolean
+  /** Do not follow other workers' events. Default: the setting `workerGossip`. */
+  readonly withoutGossip?: boolean
+  /** By topic: what the winner of an election does (`app.control.election`). `task`, which sends a signature, is there already. */
+  readonly electionHandlers?: Readonly<Record<string, (action: unknown) => unknown>>
+  /** File that keeps revoked ids across restarts; `%n`, `%h`, `%d` are parts of the node name. Default: `workerStateDb`. */
+  readonly stateDb?: string
   /** No remote control. Default: `workerEnableRemoteControl`. */
   readonly withoutRemoteControl?: boolean
   /** Seconds; hard limit of tasks that have none. */
@@ -57,6 +63,9 @@ const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
   'withoutHeartbeat',
   'heartbeatInterval',
   'withoutMingle',
+  'withoutGossip',
+  'electionHandlers',
+  'stateDb',
   'withoutRemoteControl',
   'timeLimit',
   'softTimeLimit',
@@ -73,6 +82,7 @@ const flags = [
   'taskEvents',
   'withoutHeartbeat',
   'withoutMingle',
+  'withoutGossip',
   'withoutRemoteControl',
   'purge',
   'signals',
@@ -111,6 +121,12 @@ export function checkWorkerOptions(options: WorkerOptions): void {
   }
   if (options.hostname !== undefined && typeof options.hostname !== 'string')
     throw new ConfigurationError('The worker option "hostname" must be text, such as "celery@%h".')
+  if (options.stateDb !== undefined && (typeof options.stateDb !== 'string' || options.stateDb === ''))
+    throw new ConfigurationError('The worker option "stateDb" must be the path of a file.')
+  for (const [topic, handler] of Object.entries(options.electionHandlers ?? {})) {
+    if (typeof handler !== 'function')
+      throw new ConfigurationError(`The election handler for "${topic}" must be a function.`)
+  }
   for (const name of flags) {
     const value: unknown = options[name]
     if (value !== undefined && typeof value !== 'boolean')

@@ -1,3 +1,5 @@
+import type { WorkerRecord } from '@ct/client'
+
 /** What a program can listen to on a worker of its own (`worker.on('taskSucceeded', …)`). Fields are those of Celery's events. */
 export interface TaskEvent {
   readonly uuid: string
@@ -14,6 +16,12 @@ export interface WorkerEventMap {
   stopped: []
   /** The worker cannot go on: the broker refuses it, or attempts are used up. It stops. */
   failed: [error: Error]
+  /** Another worker was heard of for the first time, or has started (gossip). */
+  nodeJoin: [node: WorkerRecord]
+  /** Another worker has said that it stops (gossip). */
+  nodeLeave: [node: WorkerRecord]
+  /** Another worker was not heard of for too long (gossip). */
+  nodeLost: [node: WorkerRecord]
   taskReceived: [event: TaskEvent]
   taskStarted: [event: TaskEvent]
   taskSucceeded: [event: TaskEvent & { readonly result: string | null; readonly runtime: number | null }]

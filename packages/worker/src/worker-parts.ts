@@ -1,13 +1,16 @@
 /**
  * Everything a worker is made of, wired: who knows whom is decided here and nowhere else. {@link Worker} decides when.
  */
+import { pathToFileURL } from 'node:url'
 import {
   delaysNatively,
   ReconnectingConnection,
   type App,
   type AppContext,
+  type CommandWorker,
   type EventDispatcher,
   type Queue,
+  type WorkerRecord,
 } from '@ct/client'
 import {
   BrokerUnavailableError,
@@ -37,22 +40,27 @@ import {
   TaskConsumer,
   Unconfirmed,
 } from './consumer/index.ts'
-import { Pidbox } from './control/index.ts'
+import { checkOwnCommands, Pidbox } from './control/index.ts'
 import { deduplication } from './deduplication.ts'
-import { heartbeatFor, softwareInfo, workerDispatcher, type Heartbeat } from './events/index.ts'
+import { gossips, heartbeatFor, softwareInfo, workerDispatcher, type Heartbeat } from './events/index.ts'
+import { Gossip } from './gossip.ts'
 import { mingle } from './mingle.ts'
+import { nodePath } from './node-name.ts'
 import type { WorkerOptions } from './options.ts'
 import { Pauses } from './pauses.ts'
 import { Revocations, Strategy, WorkerState, type Request } from './request/index.ts'
+import { StateFile } from './state-file.ts'
 import { builtinTasksOf, executor, Tracer, type TraceServices } from './trace/index.ts'
 import { workerVersion } from './version.ts'
 import type { Worker } from './worker.ts'
 
 export interface PartsHooks {
+  readonly worker: CommandWorker
   readonly onShutdown: () => void
   readonly onLost: (error: Error) => void
   readonly onReady: () => void
   readonly onFatal: (error: Error) => void
+  readonly onNode: (what: 'nodeJoin' | 'nodeLeave' | 'nodeLost', worker: WorkerRecord) => void
 }
 
 /** As long as a publish waits for the broker. */
@@ -82,6 +90,8 @@ export class WorkerParts {
   readonly #unconfirmed: Unconfirmed
   readonly #dispatch: EventDispatcher | undefined
   readonly #heartbeat: Heartbeat | undefined
+  readonly #gossip: Gossip | undefined
+  readonly #stateFile: StateFile | undefined
   readonly #queues = new Map<string, Queue>()
   readonly #pauses = new Pauses()
   readonly #steps: WorkerSteps
@@ -180,13 +190,26 @@ export class WorkerParts {
     this.#steps = new WorkerSteps(worker, options, () => this.#consumerFor(worker))
     this.#consumer = this.#taskConsumer()
     this.#heartbeat = heartbeatFor(app, this.#dispatch, options, this.#state, this.hostname)
+    this.#gossip = this.#gossipWith(this.#dispatch)
+    const stateDb = options.stateDb ?? settings.workerStateDb
+    this.#stateFile =
+      stateDb === null
+        ? undefined
+        : new StateFile({
+            path: nodePath(stateDb, this.hostname),
+            revoked: this.#revocations.ids,
+            clock: context.clock,
+            logger: () => context.logger,
+          })
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------
 
   async start(): Promise<void> {
     const { log } = this.#services
+    checkOwnCommands(this.#context.commands)
     this.#buildStrategies()
+    await this.#stateFile?.open()
     await this.pool.start({
       size: this.concurrency,
       // For pools that do not share memory; those of this package run jobs by `execute`.
@@ -303,12 +326,14 @@ export class WorkerParts {
     await this.#steps.stopConsumer(this.#cold)
     await this.#steps.stopWorker(this.#cold)
     this.#heartbeat?.stop()
+    await this.#gossip?.close()
     await this.#pidbox?.close()
     await this.#consumer.close()
     await this.#dispatch?.close()
     await this.#poolSignals('preshutdown')
     await this.pool.close()
     await this.#poolSignals('postshutdown')
+    await this.#stateFile?.close()
     await this.#connection.close()
     await this.#steps.shutdown()
   }
@@ -432,7 +457,10 @@ export class WorkerParts {
       reducePrefetch: settings.workerEnablePrefetchCountReduction,
       cancelOnLoss: settings.workerCancelLongRunningTasksOnConnectionLoss,
       watchdogMs: this.#options.watchdogMs,
-      reopen: (queue) => (this.#pidbox?.queue === queue ? () => this.#pidbox!.reopen() : undefined),
+      reopen: (queue) =>
+        [this.#pidbox, this.#gossip]
+          .filter((listener) => listener?.queue === queue)
+          .map((listener) => () => listener!.reopen())[0],
       channelErrorRetry: settings.brokerChannelErrorRetry,
       maxAttempts: attemptsFor(this.#context),
       onConnected: (connection) => this.#connected(connection),
@@ -465,6 +493,7 @@ export class WorkerParts {
       })
       if (settings.workerMingle === 'wait') await mingled
     }
+    await this.#gossip?.open(connection)
     this.#heartbeat?.start()
     if (control && this.#options.withoutRemoteControl !== true) {
       this.#pidbox ??= new Pidbox(this.#commandTarget())
@@ -497,6 +526,31 @@ export class WorkerParts {
     }
   }
 
+  /** New modules bring new tasks. Pools with slots elsewhere replace them, which loads all modules afresh there. */
+  async #restartPool(modules: readonly string[]): Promise<void> {
+    const urls = modules.map((one) => (URL.canParse(one) ? one : pathToFileURL(one).href))
+    for (const url of urls) await import(url)
+    this.#buildStrategies()
+    const pool: Pool & { restart?(options: { readonly modules: readonly string[] }): Promise<void> } =
+      this.pool
+    await pool.restart?.({ modules: [...(this.#options.modules ?? []).map(String), ...urls] })
+  }
+
+  #gossipWith(dispatcher: EventDispatcher | undefined): Gossip | undefined {
+    if (dispatcher === undefined || !gossips(this.#context, this.#options)) return undefined
+    const { onNode } = this.#hooks
+    return new Gossip({
+      context: this.#context,
+      hostname: this.hostname,
+      dispatcher,
+      heartbeatInterval: this.#options.heartbeatInterval ?? 2,
+      electionHandlers: this.#options.electionHandlers ?? {},
+      onNodeJoin: (worker) => onNode('nodeJoin', worker),
+      onNodeLeave: (worker) => onNode('nodeLeave', worker),
+      onNodeLost: (worker) => onNode('nodeLost', worker),
+    })
+  }
+
   #commandTarget(): ConstructorParameters<typeof Pidbox>[0] {
     const toggle =
       (change: (dispatcher: EventDispatcher) => boolean) => (): { readonly changed: boolean } | undefined => {
@@ -507,6 +561,7 @@ export class WorkerParts {
       }
     return {
       context: this.#context,
+      worker: this.#hooks.worker,
       hostname: this.hostname,
       state: this.#state,
       revocations: this.#revocations,
@@ -516,6 +571,7 @@ export class WorkerParts {
       credit: this.#credit,
       pool: this.pool,
       startedAt: this.#startedAt,
+      elections: this.#gossip?.elections,
       queues: () => this.#queues.values(),
       addQueue: (queue) => this.addQueue(queue),
       cancelQueue: (name) => this.cancelQueue(name),
@@ -529,6 +585,7 @@ export class WorkerParts {
         this.#dispatcher.slotsChanged()
       },
       stepInfo: () => this.#steps.info(),
+      restartPool: (modules) => this.#restartPool(modules),
       shutdown: () => this.#hooks.onShutdown(),
     }
   }

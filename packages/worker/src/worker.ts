@@ -76,10 +76,12 @@ export class Worker implements SignalWorker {
 
   #make(): WorkerParts {
     return new WorkerParts(this, this.#options, {
+      worker: this,
       onShutdown: () => void this.stop(),
       onLost: (error) => this.#lost(error),
       onReady: () => this.#ready(),
       onFatal: (error) => this.#fatal(error),
+      onNode: (what, node) => this.#emit(what, node),
     })
   }
 

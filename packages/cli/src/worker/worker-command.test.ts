@@ -78,7 +78,6 @@ describe('CLI-20: options of ct worker', () => {
     ['-D', /service manager/],
     ['--autoscale=10,3', /--autoscale yet.*async pool/],
     ['--autoscale', /argument missing/],
-    ['--statedb=x', /-S yet/],
     ['--pidfile=x', /--pidfile yet/],
     ['--max-tasks-per-child=5', /no child processes/],
     ['--loglevel=loud', /Levels: debug, info/],

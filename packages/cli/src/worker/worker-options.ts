@@ -21,6 +21,7 @@ export interface WorkerCommandOptions {
   readonly purge?: boolean
   readonly optimization?: string
   readonly withoutGossip?: boolean
+  readonly statedb?: string
   readonly withoutMingle?: boolean
   readonly withoutHeartbeat?: boolean
   readonly heartbeatInterval?: number
@@ -69,7 +70,11 @@ export function workerCommandOptions(): readonly Option[] {
     ]),
     new Option(
       '--without-gossip',
-      'do not follow the events of other workers (they are not followed anyway)',
+      'do not follow the events of other workers (default, unless workerGossip is on)',
+    ),
+    new Option(
+      '-S, --statedb <path>',
+      'file that keeps revoked ids across restarts; %n and %h are the node name',
     ),
     new Option('--without-mingle', 'do not ask other workers for revoked ids at the start'),
     new Option('--without-heartbeat', 'send no heartbeats'),
@@ -90,7 +95,6 @@ const refused: readonly (readonly [flags: string, advice: string])[] = [
   ['--gid <group>', 'Let a service manager start the worker as that group.'],
   ['--umask <mask>', 'Let a service manager set it.'],
   ['--executable <path>', 'Start ct with that Node instead.'],
-  ['-S, --statedb <path>', 'Revoked ids come from the other workers at the start.'],
   ['--max-tasks-per-child <n>', 'The pools async and solo have no child processes.'],
   ['--max-memory-per-child <n>', 'The pools async and solo have no child processes.'],
   ['--pool-start-method <name>', 'The pools async and solo have no child processes.'],
@@ -135,6 +139,7 @@ export function workerOptions(
     softTimeLimit: options.softTimeLimit,
     prefetchMultiplier: options.prefetchMultiplier,
     purge: options.purge ?? options.discard,
+    stateDb: options.statedb,
     withoutMingle: options.withoutMingle,
     withoutHeartbeat: options.withoutHeartbeat,
     heartbeatInterval: options.heartbeatInterval,

@@ -7,7 +7,7 @@ import { resolveBackend, resolveBroker } from '../connection/index.ts'
 import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
 import { Events } from '../events/index.ts'
 import type { EventDispatcher } from '../events/index.ts'
-import { Control } from '../mailbox/index.ts'
+import { CommandRegistry, Control } from '../mailbox/index.ts'
 import { Producer } from '../producer/index.ts'
 import { ResultStore } from '../result/index.ts'
 import type { ResultContext } from '../result/index.ts'
@@ -40,6 +40,7 @@ export class AppServices implements AppContext {
   readonly app: App
   readonly tasks: TaskRegistry = new TaskRegistry()
   readonly signals: AppSignals = createSignals((message, error) => this.logger.error(message, { error }))
+  readonly commands: CommandRegistry = new CommandRegistry()
   readonly serializers: SerializerRegistry
   readonly compressors: CompressorRegistry
   readonly clock: LogicalClock = new LogicalClock()

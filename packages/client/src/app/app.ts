@@ -12,7 +12,7 @@ import {
 import type { AnySignature, ApplyOptions, CallOptions, HandleOf, Signature } from '../canvas/index.ts'
 import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
 import type { Events } from '../events/index.ts'
-import type { Control } from '../mailbox/index.ts'
+import type { Control, DefineCommand, RegisteredCommand } from '../mailbox/index.ts'
 import { AsyncResult, restoreGroup } from '../result/index.ts'
 import type { GroupResult } from '../result/index.ts'
 import type { AppSignals } from '../signals/index.ts'
@@ -126,6 +126,8 @@ export class App {
     })
     this.#hasLogger = logger !== undefined
     this.task = this.#defineTask.bind(this) as DefineTask
+    this.controlCommand = this.#defineCommand.bind(this, 'control') as DefineCommand
+    this.inspectCommand = this.#defineCommand.bind(this, 'inspect') as DefineCommand
     this.#warnOfDeprecated()
     this.onInit()
   }
@@ -214,6 +216,31 @@ export class App {
     const task = new TaskObject(this, taskName, definition, fn as (...args: readonly unknown[]) => unknown)
     this.tasks.register(task)
     return task
+  }
+
+  /**
+   * A remote control command of your own, that changes something in the workers of this app; answer `{ ok: … }` or `{ error: … }`.
+   *
+   * ```ts
+   * app.controlCommand({ name: 'set_level', args: { level: 'text' }, required: ['level'], help: 'set the log level' },
+   *   (worker, { level }) => { setLevel(level); return { ok: `level is ${level}` } })
+   * ```
+   * `ct control set_level debug -A ./tasks.ts`, or `app.control.broadcast('set_level', { arguments: { level: 'debug' } })` from
+   * anywhere. It runs in the worker's main thread, one command at a time. Errors: `CT_CONFIGURATION`, `CT_ALREADY_REGISTERED`.
+   */
+  readonly controlCommand: DefineCommand
+
+  /** As {@link controlCommand}, for commands that look and change nothing: `ct inspect <name>`. */
+  readonly inspectCommand: DefineCommand
+
+  #defineCommand(
+    kind: RegisteredCommand['kind'],
+    definition: RegisteredCommand['definition'],
+    run: RegisteredCommand['run'],
+  ): void {
+    if (typeof run !== 'function')
+      throw new ConfigurationError(`The command ${JSON.stringify(definition.name)} needs a function.`)
+    this.context.commands.add({ kind, definition, run })
   }
 
   /** Registers a task that was made elsewhere. */

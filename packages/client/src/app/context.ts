@@ -1,7 +1,7 @@
 import type { Broker, CompressorRegistry, ResultBackend, SerializerRegistry } from '@ct/contracts'
 import type { Producer } from '../producer/index.ts'
 import type { Events } from '../events/index.ts'
-import type { Control } from '../mailbox/index.ts'
+import type { CommandRegistry, Control } from '../mailbox/index.ts'
 import type { ResultContext, ResultStore } from '../result/index.ts'
 import type { Queues, Router } from '../routing/index.ts'
 import type { AppSignals } from '../signals/index.ts'
@@ -22,6 +22,8 @@ export interface AppContext {
   readonly defaults: 'ct' | 'celery'
   readonly tasks: TaskRegistry
   readonly signals: AppSignals
+  /** Remote control commands of the user's own. */
+  readonly commands: CommandRegistry
   readonly queues: Queues
   readonly router: Router
   readonly producer: Producer

@@ -35,3 +35,14 @@ export type {
   MailboxOptions,
   MailboxSettings,
 } from './mailbox.ts'
+export { commandArguments, CommandRegistry } from './commands.ts'
+export type {
+  CommandArgumentKind,
+  CommandArgumentKinds,
+  CommandArguments,
+  CommandDefinition,
+  CommandHandler,
+  CommandWorker,
+  DefineCommand,
+  RegisteredCommand,
+} from './commands.ts'

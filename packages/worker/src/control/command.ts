@@ -1,12 +1,15 @@
 /** What remote control commands are made of. */
-import type { AppContext, Queue } from '@ct/client'
+import type { AppContext, CommandWorker, Queue } from '@ct/client'
 import type { Pool } from '@ct/contracts'
 import type { Credit, Dispatcher, Reception } from '../consumer/index.ts'
+import type { Elections } from '../elections.ts'
 import type { Revocations, Strategy, WorkerState } from '../request/index.ts'
 
 /** What a command may see and do: the worker, without its inner life. */
 export interface CommandTarget {
   readonly context: AppContext
+  /** For commands of the user's own. */
+  readonly worker: CommandWorker
   readonly hostname: string
   readonly state: WorkerState
   readonly revocations: Revocations
@@ -17,6 +20,8 @@ export interface CommandTarget {
   readonly pool: Pool
   /** Epoch ms. */
   readonly startedAt: number
+  /** Undefined: the worker does not follow the others. */
+  readonly elections: Pick<Elections, 'stand'> | undefined
   /** Queues consumed from. */
   queues(): Iterable<Queue>
   addQueue(queue: Queue): Promise<void>
@@ -28,7 +33,22 @@ export interface CommandTarget {
   resizePool(by: number): Promise<void>
   /** What bootsteps add to `stats`. */
   stepInfo(): Readonly<Record<string, unknown>>
+  /** Undefined: the pool keeps its size. */
+  readonly autoscaler?: CommandAutoscaler | undefined
+  /** Loads further modules, and starts pools with children or threads of their own anew. */
+  restartPool(modules: readonly string[]): Promise<void>
   shutdown(): void
+}
+
+/** What resizes the pool by its load. */
+export interface CommandAutoscaler {
+  /** What is undefined stays. Gives the limits that are in force then. */
+  update(limits: { readonly max?: number | undefined; readonly min?: number | undefined }): {
+    readonly max: number
+    readonly min: number
+  }
+  /** For `stats`. */
+  info(): Readonly<Record<'max' | 'min' | 'current' | 'qty', number>>
 }
 
 export type Arguments = Readonly<Record<string, unknown>>

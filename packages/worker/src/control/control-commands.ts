@@ -1,8 +1,8 @@
 /** Commands that change something (celery/worker/control.py 5.7; worker-behaviour §7.6). Texts are Celery's: tools search them. */
 import { constants } from 'node:os'
-import { Exchange, Queue } from '@ct/client'
+import { Exchange, Queue, type QueueOptions } from '@ct/client'
 import { pyRepr } from '@ct/contracts'
-import type { Request } from '../request/index.ts'
+import { parseRate, type Request } from '../request/index.ts'
 import { CommandError, noReply, type Arguments, type Command, type CommandTarget } from './command.ts'
 import { markRevoked } from './mark-revoked.ts'
 
@@ -49,10 +49,9 @@ function rateLimit(target: CommandTarget, args: Arguments): Reply {
   const strategy = target.strategies.get(String(args['task_name']))
   const limit = args['rate_limit'] ?? null
   try {
-    if (limit !== null && typeof limit !== 'string' && typeof limit !== 'number')
-      throw new Error(pyRepr(limit))
+    parseRate(limit)
     if (strategy === undefined) return { error: 'unknown task' }
-    strategy.setRateLimit(limit)
+    strategy.setRateLimit(limit as string | number | null)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return { error: `Invalid rate limit string: ${pyRepr(new CommandError('ValueError', message))}` }
@@ -81,9 +80,41 @@ async function addConsumer(target: CommandTarget, args: Arguments): Promise<Repl
   const type = typeof args['exchange_type'] === 'string' ? args['exchange_type'] : 'direct'
   const routingKey = typeof args['routing_key'] === 'string' ? args['routing_key'] : name
   const queue =
-    known ?? queues.complete(new Queue(name, { exchange: new Exchange(exchange, { type }), routingKey }))
+    known ??
+    queues.complete(
+      new Queue(name, { exchange: new Exchange(exchange, { type }), routingKey, ...queueOptions(args) }),
+    )
   await target.addQueue(queue)
   return { ok: `add consumer ${name}` }
+}
+
+/** Options of the queue under kombu's names. What is null is left to the defaults; what is of another kind is refused. */
+function queueOptions(args: Arguments): QueueOptions {
+  const options: Record<string, unknown> = {}
+  for (const [name, kind] of Object.entries(queueOptionKinds)) {
+    const value = args[name]
+    if (value === null || value === undefined) continue
+    if (typeof value !== kind) throw new CommandError('TypeError', `${name} must be of the kind ${kind}`)
+    options[name.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase())] = value
+  }
+  return options
+}
+
+const queueOptionKinds: Readonly<Record<string, 'boolean' | 'number' | 'object' | 'string'>> = {
+  durable: 'boolean',
+  exclusive: 'boolean',
+  auto_delete: 'boolean',
+  no_ack: 'boolean',
+  no_declare: 'boolean',
+  alias: 'string',
+  queue_arguments: 'object',
+  binding_arguments: 'object',
+  consumer_arguments: 'object',
+  expires: 'number',
+  message_ttl: 'number',
+  max_length: 'number',
+  max_length_bytes: 'number',
+  max_priority: 'number',
 }
 
 async function cancelConsumer(target: CommandTarget, args: Arguments): Promise<Reply> {
@@ -98,11 +129,46 @@ async function resize(target: CommandTarget, args: Arguments, sign: 1 | -1): Pro
   if (typeof n !== 'number' || !Number.isSafeInteger(n))
     throw new CommandError('TypeError', 'n must be an integer')
   const verb = sign === 1 ? 'grow' : 'shrink'
+  if (target.autoscaler !== undefined) {
+    return { error: `pool_${verb} is not supported with autoscale. Adjust autoscale range instead.` }
+  }
   if (!target.pool.capabilities.resizable) {
     throw new CommandError('AttributeError', `'TaskPool' object has no attribute '${verb}'`)
   }
   await target.resizePool(sign * n)
   return { ok: `pool will ${verb}` }
+}
+
+/** `worker_pool_restarts` allows it, as in Celery. */
+async function poolRestart(target: CommandTarget, args: Arguments): Promise<Reply> {
+  if (!target.context.settings.workerPoolRestarts)
+    throw new CommandError('ValueError', 'Pool restarts not enabled')
+  const modules = args['modules'] ?? []
+  if (!Array.isArray(modules) || modules.some((one) => typeof one !== 'string'))
+    throw new CommandError('TypeError', 'modules must be a list of texts')
+  if (args['reload'] === true && target.pool.capabilities.sharesMemory) {
+    throw new CommandError(
+      'NotImplementedError',
+      `the ${target.pool.name} pool runs tasks in the worker's own thread, and JavaScript cannot load a module a second time: start the worker anew, or use -P threads or -P processes`,
+    )
+  }
+  await target.restartPool(modules as string[])
+  return { ok: 'reload started' }
+}
+
+function autoscale({ autoscaler }: CommandTarget, args: Arguments): Reply {
+  if (autoscaler === undefined) throw new CommandError('ValueError', 'Autoscale not enabled')
+  const { max, min } = autoscaler.update({
+    max: slotsOf(args['max'], 'max'),
+    min: slotsOf(args['min'], 'min'),
+  })
+  return { ok: `autoscale now max=${max} min=${min}` }
+}
+
+function slotsOf(value: unknown, name: string): number | undefined {
+  if (value === null || value === undefined) return undefined
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new CommandError('TypeError', `${name} must be a whole number`)
 }
 
 function events(target: CommandTarget, on: boolean): Reply {
@@ -177,19 +243,8 @@ export const controlCommands: Readonly<Record<string, Command>> = {
   cancel_consumer: { kind: 'control', run: cancelConsumer },
   pool_grow: { kind: 'control', run: (target, args) => resize(target, args, 1) },
   pool_shrink: { kind: 'control', run: (target, args) => resize(target, args, -1) },
-  pool_restart: {
-    kind: 'control',
-    run: () => {
-      throw new CommandError('ValueError', 'Pool restarts not enabled')
-    },
-  },
-  autoscale: {
-    kind: 'control',
-    strict: ['max', 'min'],
-    run: () => {
-      throw new CommandError('ValueError', 'Autoscale not enabled')
-    },
-  },
+  pool_restart: { kind: 'control', run: poolRestart },
+  autoscale: { kind: 'control', strict: ['max', 'min'], run: autoscale },
   enable_events: { kind: 'control', strict: [], run: (target) => events(target, true) },
   disable_events: { kind: 'control', strict: [], run: (target) => events(target, false) },
   heartbeat: {
@@ -200,8 +255,14 @@ export const controlCommands: Readonly<Record<string, Command>> = {
       return null
     },
   },
-  // Elections belong to gossip, which ct does not take part in; the command is known and does nothing.
-  election: { kind: 'control', run: () => null },
+  election: {
+    kind: 'control',
+    // Without gossip nobody here would hear the others.
+    run: ({ elections }, args) => {
+      elections?.stand(textOf(args['id'], 'id'), textOf(args['topic'], 'topic'), args['action'] ?? null)
+      return null
+    },
+  },
   shutdown: {
     kind: 'control',
     run: (target) => {

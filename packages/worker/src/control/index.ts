@@ -1,3 +1,3 @@
 export type { CommandTarget } from './command.ts'
 export { mergeRevoked } from './inspect-commands.ts'
-export { Pidbox } from './pidbox.ts'
+export { checkOwnCommands, Pidbox } from './pidbox.ts'

@@ -3,6 +3,7 @@ import { isoformat, pyRepr } from '@ct/contracts'
 import { activeQueue } from './active-queue.ts'
 import { CommandError, type Arguments, type Command, type CommandTarget } from './command.ts'
 import { configuration } from './configuration.ts'
+import { dumpMemory, sampleMemory } from './memory.ts'
 import { report } from './report.ts'
 import { stats } from './stats.ts'
 
@@ -97,15 +98,6 @@ export function mergeRevoked(target: Pick<CommandTarget, 'revocations'>, revoked
   for (const id of ids) if (!target.revocations.ids.has(id)) target.revocations.ids.add(id)
 }
 
-function residentSize(): string {
-  const bytes = process.memoryUsage.rss()
-  return bytes >= 2 ** 30 ? `${trim(bytes / 2 ** 30)}GB` : `${trim(bytes / 2 ** 20)}MB`
-}
-
-function trim(value: number): string {
-  return String(Math.round(value * 10) / 10)
-}
-
 function listOf(value: unknown): string[] | undefined {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : undefined
 }
@@ -136,13 +128,20 @@ export const inspectCommands: Readonly<Record<string, Command>> = {
     run: (target, args: Arguments) => configuration(target, args['with_defaults'] === true),
   },
   hello,
-  memsample: { kind: 'inspect', run: () => residentSize() },
-  memdump: { kind: 'inspect', run: () => `${residentSize()}\n${JSON.stringify(process.memoryUsage())}` },
+  memsample: { kind: 'inspect', run: (target) => sampleMemory(target.context.now()) },
+  memdump: {
+    kind: 'inspect',
+    run: (target, args) => dumpMemory(target.context.now(), args['samples'] ?? 10),
+  },
   objgraph: {
     kind: 'inspect',
     strict: ['num', 'max_depth', 'type'],
     run: () => {
-      throw new CommandError('ImportError', 'Requires the objgraph library')
+      // A picture of the heap would be a file with every secret of the process, made while it stands still: nothing to do by remote.
+      throw new CommandError(
+        'ImportError',
+        'Requires the objgraph library, which is Python only. For a heap snapshot start the worker with node --heapsnapshot-signal=SIGUSR2 and send it that signal.',
+      )
     },
   },
 }

@@ -4,15 +4,18 @@
  * the error.
  */
 import {
+  commandArguments,
   isForNode,
   nodeQueue,
   readControlMessage,
   writeReply,
+  type CommandRegistry,
   type ControlCodec,
   type ControlMessage,
 } from '@ct/client'
 import {
   BrokerError,
+  ConfigurationError,
   isCeleryError,
   isPlainObject,
   pyRepr,
@@ -26,6 +29,15 @@ import { controlCommands } from './control-commands.ts'
 import { inspectCommands } from './inspect-commands.ts'
 
 const commands = new Map([...Object.entries(inspectCommands), ...Object.entries(controlCommands)])
+
+/** Celery's commands cannot be replaced: tools rely on them. Throws `CT_CONFIGURATION`. */
+export function checkOwnCommands(registry: CommandRegistry): void {
+  for (const { definition } of registry.list()) {
+    const taken = [definition.name, definition.alias].find((name) => name !== undefined && commands.has(name))
+    if (taken === undefined) continue
+    throw new ConfigurationError(`"${taken}" is a command of every worker. Give yours another name.`)
+  }
+}
 
 export class Pidbox {
   readonly #target: CommandTarget
@@ -109,7 +121,7 @@ export class Pidbox {
     const { logger } = this.#target.context
     try {
       const command = commands.get(request.method)
-      if (command === undefined) throw new CommandError('KeyError', request.method)
+      if (command === undefined) return await this.#runOwn(request)
       const stray = Object.keys(request.arguments).find((name) => command.strict?.includes(name) === false)
       if (stray !== undefined) {
         throw new CommandError(
@@ -122,6 +134,13 @@ export class Pidbox {
       logger.error(`pidbox command error: ${pyRepr(error)}`, error instanceof CommandError ? {} : { error })
       return { error: pyRepr(error) }
     }
+  }
+
+  async #runOwn(request: ControlMessage): Promise<unknown> {
+    const { context, worker } = this.#target
+    const own = context.commands.get(request.method)
+    if (own === undefined) throw new CommandError('KeyError', request.method)
+    return await own.run(worker, commandArguments(own.definition, request.arguments))
   }
 
   #reply(request: ControlMessage, value: unknown): OutgoingMessage | undefined {

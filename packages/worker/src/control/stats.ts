@@ -9,6 +9,7 @@ export function stats(target: CommandTarget): Record<string, unknown> {
     clock: String(target.context.clock.value),
     uptime: Math.round((target.context.now() - target.startedAt) / 1000),
     pool: target.pool.info(),
+    ...(target.autoscaler === undefined ? {} : { autoscaler: target.autoscaler.info() }),
     broker: broker(target),
     prefetch_count: Number.isFinite(credit) ? credit : 0,
     rusage: resourceUsage(),

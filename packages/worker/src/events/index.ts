@@ -1,2 +1,2 @@
 export { Heartbeat, softwareInfo, type HeartbeatOptions } from './heartbeat.ts'
-export { heartbeatFor, workerDispatcher } from './worker-dispatcher.ts'
+export { gossips, heartbeatFor, workerDispatcher } from './worker-dispatcher.ts'

@@ -12,7 +12,7 @@ export function workerDispatcher(
 ): EventDispatcher | undefined {
   const taskEvents = options.taskEvents ?? context.settings.workerSendTaskEvents
   if (!context.broker.capabilities.remoteControl) return undefined
-  if (!taskEvents && options.withoutHeartbeat === true) return undefined
+  if (!taskEvents && options.withoutHeartbeat === true && !gossips(context, options)) return undefined
   return new EventDispatcher({
     broker: () => context.broker,
     publish: (message, options) => context.producer.publish(message, options),
@@ -26,6 +26,17 @@ export function workerDispatcher(
     now: context.now,
     warn: (message) => context.logger.warn(message),
   })
+}
+
+/** Whether a worker follows the others: where Celery's do, and the setting says so. */
+export function gossips(context: AppContext, options: WorkerOptions): boolean {
+  const { remoteControl, driverType } = context.readBroker.capabilities
+  return (
+    options.withoutGossip !== true &&
+    context.settings.workerGossip &&
+    remoteControl &&
+    ['amqp', 'redis', 'memory'].includes(driverType)
+  )
 }
 
 export function heartbeatFor(

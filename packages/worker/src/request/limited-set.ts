@@ -7,6 +7,7 @@ export class LimitedSet {
   readonly #expiresMs: number
   readonly #now: () => number
   readonly #entries = new Map<string, number>()
+  #changes = 0
 
   constructor(options: { readonly max: number; readonly expiresMs: number; readonly now?: () => number }) {
     this.#max = options.max
@@ -14,11 +15,17 @@ export class LimitedSet {
     this.#now = options.now ?? (() => performance.now())
   }
 
+  /** Counts up with each change that somebody made; what expires by itself is none. */
+  get changes(): number {
+    return this.#changes
+  }
+
   get size(): number {
     return this.#entries.size
   }
 
   add(id: string): void {
+    this.#changes++
     this.#entries.delete(id)
     this.#entries.set(id, this.#now())
     if (this.#entries.size > this.#max) this.purge()
@@ -33,7 +40,7 @@ export class LimitedSet {
   }
 
   delete(id: string): void {
-    this.#entries.delete(id)
+    if (this.#entries.delete(id)) this.#changes++
   }
 
   /** Drops what expired and, oldest first, what is too many. */
