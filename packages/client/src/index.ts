@@ -100,6 +100,7 @@ export {
   PublishError,
   Reject,
   RemoteError,
+  Replace,
   Retry,
   SoftTimeLimitExceeded,
   states,

@@ -7,6 +7,8 @@ import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { Group } from './group.ts'
 import { Signature } from './signature.ts'
+import { stampsOf } from './stamping.ts'
+import type { Stamping, Stamps } from './stamping.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
 
 interface ChainParts {
@@ -168,6 +170,14 @@ export class Chain<
 
   override runsEagerly(): boolean {
     return this.tasks.every((task) => task.runsEagerly())
+  }
+
+  override stampWith(stamping: Stamping, given: Stamps): void {
+    const { visitor } = stamping
+    const inside = stamping.collect(given, visitor?.onChainStart?.(this, given), stampsOf(this.options))
+    stamping.links(this, inside)
+    for (const task of this.tasks) task.stampWith(stamping, inside)
+    visitor?.onChainEnd?.(this, inside)
   }
 
   override chordSize(): number {

@@ -8,6 +8,8 @@ import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { Group, sendMembers } from './group.ts'
 import { Signature } from './signature.ts'
+import { stampsOf } from './stamping.ts'
+import type { Stamping, Stamps } from './stamping.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
 
 interface ChordParts {
@@ -206,6 +208,22 @@ export class Chord<
 
   override runsEagerly(): boolean {
     return this.header.every((member) => member.runsEagerly()) && this.body.runsEagerly()
+  }
+
+  override stampWith(stamping: Stamping, given: Stamps): void {
+    const { visitor } = stamping
+    const header = new Group({ app: this.app, tasks: this.header })
+    const answer =
+      visitor?.onChordHeaderStart === undefined
+        ? visitor?.onGroupStart?.(header, given)
+        : visitor.onChordHeaderStart(this, given)
+    const inside = stamping.collect(given, answer, stampsOf(this.options))
+    stamping.links(this, inside)
+    for (const member of this.header) member.stampWith(stamping, inside)
+    if (visitor === undefined) return
+    if (visitor.onChordHeaderEnd === undefined) visitor.onGroupEnd?.(header, inside)
+    else visitor.onChordHeaderEnd(this, inside)
+    this.body.stampWith(stamping, stamping.collect(inside, visitor.onChordBody?.(this, inside)))
   }
 
   override chordSize(): number {

@@ -11,6 +11,8 @@ import { publishTasks } from './publish-tasks.ts'
 import { prepareTask } from './send-task-message.ts'
 import type { PreparedTask } from './send-task-message.ts'
 import { Signature } from './signature.ts'
+import { stampsOf } from './stamping.ts'
+import type { Stamping, Stamps } from './stamping.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
 import { TaskSignature } from './task-signature.ts'
 import { freezeInto } from './task-signature.ts'
@@ -129,6 +131,14 @@ export class Group<
 
   override runsEagerly(): boolean {
     return this.tasks.every((task) => task.runsEagerly())
+  }
+
+  override stampWith(stamping: Stamping, given: Stamps): void {
+    const { visitor } = stamping
+    const inside = stamping.collect(given, visitor?.onGroupStart?.(this, given), stampsOf(this.options))
+    stamping.links(this, inside)
+    for (const task of this.tasks) task.stampWith(stamping, inside)
+    visitor?.onGroupEnd?.(this, inside)
   }
 
   override chordSize(): number {

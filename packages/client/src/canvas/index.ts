@@ -35,4 +35,7 @@ export type {
   ResultOf,
   StepDoesNotAccept,
 } from './signature-types.ts'
+export { stampsOf } from './stamping.ts'
+export type { StampAnswer, StampingVisitor, StampOptions, Stamps } from './stamping.ts'
+export { piped } from './pipe.ts'
 export { TaskSignature } from './task-signature.ts'

@@ -8,6 +8,8 @@ import type { CallOptions } from './call-options.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
+import { checkedStamps, isVisitor, Stamping } from './stamping.ts'
+import type { Stamps, StampingVisitor, StampOptions } from './stamping.ts'
 import type { ApplyArgs, CheckedRest, PipedOf } from './signature-types.ts'
 
 declare const types: unique symbol
@@ -228,6 +230,33 @@ export abstract class Signature<
   /** For workers and canvas. */
   addErrback(errback: unknown): void {
     appendOnce(this.options, 'link_error', errback)
+  }
+
+  /**
+   * Stamps everything in it, links included, in place; returns itself. A visitor chooses the stamps of each part. The body of a chord is
+   * stamped by a visitor only, as in Celery. Throws `CT_CONFIGURATION` for a name that is a calling option.
+   */
+  stamp(stamps: Stamps, options?: Omit<StampOptions, 'stamps'>): this
+  stamp(visitor: StampingVisitor, options?: StampOptions): this
+  stamp(given: Stamps | StampingVisitor, options: StampOptions = {}): this {
+    const visitor = isVisitor(given) ? given : undefined
+    const stamps = checkedStamps(visitor === undefined ? given : (options.stamps ?? {}))
+    this.stampWith(new Stamping(visitor, options.append ?? false), stamps)
+    return this
+  }
+
+  /** For canvas. One step of a walk. */
+  stampWith(stamping: Stamping, given: Stamps): void {
+    stamping.task(this, given)
+  }
+
+  /** For canvas. Links as signatures, in place: what was data is replaced by what it stands for. */
+  linked(key: 'link' | 'link_error'): readonly AnySignature[] {
+    const links = (this.options[key] ?? []) as unknown[]
+    links.forEach((link, index) => {
+      if (!(link instanceof Signature)) links[index] = this.context.app.signature(link as SignatureDict)
+    })
+    return links as AnySignature[]
   }
 
   /** This signature and what its links lead to. */

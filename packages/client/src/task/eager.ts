@@ -7,14 +7,17 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname as hostName } from 'node:os'
-import { Ignore, pythonTraceback, Reject, Retry, TaskError } from '@ct/contracts'
+import { Ignore, pythonTraceback, Reject, Replace, Retry, TaskError } from '@ct/contracts'
 import type { ResultHandle } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { AppContext } from '../app/context.ts'
 import type { Logger } from '../app/logger.ts'
-import { runInTask, signatureFromDict } from '../canvas/index.ts'
-import type { EagerOutcome, SignatureCall } from '../canvas/index.ts'
+import { runInTask, signatureFromDict, stampsOf } from '../canvas/index.ts'
+import type { AnySignature, Callback, EagerOutcome, Signature, SignatureCall } from '../canvas/index.ts'
+import type { ResultNode } from '../result/index.ts'
 import type { RegisteredTask } from './registered-task.ts'
+import { growChord, prepareReplacement } from './replace-control.ts'
+import type { ReplaceOptions } from './replace-control.ts'
 import { automaticRetry, prepareRetry } from './retry-control.ts'
 import type { TaskContext, TaskRetryOptions } from './task-context.ts'
 import type { TaskRequest } from './task-request.ts'
@@ -49,6 +52,20 @@ export class LocalTaskContext implements TaskContext {
 
   retry(options: TaskRetryOptions = {}): Retry {
     return prepareRetry(this, options)
+  }
+
+  replace(signature: Callback, options?: ReplaceOptions): Replace {
+    return prepareReplacement(this, signature, options)
+  }
+
+  addToChord(signature: Callback, options?: { readonly lazy?: false }): Promise<ResultNode>
+  addToChord(signature: Callback, options: { readonly lazy: true }): Promise<AnySignature>
+  async addToChord(
+    signature: Callback,
+    options: { readonly lazy?: boolean } = {},
+  ): Promise<ResultNode | AnySignature> {
+    const member = await growChord(this, signature)
+    return options.lazy === true ? member : ((await (member as Signature).delay()) as ResultNode)
   }
 
   /** Stored only where eager results are (`taskStoreEagerResult`). */
@@ -128,6 +145,18 @@ export async function runTaskEagerly(
     await task.options.onRetry?.(attempt.error.exc, id, next.args, next.kwargs, request)
     const again = (attempt.error.sig ?? {}) as TaskRetryOptions
     next = { args: again.args ?? next.args, kwargs: again.kwargs ?? next.kwargs }
+  }
+  if (attempt.error instanceof Replace) {
+    // What was linked to the task is linked to what replaces it.
+    const made = signatureFromDict(context.app, attempt.error.signature)
+    const outcome = await made.runEagerly({
+      args: [],
+      kwargs: {},
+      options: {},
+      signal: call.signal,
+      propagate: call.propagate,
+    })
+    return { ...outcome, id, name: task.name }
   }
   return await conclude(context, task, { id, call, args, kwargs, children, propagate }, attempt)
 }
@@ -273,6 +302,7 @@ function eagerRequest(
     origin: context.origin,
     group: text('group_id'),
     groupIndex: typeof options['group_index'] === 'number' ? options['group_index'] : null,
+    ...stampsOfCall(options),
     callbacks: (options['link'] as readonly unknown[] | undefined) ?? null,
     errbacks: (options['link_error'] as readonly unknown[] | undefined) ?? null,
     headers: (options['headers'] as Readonly<Record<string, unknown>> | undefined) ?? null,
@@ -286,4 +316,10 @@ function eagerRequest(
       isEager: true,
     },
   })
+}
+
+function stampsOfCall(options: SignatureCall['options']): Pick<TaskRequest, 'stampedHeaders' | 'stamps'> {
+  const stamps = stampsOf(options)
+  const names = Object.keys(stamps)
+  return names.length === 0 ? { stampedHeaders: null, stamps: null } : { stampedHeaders: names, stamps }
 }

@@ -4,6 +4,8 @@ export { LocalTaskContext, localRequest } from './eager.ts'
 export { bindArguments, parametersOf } from './parameters.ts'
 export type { Kwargs, ParameterList } from './parameters.ts'
 export type { RegisteredTask } from './registered-task.ts'
+export { growChord, prepareReplacement } from './replace-control.ts'
+export type { ReplaceOptions } from './replace-control.ts'
 export { automaticRetry, prepareRetry } from './retry-control.ts'
 export type {
   SchemaInput,

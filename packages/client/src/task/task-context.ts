@@ -1,6 +1,9 @@
-import type { Retry } from '@ct/contracts'
+import type { Replace, Retry } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { Logger } from '../app/logger.ts'
+import type { AnySignature, Callback } from '../canvas/index.ts'
+import type { ResultNode } from '../result/index.ts'
+import type { ReplaceOptions } from './replace-control.ts'
 import type { RegisteredTask } from './registered-task.ts'
 import type { TaskRequest } from './task-request.ts'
 
@@ -39,6 +42,18 @@ export interface TaskContext {
    * Throws `exc`, or `MaxRetriesExceededError` (`CT_MAX_RETRIES`), when retries are used up.
    */
   retry(options?: TaskRetryOptions): Retry
+  /**
+   * Prepares a replacement: `throw task.replace(add.s(2, 2))`. It is sent when the error reaches the worker, and takes over the task's id, its
+   * callbacks, its place in a chord and the rest of its chain; of the task itself nothing is stored. Throws `CT_CONFIGURATION` for an empty chain.
+   */
+  replace(signature: Callback, options?: ReplaceOptions): Replace
+  /**
+   * Adds a member to the chord the task is a member of, and sends it; its result is one more in the list the body gets. `lazy` does not send: it
+   * resolves to the signature, to be sent later. Errors: `CT_CONFIGURATION` outside a chord, `CT_UNSUPPORTED` where the result backend
+   * does not count members (only native chords, as on Redis, can grow).
+   */
+  addToChord(signature: Callback, options?: { readonly lazy?: false }): Promise<ResultNode>
+  addToChord(signature: Callback, options: { readonly lazy: true }): Promise<AnySignature>
   /** Stores a state of your own, such as `PROGRESS` with `{ done: 3, total: 10 }`. */
   updateState(state: string, meta?: unknown): Promise<void>
   /** Sends an event `task-<type>` with these fields. */

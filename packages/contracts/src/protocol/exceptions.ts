@@ -1,5 +1,6 @@
 import { CeleryError } from '../errors.ts'
 import type { CeleryErrorOptions, ErrorCode } from '../errors.ts'
+import type { SignatureDict } from './signature-dict.ts'
 
 /** How an exception is known to Python peers. */
 export interface PythonException {
@@ -192,6 +193,19 @@ export class Ignore extends TaskError {
       celery('Ignore', reason === undefined ? [] : [reason]),
       options,
     )
+  }
+}
+
+/**
+ * Control flow: thrown by `task.replace()`. The replacement is sent when the error reaches the worker; of the task itself nothing is stored, as
+ * with {@link Ignore}. Code `CT_IGNORE`.
+ */
+export class Replace extends Ignore {
+  /** What runs instead, as it travels, with the task's id at its end. Data, so that it can leave a thread or process. */
+  readonly signature: SignatureDict
+  constructor(signature: SignatureDict) {
+    super(`the task replaced itself by ${signature.task}`)
+    this.signature = signature
   }
 }
 

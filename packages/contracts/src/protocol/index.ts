@@ -13,6 +13,7 @@ export {
   MaxRetriesExceededError,
   NotRegistered,
   Reject,
+  Replace,
   RemoteError,
   Retry,
   SoftTimeLimitExceeded,

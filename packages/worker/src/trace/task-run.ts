@@ -3,7 +3,14 @@
  * most tasks ask for none of it.
  */
 import {
+  growChord,
+  prepareReplacement,
   prepareRetry,
+  type AnySignature,
+  type Callback,
+  type ReplaceOptions,
+  type ResultNode,
+  type Signature,
   type App,
   type Logger,
   type RegisteredTask,
@@ -11,7 +18,7 @@ import {
   type TaskRequest,
   type TaskRetryOptions,
 } from '@ct/client'
-import type { ResultHandle, Retry, SlotPort } from '@ct/contracts'
+import type { Replace, ResultHandle, Retry, SlotPort } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import type { TraceServices } from './ports.ts'
 import { taskRequest } from './task-request.ts'
@@ -61,6 +68,20 @@ export class TaskRun implements TaskContext {
 
   retry(options: TaskRetryOptions = {}): Retry {
     return prepareRetry(this, options)
+  }
+
+  replace(signature: Callback, options?: ReplaceOptions): Replace {
+    return prepareReplacement(this, signature, options)
+  }
+
+  addToChord(signature: Callback, options?: { readonly lazy?: false }): Promise<ResultNode>
+  addToChord(signature: Callback, options: { readonly lazy: true }): Promise<AnySignature>
+  async addToChord(
+    signature: Callback,
+    options: { readonly lazy?: boolean } = {},
+  ): Promise<ResultNode | AnySignature> {
+    const member = await growChord(this, signature)
+    return options.lazy === true ? member : ((await (member as Signature).delay()) as ResultNode)
   }
 
   async updateState(state: string, meta?: unknown): Promise<void> {

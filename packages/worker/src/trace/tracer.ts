@@ -19,16 +19,17 @@ import {
   pyRepr,
   pythonTraceback,
   Reject,
+  Replace,
   Retry,
   type ResultWrite,
   type Settlement,
 } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { reportPart } from './chord.ts'
-import { ack, Effects, isRefusal, noChildren, type OnEnd } from './effects.ts'
+import { ack, Effects, isRefusal, noChildren, sent, type OnEnd } from './effects.ts'
 import { Interruptions } from './interruptions.ts'
 import { memberOf, propagateFailure } from './failure.ts'
-import { sendSuccessors } from './links.ts'
+import { callFrom, sendSuccessors } from './links.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
 import { matches, retryCopy, type RetryCopy } from './retry.ts'
@@ -181,6 +182,7 @@ export class Tracer {
 
   async #threw(request: Request, error: unknown): Promise<void> {
     if (error instanceof Retry) await this.#retry(request, error)
+    else if (error instanceof Replace) await this.#replace(request, error)
     else if (error instanceof Ignore) {
       this.#services.log.info(`Task ${request.label} ignored`)
       await this.#effects.signals.postrun(request, 'IGNORED', error)
@@ -196,6 +198,22 @@ export class Tracer {
             )
       await (retry === undefined ? this.#failure(request, error) : this.#retry(request, retry))
     }
+  }
+
+  /** The task's id, callbacks, chord and chain are the replacement's by now; here is nothing left to store or to tell. */
+  async #replace(request: Request, replace: Replace): Promise<void> {
+    const call = callFrom(this.#services, request, [])
+    try {
+      await sent(this.#services, `What replaces task ${request.label} could not be sent`, () =>
+        this.#services.sender.call(replace.signature, call),
+      )
+    } catch (error) {
+      await this.#failure(request, error)
+      return
+    }
+    this.#effects.settle(request, ack)
+    if (this.#services.log.infoEnabled)
+      this.#services.log.info(`Task ${request.label} replaced by ${replace.signature.task}`)
   }
 
   async #failure(request: Request, error: unknown): Promise<void> {

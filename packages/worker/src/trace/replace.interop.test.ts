@@ -1,0 +1,220 @@
+/**
+ * Tasks that replace themselves, and chords that grow: rows 101…117 of the canvas semantics, built by Python, worked by ct alone and by ct and
+ * Celery 5.7 side by side, whoever gets what.
+ */
+import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { freshRedis, type Fresh } from '@ct-tools/services'
+import { redisBackend, redisBroker } from '@ct/broker-redis'
+import { chain, chord, createApp, group, type AnySignature, type App, type Logger } from '@ct/client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createWorker, type Worker } from '../index.ts'
+
+const ready = await tryPython('5.7')
+const quiet: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  critical: (message, fields) => console.error(message, fields),
+  child: () => quiet,
+}
+
+const setup = `
+from celery import chain, chord, group
+def _s(name, *args, **options): return app.signature('interop_tasks.' + name, args=args, **options)
+@app.task(name='interop_tasks.rep', bind=True)
+def rep(self, *a, kind='add'):
+    two = [_s('add', 100, *a), _s('add', 200, *a)]
+    made = {
+        'add': lambda: _s('add', 100, *a), 'chain': lambda: _s('add', 100, *a) | _s('add', 1), 'group': lambda: group(two),
+        'chord': lambda: chord(two, _s('xsum')), 'si': lambda: _s('add', 7, 7, immutable=True), 'fail': lambda: _s('fail', immutable=True),
+        'rep': lambda: app.signature('interop_tasks.rep', args=a, kwargs={'kind': 'add'}), 'none': lambda: group(), 'empty': lambda: chain(),
+        'chaingroup': lambda: chain(_s('add', 100, *a), group(_s('add', 1), _s('add', 2))),
+    }
+    raise self.replace(made[kind]())
+@app.task(name='interop_tasks.addch', bind=True)
+def addch(self, x):
+    self.add_to_chord(_s('add', x, 1000))
+    return x
+`
+
+/** Defined for the expressions of the cases. */
+const inClient = `
+def rep(*args, kind='add'): return app.signature('interop_tasks.rep', args=args, kwargs={'kind': kind})
+def addch(x): return app.signature('interop_tasks.addch', args=(x,))
+import json
+`
+
+describe.skipIf(!ready)('replaced tasks, in a fleet with Celery 5.7', () => {
+  let redis: Fresh
+  let app: App
+  let worker: Worker
+  let client: PythonClient
+  const noted: unknown[][] = []
+
+  beforeAll(async () => {
+    redis = await freshRedis()
+    const { url } = redis
+    app = createApp({
+      name: 'interop_tasks',
+      broker: redisBroker({ url }),
+      backend: redisBackend({ url }),
+      logger: quiet,
+    })
+    defineTasks(app, noted)
+    worker = createWorker(app, { hostname: 'ct@replace', withoutMingle: true, withoutHeartbeat: true })
+    ;[client] = await Promise.all([python('5.7', { broker: url, backend: url }), worker.start()])
+    await client.exec(inClient)
+  })
+  afterAll(async () => {
+    await client?.close()
+    await worker?.stop()
+    await app?.close()
+    await redis?.release()
+  })
+
+  const cases: readonly (readonly [row: string, canvas: string, value: unknown])[] = [
+    ['row 101', 'rep(1)', 101],
+    ['row 102', 'add.s(1, 1) | rep() | add.s(5)', 107],
+    ['row 103', "add.s(1, 1) | rep(kind='chain') | add.s(5)", 108],
+    ['row 104', "rep(1, kind='group')", [101, 201]],
+    ['row 105', "add.s(1, 1) | rep(kind='group') | xsum.s()", 304],
+    ['row 106', "add.s(1, 1) | rep(kind='chord') | add.s(5)", 309],
+    ['row 107', 'chord([rep(1), add.s(2, 2)], xsum.s())', 105],
+    ['row 108', "chord([rep(1, kind='chain'), add.s(2, 2)], xsum.s())", 106],
+    ['row 109', "chord([rep(1, kind='group'), add.s(2, 2)], identity.s())", [[101, 201], 4]],
+    ['row 110', "chord([rep(1, kind='chord'), add.s(2, 2)], identity.s())", [302, 4]],
+    ['row 111', "rep(1, kind='rep')", 101],
+    ['row 114', "add.s(1, 1) | rep(kind='si') | add.s(5)", 19],
+    ['row 115', 'group(add.s(1, 1), add.s(2, 2)) | (xsum.s() | rep())', 106],
+    ['row 116', "rep(1, kind='none')", []],
+    ['D57-157, D57-87', "rep(1, kind='chaingroup')", [102, 103]],
+    [
+      'nested in groups',
+      "add.s(1, 1) | group(rep(kind='group'), rep(kind='chord')) | identity.s()",
+      [[102, 202], 304],
+    ],
+    [
+      'nested in a header’s chain',
+      "chord([add.s(1, 1) | rep(kind='chord'), add.s(2, 2)], identity.s())",
+      [304, 4],
+    ],
+  ]
+
+  const answers = async (canvas: string): Promise<unknown> =>
+    await client.exec('result = (' + canvas + ').apply_async()\nresult.get(timeout=20)')
+
+  it.each(cases)('TASK-115, CANVAS-79, CANVAS-93: %s by ct alone: %s', async (_row, canvas, value) => {
+    expect(await answers(canvas)).toEqual(value)
+  })
+
+  it('TASK-115: an empty chain fails the task', async () => {
+    await expect(answers("rep(1, kind='empty')")).rejects.toThrow(/empty chain/)
+  })
+
+  it('row 112, D57-87: callbacks of a task that becomes a chain are called once', async () => {
+    noted.length = 0
+    await client.exec(
+      "sig = rep(1, kind='chain')\nsig.link(note.s('once'))\nresult = sig.apply_async()\nresult.get(timeout=20)",
+    )
+    await expect.poll(() => noted).toEqual([[102, 'once']])
+  })
+
+  it('row 113: errbacks follow the replacement, and later steps fail', async () => {
+    noted.length = 0
+    const id = await client.exec<string>(
+      "sig = rep(1, kind='fail') | add.s(1)\nsig.on_error(note.s('failed'))\nresult = sig.apply_async()\nresult.id",
+    )
+    await expect.poll(async () => await app.asyncResult(id).state()).toBe('FAILURE')
+    await expect.poll(() => noted.length).toBe(1)
+  })
+
+  it('row 117, TASK-116: a member added while the chord runs', async () => {
+    const sum = await answers('chord([addch(1), add.s(2, 2)], xsum.s())')
+    expect(sum).toBe(1006)
+  })
+
+  it('row 101: the replacement keeps id and root, and counts its nesting; stamps go with it', async () => {
+    const id = await client.exec<string>(
+      "sig = rep(1, kind='fields').set()\nsig.stamp(tenant='acme')\nsig.apply_async().id",
+    )
+    expect(await app.asyncResult(id).get({ timeoutMs: 20_000 })).toMatchObject({
+      id,
+      rootId: id,
+      parentId: id,
+      replacedTaskNesting: 1,
+      stampedHeaders: ['tenant'],
+      stamps: { tenant: 'acme' },
+    })
+  })
+
+  describe('side by side with a Python worker', () => {
+    let peer: PythonWorker
+    beforeAll(async () => {
+      peer = await startPythonWorker({
+        version: '5.7',
+        broker: redis.url,
+        backend: redis.url,
+        concurrency: 2,
+        setup,
+      })
+    })
+    afterAll(async () => {
+      await peer?.stop()
+    })
+
+    it.each(cases)('TASK-115: %s: %s', async (_row, canvas, value) => {
+      const both = await Promise.all(
+        [1, 2].map(async () => {
+          const dict = await client.exec<object>(`json.loads(json.dumps(${canvas}))`)
+          const handle = (await (app.signature(dict) as { applyAsync(): Promise<unknown> }).applyAsync()) as {
+            get(options: object): Promise<unknown>
+          }
+          return await handle.get({ timeoutMs: 20_000 })
+        }),
+      )
+      expect(both).toEqual([value, value])
+    })
+  })
+})
+
+function defineTasks(app: App, noted: unknown[][]): void {
+  const add = app.task('interop_tasks.add', { params: ['x', 'y'] }, (x: number, y: number) => x + y)
+  const xsum = app.task('interop_tasks.xsum', (numbers: readonly number[]) =>
+    numbers.reduce((sum, one) => sum + one, 0),
+  )
+  app.task('interop_tasks.identity', (value: unknown) => value)
+  const fail = app.task('interop_tasks.fail', (): number => {
+    throw new RangeError('broken')
+  })
+  const fields = app.task('interop_tasks.fields', { bind: true }, (task) => task.request)
+  app.task('interop_tasks.note', (...args: readonly unknown[]) => {
+    noted.push([...args])
+    return args[0] ?? null
+  })
+  const untyped = (name: string, ...args: readonly unknown[]): AnySignature => app.signature(name, { args })
+  const made: Readonly<Record<string, (args: readonly unknown[]) => AnySignature>> = {
+    add: (args) => untyped('interop_tasks.add', 100, ...args),
+    chain: (args) => chain(untyped('interop_tasks.add', 100, ...args), add.s(1)),
+    group: (args) => group(two(args)),
+    chord: (args) => chord(two(args), xsum.s() as never),
+    si: () => add.si(7, 7),
+    fail: () => fail.si(),
+    rep: (args) => app.signature('interop_tasks.rep', { args, kwargs: { kind: 'add' } }),
+    none: () => group([]),
+    empty: () => chain(),
+    chaingroup: (args) => chain(untyped('interop_tasks.add', 100, ...args), group([add.s(1), add.s(2)])),
+    fields: () => fields.si(),
+  }
+  const two = (args: readonly unknown[]): AnySignature[] => [
+    untyped('interop_tasks.add', 100, ...args),
+    untyped('interop_tasks.add', 200, ...args),
+  ]
+  app.task('interop_tasks.rep', { bind: true, params: ['a', 'kind'] }, (task) => {
+    throw task.replace(made[String(task.request.kwargs['kind'] ?? 'add')]!(task.request.args))
+  })
+  app.task('interop_tasks.addch', { bind: true }, async (task, x: number) => {
+    await task.addToChord(add.s(x, 1000))
+    return x
+  })
+}
