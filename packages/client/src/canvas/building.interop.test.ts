@@ -6,62 +6,14 @@ import { python, tryPython, type PythonClient, type RawMessage } from '@ct-tools
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { capturedApp } from '../../test/captured-app.ts'
 import type { CapturedApp, WireSignature } from '../../test/captured-app.ts'
-import { chain, chord, group, signatureFromDict } from './index.ts'
+import { buildPlan, canvasKinds as kinds, pythonBuilder } from '../../test/canvas-plans.ts'
+import type { Plan } from '../../test/canvas-plans.ts'
+import { signatureFromDict } from './index.ts'
 import type { AnySignature, Signature } from './index.ts'
 import type { Task } from '../task/index.ts'
 
-/** A canvas as data, for both languages: a task's name, or a kind with its members. */
-type Plan =
-  | string
-  | { readonly map: string }
-  | { readonly chain: readonly Plan[]; readonly linked?: boolean }
-  | { readonly group: readonly Plan[]; readonly linked?: boolean }
-  | { readonly chord: readonly Plan[]; readonly body: Plan; readonly linked?: boolean }
-
-const kinds: Readonly<Record<string, Plan>> = {
-  task: 't',
-  map: { map: 't' },
-  'chain of none': { chain: [] },
-  'chain of one': { chain: ['a'] },
-  chain: { chain: ['a', 'b'] },
-  'chain of a chain': { chain: [{ chain: ['a', 'b'] }, 'c'] },
-  'linked chain': { chain: ['a', 'b'], linked: true },
-  'chain that ends in a group': { chain: ['a', { group: ['g', 'h'] }] },
-  'linked chain that ends in a group': { chain: ['a', { group: ['g', 'h'] }], linked: true },
-  'chain that ends in a chord': { chain: ['a', { chord: ['g'], body: 'b' }] },
-  'linked chain that ends in a chord': { chain: ['a', { chord: ['g'], body: 'b' }], linked: true },
-  'group of none': { group: [] },
-  'group of one': { group: ['g'] },
-  'group of one chain': { group: [{ chain: ['a', 'b'] }] },
-  'group of one chord': { group: [{ chord: ['g', 'h'], body: 'b' }] },
-  group: { group: ['g', 'h'] },
-  'linked group': { group: ['g', 'h'], linked: true },
-  'group of a chain and a task': { group: [{ chain: ['a', 'b'] }, 'h'] },
-  'group of a group and a task': { group: [{ group: ['g', 'h'] }, 'k'] },
-  'group of a group': { group: [{ group: ['g', 'h'] }] },
-  'chord of none': { chord: [], body: 'b' },
-  chord: { chord: ['g', 'h'], body: 'b' },
-  'linked chord': { chord: ['g', 'h'], body: 'b', linked: true },
-  'chord with a group as body': { chord: ['g'], body: { group: ['b', 'c'] } },
-  'chord with a chain as body': { chord: ['g'], body: { chain: ['b', 'c'] } },
-  'chord with a chord as body': { chord: ['g'], body: { chord: ['b', 'c'], body: 'd' } },
-  'chord of a chain and a chord': { chord: [{ chain: ['a', 'b'] }, { chord: ['g'], body: 'c' }], body: 'd' },
-}
-
-const pythonBuilder = `
-import json
-from celery import chain, group, chord, signature
-def S(name): return app.signature('interop_canvas.' + name, args=(name,))
-def B(plan):
-    if isinstance(plan, str): return S(plan)
-    if 'map' in plan: return add.map([1, 2])
-    if 'chain' in plan: made = chain([B(one) for one in plan['chain']]) if len(plan['chain']) != 1 else chain(B(plan['chain'][0]))
-    elif 'group' in plan: made = group([B(one) for one in plan['group']])
-    else: made = chord([B(one) for one in plan['chord']], B(plan['body']))
-    if plan.get('linked'):
-        made.link(S('link'))
-        made.link_error(S('errback'))
-    return made
+/** Sends, and gives back what was sent. */
+const pythonSender = `
 def send(plans):
     try:
         P(plans).apply_async()
@@ -77,13 +29,6 @@ def taken():
         message.ack()
         messages.append({'headers': message.headers, 'body': json.loads(message.body)})
     return messages
-def P(plans):
-    try:
-        made = B(plans[0])
-        for plan in plans[1:]: made = made | B(plan)
-        return made
-    except Exception as error:
-        return repr(error)
 `
 
 const nightly = process.env['CT_NIGHTLY'] !== undefined
@@ -99,32 +44,14 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
     add = captured.app.task('interop_tasks.add', (x: number) => x)
     client = await python('5.7', { broker: 'memory://', backend: 'cache+memory://' })
     await client.exec(pythonBuilder)
+    await client.exec(pythonSender)
   })
   afterAll(async () => {
     await client?.close()
     await captured?.[Symbol.asyncDispose]()
   })
 
-  const task = (name: string): AnySignature =>
-    captured.app.signature(`interop_canvas.${name}`, { args: [name] })
-  const built = (plan: Plan): AnySignature => {
-    if (typeof plan === 'string') return task(plan)
-    if ('map' in plan) return add.map([1, 2])
-    const made =
-      'chain' in plan
-        ? (chain as (...steps: readonly AnySignature[]) => AnySignature)(...plan.chain.map(built))
-        : 'group' in plan
-          ? group(plan.group.map(built))
-          : (chord as (header: readonly AnySignature[], body: AnySignature) => AnySignature)(
-              plan.chord.map(built),
-              built(plan.body),
-            )
-    if (plan.linked === true) {
-      made.link(task('link'))
-      made.linkError(task('errback'))
-    }
-    return made
-  }
+  const built = (plan: Plan): AnySignature => buildPlan(captured.app, plan, add)
   const piped = (names: readonly string[]): AnySignature => {
     const [first, ...rest] = names.map((name) => built(kinds[name]!))
     return rest.reduce<AnySignature>((left, right) => (left as Signature).pipe(right as never), first!)

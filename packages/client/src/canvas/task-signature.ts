@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isRawJson, NotRegistered } from '@ct/contracts'
 import type { AsyncResult } from '../result/index.ts'
+import { isEagerBuiltin, runBuiltinEagerly } from './eager-builtins.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { taskResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
@@ -49,13 +50,16 @@ export class TaskSignature<A extends readonly unknown[] = readonly unknown[], R 
   }
 
   override runsEagerly(): boolean {
-    return this.context.tasks.get(this.task)?.runEagerly !== undefined
+    return this.context.tasks.get(this.task)?.runEagerly !== undefined || isEagerBuiltin(this.context, this)
   }
 
   override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
     const sent = this.merged(call)
     const task = this.context.tasks.get(this.task)
-    if (task?.runEagerly === undefined) throw new NotRegistered(this.task)
+    if (task?.runEagerly === undefined) {
+      if (isEagerBuiltin(this.context, sent)) return await runBuiltinEagerly(this.context, sent, call)
+      throw new NotRegistered(this.task)
+    }
     return await task.runEagerly({ ...call, args: sent.args, kwargs: sent.kwargs, options: sent.options })
   }
 

@@ -43,6 +43,44 @@ describe('taskAlwaysEager', () => {
     expect(await result.state()).toBe('REVOKED')
   })
 
+  it('TASK-115, CANVAS-36, CANVAS-93: a task that replaces itself gives what its replacement gives', async () => {
+    const { app } = captured
+    const plus = app.task('proj.add', add)
+    const seen: unknown[] = []
+    const note = app.task('proj.note', (value: unknown) => void seen.push(value))
+    const task = app.task('proj.replaced', { bind: true }, (running: TaskContext, kind: string): number => {
+      if (kind === 'group') throw running.replace(group([plus.s(1, 1), plus.s(2, 2)]))
+      if (kind === 'none') throw running.replace(chain())
+      throw running.replace(chain(plus.s(1, 1), plus.s(40)))
+    })
+    const result = await task.applyAsync(['chain'], { link: note.s(), taskId: 'mine' })
+    expect([result.id, await result.get()]).toEqual(['mine', 42])
+    expect(seen).toEqual([42])
+    expect(await (await task.delay('group')).get()).toEqual([2, 4])
+    await expect((await task.delay('none')).get()).rejects.toThrow(/cannot be replaced by an empty chain/)
+  })
+
+  it('CANVAS-50…52: map, starmap and chunks run in the caller too', async () => {
+    const plus = captured.app.task('proj.add', add)
+    const pairs: [number, number][] = [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]
+    expect(await (await plus.starmap(pairs).delay()).get()).toEqual([2, 4, 6])
+    expect(await (await plus.chunks(pairs, 2).delay()).get()).toEqual([[2, 4], [6]])
+    const failing = captured.app.task('proj.boom', boom)
+    await expect((await failing.map([undefined as never]).delay()).get()).rejects.toThrow('boom')
+  })
+
+  it('TASK-116: only members of a chord can add to it', async () => {
+    const plus = captured.app.task('proj.add', add)
+    const task = captured.app.task('proj.lonely', { bind: true }, async (running: TaskContext) => {
+      await running.addToChord(plus.s(1, 1))
+    })
+    await expect((await task.delay()).get()).rejects.toThrow(/not a member of a chord/)
+  })
+
   it('TEST-1: sendTask and signatures by name are sent all the same', async () => {
     await captured.app.sendTask('far')
     await captured.app.signature('far').delay()
