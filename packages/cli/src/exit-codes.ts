@@ -8,6 +8,8 @@ export const exitCodes = {
   usage: 2,
   /** No worker answered, or the broker or result backend cannot be reached (EX_UNAVAILABLE). */
   unavailable: 69,
+  /** The pid file belongs to a process that lives, or cannot be made (EX_CANTCREAT). */
+  cannotCreate: 73,
 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]

@@ -60,3 +60,13 @@ function source<T>(text: string, open: string, wanted: string, slice: () => T): 
   if (!text.trimStart().startsWith(open)) throw new InvalidArgumentError(wanted)
   return slice()
 }
+
+/** `8080`, `127.0.0.1:8080` or `[::1]:8080`. */
+export function hostAndPort(text: string): { readonly host: string | undefined; readonly port: number } {
+  const { host, port } = /^(?:\[?(?<host>[^\]]+?)\]?:)?(?<port>\d{1,5})$/.exec(text)?.groups ?? {}
+  const number = Number(port)
+  if (port === undefined || number > 65_535) {
+    throw new InvalidArgumentError('Give a port, or host:port, such as 8080 or 127.0.0.1:8080.')
+  }
+  return { host, port: number }
+}

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import type { UserOptions } from '@ct/client'
 import { addCall } from './commands/call.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addParked } from './commands/parked.ts'
@@ -11,6 +12,7 @@ import { addGlobalOptions, type GlobalOptions } from './global-options.ts'
 import { remoteCommands } from './remote/remote-commands.ts'
 import { addRemotePrograms } from './remote/remote-programs.ts'
 import { Session, type CliOptions } from './session.ts'
+import { addUserOptions, givenFor, sendPreload, userOptionsFor } from './user-options.ts'
 import { addWorker } from './worker/worker-command.ts'
 
 /** Celery's commands that ct does not have. */
@@ -36,7 +38,9 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
   const session = new Session(options)
   let exitCode: number
   try {
-    await createProgram(session).parseAsync([...argv], { from: 'user' })
+    session.argv = argv
+    const own = await userOptionsFor(session, argv)
+    await createProgram(session, own).parseAsync([...argv], { from: 'user' })
     exitCode = session.exitCode
   } catch (error) {
     if (error instanceof CommanderError) exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -47,10 +51,11 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
     }
   }
   await session.close()
+  session.restart?.()
   return exitCode
 }
 
-export function createProgram(session: Session): Command {
+export function createProgram(session: Session, own?: UserOptions): Command {
   const program = new Command('ct')
     .description('Celery for TypeScript: workers, and what one does to them.')
     .usage('[options] <command>')
@@ -66,7 +71,8 @@ export function createProgram(session: Session): Command {
     .showSuggestionAfterError(true)
     .exitOverride()
   addGlobalOptions(program)
-  addWorker(program, session)
+  if (own !== undefined) addUserOptions(program, own.preload)
+  addWorker(program, session, own?.worker ?? [])
   addCall(program, session)
   addResult(program, session)
   addRemotePrograms(program, session)
@@ -74,7 +80,11 @@ export function createProgram(session: Session): Command {
   addParked(program, session)
   addReport(program, session)
   addCompletion(program, session)
-  program.hook('preAction', () => session.begin(program.opts<GlobalOptions>()))
+  program.hook('preAction', async (_, command) => {
+    session.begin(program.opts<GlobalOptions>())
+    if (own === undefined || own.preload.length === 0) return
+    await sendPreload(await session.app(), command.name(), givenFor(own.preload, program.opts()))
+  })
   return program
 }
 

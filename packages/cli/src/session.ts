@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly createApp: (options: { readonly name: string }) => App
   /** Version shown by `--version`. */
   readonly version: string
+  /** The app of the program that runs the command (`app.workerMain()`); `-A` wins. */
+  readonly app?: FoundApp | undefined
   /** Told of the module that `-A` names before it is loaded: its package.json is where adapters are looked for. */
   readonly onModule?: ((url: string) => void) | undefined
   readonly stdout?: OutputStream
@@ -36,6 +38,11 @@ export class Session {
   readonly options: CliOptions
   readonly stdout: OutputStream
   readonly stderr: OutputStream
+  /** What the command line is. */
+  argv: readonly string[] = []
+  /** Called when everything is closed, in place of ending. */
+  restart: (() => never) | undefined
+  #begun = false
   #globals: GlobalOptions = {}
   #style: Style
   #errorStyle: Style
@@ -66,12 +73,19 @@ export class Session {
     return this.#errorStyle
   }
 
+  /** What starts the same once more: a program that runs the command itself has a line of its own. */
+  get programArguments(): readonly string[] {
+    return this.options.app === undefined ? this.argv : process.argv.slice(2)
+  }
+
   /** The command is about to run: the working directory comes first, then what the app is to find in the environment. */
   begin(globals: GlobalOptions): void {
     this.#globals = globals
     const color = globals.color !== false
     this.#style = createStyle(this.stdout, { color })
     this.#errorStyle = createStyle(this.stderr, { color })
+    if (this.#begun) return
+    this.#begun = true
     if (globals.workdir !== undefined) enter(globals.workdir)
     // As in Celery: an address on the command line wins over all other sources, in processes that the app starts too (APP-27).
     if (globals.broker !== undefined) process.env['CELERY_BROKER_URL'] = globals.broker
@@ -91,6 +105,7 @@ export class Session {
   async appWithBroker(): Promise<App> {
     if (
       this.#globals.app === undefined &&
+      this.options.app === undefined &&
       (process.env['CELERY_BROKER_URL'] ?? '') === '' &&
       this.#globals.config === undefined
     ) {
@@ -145,7 +160,7 @@ export class Session {
     const { app: name, config } = this.#globals
     const found =
       name === undefined
-        ? { app: this.options.createApp({ name: 'ct' }), module: undefined }
+        ? (this.options.app ?? { app: this.options.createApp({ name: 'ct' }), module: undefined })
         : await findApp(name, cwd(), this.options.onModule)
     if (config !== undefined) {
       await found.app.configFromFile(new URL(locateModule(config, cwd(), '--config')))

@@ -1,6 +1,6 @@
 import { memory } from '@ct/broker-memory'
 import { App as ClientApp, type AppOptions, type SettingsInput } from '@ct/client'
-import { defineAdapter, type Adapter } from '@ct/contracts'
+import { ConfigurationError, defineAdapter, type Adapter } from '@ct/contracts'
 import { createWorker, type Worker, type WorkerOptions } from '@ct/worker'
 import { adapterFinder } from './find-adapter.ts'
 
@@ -57,6 +57,25 @@ export class App extends ClientApp {
    */
   worker(options: WorkerOptions = {}): Worker {
     return createWorker(this, options)
+  }
+
+  /**
+   * Runs `ct worker` for this app, with these arguments (default: those of the process): `app.workerMain(['worker', '-l', 'info'])`. Ends the
+   * process when the worker has stopped. Errors: `CT_CONFIGURATION` when the first word is not `worker` (APP-68).
+   */
+  async workerMain(argv: readonly string[] = process.argv.slice(2)): Promise<never> {
+    if (argv[0] !== 'worker') {
+      throw new ConfigurationError(
+        `app.workerMain() runs "worker": its first argument is ${JSON.stringify(argv[0] ?? null)}. app.start() runs any command.`,
+      )
+    }
+    return await this.start(argv)
+  }
+
+  /** Runs a command of `ct` for this app, with these arguments (default: those of the process), and ends the process. */
+  async start(argv: readonly string[] = process.argv.slice(2)): Promise<never> {
+    const { main } = await import('./command.ts')
+    return await main(argv, this)
   }
 
   #embeddedDefaults(): SettingsInput {

@@ -1,12 +1,13 @@
 /** What `bin/ct.js` runs. */
 import { createInterface } from 'node:readline/promises'
+import { pathToFileURL } from 'node:url'
 import { runCli } from '@ct/cli'
-import { createApp } from './app.ts'
+import { createApp, type App } from './app.ts'
 import { searchFrom } from './find-adapter.ts'
 import { version } from './version.ts'
 
 /** Runs one command and ends the process with its exit code. */
-export async function main(argv: readonly string[]): Promise<void> {
+export async function main(argv: readonly string[], app?: App): Promise<never> {
   let exitCode = 0
   // `ct inspect stats | head`: whoever read the output has enough.
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
@@ -17,6 +18,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   exitCode = await runCli(argv, {
     createApp,
     version,
+    app: app === undefined ? undefined : { app, module: mainModule() },
     ask: terminal ? ask : undefined,
     onModule: searchFrom,
   })
@@ -24,6 +26,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   await flushed(process.stderr)
   // The module of `-A` may have opened what nobody closes (a database, a server); a command that is done ends all the same.
   process.exit(exitCode)
+}
+
+/** Where the tasks of a program are that runs the command itself. */
+function mainModule(): string | undefined {
+  const [, file] = process.argv
+  return file === undefined ? undefined : pathToFileURL(file).href
 }
 
 async function ask(question: string): Promise<string> {

@@ -52,7 +52,7 @@ import { Revocations, Strategy, WorkerState, type Request } from './request/inde
 import { StateFile } from './state-file.ts'
 import { builtinTasksOf, executor, Tracer, type TraceServices } from './trace/index.ts'
 import { workerVersion } from './version.ts'
-import type { Worker } from './worker.ts'
+import type { Worker, WorkerHealth } from './worker.ts'
 
 export interface PartsHooks {
   readonly worker: CommandWorker
@@ -357,6 +357,24 @@ export class WorkerParts {
   async cancelQueue(name: string): Promise<void> {
     this.#queues.delete(name)
     await this.#consumer.cancel(name)
+  }
+
+  health(): Omit<WorkerHealth, 'node' | 'pid' | 'status'> {
+    const { active, processed } = this.#state
+    return {
+      connected: this.#consumer.connected,
+      queues: this.queueNames(),
+      active,
+      processed,
+      lastHeartbeat: this.#heartbeat?.lastSent ?? null,
+    }
+  }
+
+  running(): { readonly id: string; readonly name: string; readonly seconds: number }[] {
+    const now = performance.now()
+    return [...this.#state.in('active')]
+      .map((request) => ({ id: request.id, name: request.name, seconds: (now - request.startedAt) / 1000 }))
+      .toSorted((a, b) => b.seconds - a.seconds)
   }
 
   queueNames(): string[] {

@@ -35,6 +35,19 @@ export type WorkerStatus =
   | 'cold'
   | 'stopped'
 
+export interface WorkerHealth {
+  readonly node: string
+  readonly pid: number
+  readonly status: WorkerStatus
+  /** There is a connection to the broker, and a consumer on it. */
+  readonly connected: boolean
+  readonly queues: readonly string[]
+  readonly active: number
+  readonly processed: number
+  /** When the last heartbeat event was sent, epoch ms; null: none yet, or heartbeats are off. */
+  readonly lastHeartbeat: number | null
+}
+
 export interface StopOptions {
   /** Default `warm`. A later call can only go further. */
   readonly mode?: 'warm' | 'soft' | 'cold'
@@ -137,6 +150,21 @@ export class Worker implements SignalWorker {
     return this.#parts.counts()
   }
 
+  /** Tasks that run now, longest first; `seconds` since each began. */
+  get running(): readonly { readonly id: string; readonly name: string; readonly seconds: number }[] {
+    return this.#parts.running()
+  }
+
+  /** What a supervisor wants to know. Costs next to nothing. */
+  health(): WorkerHealth {
+    return {
+      node: this.hostname,
+      pid: process.pid,
+      status: this.#status,
+      ...this.#parts.health(),
+    }
+  }
+
   /** Resolves when tasks are consumed. Rejects when the broker cannot be reached or refuses us; the worker is stopped then. */
   start(): Promise<void> {
     this.#starting ??= this.#start()
@@ -151,6 +179,7 @@ export class Worker implements SignalWorker {
       this.#removeSignals = installSignals({ onStop: (mode, signal) => this.#signalled(mode, signal) })
     }
     try {
+      await this.app.importModules()
       this.app.finalize()
       const { celerydAfterSetup } = this.app.signals
       await celerydAfterSetup.send({ sender: this.hostname, instance: this, conf: this.app.settings })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -5,7 +6,12 @@ import { commandVariable, withEnvironment } from '../environment-option.ts'
 import { ct } from '../fixtures/run-ct.ts'
 import { createStyle } from '../output/style.ts'
 import { banner, type WorkerProfile } from './banner.ts'
-import { workerCommandOptions, workerOptions, type WorkerCommandOptions } from './worker-options.ts'
+import {
+  refusedOptions,
+  workerCommandOptions,
+  workerOptions,
+  type WorkerCommandOptions,
+} from './worker-options.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -75,10 +81,8 @@ describe('CLI-20: options of ct worker', () => {
   it.each([
     ['-B', /ct worker does not have -B yet\. Run "celery beat" beside/],
     ['--beat', /ct worker does not have -B yet/],
-    ['-D', /service manager/],
     ['--autoscale=10,3', /--autoscale yet.*async pool/],
     ['--autoscale', /argument missing/],
-    ['--pidfile=x', /--pidfile yet/],
     ['--max-tasks-per-child=5', /no child processes/],
     ['--loglevel=loud', /Levels: debug, info/],
     ['--log-format=xml', /Allowed choices are text, json/],
@@ -97,6 +101,41 @@ describe('CLI-20: options of ct worker', () => {
     const { exitCode, err } = await ct('worker', '-A', './tasks.ts', '-P', pool)
     expect(err).toMatch(reason)
     expect(exitCode).toBe(2)
+  })
+})
+
+describe('CLI-20: every option of celery worker', () => {
+  const all = JSON.parse(
+    readFileSync(new URL('../../test/celery-5.7-worker-options.json', import.meta.url), 'utf8'),
+  ) as readonly (readonly string[])[]
+  const known = [...workerCommandOptions(), ...refusedOptions()]
+
+  it.each(all.flat())('%s is taken, or refused with a reason', async (name) => {
+    const option = known.find(({ long, short }) => long === name || short === name)
+    expect(option, `${name} is unknown`).toBeDefined()
+    if (workerCommandOptions().some(({ long, short }) => long === name || short === name)) return
+    const { exitCode, err } = await ct(
+      'worker',
+      '-A',
+      './tasks.ts',
+      ...(option!.isBoolean() ? [name] : [name, 'x']),
+    )
+    expect(exitCode).toBe(2)
+    expect(err).toMatch(/does not have -.+ yet\. .{10}/)
+  })
+
+  it.each([
+    ['--pidfil=x', '--pidfile'],
+    ['--concurency=3', '--concurrency'],
+    ['--health-prot=1', '--health-port'],
+  ])('%s: one is suggested', async (given, wanted) => {
+    const { exitCode, err } = await ct('worker', '-A', './tasks.ts', given)
+    expect(exitCode).toBe(2)
+    expect(err).toContain(`Did you mean ${wanted}`)
+  })
+
+  it.each(['99999', 'x', '1.2.3.4:'])('--health-port %s is refused', async (port) => {
+    expect((await ct('worker', '-A', './tasks.ts', `--health-port=${port}`)).exitCode).toBe(2)
   })
 })
 

@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
+import type { UserOption } from '@ct/client'
 import { commandVariable, withEnvironment } from '../environment-option.ts'
 import type { Session } from '../session.ts'
+import { addUserOptions, givenFor } from '../user-options.ts'
 import { refusedOptions, workerCommandOptions, type WorkerCommandOptions } from './worker-options.ts'
 
 /** `ct worker` (CLI-20). */
-export function addWorker(program: Command, session: Session): void {
+export function addWorker(program: Command, session: Session, own: readonly UserOption[]): void {
   const command = program
     .command('worker')
     .description('work off tasks')
@@ -13,9 +15,10 @@ export function addWorker(program: Command, session: Session): void {
     command.addOption(withEnvironment(option, [commandVariable('worker', option)]))
   }
   for (const option of refusedOptions()) command.addOption(option)
+  addUserOptions(command, own)
   command.action(async (settings: readonly string[], options: WorkerCommandOptions) => {
     // Other commands need no worker code.
     const { runWorker } = await import('./run-worker.ts')
-    await runWorker(session, settings, options)
+    await runWorker(session, settings, options, givenFor(own, { ...options }))
   })
 }

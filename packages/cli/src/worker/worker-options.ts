@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { InvalidArgumentError, Option } from 'commander'
 import type { WorkerOptions } from '@ct/worker'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
-import { list, seconds, wholeNumber } from '../option-values.ts'
+import { hostAndPort, list, seconds, wholeNumber } from '../option-values.ts'
 import { logLevels, parseLogLevel } from '../output/log.ts'
 
 export interface WorkerCommandOptions {
@@ -28,6 +28,14 @@ export interface WorkerCommandOptions {
   readonly loglevel?: number
   readonly logFormat?: 'text' | 'json'
   readonly logfile?: string
+  readonly detach?: boolean
+  readonly pidfile?: string
+  readonly uid?: string
+  readonly gid?: string
+  readonly umask?: string
+  readonly executable?: string
+  readonly healthFile?: string
+  readonly healthPort?: { readonly host: string | undefined; readonly port: number }
 }
 
 export function workerCommandOptions(): readonly Option[] {
@@ -55,6 +63,17 @@ export function workerCommandOptions(): readonly Option[] {
     ).argParser(level),
     new Option('--log-format <format>', 'text, or one JSON object per line').choices(['text', 'json']),
     new Option('-f, --logfile <path>', 'append the log to this file instead of standard error'),
+    new Option('-D, --detach', 'run in the background'),
+    new Option('--pidfile <path>', 'write the pid here; a worker that lives and has it is not started twice'),
+    new Option('--uid <user>', 'become this user first'),
+    new Option('--gid <group>', 'become this group first (default: that of the user)'),
+    new Option('--umask <mask>', 'for files that are made, octal'),
+    new Option('--executable <path>', 'the Node to run in the background (default: this one)'),
+    new Option('--health-file <path>', 'write there every two seconds whether the worker is alive and ready'),
+    new Option(
+      '--health-port <port>',
+      'answer /livez, /readyz and /healthz over HTTP; also host:port',
+    ).argParser(hostAndPort),
     new Option('--time-limit <seconds>', 'hard limit of tasks that have none').argParser(seconds),
     new Option('--soft-time-limit <seconds>', 'soft limit of tasks that have none').argParser(seconds),
     new Option(
@@ -89,12 +108,6 @@ const refused: readonly (readonly [flags: string, advice: string])[] = [
   ['--schedule <path>', 'It belongs to -B. Run "celery beat" beside this worker.'],
   ['--scheduler <name>', 'It belongs to -B. Run "celery beat" beside this worker.'],
   ['--autoscale <max,min>', 'The async pool needs none: -c 50 costs nothing while tasks are few.'],
-  ['-D, --detach', 'Let a service manager (systemd, Docker, pm2) run the worker in the background.'],
-  ['--pidfile <path>', 'Let a service manager (systemd, Docker, pm2) watch the worker.'],
-  ['--uid <user>', 'Let a service manager start the worker as that user.'],
-  ['--gid <group>', 'Let a service manager start the worker as that group.'],
-  ['--umask <mask>', 'Let a service manager set it.'],
-  ['--executable <path>', 'Start ct with that Node instead.'],
   ['--max-tasks-per-child <n>', 'The pools async and solo have no child processes.'],
   ['--max-memory-per-child <n>', 'The pools async and solo have no child processes.'],
   ['--pool-start-method <name>', 'The pools async and solo have no child processes.'],

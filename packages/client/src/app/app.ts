@@ -58,6 +58,9 @@ export interface AppOptions extends SettingsInput {
   readonly environment?: Environment | undefined
 }
 
+/** Folders, by path or URL, and npm packages. */
+export type PackageList = readonly (string | URL)[]
+
 /** Options of `sendTask`. */
 export interface SendTaskOptions extends CallOptions {
   readonly args?: readonly unknown[] | undefined
@@ -81,6 +84,12 @@ export class App {
   /** Options of your own on the command line (APP-73); what is given for `worker` reaches the constructors of steps. */
   readonly userOptions: UserOptions = { worker: [], beat: [], events: [], preload: [] }
   #finalized = false
+  readonly #discover: {
+    readonly packages: PackageList | (() => PackageList)
+    readonly relatedName: string | null
+  }[] = []
+  readonly #discovered: string[] = []
+  #imported: Promise<readonly string[]> | undefined
 
   constructor(options: AppOptions = {}) {
     const {
@@ -158,6 +167,49 @@ export class App {
    */
   get signals(): AppSignals {
     return this.#services.signals
+  }
+
+  /**
+   * Names packages whose tasks are in a module of their own, `tasks` by default (APP-59): folders (a path or URL, relative to the working folder)
+   * or npm packages, or a function that gives them. They are imported when a worker or beat starts, with `force` at once. A package without such
+   * a module is passed over; an error inside of one ends the start.
+   */
+  async autodiscoverTasks(
+    packages: PackageList | (() => PackageList),
+    options: { readonly relatedName?: string | null; readonly force?: boolean } = {},
+  ): Promise<void> {
+    this.#discover.push({
+      packages,
+      relatedName: options.relatedName === undefined ? 'tasks' : options.relatedName,
+    })
+    if (options.force === true || this.#imported !== undefined) await this.#importDiscovered()
+  }
+
+  /**
+   * Imports the modules with tasks: sends `importModules`, whose handlers may end the start, then what `autodiscoverTasks` was told. Workers and
+   * beat do it as they start. Resolves to the URLs of what was imported. Idempotent.
+   */
+  importModules(): Promise<readonly string[]> {
+    return (this.#imported ??= this.#importModules())
+  }
+
+  async #importModules(): Promise<readonly string[]> {
+    await this.signals.importModules.sendOrThrow({ sender: this })
+    await this.#importDiscovered()
+    return this.#discovered
+  }
+
+  async #importDiscovered(): Promise<void> {
+    const waiting = this.#discover.splice(0)
+    if (waiting.length === 0) return
+    const { importRelated } = await import('./autodiscover.ts')
+    for (const { packages, relatedName } of waiting) {
+      const list = typeof packages === 'function' ? packages() : packages
+      for (const one of list) {
+        const url = await importRelated(one, relatedName)
+        if (url !== undefined && !this.#discovered.includes(url)) this.#discovered.push(url)
+      }
+    }
   }
 
   /** All tasks are registered: `onAfterFinalize` is sent, once. Workers and beat do it as they start (APP-51). */

@@ -1,6 +1,6 @@
 /** Room 1, first half: the app, its settings, clock and logger. */
 export { App, createApp } from './app.ts'
-export type { AppOptions, SendTaskOptions } from './app.ts'
+export type { AppOptions, PackageList, SendTaskOptions } from './app.ts'
 export { bugReport } from './bug-report.ts'
 export type { AppContext } from './context.ts'
 export { createConsoleLogger } from './logger.ts'

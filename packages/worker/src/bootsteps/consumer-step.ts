@@ -32,7 +32,10 @@ export abstract class ConsumerStep implements Step<WorkerConsumer> {
       const consumer = await parent.connection.openConsumer({
         credit: prefetchCount,
         onDelivery: (delivery) => {
-          void Promise.try(onMessage, delivery).catch((error: unknown) => {
+          const handled = new Promise<unknown>((resolve) => {
+            resolve(onMessage(delivery))
+          })
+          void handled.catch((error: unknown) => {
             logger.error(`The bootstep ${this.constructor.name} failed at a message; it is put back.`, {
               error,
             })

@@ -32,6 +32,8 @@ export interface HeartbeatOptions {
 
 export class Heartbeat {
   readonly #options: HeartbeatOptions
+  /** Epoch ms; undefined: none yet. */
+  lastSent: number | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: HeartbeatOptions) {
@@ -60,6 +62,7 @@ export class Heartbeat {
   }
 
   send(type: string): void {
+    this.lastSent = Date.now()
     this.#options.onSend?.()
     this.#options.send(type, {
       freq: this.#options.interval,

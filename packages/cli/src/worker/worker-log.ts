@@ -1,0 +1,54 @@
+/** The log of a worker's process, with the signals around it (celery/app/log.py 5.7; SIG-25, SIG-26, WORK-22). */
+import type { App, Logger } from '@ct/client'
+import { createStreamLogger } from '../output/log.ts'
+import { createStyle } from '../output/style.ts'
+import { LogFile } from '../process/log-file.ts'
+import type { Session } from '../session.ts'
+
+export interface LogOptions {
+  /** Python's number. */
+  readonly level: number
+  readonly format: 'text' | 'json'
+  /** undefined: standard error. */
+  readonly logfile: string | undefined
+}
+
+export interface WorkerLog extends AsyncDisposable {
+  readonly logger: Logger
+}
+
+/** With a handler of `setupLogging` nothing is set up, and the app's own logger is used. Rejects with what the handler throws (D57-133). */
+export async function openLog(app: App, session: Session, options: LogOptions): Promise<WorkerLog> {
+  const { setupLogging, afterSetupLogger, afterSetupTaskLogger } = app.signals
+  const { level, format, logfile } = options
+  const file = logfile === undefined ? undefined : new LogFile(logfile, (text) => session.complain(text))
+  const style = file === undefined ? session.errorStyle : createStyle({}, { color: false })
+  const setUp = {
+    sender: null,
+    loglevel: level,
+    logfile: logfile ?? null,
+    format,
+    colorize: style.coloured,
+  } as const
+  if (setupLogging.wanted) {
+    await setupLogging.sendOrThrow(setUp)
+    file?.[Symbol.dispose]()
+    return { logger: app.context.logger, [Symbol.asyncDispose]: () => Promise.resolve() }
+  }
+  const write = (line: string): void => {
+    if (file === undefined) session.stderr.write(line)
+    else file.write(line)
+  }
+  app.logTo(createStreamLogger({ level, format, style, write }))
+  // The app's own, where it was made with one.
+  const { logger } = app.context
+  await afterSetupLogger.send({ ...setUp, logger })
+  await afterSetupTaskLogger.send({ ...setUp, logger })
+  return {
+    logger,
+    [Symbol.asyncDispose]: () => {
+      file?.[Symbol.dispose]()
+      return Promise.resolve()
+    },
+  }
+}

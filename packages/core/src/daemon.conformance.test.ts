@@ -1,0 +1,214 @@
+/** `ct worker` as a daemon: in the background, restarted, watched by others. Real processes on a real Redis. */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort, freshRedis, guardedDirectory, startPrivateRedis, tryServices } from '@ct-tools/services'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ct, ctWorker, CtWorker, fleet, type Environment } from './fixtures/command.ts'
+import { createApp } from './index.ts'
+
+const present = (await tryServices(['redis'])) !== undefined
+
+/** Waits on the file system, which tells nobody. */
+async function until<T>(what: string, look: () => T | undefined | false): Promise<T> {
+  for (let turn = 0; turn < 600; turn++) {
+    const found = look()
+    if (found !== undefined && found !== false) return found
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50)
+    })
+  }
+  throw new Error(`Waited in vain: ${what}`)
+}
+
+const textOf = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '')
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe.skipIf(!present)('ct worker as a daemon', () => {
+  let redis: Awaited<ReturnType<typeof freshRedis>>
+  let env: Environment
+  const folder = guardedDirectory('ct-daemon')
+  const at = (name: string): string => join(folder, name)
+  const started: number[] = []
+
+  beforeAll(async () => {
+    redis = await freshRedis()
+    env = { CELERY_BROKER_URL: redis.url, CELERY_RESULT_BACKEND: redis.url }
+  })
+  afterAll(async () => {
+    for (const pid of started) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+    await redis[Symbol.asyncDispose]()
+  })
+
+  it('WORK-8, WORK-9, WORK-10, WORK-13, WORK-14: --detach, pid and log file, SIGUSR1, a second start, SIGHUP, SIGTERM', async () => {
+    const pidFile = at('bg.pid')
+    const log = at('bg.log')
+    const line = [
+      '-A',
+      './tasks.ts',
+      '-n',
+      'bg@test',
+      '-l',
+      'info',
+      '-f',
+      at('%n%I.log'),
+      '--pidfile',
+      at('%n.pid'),
+    ]
+    const ran = await ct(['worker', ...line, '--detach'], env)
+    expect(ran).toEqual({ code: 0, out: '', err: '' })
+    const pid = Number(textOf(pidFile))
+    started.push(pid)
+    await until('ready', () => textOf(log).includes('bg@test ready.'))
+    await using app = createApp({ name: 'client', broker: redis.url, backend: redis.url, environment: {} })
+    expect(await (await app.sendTask('node.add', { args: [2, 3] })).get({ timeoutMs: 10_000 })).toBe(5)
+
+    process.kill(pid, 'SIGUSR1')
+    await until('what runs', () =>
+      textOf(log).includes(`=== bg@test (pid ${pid}, running): 0 running, 1 started ===`),
+    )
+
+    const second = await ct(['worker', ...line], env)
+    expect(second.code).toBe(73)
+    expect(second.err).toContain(`already running? (pid: ${pid})`)
+    expect(isAlive(pid)).toBe(true)
+
+    renameSync(log, `${log}.1`)
+    process.kill(pid, 'SIGHUP')
+    await until('ready again', () => textOf(log).includes('bg@test ready.'))
+    expect(Number(textOf(pidFile))).toBe(pid)
+    expect(await (await app.sendTask('node.add', { args: [4, 5] })).get({ timeoutMs: 10_000 })).toBe(9)
+
+    process.kill(pid, 'SIGTERM')
+    await until('the end', () => !isAlive(pid))
+    expect(existsSync(pidFile)).toBe(false)
+  })
+
+  it('WORK-8: what keeps the one in the background from starting fails the command, and is in its log', async () => {
+    const ran = await ct(
+      ['worker', '-A', './tasks.ts', '-n', 'bad@test', '-D', '-f', at('bad.log'), '-I', './no-such.ts'],
+      env,
+    )
+    expect(ran.code).not.toBe(0)
+    expect(ran.err).toContain('did not start in the background')
+    expect(textOf(at('bad.log'))).toContain('no-such.ts')
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('WORK-9: --uid, --gid and --umask', async () => {
+    const own = at('nobody')
+    mkdirSync(own, { mode: 0o777 })
+    // The mask of this process has its say at mkdir.
+    const { chmodSync } = await import('node:fs')
+    chmodSync(own, 0o777)
+    chmodSync(folder, 0o755)
+    await using worker = new CtWorker(
+      [
+        ...['-A', './tasks.ts', '-n', 'nobody@test', '-l', 'info', '--uid', 'nobody', '--umask', '077'],
+        ...['--pidfile', join(own, 'w.pid'), '--health-file', join(own, 'health')],
+      ],
+      env,
+    )
+    await worker.logged('ready.')
+    const { uid, mode } = statSync(join(own, 'health'))
+    expect(uid).toBe(65_534)
+    expect(mode & 0o777).toBe(0o600)
+    expect((await worker.stop()).code).toBe(0)
+  })
+
+  it('WORK-9: the settings workerPidfile and workerLogfile', async () => {
+    writeFileSync(
+      at('config.json'),
+      JSON.stringify({ workerPidfile: at('set.pid'), workerLogfile: at('set.log') }),
+    )
+    await using worker = new CtWorker(
+      ['-A', './tasks.ts', '-n', 'set@test', '-l', 'info', '--config', at('config.json')],
+      env,
+    )
+    await until('the log', () => textOf(at('set.log')).includes('ready.'))
+    expect(textOf(at('set.pid'))).toMatch(/^\d+\n$/)
+    expect((await worker.stop()).code).toBe(0)
+  })
+
+  it('health over HTTP and in a file tells of a broker that went away and came back, and of the end', async () => {
+    await using own = await startPrivateRedis()
+    const port = await freePort()
+    const file = at('health')
+    await using worker = await ctWorker(
+      ['-A', './tasks.ts', '-n', 'well@test', '--health-port', `127.0.0.1:${port}`, '--health-file', file],
+      { CELERY_BROKER_URL: own.url, CELERY_RESULT_BACKEND: own.url },
+    )
+    const ask = async (path: string): Promise<[number, Record<string, unknown>]> => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`)
+      return [response.status, (await response.json()) as Record<string, unknown>]
+    }
+    const inFile = (): Record<string, unknown> => JSON.parse(textOf(file)) as Record<string, unknown>
+    expect(await ask('/readyz')).toMatchObject([
+      200,
+      { live: true, ready: true, node: 'well@test', status: 'running', connected: true, queues: ['celery'] },
+    ])
+    expect(inFile()).toMatchObject({ ready: true })
+    expect((await ask('/elsewhere'))[0]).toBe(404)
+    await own.stop()
+    await worker.logged('The connection to the broker is lost')
+    expect(await ask('/readyz')).toMatchObject([503, { live: true, ready: false, connected: false }])
+    expect((await ask('/healthz'))[0]).toBe(503)
+    expect((await ask('/livez'))[0]).toBe(200)
+    expect(inFile()).toMatchObject({ live: true, ready: false })
+    await own.start()
+    await until('ready again', () => inFile()['ready'] === true)
+    expect((await ask('/readyz'))[0]).toBe(200)
+    expect((await worker.stop()).code).toBe(0)
+    expect(existsSync(file)).toBe(false)
+    await expect(ask('/livez')).rejects.toThrow()
+  })
+
+  it('APP-73, SIG-30: options of the app’s own reach its bootsteps and signals', async () => {
+    await using worker = await ctWorker(
+      ['-A', './own-options.ts', '-n', 'own@test', '--tenant', 'acme', '--stage', 'live'],
+      env,
+    )
+    expect(worker.err).toContain('preload worker live\n')
+    expect(worker.err).toContain('tenant acme\n')
+    expect((await worker.stop()).code).toBe(0)
+    const wrong = await ct(['worker', '-A', './own-options.ts', '--tenant', 'nobody'], env)
+    expect(wrong.code).toBe(2)
+    expect(wrong.err).toContain('Allowed choices are acme, other')
+    const help = await ct(['worker', '-A', './own-options.ts', '--help'], env)
+    expect(help.out).toContain('-Z, --tenant <name>')
+  })
+
+  it('APP-68: app.workerMain() makes a program its own worker', async () => {
+    const run = (...argv: readonly string[]): ReturnType<typeof spawn> =>
+      spawn(process.execPath, ['--conditions=@ct/source', './own-options.ts', ...argv], {
+        cwd: fleet,
+        env: { ...process.env, NODE_OPTIONS: undefined, NO_COLOR: '1', ...env },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+    const child = run('worker', '-n', 'main@test', '-l', 'info')
+    started.push(child.pid!)
+    let err = ''
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (err += text))
+    const ended = new Promise((resolve) => {
+      child.on('close', resolve)
+    })
+    await until('ready', () => err.includes('main@test ready.'))
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+
+    const wrong = run('status')
+    let text = ''
+    wrong.stderr!.setEncoding('utf8').on('data', (part: string) => (text += part))
+    await new Promise((resolve) => {
+      wrong.on('close', resolve)
+    })
+    expect(text).toContain('its first argument is "status"')
+  })
+})
