@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { guardedDirectory, guardProcess } from '@ct-tools/services'
-import { type CeleryVersion, ensurePython, type PythonApp, pythonEnvironment } from './python-environment.ts'
+import { ensurePython, type PythonApp, type PythonName, pythonEnvironment } from './python-environment.ts'
 
 export interface CeleryProcessOptions extends PythonApp {
-  version: CeleryVersion
+  version: PythonName
   /** What stands behind `celery -A interop_tasks`. */
   args: readonly string[]
 }

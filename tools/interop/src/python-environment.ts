@@ -6,6 +6,9 @@ import { cacheDirectory, ensureVenv, isCi, say, ServiceError, type Venv } from '
 export const PYTHON_VERSIONS = ['5.7', '5.4'] as const
 export type CeleryVersion = (typeof PYTHON_VERSIONS)[number]
 
+/** An environment: a release of Celery, or Flower with the newest of them. */
+export type PythonName = CeleryVersion | 'flower'
+
 const PYTHON_FOLDER = fileURLToPath(new URL('../python', import.meta.url))
 
 /** Where the Python side talks to, and how it is set up. Keys of `config` are Celery's lower-case names. */
@@ -21,16 +24,19 @@ export interface PythonApp {
   env?: Readonly<Record<string, string>>
 }
 
-/** The Python environment of a release, made when it is not there yet. See `ensureVenv` for its errors. */
-export function ensurePython(version: CeleryVersion): Promise<Venv> {
-  return ensureVenv(`celery-${version}`, join(PYTHON_FOLDER, `requirements-${version}.txt`))
+/** A Python environment, made when it is not there yet. See `ensureVenv` for its errors. */
+export function ensurePython(name: PythonName): Promise<Venv> {
+  return ensureVenv(
+    name === 'flower' ? name : `celery-${name}`,
+    join(PYTHON_FOLDER, `requirements-${name}.txt`),
+  )
 }
 
 /**
  * Whether interop tests can run: makes the environments of these releases (default: all). Without a Python, `false` and a
  * notice, so that a suite can be skipped; with `CI` set that is an error.
  */
-export async function tryPython(...versions: readonly CeleryVersion[]): Promise<boolean> {
+export async function tryPython(...versions: readonly PythonName[]): Promise<boolean> {
   try {
     for (const version of versions.length > 0 ? versions : PYTHON_VERSIONS) await ensurePython(version)
     return true

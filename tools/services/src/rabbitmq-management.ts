@@ -19,6 +19,17 @@ export class RabbitManagement {
     this.#base = `${parsed.protocol}//${parsed.host}/api`
   }
 
+  /** Its address with name and password, as monitors want it: `http://guest:guest@127.0.0.1:15672/api/`. */
+  get url(): string {
+    const url = new URL(`${this.#base}/`)
+    const [user = '', password = ''] = Buffer.from(this.#authorization.slice('Basic '.length), 'base64')
+      .toString()
+      .split(':')
+    url.username = user
+    url.password = password
+    return url.href
+  }
+
   /** One call; `path` below `/api`, its parts already encoded. `undefined` where there is no such thing (404). */
   async call(method: string, path: string, body?: unknown): Promise<unknown> {
     const response = await fetch(`${this.#base}${path}`, {

@@ -75,3 +75,8 @@ export class CommandError extends Error {
     this.args = [message]
   }
 }
+
+/** Python's idea of true: monitors send 1 where Celery sends true. */
+export function isTrue(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false && value !== 0 && value !== ''
+}

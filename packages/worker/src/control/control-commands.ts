@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { Exchange, Queue, type QueueOptions } from '@ct/client'
 import { pyRepr } from '@ct/contracts'
 import { parseRate, type Request } from '../request/index.ts'
-import { CommandError, noReply, type Arguments, type Command, type CommandTarget } from './command.ts'
+import { CommandError, isTrue, noReply, type Arguments, type Command, type CommandTarget } from './command.ts'
 import { markRevoked } from './mark-revoked.ts'
 
 type Reply = { readonly ok: string } | { readonly error: string }
@@ -13,7 +13,7 @@ function revoke(target: CommandTarget, args: Arguments): Reply {
   const revokedBefore = ids.filter((id) => target.state.find(id).some(({ phase }) => phase === 'active'))
   for (const id of ids) target.revocations.ids.add(id)
   void markRevoked(target, ids, new Set(revokedBefore))
-  if (args['terminate'] !== true) {
+  if (!isTrue(args['terminate'])) {
     target.context.logger.info(`Tasks flagged as revoked: ${ids.join(', ')}`)
     return { ok: `tasks ${pyRepr(new Set(ids))} flagged as revoked` }
   }
@@ -35,7 +35,7 @@ function terminate(target: CommandTarget, requests: readonly Request[], signal: 
 function revokeByStampedHeaders(target: CommandTarget, args: Arguments): Reply {
   const headers = stampsOf(args['headers'])
   target.revocations.addStamps(headers)
-  if (args['terminate'] !== true)
+  if (!isTrue(args['terminate']))
     return { ok: `headers ${pyRepr(headers)} flagged as revoked, but not terminated` }
   const signal = signalOf(args['signal'])
   const matching = target.state
@@ -146,7 +146,7 @@ async function poolRestart(target: CommandTarget, args: Arguments): Promise<Repl
   const modules = args['modules'] ?? []
   if (!Array.isArray(modules) || modules.some((one) => typeof one !== 'string'))
     throw new CommandError('TypeError', 'modules must be a list of texts')
-  if (args['reload'] === true && target.pool.capabilities.sharesMemory) {
+  if (isTrue(args['reload']) && target.pool.capabilities.sharesMemory) {
     throw new CommandError(
       'NotImplementedError',
       `the ${target.pool.name} pool runs tasks in the worker's own thread, and JavaScript cannot load a module a second time: start the worker anew, or use -P threads or -P processes`,

@@ -1,7 +1,7 @@
 /** Commands that look (celery/worker/control.py 5.7; worker-behaviour §7.1–7.5). */
 import { isoformat, pyRepr } from '@ct/contracts'
 import { activeQueue } from './active-queue.ts'
-import { CommandError, type Arguments, type Command, type CommandTarget } from './command.ts'
+import { CommandError, isTrue, type Arguments, type Command, type CommandTarget } from './command.ts'
 import { configuration } from './configuration.ts'
 import { dumpMemory, sampleMemory } from './memory.ts'
 import { report } from './report.ts'
@@ -13,7 +13,7 @@ function infos(target: CommandTarget, phase: 'active' | 'reserved', safe: boolea
 
 const active: Command = {
   kind: 'inspect',
-  run: (target, args) => infos(target, 'active', args['safe'] === true),
+  run: (target, args) => infos(target, 'active', isTrue(args['safe'])),
 }
 const reserved: Command = { kind: 'inspect', run: (target) => infos(target, 'reserved', false) }
 
@@ -30,8 +30,9 @@ const scheduled: Command = {
 const registered: Command = {
   kind: 'inspect',
   run(target, args) {
-    const items = listOf(args['taskinfoitems']) ?? ['exchange', 'routing_key', 'rate_limit']
-    const builtins = args['builtins'] === true
+    const asked = listOf(args['taskinfoitems']) ?? []
+    const items = asked.length > 0 ? asked : ['exchange', 'routing_key', 'rate_limit']
+    const builtins = isTrue(args['builtins'])
     return [...target.strategies.values()]
       .filter(({ name }) => builtins || !name.startsWith('celery.'))
       .map((strategy) => {
@@ -121,11 +122,11 @@ export const inspectCommands: Readonly<Record<string, Command>> = {
   active_queues: { kind: 'inspect', strict: [], run: (target) => [...target.queues()].map(activeQueue) },
   conf: {
     kind: 'inspect',
-    run: (target, args: Arguments) => configuration(target, args['with_defaults'] === true),
+    run: (target, args: Arguments) => configuration(target, isTrue(args['with_defaults'])),
   },
   dump_conf: {
     kind: 'inspect',
-    run: (target, args: Arguments) => configuration(target, args['with_defaults'] === true),
+    run: (target, args: Arguments) => configuration(target, isTrue(args['with_defaults'])),
   },
   hello,
   memsample: { kind: 'inspect', run: (target) => sampleMemory(target.context.now()) },
