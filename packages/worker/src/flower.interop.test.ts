@@ -193,7 +193,7 @@ describe.for(brokers)('Flower 2.2 on $name', ({ transport, present, make }) => {
 
   it('FLOW-6: grow, shrink, pool restart; what the pool cannot do is said', async () => {
     const size = async (): Promise<unknown> =>
-      ((await workers())[node]?.['stats'] as { pool: Record<string, unknown> }).pool['max-concurrency']
+      ((await workers())[node]!['stats'] as { pool: Record<string, unknown> }).pool['max-concurrency']
     expect((await post(`/api/worker/pool/grow/${node}`, { n: 2 })).status).toBe(200)
     expect(await size()).toBe(6)
     expect((await post(`/api/worker/pool/shrink/${node}`, { n: 3 })).status).toBe(200)
