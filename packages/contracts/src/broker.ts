@@ -89,6 +89,11 @@ export interface BrokerCapabilities {
    * or nothing, always 1: then poison is not found out.
    */
   readonly startCount: 'starts' | 'deliveries' | 'none'
+  /**
+   * Messages are marked redelivered although nobody started them: RabbitMQ marks whatever it has given out, and after a crash everything it
+   * has. What comes for the second time then runs beside others; only what was started before runs alone. Default false.
+   */
+  readonly marksUnstarted?: boolean
   readonly exchanges: {
     readonly direct: boolean
     readonly topic: boolean

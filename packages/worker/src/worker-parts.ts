@@ -156,6 +156,7 @@ export class WorkerParts {
       tracer: this.#tracer,
       revocations: this.#revocations,
       deduplicate: deduplicate?.settlementOf,
+      marksUnstarted: this.#broker.capabilities.marksUnstarted === true,
       onSettled: (request, error) => this.#ended(request, error),
     })
     this.#holdLimit = new HoldLimit({

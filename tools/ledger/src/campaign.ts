@@ -1,23 +1,25 @@
-/** One campaign from the empty Redis to the verdict. */
+/** One campaign from the empty broker to the verdict. */
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { python, startPythonWorker, type PythonApp, type PythonWorker } from '@ct-tools/interop'
-import { guardedDirectory, startPrivateRedis } from '@ct-tools/services'
-import { historyOf } from './aof.ts'
+import { guardedDirectory } from '@ct-tools/services'
 import { check, type Verdict } from './check.ts'
 import { CtProcess } from './ct-process.ts'
-import { injectFaults, planFaults, type Fault, type FaultKind } from './faults.ts'
+import { injectFaults, planFaults, sparedQueue, type Fault, type FaultKind } from './faults.ts'
 import { readJournals } from './journal.ts'
-import { checkResults, findLeftovers, openWork, type Leftovers } from './leftovers.ts'
+import { checkResults, type Leftovers } from './leftovers.ts'
 import { makeOrders, type Order, type OrderKind } from './orders.ts'
 import { Proxy } from './proxy.ts'
-import { sceneEnvironment } from './scene.ts'
+import { sceneEnvironment, type BrokerName } from './scene.ts'
+import { startServers } from './servers.ts'
 
 export interface CampaignOptions {
   readonly seed: number
+  /** Default `redis`. On RabbitMQ results are kept in a Redis that nothing befalls. */
+  readonly broker?: BrokerName
   /** Orders of the ct producers; an order is one to seven tasks. */
   readonly orders: number
   /** How long they are sent, and faults happen. */
@@ -48,7 +50,7 @@ export interface CampaignReport {
   readonly drainedMs: number
   /** All that must not be. Empty: passed. */
   readonly violations: readonly string[]
-  /** Of lost messages: what Redis knows. */
+  /** Of lost messages: what the server knows. */
   readonly histories: ReadonlyMap<string, readonly string[]>
   readonly folder: string
 }
@@ -62,18 +64,16 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const { ctWorkers = 3, ctProducers = 1, pythonWorkers = 0, pythonOrders = 0 } = options
   const folder = guardedDirectory('ledger')
   await using stack = new AsyncDisposableStack()
-  // The file is read after a loss: nothing may shorten it.
-  const redis = stack.use(
-    await startPrivateRedis({ appendonly: 'always', args: ['--auto-aof-rewrite-percentage', '0'] }),
-  )
-  const scene = { folder, visibilityTimeout: leaseMs / 1000 }
+  const servers = await startServers(options.broker ?? 'redis', stack)
+  const { broker, redis } = servers
+  const scene = { broker, folder, visibilityTimeout: leaseMs / 1000, backend: redis.url }
   const mixed = pythonWorkers > 0
   const queues = mixed ? { ledger: 60, 'ledger.ct': 25, 'ledger.py': 15 } : { ledger: 70, 'ledger.ct': 30 }
   const ordersOf = (prefix: string, count: number, salt: number): Order[] =>
     makeOrders({ seed: seed + salt, prefix, count, queues, patientQueues: ['ledger.ct'], leaseMs, kinds })
 
   const process = async (name: string, args: readonly string[]): Promise<CtProcess> => {
-    const one = new CtProcess(name, stack.use(await Proxy.open(redis.port)), scene, args)
+    const one = new CtProcess(name, stack.use(await Proxy.open(servers.port)), scene, args)
     stack.defer(() => one.kill())
     return one
   }
@@ -86,7 +86,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       '-n',
       `ct${n}@ledger`,
       '-Q',
-      'ledger,ledger.ct',
+      broker === 'redis' ? 'ledger,ledger.ct' : `ledger,ledger.ct,${sparedQueue}`,
       '-c',
       '10',
     ]
@@ -99,14 +99,15 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     producers.push(await process(`producer${n}`, [join(here, 'produce.ts'), file, String(durationMs)]))
   }
   const peer: PythonApp = {
-    broker: redis.url,
+    broker: servers.url,
     backend: redis.url,
     path: [join(here, '../python')],
     setup: 'import ledger_peer\nledger_peer.register(app)',
-    env: sceneEnvironment({ ...scene, url: redis.url }),
+    env: sceneEnvironment({ ...scene, url: servers.url }),
     config: {
       worker_prefetch_multiplier: 1,
-      broker_transport_options: { visibility_timeout: leaseMs / 1000 },
+      broker_transport_options:
+        broker === 'redis' ? { visibility_timeout: leaseMs / 1000 } : { confirm_publish: true },
       broker_connection_retry_on_startup: true,
     },
   }
@@ -121,7 +122,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     if (exposed) void supervise(worker)
     return worker
   }
-  /** Celery may end itself over a lost Redis; somebody starts it again, as a service manager would. */
+  /** Celery may end itself over a lost broker; somebody starts it again, as a service manager would. */
   const supervise = async (worker: PythonWorker): Promise<void> => {
     const { signal } = await worker.ended
     const at = peers.indexOf(worker)
@@ -142,7 +143,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const everyMs = options.faultEveryMs ?? 1500
   const plan = planFaults({ seed, durationMs, everyMs, leaseMs, kinds: options.faults })
   const injected = await injectFaults(plan, {
-    redis,
+    broker: servers.target,
     workers,
     producers,
     python: { workers: peers, start: startPeer, spared: !exposed },
@@ -155,7 +156,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   }
   await pythonDone
   log('everything is sent, no more faults')
-  const drainedMs = await drain(options, folder, () => openWork(redis, Object.keys(queues)))
+  const drainedMs = await drain(options, folder, () => servers.openWork(Object.keys(queues)))
   for (const worker of workers) {
     const code = await worker.end(30_000, 'SIGTERM')
     // One that was started a moment ago may not listen to signals yet; it holds nothing.
@@ -175,15 +176,16 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     entries: readJournals(folder),
     faults,
     leaseMs,
+    heldByConnection: broker === 'rabbitmq',
     tolerateLosses: exposed,
   })
-  const leftovers = await findLeftovers(redis, Object.keys(queues), mixed)
+  const leftovers = await servers.findLeftovers([...Object.keys(queues), sparedQueue], mixed)
   const { wrong, retryOverSuccess } = await checkResults(redis, verdict.results)
   violations.push(...verdict.violations, ...wrong)
   for (const line of leftovers.open) violations.push(`left: ${line}`)
-  for (const line of leftovers.stray) violations.push(`stray key: ${line}`)
+  for (const line of leftovers.stray) violations.push(`stray: ${line}`)
   const histories = new Map(
-    verdict.missing.slice(0, 10).map((unit) => [unit, historyOf(redis.folder, `'${unit.split('#')[0]}'`)]),
+    verdict.missing.slice(0, 10).map((unit) => [unit, servers.historyOf(`'${unit.split('#')[0]}'`)]),
   )
   return { options, faults, verdict, leftovers, retryOverSuccess, drainedMs, violations, histories, folder }
 }

@@ -101,7 +101,7 @@ describe('what ran twice', () => {
       fault('restart', 5005, 5600),
       fault('cut', 5005, 5005),
       fault('freeze', 100, 2500),
-      fault('redis-freeze', 5005, 5600, 0),
+      fault('broker-freeze', 5005, 5600, 0),
     ])
       expect([other.kind, judge(twice, [other]).violations.length]).toEqual([other.kind, 1])
   })
@@ -114,11 +114,28 @@ describe('what ran twice', () => {
     expect(judge(twice, [fault('freeze', 3500, 8490, 2)]).why).toEqual([
       'worker stopped or cut off past its lease',
     ])
-    expect(judge(twice, [fault('redis-freeze', 5005, 8000, 0)]).why).toEqual(['Redis away'])
-    const several = [fault('redis-kill', 5500, 5900, 0), fault('redis-kill', 6500, 6900, 0)]
-    expect(judge(twice, several).why).toEqual(['Redis away'])
+    expect(judge(twice, [fault('broker-freeze', 5005, 8000, 0)]).why).toEqual(['broker away'])
+    const several = [fault('broker-kill', 5500, 5900, 0), fault('broker-kill', 6500, 6900, 0)]
+    expect(judge(twice, several).why).toEqual(['broker away'])
     const stall: Entry = { e: 'stall', t: 8000, p: 1, from: 5200 }
     expect(judge([...twice, stall]).why).toEqual(['worker starved'])
+  })
+
+  it('is explained by a lost connection where that holds the messages, not by a short stop', () => {
+    const rabbit = { heldByConnection: true }
+    expect(judge(twice, [fault('cut', 5005, 5005)], rabbit).why).toEqual(['worker lost its connection'])
+    expect(judge(twice, [fault('client-kill', 5005, 5005, 0)], rabbit).why).toEqual([
+      'worker lost its connection',
+    ])
+    for (const other of [
+      fault('cut', 5005, 5005, 3),
+      fault('cut', 100, 200),
+      fault('nap', 5005, 5600),
+      fault('restart', 5005, 5600),
+      fault('queue-swap', 5005, 6600, 0),
+      fault('broker-freeze', 5005, 5600, 0),
+    ])
+      expect([other.kind, judge(twice, [other], rabbit).violations.length]).toEqual([other.kind, 1])
   })
 
   it('is explained by a publisher that did not know', () => {
@@ -137,14 +154,20 @@ describe('what ran twice', () => {
       ...sent(chord),
       ...ran('d.0', 5000),
       ...ran('d.0', 5200, { p: 2 }),
-      ...ran('d.1', 5000, { p: 2 }),
+      ...ran('d.1', 5100, { p: 2 }),
     ]
     const v = ['d.0', 'd.1']
     const bodies = [...ran('d.body', 9000, { v, p: 3 }), ...ran('d.body', 9100, { v, p: 3 })]
-    expect(judge([...parts, ...bodies], [fault('kill', 5011, 5100)]).violations[0]).toMatch(
+    expect(judge([...parts, ...bodies], [fault('kill', 5011, 5040)]).violations[0]).toMatch(
       /^d\.body ran again/,
     )
     expect(judge([...parts, ...bodies], [fault('kill', 5211, 5400, 2)]).why).toContain(
+      'published again by a disturbed worker',
+    )
+    // Its publisher got no confirm, so the part came again, later on, and published it again.
+    const late = [...ran('d.0', 5000), ...ran('d.1', 5100, { p: 2 }), ...ran('d.1', 9800, { p: 2 })]
+    const hole = fault('hole', 5050, 9700, 2)
+    expect(judge([...sent(chord), ...late, ...bodies], [hole], { heldByConnection: true }).why).toContain(
       'published again by a disturbed worker',
     )
   })

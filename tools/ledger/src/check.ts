@@ -4,13 +4,14 @@
  *
  * What explains that a unit ran again, of two runs that follow each other:
  *
- *   - the process of one of them was killed, or was away for most of the lease (stopped, starved, cut off), or Redis was,
+ *   - the process of one of them was killed, or was away for most of the lease (stopped, starved, cut off), or the broker was,
  *     between the time it may have taken the message and the later start;
  *   - its publisher was disturbed while it published: it does not know that the first try arrived, and tries again;
  *   - the unit before it ran twice for a reason, and published it twice;
+ *   - the connection of one of them ended, where messages are held by it (RabbitMQ);
  *   - one of them was in Python, which does not renew leases and gives messages back when its connection breaks.
  *
- * A warm restart, a short stop, a cut connection of the worker that runs it: none of them explains anything.
+ * A warm restart, a short stop, a swapped queue, with Redis a cut connection of the worker that runs it: none of them explains anything.
  */
 import type { Fault, FaultKind } from './faults.ts'
 import type { Entry, Step } from './journal.ts'
@@ -47,6 +48,8 @@ export interface CheckOptions {
   readonly entries: readonly Entry[]
   readonly faults: readonly Fault[]
   readonly leaseMs: number
+  /** Messages are held by their connection, as on RabbitMQ: what ends it brings them back. */
+  readonly heldByConnection?: boolean
   /** Missing units are reported, not held against anybody: Celery's own losses. */
   readonly tolerateLosses?: boolean
 }
@@ -71,9 +74,9 @@ const awayFactor: Readonly<Partial<Record<FaultKind, number>>> = {
   freeze: 1,
   hole: 2,
   mute: 3,
-  'redis-freeze': 1,
-  'redis-kill': 3,
-  'redis-outage': 2,
+  'broker-freeze': 1,
+  'broker-kill': 3,
+  'broker-outage': 2,
 }
 /** Faults after which a publisher may not know whether its message arrived. */
 const disturbing: ReadonlySet<FaultKind> = new Set([
@@ -81,11 +84,22 @@ const disturbing: ReadonlySet<FaultKind> = new Set([
   'mute',
   'hole',
   'client-kill',
-  'redis-kill',
-  'redis-outage',
-  'redis-freeze',
+  'producer-kill',
+  'broker-kill',
+  'broker-outage',
+  'broker-freeze',
   'freeze',
   'kill',
+])
+/** Faults that end connections, and with them, where there is no lease, the hold on what came over them. */
+const disconnecting: ReadonlySet<FaultKind> = new Set([
+  'cut',
+  'mute',
+  'hole',
+  'client-kill',
+  'broker-kill',
+  'broker-outage',
+  'freeze',
 ])
 
 export function check(options: CheckOptions): Verdict {
@@ -246,7 +260,9 @@ class Book {
         if (fault.kind === 'kill' && fault.pid === run.pid) return 'worker killed'
         if (fault.kind === 'python-kill' || fault.kind === 'python-end')
           return 'Python worker killed or ended'
-        if (run.lang === 'py' && fault.kind.startsWith('redis-')) return 'Python lost its connection'
+        if (run.lang === 'py' && fault.kind.startsWith('broker-')) return 'Python lost its connection'
+        if (this.#options.heldByConnection === true && disconnecting.has(fault.kind))
+          return 'worker lost its connection'
       }
       const away = this.#away(run, since, second.start)
       if (away !== undefined) return away
@@ -270,8 +286,13 @@ class Book {
       if (longest === undefined || ms > longest.to - longest.from) longest = fault
     }
     if (longest === undefined || sum <= leaseMs * 0.6) return undefined
-    if (longest.pid === 0) return 'Redis away'
+    if (longest.pid === 0) return 'broker away'
     return longest.target === 'starved' ? 'worker starved' : 'worker stopped or cut off past its lease'
+  }
+
+  #firstEnd(unit: string): number {
+    const ends = (this.#runs.get(unit) ?? []).flatMap(({ end }) => (end === undefined ? [] : [end]))
+    return Math.min(...ends)
   }
 
   #heldTooLong(run: Run, until: number): boolean {
@@ -295,11 +316,15 @@ class Book {
     const chord = unit.name.endsWith('.body')
     // Parts of a chord count once, however often they run.
     if (!chord && before.length > 1) return 'the unit before ran again'
-    const lastEnd = Math.max(...before.map(({ end }) => end ?? 0))
+    // When all of them had ended for the first time: the last of these published it.
+    const lastEnd = Math.max(...unit.after.map((name) => this.#firstEnd(name)))
+    const publishers = new Set(
+      before.flatMap(({ pid, end }) => (end !== undefined && end >= lastEnd - slackMs ? [pid] : [])),
+    )
     const disturbed = this.#faults.some(
       (fault) =>
         disturbing.has(fault.kind) &&
-        (fault.pid === 0 || before.some(({ pid }) => pid === fault.pid)) &&
+        (fault.pid === 0 || publishers.has(fault.pid)) &&
         overlaps(fault, lastEnd, first.start + 1000),
     )
     return disturbed ? 'published again by a disturbed worker' : undefined

@@ -1,4 +1,4 @@
-/** A ct program of the campaign as a child: killed, frozen, restarted. It reaches Redis through a proxy of its own. */
+/** A ct program of the campaign as a child: killed, frozen, restarted. It reaches the broker through a proxy of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
@@ -6,6 +6,10 @@ import { join } from 'node:path'
 import { guardProcess } from '@ct-tools/services'
 import type { Proxy } from './proxy.ts'
 import { sceneEnvironment, type Scene } from './scene.ts'
+
+function throughProxy({ broker }: Omit<Scene, 'url'>, port: number): string {
+  return broker === 'rabbitmq' ? `amqp://guest:guest@127.0.0.1:${port}//` : `redis://127.0.0.1:${port}/0`
+}
 
 export class CtProcess {
   readonly name: string
@@ -20,7 +24,7 @@ export class CtProcess {
     this.name = name
     this.proxy = proxy
     this.logFile = join(scene.folder, `${name}.log`)
-    this.#scene = { ...scene, url: proxy.url }
+    this.#scene = { ...scene, url: throughProxy(scene, proxy.port) }
     this.#args = args
   }
 

@@ -1,9 +1,9 @@
 /** What is done to a campaign, and when: a schedule that a seed decides. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PythonWorker } from '@ct-tools/interop'
-import type { PrivateRedis } from '@ct-tools/services'
 import type { CtProcess } from './ct-process.ts'
 import { Random } from './random.ts'
+import type { BrokerTarget } from './servers.ts'
 
 /**
  *   kill       SIGKILL of a ct worker, which is started again
@@ -13,10 +13,12 @@ import { Random } from './random.ts'
  *   cut        the connections of a worker or producer are reset
  *   mute       the same after a while in which commands were executed and no reply came back
  *   hole       the same after a while in which nothing went through, past the lease
- *   client-kill  CLIENT KILL of the connections of all ct processes
- *   redis-kill   SIGKILL of Redis, started again from its append-only file
- *   redis-outage the same, and it is away for longer than a publish waits
- *   redis-freeze SIGSTOP of Redis for less than the lease
+ *   client-kill  the server ends the connections of all ct processes (CLIENT KILL; the management of RabbitMQ)
+ *   producer-kill SIGKILL of a producer that has published and not got its confirms, started again
+ *   broker-kill   SIGKILL of the broker, started again from what it has on disk
+ *   broker-outage the same, and it is away for longer than a publish waits
+ *   broker-freeze SIGSTOP of the broker for less than the lease
+ *   queue-swap    a queue is deleted under its consumers and made again with other arguments: explains nothing
  *   python-kill  SIGKILL of a Python worker with its pool, started again
  *   python-end   a Python worker ended by itself, and was started again
  */
@@ -29,13 +31,15 @@ export type FaultKind =
   | 'mute'
   | 'hole'
   | 'client-kill'
-  | 'redis-kill'
-  | 'redis-outage'
-  | 'redis-freeze'
+  | 'producer-kill'
+  | 'broker-kill'
+  | 'broker-outage'
+  | 'broker-freeze'
+  | 'queue-swap'
   | 'python-kill'
   | 'python-end'
 
-/** All that hits ct and Redis. */
+/** All that hits ct and any broker. */
 export const ctFaults: readonly FaultKind[] = [
   'kill',
   'restart',
@@ -45,13 +49,20 @@ export const ctFaults: readonly FaultKind[] = [
   'mute',
   'hole',
   'client-kill',
-  'redis-kill',
-  'redis-freeze',
+  'producer-kill',
+  'broker-kill',
+  'broker-freeze',
 ]
+
+/** And what only RabbitMQ knows. */
+export const rabbitFaults: readonly FaultKind[] = [...ctFaults, 'queue-swap']
+
+/** Nobody sends to it: it is there to be swapped under the workers that consume it. */
+export const sparedQueue = 'ledger.swapped'
 
 export interface Fault {
   readonly kind: FaultKind
-  /** Name of the process, or `redis`. */
+  /** Name of the process, or of the broker. */
   readonly target: string
   /** Process that it happened to; 0: all. */
   readonly pid: number
@@ -101,18 +112,21 @@ function shuffled<T>(random: Random, items: readonly T[]): T[] {
 function lengthOf(kind: FaultKind, leaseMs: number, random: Random): number {
   switch (kind) {
     case 'nap':
-    case 'redis-freeze':
+    case 'broker-freeze':
       return leaseMs * (0.1 + 0.2 * random.next())
     case 'freeze':
       return leaseMs * (1.4 + random.next())
     case 'mute':
       return 50 + 500 * random.next()
+    case 'queue-swap':
+      return 500 + 2000 * random.next()
     case 'hole':
       return leaseMs * (1.2 + 0.5 * random.next())
-    case 'redis-outage':
+    case 'broker-outage':
       return 11_000 + 3000 * random.next()
     case 'kill':
-    case 'redis-kill':
+    case 'producer-kill':
+    case 'broker-kill':
     case 'python-kill':
       return 100 + 500 * random.next()
     default:
@@ -125,14 +139,14 @@ export interface PythonPeers {
   readonly workers: PythonWorker[]
   readonly start: () => Promise<PythonWorker>
   /**
-   * They are stopped warm before Redis is killed and started again afterwards: kombu loses what it has popped and not yet noted, and a Celery
-   * worker may end itself over a lost Redis.
+   * They are stopped warm before the broker is killed and started again afterwards: kombu loses what it has popped of Redis and not yet noted, and a
+   * Celery worker may end itself over a lost broker.
    */
   readonly spared: boolean
 }
 
 export interface Stage {
-  readonly redis: PrivateRedis
+  readonly broker: BrokerTarget
   readonly workers: readonly CtProcess[]
   readonly producers: readonly CtProcess[]
   readonly python: PythonPeers
@@ -176,9 +190,9 @@ interface Target {
 
 function targetOf({ kind, lot }: PlannedFault, stage: Stage): Target | undefined {
   const choose = <T>(from: readonly T[]): T | undefined => from[Math.floor(lot * from.length)]
-  const { redis } = stage
-  const onRedis = (run: (ms: number) => Promise<void | Window>): Target => ({
-    name: 'redis',
+  const { broker } = stage
+  const onBroker = (run: (ms: number) => Promise<void | Window>): Target => ({
+    name: broker.name,
     pid: () => 0,
     run,
   })
@@ -216,25 +230,42 @@ function targetOf({ kind, lot }: PlannedFault, stage: Stage): Target | undefined
     case 'hole':
       return on(worker, (one, ms) => during(one.proxy.hole(), ms))
     case 'client-kill':
-      return onRedis(() => killClients(redis))
-    case 'redis-kill':
-    case 'redis-outage':
-      return onRedis(async (ms) => {
+      return onBroker(() => broker.closeConnections())
+    case 'producer-kill':
+      return on(choose(stage.producers.filter((one) => one.isRunning)), async (one, ms) => {
+        // What it sends arrives, and it never hears of it.
+        const end = one.proxy.mute()
+        await sleep(ms)
+        const stillThere = one.isRunning
+        await one.kill()
+        end()
+        if (stillThere) one.start()
+      })
+    case 'broker-kill':
+    case 'broker-outage':
+      return onBroker(async (ms) => {
         const { workers, start, spared } = stage.python
         if (spared) await Promise.all(workers.map((one) => one.stop()))
         const from = Date.now()
-        await redis.kill()
+        await broker.kill()
         await sleep(ms)
-        await redis.start()
+        await broker.start()
         const to = Date.now()
         if (spared) workers.splice(0, Infinity, ...(await Promise.all(workers.map(start))))
         return { from, to }
       })
-    case 'redis-freeze':
-      return onRedis(async (ms) => {
-        redis.pause()
+    case 'broker-freeze':
+      return onBroker(async (ms) => {
+        broker.pause()
         await sleep(ms)
-        redis.resume()
+        broker.resume()
+      })
+    case 'queue-swap':
+      // In turn with what else befalls the broker.
+      return onBroker(async (ms) => {
+        const end = await broker.swapQueue?.(sparedQueue)
+        await sleep(ms)
+        await end?.()
       })
     case 'python-end':
       return undefined
@@ -259,13 +290,4 @@ function targetOf({ kind, lot }: PlannedFault, stage: Stage): Target | undefined
 async function during(end: () => void, ms: number): Promise<void> {
   await sleep(ms)
   end()
-}
-
-/** Those of ct: a Python consumer that is cut between its pop and its note of it loses the message, which is no business of ours. */
-async function killClients(redis: PrivateRedis): Promise<void> {
-  const list = String(await redis.command('CLIENT', 'LIST'))
-  for (const line of list.split('\n')) {
-    const id = /^id=(\d+) /.exec(line)?.[1]
-    if (id !== undefined && / name=ct:/.test(line)) await redis.command('CLIENT', 'KILL', 'ID', id)
-  }
 }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join as joinPath } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { amqpBroker } from '@ct/broker-amqp'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
 import { createApp, type App, type TaskContext } from '@ct/core'
 import { Journal } from './journal.ts'
@@ -10,18 +11,23 @@ import { watchStalls } from './stalls.ts'
 
 const scene = readScene()
 // So that a connection on which nothing comes any more is found within a campaign.
-const server = { url: scene.url, socketTimeout: 2, socketConnectTimeout: 2, healthCheckInterval: 1 }
+const patience = { socketTimeout: 2, socketConnectTimeout: 2, healthCheckInterval: 1 }
+const broker =
+  scene.broker === 'rabbitmq'
+    ? amqpBroker({ url: scene.url, heartbeat: 2, connectTimeout: 2 })
+    : redisBroker({
+        url: scene.url,
+        ...patience,
+        visibilityTimeout: scene.visibilityTimeout,
+        unackedRestoreInterval: 1,
+      })
 
 export const journal: Journal = new Journal(scene.folder, process.env['CT_LEDGER_ROLE'] ?? 'ct')
 
 export const app: App = createApp({
   name: 'ledger',
-  broker: redisBroker({
-    ...server,
-    visibilityTimeout: scene.visibilityTimeout,
-    unackedRestoreInterval: 1,
-  }),
-  backend: redisBackend(server),
+  broker,
+  backend: redisBackend({ url: scene.backend ?? scene.url, ...patience }),
   taskDefaultQueue: 'ledger',
   ...(scene.maxDeliveries === undefined ? {} : { maxDeliveries: scene.maxDeliveries }),
 })

@@ -26,6 +26,11 @@ const documentedOfPython: typeof documented = [
   ['replies to askers that lost their connection', /\.reply\.celery\.pidbox$/, false],
 ]
 
+/** Where messages and results are on two servers, a chord may have its size and no messages. */
+const documentedOfTwoServers: typeof documented = [
+  ['chords that were sent in part', /^celery-taskset-meta-[\w-]+\.[jstd]$/, true],
+]
+
 export async function openWork(redis: PrivateRedis, queues: readonly string[]): Promise<string[]> {
   const open: string[] = []
   for (const queue of queues) {
@@ -48,8 +53,13 @@ export async function findLeftovers(
   redis: PrivateRedis,
   queues: readonly string[],
   withPython: boolean,
+  onlyResults: boolean = false,
 ): Promise<Leftovers> {
-  const known = withPython ? [...documentedOfPython, ...documented] : documented
+  const known = [
+    ...(withPython ? documentedOfPython : []),
+    ...(onlyResults ? documentedOfTwoServers : []),
+    ...documented,
+  ]
   const stray: string[] = []
   const counts = new Map<string, number>()
   let cursor = '0'

@@ -1,12 +1,13 @@
-/** A campaign by hand: `main.ts [--seed n] [--orders n] [--seconds n] [--python n] [--kill-python] [--faults a,b] [--rounds n] [--keep folder]`. */
+/** A campaign by hand: `main.ts [--broker redis|rabbitmq] [--seed n] [--orders n] [--seconds n] [--python n] [--kill-python] [--faults a,b] [--rounds n] [--keep folder]`. */
 import { cpSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runCampaign } from './campaign.ts'
-import { ctFaults, type FaultKind } from './faults.ts'
+import { ctFaults, rabbitFaults, type FaultKind } from './faults.ts'
 import { summarize } from './summary.ts'
 
 const { values } = parseArgs({
   options: {
+    broker: { type: 'string', default: 'redis' },
     seed: { type: 'string', default: '1' },
     orders: { type: 'string', default: '2000' },
     seconds: { type: 'string', default: '20' },
@@ -18,11 +19,13 @@ const { values } = parseArgs({
     keep: { type: 'string' },
   },
 })
-const kinds =
-  values.faults === undefined ? ctFaults : (values.faults.split(',').filter(Boolean) as FaultKind[])
+const broker = values.broker === 'rabbitmq' ? 'rabbitmq' : 'redis'
+const all = broker === 'rabbitmq' ? rabbitFaults : ctFaults
+const kinds = values.faults === undefined ? all : (values.faults.split(',').filter(Boolean) as FaultKind[])
 const peers = Number(values.python)
 for (let round = 0; round < Number(values.rounds); round += 1) {
   const report = await runCampaign({
+    broker,
     seed: Number(values.seed) + round,
     orders: Number(values.orders),
     durationMs: Number(values.seconds) * 1000,

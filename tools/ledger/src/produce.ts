@@ -1,9 +1,14 @@
-/** A producer: sends orders at a steady rate, and writes down what it is about to send and what was confirmed. Arguments: orders file, duration in ms. */
+/**
+ * A producer: sends orders at a steady rate, and writes down what it is about to send and what was confirmed. Started again after its death it goes on
+ * with what it had not begun. Arguments: orders file, duration in ms.
+ */
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chain, chord, isCeleryError } from '@ct/core'
 import { again, app, journal, plain, step } from './ledger-app.ts'
+import { readJournals } from './journal.ts'
 import type { Order } from './orders.ts'
+import { readScene } from './scene.ts'
 
 const [file = '', duration = '0'] = process.argv.slice(2)
 const orders = JSON.parse(readFileSync(file, 'utf8')) as Order[]
@@ -79,15 +84,21 @@ async function sendBatch(batch: readonly Order[]): Promise<void> {
   }
 }
 
-const startedAt = Date.now()
+const ours = new Set(orders.map(({ key }) => key))
+const begun = readJournals(readScene().folder).flatMap((entry) =>
+  entry.e === 'intent' && ours.has(entry.order.key) ? [entry] : [],
+)
+const begunKeys = new Set(begun.map(({ order }) => order.key))
+const startedAt = begun[0]?.t ?? Date.now()
 const open: Promise<void>[] = []
 for (let sent = 0, tick = 0; sent < orders.length; tick += 1) {
   const due =
     durationMs === 0
       ? orders.length
       : Math.ceil(((Date.now() - startedAt + tickMs) / durationMs) * orders.length)
-  const some = orders.slice(sent, due)
-  sent += some.length
+  const next = orders.slice(sent, due)
+  sent += next.length
+  const some = next.filter(({ key }) => !begunKeys.has(key))
   const batch = tick % 3 === 0 ? some.filter(({ kind }) => kind === 'plain') : []
   if (batch.length > 0) open.push(sendBatch(batch))
   for (const order of some) if (!batch.includes(order)) open.push(sendOne(order))

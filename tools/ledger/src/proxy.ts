@@ -1,4 +1,4 @@
-/** A way to Redis that can be cut, muted or holed, for one process at a time. */
+/** A way to the broker that can be cut, muted or holed, for one process at a time. */
 import { once } from 'node:events'
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
 
@@ -23,8 +23,8 @@ export class Proxy implements AsyncDisposable {
     return proxy
   }
 
-  get url(): string {
-    return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}/0`
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
   }
 
   #join(client: Socket, upstream: Socket): void {

@@ -1,7 +1,13 @@
+export type BrokerName = 'redis' | 'rabbitmq'
+
 /** What every process of a campaign has to know, in one environment variable. */
 export interface Scene {
-  /** As this process reaches Redis: some go through a proxy of ours. */
+  /** Default `redis`. */
+  readonly broker?: BrokerName
+  /** As this process reaches the broker: some go through a proxy of ours. */
   readonly url: string
+  /** Of the results, where the broker does not keep them: a Redis that nothing befalls. */
+  readonly backend?: string
   /** Where the journals are. */
   readonly folder: string
   /** Seconds. */

@@ -8,7 +8,7 @@ export function summarize(report: CampaignReport): string {
   for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
   const again = [...repeated.values()].reduce((sum, count) => sum + count, 0)
   const lines = [
-    `ledger, seed ${options.seed}: ${violations.length === 0 ? 'passed' : `${violations.length} VIOLATIONS`}`,
+    `ledger on ${options.broker ?? 'redis'}, seed ${options.seed}: ${violations.length === 0 ? 'passed' : `${violations.length} VIOLATIONS`}`,
     `  orders    ${orders.sent} sent, ${orders.confirmed} confirmed, ${orders.refused} refused`,
     `  tasks     ${units.ended} ended (${units.byLanguage.ct} in ct, ${units.byLanguage.py} in Python), ${units.due} were due, ${missing.length} lost`,
     `  faults    ${list(kinds) || 'none'}`,
@@ -23,7 +23,7 @@ export function summarize(report: CampaignReport): string {
   for (const line of violations.slice(0, 30)) lines.push(`  ! ${line}`)
   if (violations.length > 30) lines.push(`  ! … and ${violations.length - 30} more`)
   for (const [unit, history] of histories)
-    lines.push(`  Redis about ${unit}:`, ...history.map((line) => `    ${line}`))
+    lines.push(`  The server about ${unit}:`, ...history.map((line) => `    ${line}`))
   return lines.join('\n')
 }
 

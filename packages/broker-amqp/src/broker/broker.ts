@@ -25,6 +25,7 @@ export function amqpBroker(options: AmqpBrokerOptions = {}): Broker {
     queuesOnPublish: false,
     ordered: true,
     startCount: 'starts',
+    marksUnstarted: true,
     exchanges: { direct: true, topic: true, fanout: true, headers: true },
     eventExchangeType: 'topic',
     remoteControl: true,

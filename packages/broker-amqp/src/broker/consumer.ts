@@ -332,9 +332,11 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
   }
 
   #settled(delivery: AmqpDelivery): void {
+    // Those of a channel that has ended are no longer counted.
+    if (delivery.session.ended) return
     this.#open--
     const lane = this.#lanes.get(delivery.queue)
-    if (lane !== undefined && lane.held > 0 && !delivery.session.ended) lane.held--
+    if (lane !== undefined && lane.held > 0) lane.held--
     if (this.#stopped === undefined) this.#drain()
   }
 
@@ -360,6 +362,8 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
   #channelEnded(session: ChannelSession, error: unknown, held: readonly string[]): void {
     if (this.#session !== session) return
     this.#session = undefined
+    // Whoever held them may never settle them.
+    this.#open = 0
     const lanes = [...this.#lanes.values()]
     this.#lanes.clear()
     for (const lane of lanes) {

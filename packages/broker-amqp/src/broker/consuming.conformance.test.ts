@@ -78,6 +78,26 @@ describe.skipIf(ready === undefined)('consuming', () => {
     await vi.waitFor(() => expect(got.length).toBe(241))
   })
 
+  it('TRANS-25: what was held over a channel that ended takes nothing of the budget', async () => {
+    const { connection } = await scene.connect()
+    const { consumer, got } = await scene.consume(connection, [queueNamed('q')], 5)
+    await connection.publishMany(Array.from({ length: 5 }, () => messageTo('q')))
+    await vi.waitFor(() => expect(got.length).toBe(5))
+    const held = got[0] as Delivery & { readonly session: { readonly channel: Channel } }
+    const gone = new Promise((resolve) => held.session.channel.once('close', resolve))
+    held.session.channel.ack({ fields: { deliveryTag: 4711 } } as Parameters<Channel['ack']>[0])
+    await gone
+    // One of them is settled too late, the others never are: a worker forgets what it has not started.
+    await expect(held.settle({ action: 'ack' })).rejects.toMatchObject({ code: 'CT_BROKER_UNAVAILABLE' })
+    await consumer.subscribe([{ queue: queueNamed('q') }])
+    await vi.waitFor(() => expect(got.length).toBe(10))
+    await connection.publish(messageTo('q'))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(got.length).toBe(10)
+    await got[9]?.settle({ action: 'ack' })
+    await vi.waitFor(() => expect(got.length).toBe(11))
+  })
+
   it('WORK-62: a budget beyond 65,535 is none, as AMQP counts in 16 bits', async () => {
     const { connection } = await scene.connect()
     await scene.consume(connection, [queueNamed('q')], 70_000)

@@ -53,11 +53,9 @@ export class StartCounter {
   }
 
   async #countInQueue(name: string): Promise<number> {
-    const look = (): Promise<{ readonly messageCount: number }> =>
-      this.#topology.run(`queue ${JSON.stringify(name)}`, (channel) =>
-        channel.assertQueue(name, { durable: true, arguments: { 'x-expires': this.#expiresMs } }),
-      )
-    await look()
+    const { messageCount } = await this.#topology.run(`queue ${JSON.stringify(name)}`, (channel) =>
+      channel.assertQueue(name, { durable: true, arguments: { 'x-expires': this.#expiresMs } }),
+    )
     await this.#publisher.publish({
       exchange: '',
       routingKey: name,
@@ -67,7 +65,8 @@ export class StartCounter {
       headers: {},
       properties: { deliveryMode: 2 },
     })
-    return (await look()).messageCount
+    // Nobody else counts: the message is ours.
+    return messageCount + 1
   }
 
   /** The message has ended. */

@@ -2,8 +2,9 @@
  * From reserved to running: gives requests to the pool as slots become free, and takes their outcomes.
  *
  *   submit ─► ready ───────────────────────────────► checked again (revoked, expired) ─► slot ─► accepted ─► outcome ─► tracer
- *      └─ redelivered ─► one at a time: counted ─► ready
- *                                        └─ too often ─► parked
+ *      └─ redelivered ─► counted ─┬─ perhaps never started ─► ready, beside others of its kind
+ *                                  ├─ started before ─► alone among the redelivered ─► ready
+ *                                  └─ too often ─► parked
  *
  * Nothing waits inside the pool, so that what has not started can be released, revoked or found by remote control. Starting is cut into
  * slices: a batch of tasks that compute must not keep heartbeats, lease renewal and commands from their turn.
@@ -32,10 +33,14 @@ export interface DispatcherOptions {
   readonly revocations: Revocations
   /** How to settle a redelivered request whose task has succeeded already; undefined: it is to run. */
   readonly deduplicate: ((request: Request) => Promise<Settlement | undefined>) | undefined
+  /** Redelivered does not mean started (`capabilities.marksUnstarted`): what was counted for the first time need not run alone. */
+  readonly marksUnstarted: boolean
   /** A settlement that was no ending failed or succeeded: early ack, park. */
   readonly onSettled: (request: Request, error?: unknown) => void
 }
 
+/** What `countStart` says of a message that comes for the second time, where first deliveries are not counted. */
+const firstRedelivery = 2
 /** Longest time without giving other callbacks their turn. */
 const sliceMs = 8
 
@@ -43,7 +48,11 @@ export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #ready = new Fifo<Request>()
   readonly #redelivered = new Fifo<Request>()
-  #counted: Request | undefined
+  /** Redelivered, being counted, or running beside others. */
+  readonly #together = new Set<Request>()
+  /** Redelivered and started before: one runs when nobody is in `#together`. */
+  readonly #suspects = new Fifo<Request>()
+  #suspect: Request | undefined
   #jobs = 0
   #draining = false
   #yielding = false
@@ -94,13 +103,27 @@ export class Dispatcher {
   // ---- redelivered messages ------------------------------------------------------------------------------------------
 
   #nextRedelivered(): void {
-    while (this.#counted === undefined && !this.#stopped && !this.#paused) {
+    const { marksUnstarted, pool } = this.#options
+    const most = marksUnstarted ? Math.max(1, pool.size) : 1
+    while (this.#together.size < most && !this.#stopped && !this.#paused) {
+      if (this.#suspect !== undefined || this.#suspects.length > 0) return
       const next = this.#redelivered.shift()
       if (next === undefined) return
       if (next.phase !== 'reserved') continue
-      this.#counted = next
+      this.#together.add(next)
       void this.#count(next)
     }
+  }
+
+  #nextSuspect(): void {
+    while (this.#together.size === 0 && this.#suspect === undefined) {
+      const next = this.#suspects.shift()
+      if (next === undefined) return
+      if (next.phase !== 'reserved') continue
+      this.#suspect = next
+      this.#ready.push(next)
+    }
+    this.#drain()
   }
 
   async #count(request: Request): Promise<void> {
@@ -134,6 +157,12 @@ export class Dispatcher {
         this.#park(request, starts, maxDeliveries)
         return
       }
+      if (!this.#options.marksUnstarted || starts > firstRedelivery) {
+        this.#suspects.push(request)
+        this.#together.delete(request)
+        this.#nextSuspect()
+        return
+      }
     }
     this.#ready.push(request)
     this.#drain()
@@ -165,8 +194,9 @@ export class Dispatcher {
 
   /** The request will not run any more; the next redelivered one may. */
   left(request: Request): void {
-    if (this.#counted !== request) return
-    this.#counted = undefined
+    if (this.#suspect === request) this.#suspect = undefined
+    else if (!this.#together.delete(request)) return
+    this.#nextSuspect()
     this.#nextRedelivered()
   }
 

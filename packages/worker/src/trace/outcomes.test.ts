@@ -110,6 +110,7 @@ async function effects(setup: Setup): Promise<string[]> {
     tracer,
     revocations,
     deduplicate: undefined,
+    marksUnstarted: false,
     onSettled: onEnd,
   })
   const message = readTaskMessage(delivery, codecs)
