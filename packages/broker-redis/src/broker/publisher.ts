@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import {
-  encodeEnvelope,
+  EnvelopeWriter,
   isCeleryError,
   PublishError,
   type CallOptions,
@@ -54,6 +54,7 @@ export class Publisher {
   readonly #bindings: Bindings
   readonly #settings: BrokerSettings
   readonly #onNotice: (notice: Notice) => void
+  readonly #envelopes = new EnvelopeWriter()
   #pieces: Piece[] = []
   /** The open LPUSH of each list, since the last look-up. */
   #pushes = new Map<string, Push>()
@@ -131,7 +132,7 @@ export class Publisher {
       this.#pieces.push({
         kind: 'shout',
         channels: this.#keys.fanoutChannels(exchange, routingKey),
-        text: encode(message),
+        text: this.#encode(message),
         done,
       })
     } else {
@@ -142,7 +143,7 @@ export class Publisher {
   }
 
   #push(message: OutgoingMessage, queue: string): Promise<void> {
-    const text = encode(message)
+    const text = this.#encode(message)
     const list = this.#keys.list(queue, message.properties.priority)
     let push = this.#pushes.get(list)
     if (push === undefined || push.texts.length >= mostPerPush) {
@@ -226,7 +227,7 @@ export class Publisher {
       const sent = queues.map((queue) =>
         this.#lpush(
           this.#keys.list(queue, message.properties.priority),
-          [encode(message)],
+          [this.#encode(message)],
           this.#bindings.expiresMs(queue) || (message.queueExpiresMs ?? 0),
         ),
       )
@@ -237,7 +238,7 @@ export class Publisher {
   }
 
   #lpush(list: string, texts: readonly string[], expiresMs: number): Promise<unknown> {
-    const pushed = this.#link.sendPacked('lpush', [list, ...texts])
+    const pushed = this.#link.sendPacked('lpush', [list, ...texts], 1)
     if (expiresMs > 0) this.#link.send('pexpire', [list, expiresMs]).catch(() => undefined)
     return pushed
   }
@@ -262,6 +263,11 @@ export class Publisher {
     )
   }
 
+  #encode(message: OutgoingMessage): string {
+    const { exchange, routingKey } = message
+    return this.#envelopes.encode(message, { exchange, routingKey, deliveryTag: randomUUID() })
+  }
+
   /** An error reply means that the message was not taken; a connection that ended under it leaves that open. */
   #failure(error: unknown, written: boolean): CeleryError {
     const replied = error instanceof Error && error.name === 'ReplyError'
@@ -274,14 +280,6 @@ export class Publisher {
       { cause: failure, retryable: failure.retryable, maybeDelivered },
     )
   }
-}
-
-function encode(message: OutgoingMessage): string {
-  return encodeEnvelope(message, {
-    exchange: message.exchange,
-    routingKey: message.routingKey,
-    deliveryTag: randomUUID(),
-  })
 }
 
 /** Stops waiting; what was written stays written. */

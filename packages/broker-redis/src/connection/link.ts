@@ -157,9 +157,12 @@ export class Link {
     return this.#write(new Command(name, args))
   }
 
-  /** As {@link send}, for commands with many or large arguments; not for those that the driver itself has to understand (SUBSCRIBE, …). */
-  sendPacked(name: string, args: readonly Argument[]): Promise<unknown> {
-    return this.#write(new PackedCommand(name, args))
+  /**
+   * As {@link send}, for commands with many or large arguments; not for those that the driver itself has to understand (SUBSCRIBE, …).
+   * Arguments from `asciiFrom` on are known to be ASCII, as envelopes are.
+   */
+  sendPacked(name: string, args: readonly Argument[], asciiFrom?: number): Promise<unknown> {
+    return this.#write(new PackedCommand(name, args, asciiFrom))
   }
 
   #write(command: Command): Promise<unknown> {

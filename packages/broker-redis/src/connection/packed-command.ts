@@ -11,9 +11,10 @@ export type Argument = string | Buffer | number
 export class PackedCommand extends Command {
   readonly #packet: Buffer
 
-  constructor(name: string, args: readonly Argument[]) {
+  /** Arguments from `asciiFrom` on are known to be ASCII. */
+  constructor(name: string, args: readonly Argument[], asciiFrom: number = args.length) {
     super(name, [])
-    this.#packet = pack(name, args)
+    this.#packet = pack(name, args, asciiFrom)
   }
 
   override toWritable(): Buffer {
@@ -21,10 +22,11 @@ export class PackedCommand extends Command {
   }
 }
 
-function pack(name: string, args: readonly Argument[]): Buffer {
+function pack(name: string, args: readonly Argument[], asciiFrom: number): Buffer {
   let packet = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`
   for (let at = 0; at < args.length; at++) {
-    const bytes = bytesOf(args[at] as Argument)
+    const argument = args[at] as Argument
+    const bytes = at >= asciiFrom && typeof argument === 'string' ? argument : bytesOf(argument)
     packet += '$' + bytes.length + '\r\n' + bytes + '\r\n'
   }
   return Buffer.from(packet, 'latin1')

@@ -14,7 +14,7 @@ export { Group } from './group.ts'
 export type { GroupHandle } from './group.ts'
 export { eagerHandle, resultHandle } from './result-handles.ts'
 export { publishTasks, sendMany } from './publish-tasks.ts'
-export { prepareTask, publishTask } from './send-task-message.ts'
+export { prepareTask, publishTask, publishTaskAs } from './send-task-message.ts'
 export type { PreparedTask, TaskCall } from './send-task-message.ts'
 export { Signature } from './signature.ts'
 export type {

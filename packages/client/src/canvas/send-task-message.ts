@@ -114,19 +114,28 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
 
 /** {@link prepareTask}, published. Resolves when the broker has taken it. Errors besides: `CT_PUBLISH`, `CT_ABORTED`, `CT_CLOSED`. */
 export function publishTask(ctx: AppContext, call: TaskCall): Promise<FrozenResult> {
+  return publishTaskAs(ctx, call, (result) => result)
+}
+
+/** {@link publishTask}; resolves to what `handle` makes of the result. */
+export function publishTaskAs<T>(
+  ctx: AppContext,
+  call: TaskCall,
+  handle: (result: FrozenResult) => T,
+): Promise<T> {
   try {
     const { producer } = ctx
     const prepared = prepareTask(ctx, call)
     const { result, message, publish } = prepared
     if (prepared.announcement !== undefined)
-      return publishAnnounced(ctx, call, prepared, prepared.announcement)
+      return publishAnnounced(ctx, call, prepared, prepared.announcement).then(handle)
     const ready = ctx.results.beforePublish({ signal: call.signal })
     const published =
       ready === undefined
         ? producer.publish(message, publish)
         : ready.then(() => producer.publish(message, publish))
     return published.then(
-      () => result,
+      () => handle(result),
       (error: unknown) => {
         if (!mayHaveBeenSent(error)) notSent(result)
         throw error

@@ -18,6 +18,20 @@ import { PublishRetries } from './publish-retries.ts'
 const leastSilence = 0.9
 const noOptions: PublishOptions = Object.freeze({})
 
+interface Waiting {
+  readonly message: OutgoingMessage
+  readonly options: PublishOptions
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Messages whose confirmation is one promise. */
+interface Turn {
+  readonly confirmed: Promise<void>
+  readonly timeoutMs: number | null
+  readonly waiting: Waiting[]
+}
+
 /** With a blank in front; nothing where no adapter owns the URL: that is for connecting to say, not for closing. */
 function addressOf(broker: () => Broker): string {
   try {
@@ -48,6 +62,8 @@ export class Producer {
   readonly #retries: PublishRetries
   readonly #connection: ReconnectingConnection<BrokerConnection>
   readonly #declarations = new Declarations()
+  /** The latest, until it is confirmed. */
+  #turn: Turn | undefined
   #inFlight = 0
   #drained: PromiseWithResolvers<void> | undefined
   #closing: Promise<void> | undefined
@@ -119,41 +135,60 @@ export class Producer {
     ) {
       return this.#counted(this.#publishSlowly(message, options, timeoutMs, 0, false))
     }
-    // The everyday case: one promise and one timer beside what the adapter does.
+    // The everyday case. What goes out in one turn shares one confirmation, and here one timer.
     this.#inFlight++
+    const confirmed = connection.publish(message)
+    const turn = this.#turn
+    const open =
+      turn?.confirmed === confirmed && turn.timeoutMs === timeoutMs
+        ? turn
+        : this.#openTurn(connection, confirmed, timeoutMs)
     return new Promise<void>((resolve, reject) => {
-      let open = true
-      const startedAt = timeoutMs === null ? 0 : performance.now()
-      const timer =
-        timeoutMs === null
-          ? undefined
-          : setTimeout(
-              () => {
-                open = false
-                this.#unanswered(connection, timeoutMs)
+      open.waiting.push({ message, options, resolve, reject })
+    })
+  }
+
+  #openTurn(connection: BrokerConnection, confirmed: Promise<void>, timeoutMs: number | null): Turn {
+    const turn: Turn = { confirmed, timeoutMs, waiting: [] }
+    this.#turn = turn
+    const startedAt = timeoutMs === null ? 0 : performance.now()
+    /** Empty when the time was up before: the answer then concerns nobody. */
+    const end = (): readonly Waiting[] => {
+      clearTimeout(timer)
+      if (this.#turn === turn) this.#turn = undefined
+      return turn.waiting.splice(0)
+    }
+    const timer =
+      timeoutMs === null
+        ? undefined
+        : setTimeout(
+            () => {
+              this.#unanswered(connection, timeoutMs)
+              for (const { message, reject } of end()) {
                 this.#leave()
                 reject(publishTimedOut(message, timeoutMs, true, undefined))
-              },
-              Math.min(timeoutMs, longestTimerMs),
-            )
-      connection.publish(message).then(
-        () => {
-          if (!open) return
-          clearTimeout(timer)
+              }
+            },
+            Math.min(timeoutMs, longestTimerMs),
+          )
+    confirmed.then(
+      () => {
+        for (const { options, resolve } of end()) {
           resolve()
           this.#sent(options.sentEvent)
           this.#leave()
-        },
-        (error: unknown) => {
-          if (!open) return
-          clearTimeout(timer)
-          const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
+        }
+      },
+      (error: unknown) => {
+        const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
+        for (const { message, options, resolve, reject } of end()) {
           this.#afterFailure(error, message, options, left, connection)
             .then(resolve, reject)
             .finally(() => this.#leave())
-        },
-      )
-    })
+        }
+      },
+    )
+    return turn
   }
 
   /**

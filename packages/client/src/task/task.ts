@@ -1,6 +1,12 @@
 import type { App } from '../app/app.ts'
 import type { AsyncResult } from '../result/index.ts'
-import { eagerHandle, publishTask, resultHandle, TaskSignature, toSignatureOptions } from '../canvas/index.ts'
+import {
+  eagerHandle,
+  publishTaskAs,
+  resultHandle,
+  TaskSignature,
+  toSignatureOptions,
+} from '../canvas/index.ts'
 import type {
   ApplyArgs,
   ApplyOptions,
@@ -267,7 +273,9 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
     signal: AbortSignal | undefined,
   ): Promise<AsyncResult<R>> {
     const { context } = this.app
-    return publishTask(context, { task: this.name, args, kwargs, options, signal }).then(
+    return publishTaskAs(
+      context,
+      { task: this.name, args, kwargs, options, signal },
       (result) => resultHandle(context, result) as AsyncResult<R>,
     )
   }

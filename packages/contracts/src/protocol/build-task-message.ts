@@ -1,7 +1,9 @@
+import { Buffer } from 'node:buffer'
 import { InvalidMessageError } from '../errors.ts'
 import type { CompressorRegistry } from '../compression/index.ts'
 import type { HeaderTable, MessageContent, MessageProperties } from '../message.ts'
 import {
+  encodeJsonMember,
   isoformat,
   isRawJson,
   JsonSerializer,
@@ -15,7 +17,7 @@ import { isPlainObject } from './plain-object.ts'
 import { argsRepr, kwargsRepr } from './saferepr.ts'
 import type { SignatureSource } from './signature-dict.ts'
 import { checkTaskHeaders } from './read-task-message.ts'
-import { emptyEmbedJson, standardHeaders } from './task-message.ts'
+import { emptyEmbedJson, emptyEmbedText, standardHeaders } from './task-message.ts'
 
 /** A moment: a `Date`, epoch milliseconds, or ISO text that is passed on as it is (a retry's `expires`). */
 export type Moment = Date | number | string
@@ -150,8 +152,16 @@ function encodeBody(
 ): Uint8Array {
   const { callbacks, errbacks, chain, chord } = input
   const isJson = serializer instanceof JsonSerializer
-  if (isJson && !callbacks && !errbacks && !chain && !chord)
-    return serializer.encode([args, kwargs, emptyEmbedJson])
+  if (isJson && !callbacks && !errbacks && !chain && !chord) {
+    try {
+      const { options } = serializer
+      const text = `[${encodeJsonMember(args, options)}, ${encodeJsonMember(kwargs, options)}, ${emptyEmbedText}]`
+      return Buffer.from(text, 'latin1')
+    } catch {
+      // Once more, for an error that says where it was.
+      return serializer.encode([args, kwargs, emptyEmbedJson])
+    }
+  }
   const embed = {
     callbacks: callbacks ?? null,
     errbacks: errbacks ?? null,

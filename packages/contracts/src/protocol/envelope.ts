@@ -40,7 +40,7 @@ export function encodeEnvelope(message: MessageContent, address: EnvelopeAddress
   )
 }
 
-function base64(bytes: Uint8Array): string {
+export function base64(bytes: Uint8Array): string {
   const buffer =
     bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   return buffer.toString('base64')

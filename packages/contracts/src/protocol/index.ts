@@ -2,6 +2,7 @@
 export { buildTaskMessage } from './build-task-message.ts'
 export type { Moment, TaskMessageInput, TaskMessageOptions } from './build-task-message.ts'
 export { EnvelopeReader } from './envelope-reader.ts'
+export { EnvelopeWriter } from './envelope-writer.ts'
 export { decodeEnvelope, encodeEnvelope, readEnvelope } from './envelope.ts'
 export type { Envelope, EnvelopeAddress } from './envelope.ts'
 export { decodeException, encodeException, isTaskError } from './exception-document.ts'

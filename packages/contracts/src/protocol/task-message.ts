@@ -25,11 +25,8 @@ export const emptyEmbed: TaskEmbed = Object.freeze({
 export const emptyEmbedText = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
 export const emptyEmbedJson: RawJson = RawJson.trusted(emptyEmbedText)
 
-/**
- * Headers that protocol 2 defines; everything else in the table is the user's and reaches the task as `request.headers`
- * (celery/worker/request.py, celery/app/task.py Context 5.7).
- */
-export const standardHeaders: ReadonlySet<string> = new Set([
+/** In the order in which Celery, and `buildTaskMessage`, write them. */
+export const protocol2Headers: readonly string[] = [
   'lang',
   'task',
   'id',
@@ -49,6 +46,14 @@ export const standardHeaders: ReadonlySet<string> = new Set([
   'replaced_task_nesting',
   'stamped_headers',
   'stamps',
+]
+
+/**
+ * Headers that protocol 2 defines; everything else in the table is the user's and reaches the task as `request.headers`
+ * (celery/worker/request.py, celery/app/task.py Context 5.7).
+ */
+export const standardHeaders: ReadonlySet<string> = new Set([
+  ...protocol2Headers,
   'compression',
   // Names a request has besides; a header of that name fills the field and is not a custom one.
   'args',
