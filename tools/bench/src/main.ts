@@ -2,7 +2,8 @@
  * ct against its peers, side by side in one run: `pnpm --filter @ct-tools/bench bench [--rounds 5] [--tasks 20000] [--only drain,send] [--write]`.
  *
  * Rounds are interleaved: in each round every contestant has its turn, in an order that rotates, each in a fresh process on a flushed Redis.
- * Figures are medians over the rounds. `--write` puts table and chart into docs/benchmarks.md.
+ * Figures are medians over the rounds. `--write` puts tables and charts into docs/benchmarks.md, and the figures into results/, so that
+ * scenarios can be measured one by one: those of an earlier run stay.
  */
 import { parseArgs } from 'node:util'
 import { startPrivateRedis } from '@ct-tools/services'
@@ -53,10 +54,9 @@ try {
   await redis.stop()
 }
 await writeReport(figures, {
-  rounds,
   tasks,
   write: values.write,
-  contestants: chosen,
+  contestants,
   scenarios,
   server: 'Redis',
   variants: 'concurrency',

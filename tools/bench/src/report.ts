@@ -1,6 +1,6 @@
 import { cpus, totalmem } from 'node:os'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { drawBars } from './chart.ts'
 import type { Figure } from './scenarios.ts'
 import { median, show } from './statistics.ts'
@@ -13,7 +13,6 @@ interface Row {
 }
 
 interface Run {
-  readonly rounds: number
   readonly tasks: number
   readonly write: boolean
   readonly contestants: readonly { readonly name: string; readonly about: string }[]
@@ -69,10 +68,28 @@ function table(figures: readonly Figure[], scenario: string, metric: string, var
   ]
 }
 
+function keptAt(part: string): string {
+  return join(import.meta.dirname, `../results/${part.replaceAll(' ', '-')}.json`)
+}
+
+/** Figures of this run, and of scenarios that were measured in earlier ones. */
+function withKept(figures: readonly Figure[], kept: string): Figure[] {
+  const measured = new Set(figures.map((one) => one.scenario))
+  const old = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Figure[]) : []
+  return [...old.filter((one) => !measured.has(one.scenario)), ...figures]
+}
+
+function roundsOf(figures: readonly Figure[], scenario: string): string {
+  const rounds = Math.max(...figures.filter((one) => one.scenario === scenario).map((one) => one.round)) + 1
+  return rounds === 1 ? 'One round.' : `${rounds} interleaved rounds.`
+}
+
 /** Prints the tables; with `write`, puts them between the markers of docs/benchmarks.md and draws the charts. */
-export async function writeReport(figures: readonly Figure[], run: Run): Promise<void> {
+export async function writeReport(measured: readonly Figure[], run: Run): Promise<void> {
+  const kept = keptAt(run.part)
+  const figures = run.write ? withKept(measured, kept) : measured
   const [cpu] = cpus()
-  const machine = `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; client, worker and ${run.server} share the machine. ${run.rounds} interleaved rounds, ${run.tasks.toLocaleString('en-US')} tasks.`
+  const machine = `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; client, worker and ${run.server} share the machine. ${run.tasks.toLocaleString('en-US')} tasks.`
   const lines = [machine, '', ...run.contestants.map((one) => `- **${one.name}**: ${one.about}`), '']
   const images = join(import.meta.dirname, '../../../docs/images')
   for (const scenario of run.scenarios) {
@@ -80,7 +97,7 @@ export async function writeReport(figures: readonly Figure[], run: Run): Promise
       ...new Set(figures.filter((one) => one.scenario === scenario.name).map((one) => one.metric)),
     ]
     if (metrics.length === 0) continue
-    lines.push(`### ${scenario.title}`, '')
+    lines.push(`### ${scenario.title}`, '', roundsOf(figures, scenario.name), '')
     const [first = ''] = metrics
     if (run.write && scenario.name !== 'import') {
       const { rows, sample } = rowsOf(figures, scenario.name, first)
@@ -95,6 +112,8 @@ export async function writeReport(figures: readonly Figure[], run: Run): Promise
   }
   console.log(`\n${lines.join('\n')}`)
   if (!run.write) return
+  mkdirSync(dirname(kept), { recursive: true })
+  writeFileSync(kept, `[\n${figures.map((one) => JSON.stringify(one)).join(',\n')}\n]\n`)
   const page = join(import.meta.dirname, '../../../docs/benchmarks.md')
   const [open, close] = [`<!-- ${run.part} -->\n`, `<!-- /${run.part} -->\n`]
   const [before = '', rest = ''] = readFileSync(page, 'utf8').split(open)

@@ -50,6 +50,21 @@ const perSecond = (tasks: number, seconds: number): Measured => ({
   more: true,
 })
 
+async function measureDrain(
+  { contestant, variant, redis, tasks }: Situation,
+  scenario: 'drain' | 'drainWarm',
+): Promise<readonly Measured[]> {
+  // Celery works about fifty times slower; a tenth of the tasks is enough to know its rate.
+  const share = contestant.name === 'Celery' ? Math.max(1000, tasks / 10) : tasks
+  await runChild([contestant.name, 'fill', redis.url, share])
+  const result = await runChild<DrainResult>([contestant.name, scenario, redis.url, share, variant])
+  const cpu =
+    result.cpuSeconds === undefined
+      ? []
+      : [{ metric: 'CPU per task', value: (result.cpuSeconds * 1e6) / share, unit: 'µs', more: false }]
+  return [perSecond(share, result.seconds), ...cpu]
+}
+
 async function commandsProcessed(redis: PrivateRedis): Promise<number> {
   const info = String(await redis.command('INFO', 'stats'))
   return Number(/total_commands_processed:(\d+)/.exec(info)?.[1])
@@ -58,19 +73,16 @@ async function commandsProcessed(redis: PrivateRedis): Promise<number> {
 export const scenarios: readonly Scenario[] = [
   {
     name: 'drain',
-    title: 'Working off queued tasks in one worker process',
+    title: 'Working off queued tasks in one worker process that has just started',
     variants: (contestant) => contestant.concurrencies.map(String),
-    async measure({ contestant, variant, redis, tasks }) {
-      // Celery works about fifty times slower; a tenth of the tasks is enough to know its rate.
-      const share = contestant.name === 'Celery' ? Math.max(1000, tasks / 10) : tasks
-      await runChild([contestant.name, 'fill', redis.url, share])
-      const result = await runChild<DrainResult>([contestant.name, 'drain', redis.url, share, variant])
-      const cpu =
-        result.cpuSeconds === undefined
-          ? []
-          : [{ metric: 'CPU per task', value: (result.cpuSeconds * 1e6) / share, unit: 'µs', more: false }]
-      return [perSecond(share, result.seconds), ...cpu]
-    },
+    measure: (situation) => measureDrain(situation, 'drain'),
+  },
+  {
+    name: 'drainWarm',
+    title: 'Working off queued tasks in one worker process that has worked off as many before',
+    // Celery's processes are its own: each worker is a new one.
+    variants: (contestant) => (contestant.name === 'Celery' ? [] : contestant.concurrencies.map(String)),
+    measure: (situation) => measureDrain(situation, 'drainWarm'),
   },
   {
     name: 'send',
@@ -154,7 +166,6 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'memory',
     title: 'Memory of a worker after 20,000 and after 100,000 tasks',
-    once: true,
     variants: (contestant) => (contestant.serve ? [''] : []),
     async measure({ contestant, redis }) {
       const worker = await startServing(contestant.name, redis.url, servingConcurrency)

@@ -48,7 +48,6 @@ for (const scenario of scenarios) {
   }
 }
 await writeReport(figures, {
-  rounds,
   tasks,
   write: values.write,
   contestants,
