@@ -9,6 +9,7 @@ import { addResult } from './commands/result.ts'
 import { exitCodes } from './exit-codes.ts'
 import { explain } from './explain.ts'
 import { addGlobalOptions, type GlobalOptions } from './global-options.ts'
+import { addMulti } from './multi/multi-command.ts'
 import { remoteCommands } from './remote/remote-commands.ts'
 import { addRemotePrograms } from './remote/remote-programs.ts'
 import { Session, type CliOptions } from './session.ts'
@@ -25,7 +26,6 @@ const notHere: Readonly<Record<string, string>> = {
   list: '',
   logtool: 'Use --log-format json and a tool for JSON lines.',
   migrate: '',
-  multi: 'A service manager starts several workers: ct worker -n one@%h, ct worker -n two@%h.',
   shell: 'Start node and import the file of your app.',
   upgrade: '',
 }
@@ -73,6 +73,7 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addGlobalOptions(program)
   if (own !== undefined) addUserOptions(program, own.preload)
   addWorker(program, session, own?.worker ?? [])
+  addMulti(program, session)
   addCall(program, session)
   addResult(program, session)
   addRemotePrograms(program, session)

@@ -1,13 +1,16 @@
 /** `ct worker` as a daemon: in the background, restarted, watched by others. Real processes on a real Redis. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { freePort, freshRedis, guardedDirectory, startPrivateRedis, tryServices } from '@ct-tools/services'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ct, ctWorker, CtWorker, fleet, type Environment } from './fixtures/command.ts'
 import { createApp } from './index.ts'
 
 const present = (await tryServices(['redis'])) !== undefined
+const systemd = ['systemd-notify', 'python3'].every((name) =>
+  (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, name))),
+)
 
 /** Waits on the file system, which tells nobody. */
 async function until<T>(what: string, look: () => T | undefined | false): Promise<T> {
@@ -106,7 +109,6 @@ describe.skipIf(!present)('ct worker as a daemon', () => {
     const own = at('nobody')
     mkdirSync(own, { mode: 0o777 })
     // The mask of this process has its say at mkdir.
-    const { chmodSync } = await import('node:fs')
     chmodSync(own, 0o777)
     chmodSync(folder, 0o755)
     await using worker = new CtWorker(
@@ -183,6 +185,79 @@ describe.skipIf(!present)('ct worker as a daemon', () => {
     expect(wrong.err).toContain('Allowed choices are acme, other')
     const help = await ct(['worker', '-A', './own-options.ts', '--help'], env)
     expect(help.out).toContain('-Z, --tenant <name>')
+  })
+
+  it('WORK-105, WORK-108, WORK-110: ct multi starts, restarts and stops workers, and tells of those that are down', async () => {
+    const run = at('multi')
+    const files = [`--pidfile=${run}/%n.pid`, `--logfile=${run}/%n%I.log`]
+    const nodes = ['one', 'two', '--hostname=multi.test', ...files]
+    const options = ['-A', './tasks.ts', '-l', 'info', '-c:1', '2', '-c:2', '7']
+    const pidOf = (name: string): number => Number(textOf(join(run, `${name}.pid`)))
+    const ready = (name: string, times: number): Promise<true> =>
+      until(`${name} ready`, () => textOf(join(run, `${name}.log`)).split('ready.').length > times)
+
+    const begun = await ct(['multi', 'start', ...nodes, ...options], env)
+    expect(begun).toMatchObject({ code: 0, err: '' })
+    expect(begun.out).toBe('> Starting nodes...\n\t> one@multi.test: OK\n\t> two@multi.test: OK\n')
+    await ready('one', 1)
+    await ready('two', 1)
+    started.push(pidOf('one'), pidOf('two'))
+    const before = pidOf('one')
+    const restarted = await ct(
+      ['multi', 'restart', 'one', '--hostname=multi.test', ...files, ...options.slice(0, 4)],
+      env,
+    )
+    expect(restarted.code).toBe(0)
+    expect(restarted.out).toContain('> Restarting node one@multi.test: OK')
+    expect(isAlive(before)).toBe(false)
+    expect(pidOf('one')).not.toBe(before)
+    await ready('one', 2)
+    started.push(pidOf('one'), pidOf('two'))
+
+    const [one, two] = [pidOf('one'), pidOf('two')]
+    expect((await ct(['multi', 'kill', 'two', '--hostname=multi.test', ...files], env)).out).toContain(
+      `Sending KILL to node two@multi.test (${two})`,
+    )
+    await until('two is gone', () => !isAlive(two))
+    const stopped = await ct(['multi', 'stopwait', ...nodes, '-QUIT'], env)
+    expect(stopped.code).toBe(0)
+    expect(stopped.out).toContain(`\t> one@multi.test: QUIT -> ${one}`)
+    expect(stopped.out).toContain(`Could not signal two@multi.test (${two}): No such process`)
+    expect(isAlive(one)).toBe(false)
+    expect(textOf(join(run, 'one.log'))).toContain('SIGQUIT')
+    expect((await ct(['multi', 'stop', ...nodes], env)).out).toContain('> one@multi.test: DOWN')
+  }, 120_000)
+
+  it.skipIf(!systemd)('systemd is told what the worker is about, and that it lives', async () => {
+    // The other end of NOTIFY_SOCKET, which systemd would have: Node has no datagram sockets of that kind.
+    const socket = at('notify.sock')
+    const listener = spawn(
+      'python3',
+      [
+        '-u',
+        '-c',
+        'import socket, sys\ns = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\ns.bind(sys.argv[1])\nprint("bound")\nwhile True: print(s.recv(4096).decode().replace("\\n", ";"))',
+        socket,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    started.push(listener.pid!)
+    let told = ''
+    listener.stdout.setEncoding('utf8').on('data', (text: string) => (told += text))
+    await until('the socket', () => told.includes('bound'))
+    await using worker = await ctWorker(['-A', './tasks.ts', '-n', 'unit@test'], {
+      ...env,
+      NOTIFY_SOCKET: socket,
+      WATCHDOG_USEC: '400000',
+    })
+    await until(
+      'ready and alive',
+      () => /READY=1;STATUS=consuming from celery/.test(told) && told.includes('WATCHDOG=1'),
+    )
+    expect((await worker.stop()).code).toBe(0)
+    await until('stopping', () => told.includes('STOPPING=1'))
+    expect(told).toContain('MAINPID=')
+    listener.kill('SIGKILL')
   })
 
   it('APP-68: app.workerMain() makes a program its own worker', async () => {

@@ -2,9 +2,9 @@
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { nodePath } from '@ct/worker'
 import { afterAll, describe, expect, it } from 'vitest'
 import { LogFile } from './log-file.ts'
-import { nodePath } from './node-path.ts'
 import { PidFile, readPid } from './pid-file.ts'
 import { become } from './privileges.ts'
 
@@ -21,12 +21,12 @@ describe('WORK-24: paths with a node’s name in them', () => {
     ['%n.pid', 'w1.pid'],
     ['%n%I.log', 'w1.log'],
     ['%n-%i.log', 'w1-0.log'],
-    ['%h/%d/%p', 'w1@example.com/example.com/w1@example.com'],
+    ['%h/%d/%p', 'www.example.com/example.com/w1@www.example.com'],
     ['100%%', '100%'],
     ['%x', '%x'],
     ['~/run/%n', `${homedir()}/run/w1`],
   ])('%s is %s', (given, expanded) => {
-    expect(nodePath(given, 'w1@example.com')).toBe(expanded)
+    expect(nodePath(given, 'w1@www.example.com')).toBe(expanded)
   })
 })
 
