@@ -628,3 +628,44 @@ describe('chords', () => {
     expect((await run(canvas)).value).toBe(2)
   })
 })
+
+describe('what is too much', () => {
+  it('CANVAS-92: a canvas that leads back to itself is refused when it is linked, with the way round', () => {
+    const first = add.s(1)
+    const second = add.s(2)
+    first.link(second)
+    expect(() => second.link(first)).toThrow('add cannot be linked to itself: add.link → add.link[0] → add')
+    expect(() => first.linkError(first)).toThrow('add.link_error → add')
+    const whole = chain(first, add.s(3))
+    expect(() => second.link(chord([noop.si()], whole as never))).toThrow(
+      /add\.link → celery\.chord\.body → celery\.chain\.tasks\[0\] → add\.link\[0\] → add\. Link a copy/,
+    )
+    expect(() => second.link(first.clone())).toThrow('add.link → add.link[0] → add')
+    expect(second.link(add.s(2))).not.toBe(second)
+  })
+
+  it('CANVAS-92: a canvas too large is refused when it is built, with its size and the place', () => {
+    const member = noop.si()
+    const thousand = group(Array.from({ length: 1000 }, () => member))
+    const members: AnySignature[] = [add.s(1, 1), ...Array.from({ length: 998 }, () => thousand)]
+    expect(() => group(members)).not.toThrow()
+    expect(() => group([...members, thousand])).toThrow(
+      /This group holds 1000001 signatures; at most 1000000 .* The largest part is group\.tasks\[1\] \(celery\.group, 1001 signatures\)/,
+    )
+  })
+
+  it('CANVAS-92: a canvas too deep is refused, built here or received', () => {
+    let deep: AnySignature = noop.si()
+    for (let level = 0; level < 98; level++) deep = group([deep, noop.si()])
+    const dict = JSON.parse(JSON.stringify(deep)) as object
+    expect(() => group([deep, noop.si()])).not.toThrow()
+    const wrap = (inner: object): object => ({
+      ...group([]).toJSON(),
+      kwargs: { tasks: [inner, noop.si().toJSON()] },
+    })
+    expect(() => signatureFromDict(captured.app, wrap(dict))).not.toThrow()
+    expect(() => signatureFromDict(captured.app, wrap(wrap(dict)))).toThrow(
+      /nested 101 deep; at most 100 is possible\. The deepest part is group\.tasks\[0\] \(celery\.group, 100 deep\)/,
+    )
+  })
+})

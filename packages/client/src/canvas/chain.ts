@@ -7,6 +7,8 @@ import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { Group } from './group.ts'
 import { Signature } from './signature.ts'
+import { extentOf } from './extent.ts'
+import type { Extent } from './extent.ts'
 import { stampsOf } from './stamping.ts'
 import type { Stamping, Stamps } from './stamping.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
@@ -38,6 +40,7 @@ export class Chain<
 > extends Signature<A, R, H> {
   readonly subtaskType = 'chain'
   #tasks: readonly AnySignature[]
+  readonly #extent: Extent
 
   constructor(parts: ChainParts) {
     super({
@@ -47,6 +50,7 @@ export class Chain<
       immutable: parts.immutable,
     })
     this.#tasks = parts.tasks
+    this.#extent = extentOf('chain', this.parts())
   }
 
   get tasks(): readonly AnySignature[] {
@@ -178,6 +182,15 @@ export class Chain<
     stamping.links(this, inside)
     for (const task of this.tasks) task.stampWith(stamping, inside)
     visitor?.onChainEnd?.(this, inside)
+  }
+
+  override *parts(): Generator<readonly [name: string, part: AnySignature], void, undefined> {
+    for (const [index, task] of this.tasks.entries()) yield [`tasks[${index}]`, task]
+    yield* super.parts()
+  }
+
+  override extent(): Extent {
+    return this.#extent
   }
 
   override chordSize(): number {

@@ -8,6 +8,8 @@ import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { Group, sendMembers } from './group.ts'
 import { Signature } from './signature.ts'
+import { extentOf } from './extent.ts'
+import type { Extent } from './extent.ts'
 import { stampsOf } from './stamping.ts'
 import type { Stamping, Stamps } from './stamping.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
@@ -58,6 +60,7 @@ export class Chord<
   readonly header: readonly AnySignature[]
   readonly body: AnySignature
   readonly memberKwargs: Readonly<Record<string, unknown>>
+  readonly #extent: Extent
 
   constructor(parts: ChordParts) {
     super({
@@ -70,6 +73,7 @@ export class Chord<
     this.header = parts.header
     this.body = parts.body
     this.memberKwargs = parts.memberKwargs ?? {}
+    this.#extent = extentOf('chord', this.parts())
   }
 
   protected override copy(parts: {
@@ -224,6 +228,16 @@ export class Chord<
     if (visitor.onChordHeaderEnd === undefined) visitor.onGroupEnd?.(header, inside)
     else visitor.onChordHeaderEnd(this, inside)
     this.body.stampWith(stamping, stamping.collect(inside, visitor.onChordBody?.(this, inside)))
+  }
+
+  override *parts(): Generator<readonly [name: string, part: AnySignature], void, undefined> {
+    for (const [index, member] of this.header.entries()) yield [`header[${index}]`, member]
+    yield ['body', this.body]
+    yield* super.parts()
+  }
+
+  override extent(): Extent {
+    return this.#extent
   }
 
   override chordSize(): number {

@@ -11,6 +11,8 @@ import { publishTasks } from './publish-tasks.ts'
 import { prepareTask } from './send-task-message.ts'
 import type { PreparedTask } from './send-task-message.ts'
 import { Signature } from './signature.ts'
+import { extentOf } from './extent.ts'
+import type { Extent } from './extent.ts'
 import { stampsOf } from './stamping.ts'
 import type { Stamping, Stamps } from './stamping.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
@@ -36,6 +38,7 @@ export class Group<
 > extends Signature<A, R, GroupHandle<R>> {
   readonly subtaskType = 'group'
   readonly tasks: readonly AnySignature[]
+  readonly #extent: Extent
 
   constructor(parts: GroupParts) {
     super({
@@ -45,6 +48,7 @@ export class Group<
       immutable: parts.immutable,
     })
     this.tasks = parts.tasks
+    this.#extent = extentOf('group', this.parts())
   }
 
   protected override copy(parts: {
@@ -139,6 +143,15 @@ export class Group<
     stamping.links(this, inside)
     for (const task of this.tasks) task.stampWith(stamping, inside)
     visitor?.onGroupEnd?.(this, inside)
+  }
+
+  override *parts(): Generator<readonly [name: string, part: AnySignature], void, undefined> {
+    for (const [index, task] of this.tasks.entries()) yield [`tasks[${index}]`, task]
+    yield* super.parts()
+  }
+
+  override extent(): Extent {
+    return this.#extent
   }
 
   override chordSize(): number {

@@ -5,6 +5,8 @@ import type { AppContext } from '../app/context.ts'
 import type { AsyncResult } from '../result/index.ts'
 import { toSignatureOptions, travellingOptions } from './call-option-names.ts'
 import type { CallOptions } from './call-options.ts'
+import { extentOf, oneSignature, refuseCycle } from './extent.ts'
+import type { Extent } from './extent.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
@@ -224,11 +226,13 @@ export abstract class Signature<
 
   /** For workers and canvas. */
   addLink(callback: unknown): void {
+    if (callback instanceof Signature) refuseCycle(this, callback as AnySignature, 'link')
     appendOnce(this.options, 'link', callback)
   }
 
   /** For workers and canvas. */
   addErrback(errback: unknown): void {
+    if (errback instanceof Signature) refuseCycle(this, errback as AnySignature, 'link_error')
     appendOnce(this.options, 'link_error', errback)
   }
 
@@ -243,6 +247,22 @@ export abstract class Signature<
     const stamps = checkedStamps(visitor === undefined ? given : (options.stamps ?? {}))
     this.stampWith(new Stamping(visitor, options.append ?? false), stamps)
     return this
+  }
+
+  /** For canvas. What is in it, by place: members, body, links. */
+  *parts(): Generator<readonly [name: string, part: AnySignature], void, undefined> {
+    for (const key of ['link', 'link_error'] as const) {
+      const links = (this.options[key] ?? []) as readonly unknown[]
+      for (const [index, link] of links.entries())
+        if (link instanceof Signature) yield [`${key}[${index}]`, link as AnySignature]
+    }
+  }
+
+  /** For canvas. How large it is; kept by those that have members. */
+  extent(): Extent {
+    return this.options['link'] === undefined && this.options['link_error'] === undefined
+      ? oneSignature
+      : extentOf(this.task, this.parts())
   }
 
   /** For canvas. One step of a walk. */

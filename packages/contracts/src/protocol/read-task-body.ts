@@ -151,7 +151,9 @@ function readRawEmbed(text: string): TaskEmbed {
   for (const [key, value] of sliceJsonObject(text)) {
     if (value === 'null') continue
     if (key === 'callbacks' || key === 'errbacks' || key === 'chain') {
-      members[key] = value.startsWith('[') ? sliceJsonArray(value).map(RawJson.from) : RawJson.from(value)
+      members[key] = value.startsWith('[')
+        ? notTooMany(sliceJsonArray(value)).map(RawJson.from)
+        : RawJson.from(value)
     } else if (key === 'chord') members[key] = RawJson.from(value)
   }
   return readEmbedMembers(members)
@@ -173,7 +175,16 @@ function readEmbedMembers(embed: unknown): TaskEmbed {
 function signatureList(value: unknown): readonly SignatureSource[] | null {
   if (value === null || value === undefined) return null
   if (!Array.isArray(value)) return [oneSignature(value)]
-  return value.length === 0 ? null : value.map(oneSignature)
+  return value.length === 0 ? null : notTooMany(value).map(oneSignature)
+}
+
+/** Each is an object of its own, and a failure may store a result for each: a message must not cost more than it is worth. */
+const mostLinks = 100_000
+
+function notTooMany<T>(items: readonly T[]): readonly T[] {
+  if (items.length > mostLinks)
+    throw invalid(`it carries ${items.length} signatures in one list, more than ${mostLinks}`, 'embed')
+  return items
 }
 
 function oneSignature(value: unknown): SignatureSource {
