@@ -127,6 +127,19 @@ describe('with a worker', () => {
     expect(result).toEqual({ exitCode: 0, out: '5\n', err: '' })
   })
 
+  it('CANVAS-90: graph draws what a task has sent', async () => {
+    const where = [...broker, '--result-backend', 'memory://cli'] as const
+    const id = (await ct(...where, 'call', 'fleet.add', '-a', '[2, 3]')).out.trim()
+    await ct(...where, 'result', id)
+    const mermaid = await ct(...where, 'graph', id)
+    expect(mermaid).toMatchObject({ exitCode: 0, err: '' })
+    expect(mermaid.out).toMatch(/^flowchart LR\n {4}n0\(".*SUCCESS"\):::success\n/)
+    expect((await ct(...where, 'graph', id, '--format', 'dot')).out).toMatch(/^digraph dependencies \{\n/)
+    expect((await ct(...where, 'graph', 'nobody-sent-this')).err).toMatch(/is not ready/)
+    expect((await ct(...where, 'graph', 'nobody-sent-this', '-i')).out).toContain('PENDING')
+    expect((await ct(...where, 'graph', 'no-group', '--group')).err).toMatch(/No group no-group is saved/)
+  })
+
   it('CLI-27: a task that failed: its error, or with --traceback its traceback', async () => {
     const where = [...broker, '--result-backend', 'memory://cli'] as const
     const id = (await ct(...where, 'call', 'fleet.fail')).out.trim()

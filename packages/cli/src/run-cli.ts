@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import type { UserOptions } from '@ct/client'
 import { addCall } from './commands/call.ts'
 import { addCompletion } from './commands/completion.ts'
+import { addGraph } from './commands/graph.ts'
 import { addParked } from './commands/parked.ts'
 import { addPurge } from './commands/purge.ts'
 import { addReport } from './commands/report.ts'
@@ -22,7 +23,6 @@ const notHere: Readonly<Record<string, string>> = {
   beat: 'Run "celery beat" beside ct workers: the messages are the same.',
   events: 'Run "celery events" on the same broker: it sees ct workers.',
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
-  graph: '',
   list: '',
   logtool: 'Use --log-format json and a tool for JSON lines.',
   migrate: '',
@@ -76,6 +76,7 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addMulti(program, session)
   addCall(program, session)
   addResult(program, session)
+  addGraph(program, session)
   addRemotePrograms(program, session)
   addPurge(program, session)
   addParked(program, session)

@@ -32,8 +32,10 @@ export type {
 } from './signals/index.ts'
 export {
   AsyncResult,
+  DependencyGraph,
   EagerResult,
   GroupResult,
+  ResultGraph,
   IncompleteStream,
   ResultSet,
   ResultStore,
@@ -44,8 +46,10 @@ export {
 export type {
   AsyncResultOptions,
   GetOptions,
+  GraphOptions,
   GroupResultOptions,
   ResultContext,
+  ResultGraphNode,
   ResultNode,
   TaskOutcome,
   WaitOptions,

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
-import type { App } from '@ct/client'
-import { BackendUnavailableError, isCeleryError, isTaskError } from '@ct/contracts'
+import { isCeleryError, isTaskError } from '@ct/contracts'
 import { CommandFailure } from '../exit-codes.ts'
 import { seconds } from '../option-values.ts'
 import type { Session } from '../session.ts'
+import { reachBackend } from './reach-backend.ts'
 
 interface ResultCommandOptions {
   readonly task?: string
@@ -52,19 +52,4 @@ function pretty(value: unknown): string {
     (_key, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner),
     2,
   )
-}
-
-/** Waiting for a result has no end; waiting for the backend itself has. */
-async function reachBackend(app: App): Promise<void> {
-  const { results } = app.context
-  let last: Error | undefined
-  const stop = results.listen({ onConnectFailed: (error) => void (last = error) })
-  try {
-    await results.connection({ signal: AbortSignal.timeout(4_000) })
-  } catch (error) {
-    if (!isCeleryError(error) || error.code !== 'CT_ABORTED') throw error
-    throw new BackendUnavailableError('The result backend cannot be reached.', { cause: last ?? error })
-  } finally {
-    stop()
-  }
 }

@@ -12,6 +12,8 @@ import { throwIfFailed, valueOf } from './meta-value.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import { dateDoneOf } from './result-codec.ts'
+import { buildResultGraph } from './result-graph.ts'
+import type { GraphOptions, ResultGraph } from './result-graph.ts'
 import type { StoreCallOptions } from './result-store.ts'
 import { soon } from './soon.ts'
 import { lookWithin, streamResults, waitForResults } from './wait-for-results.ts'
@@ -253,6 +255,19 @@ export class AsyncResult<T = unknown> {
         throw new IncompleteStream(node.id)
       }
     }
+  }
+
+  /**
+   * The tree of results below this one as a graph, to be drawn: `(await result.buildGraph()).toMermaid()`. Needs children stored (`trail`, on by
+   * default). Throws `IncompleteStream` (`CT_CONFIGURATION`) when one is not ready, unless `intermediate`.
+   */
+  async buildGraph(options: GraphOptions = {}): Promise<ResultGraph> {
+    return await buildResultGraph(this, options)
+  }
+
+  /** Another name of {@link buildGraph}: Celery's `result.graph`. */
+  async graph(options: GraphOptions = {}): Promise<ResultGraph> {
+    return await this.buildGraph(options)
   }
 
   /** Every result of the tree with its value, waiting for each. */

@@ -2,6 +2,8 @@ import type { ResultHandle, ResultTuple } from '@ct/contracts'
 import { ConfigurationError, encodeResultHandle } from '@ct/contracts'
 import type { ResultNode } from './async-result.ts'
 import type { ResultContext } from './result-context.ts'
+import { buildResultGraph } from './result-graph.ts'
+import type { GraphOptions, ResultGraph } from './result-graph.ts'
 import { ResultSet } from './result-set.ts'
 import type { StoreCallOptions } from './result-store.ts'
 
@@ -29,6 +31,11 @@ export class GroupResult<T = unknown> extends ResultSet<T> {
   /** The members; for walking trees of results. Asks nobody. */
   children(_options?: StoreCallOptions): Promise<readonly ResultNode[]> {
     return Promise.resolve(this.results)
+  }
+
+  /** The group, its members and what they sent as a graph; see `AsyncResult.buildGraph`. */
+  async buildGraph(options: GraphOptions = {}): Promise<ResultGraph> {
+    return await buildResultGraph(this, options)
   }
 
   /** Saves the handles of the members, so that {@link GroupResult.restore} finds them by the group's id. Not done automatically. */
