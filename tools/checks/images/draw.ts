@@ -1,4 +1,5 @@
 /** Draws the diagrams of README and docs: `node tools/checks/images/draw.ts`. */
+import './canvas.ts'
 import './message.ts'
 import './rabbitmq-topology.ts'
 import './redis-keys.ts'
