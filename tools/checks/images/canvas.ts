@@ -2,14 +2,20 @@
 import { arrow, box, note, path, svg } from './shapes.ts'
 
 /** A task with what it is given and gives, one after the other, or side by side. */
-type Flow = readonly [title: string, ...lines: string[]] | { readonly seq: readonly Flow[] } | { readonly par: readonly Flow[] }
+type Flow =
+  | readonly [title: string, ...lines: string[]]
+  | { readonly seq: readonly Flow[] }
+  | { readonly par: readonly Flow[] }
 
 type Point = readonly [x: number, y: number]
 
 interface Laid {
   readonly w: number
   readonly h: number
-  draw(x: number, y: number): { readonly body: string; readonly ins: readonly Point[]; readonly outs: readonly Point[] }
+  draw(
+    x: number,
+    y: number,
+  ): { readonly body: string; readonly ins: readonly Point[]; readonly outs: readonly Point[] }
 }
 
 const task = { w: 132, h: 50 }
@@ -21,7 +27,10 @@ function laid(flow: Flow): Laid {
   return {
     ...task,
     draw: (x, y) => ({
-      body: box({ x, y, ...task }, flow[0].startsWith('!') ? 'card py' : 'card ts', [flow[0].replace('!', ''), ...flow.slice(1)]),
+      body: box({ x, y, ...task }, flow[0].startsWith('!') ? 'card py' : 'card ts', [
+        flow[0].replace('!', ''),
+        ...flow.slice(1),
+      ]),
       ins: [[x, y + task.h / 2]],
       outs: [[x + task.w, y + task.h / 2]],
     }),
@@ -43,7 +52,9 @@ function inSequence(parts: readonly Laid[]): Laid {
         const { body, ins, outs } = part.draw(at, y + (h - part.h) / 2)
         bodies.push(body)
         if (before === undefined) first = ins
-        else for (const from of before) for (const to of ins) bodies.push(arrow(from[0] + 2, from[1], to[0] - 2, to[1]))
+        else
+          for (const from of before)
+            for (const to of ins) bodies.push(arrow(from[0] + 2, from[1], to[0] - 2, to[1]))
         before = outs
         at += part.w + gap.x
       }
@@ -76,31 +87,65 @@ function sideBySide(parts: readonly Laid[]): Laid {
 function picture(name: string, label: string, flow: Flow, caption: string): void {
   const { w, h, draw } = laid(flow)
   const width = Math.max(w + 40, caption.length * 6.6 + 40)
-  svg(`canvas-${name}.svg`, width, h + 72, label, draw((width - w) / 2, 20).body + note(width / 2, h + 54, caption))
+  svg(
+    `canvas-${name}.svg`,
+    width,
+    h + 72,
+    label,
+    draw((width - w) / 2, 20).body + note(width / 2, h + 54, caption),
+  )
 }
 
 picture(
   'chain',
   'chain: three tasks one after the other, each with the result of the one before',
-  { seq: [['add(2, 2)', 'gives 4'], ['mul(4, 8)', 'gives 32'], ['add(32, 10)', 'gives 42']] },
+  {
+    seq: [
+      ['add(2, 2)', 'gives 4'],
+      ['mul(4, 8)', 'gives 32'],
+      ['add(32, 10)', 'gives 42'],
+    ],
+  },
   'the message of each step carries the rest: whoever finishes a step sends the next',
 )
 picture(
   'group',
   'group: three tasks at once, the result is the list of theirs',
-  { par: [['add(1, 1)', 'gives 2'], ['add(2, 2)', 'gives 4'], ['add(3, 3)', 'gives 6']] },
+  {
+    par: [
+      ['add(1, 1)', 'gives 2'],
+      ['add(2, 2)', 'gives 4'],
+      ['add(3, 3)', 'gives 6'],
+    ],
+  },
   'all are sent at once; get() gives [2, 4, 6]',
 )
 picture(
   'chord',
   'chord: a header of three tasks at once, then a body with the list of their results',
-  { seq: [{ par: [['mul(1, 1)', 'gives 1'], ['mul(2, 2)', 'gives 4'], ['mul(3, 3)', 'gives 9']] }, ['!xsum([1, 4, 9])', 'gives 14']] },
+  {
+    seq: [
+      {
+        par: [
+          ['mul(1, 1)', 'gives 1'],
+          ['mul(2, 2)', 'gives 4'],
+          ['mul(3, 3)', 'gives 9'],
+        ],
+      },
+      ['!xsum([1, 4, 9])', 'gives 14'],
+    ],
+  },
   'who finishes last, by the count in the result store, sends the body',
 )
 picture(
   'map',
   'starmap: one task that calls another for each item; chunks: several such tasks at once',
-  { par: [['starmap', 'add × 2: [2, 4]'], ['starmap', 'add × 1: [6]']] },
+  {
+    par: [
+      ['starmap', 'add × 2: [2, 4]'],
+      ['starmap', 'add × 1: [6]'],
+    ],
+  },
   'chunks of two: a group of starmaps; get() gives [[2, 4], [6]]',
 )
 picture(
@@ -109,8 +154,14 @@ picture(
   {
     seq: [
       ['fetch(url)'],
-      { par: [['resize', 'image, 100'], ['resize', 'image, 400'], ['resize', 'image, 1600']] },
-      ['!publish','list of 3'],
+      {
+        par: [
+          ['resize', 'image, 100'],
+          ['resize', 'image, 400'],
+          ['resize', 'image, 1600'],
+        ],
+      },
+      ['!publish', 'list of 3'],
       ['notify(page)'],
     ],
   },
@@ -119,7 +170,12 @@ picture(
 picture(
   'nested',
   'a header may hold chains: the body waits for the last step of each',
-  { seq: [{ par: [{ seq: [['load(a)'], ['parse(text)']] }, { seq: [['load(b)'], ['parse(text)']] }] }, ['!merge(parts)']] },
+  {
+    seq: [
+      { par: [{ seq: [['load(a)'], ['parse(text)']] }, { seq: [['load(b)'], ['parse(text)']] }] },
+      ['!merge(parts)'],
+    ],
+  },
   'chord([load.s(a).pipe(parse.s()), load.s(b).pipe(parse.s())], merge.s())',
 )
 

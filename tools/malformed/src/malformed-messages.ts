@@ -268,7 +268,11 @@ export const malformedMessages: readonly MalformedMessage[] = [
       ['callback number', [[], {}, { ...embed, callbacks: 5 }], 'embed'],
       ['errback text', [[], {}, { ...embed, errbacks: ['x'] }], 'embed'],
       ['chain of lists', [[], {}, { ...embed, chain: [[signature]] }], 'embed'],
-      ['chain of 100,001 steps', [[], {}, { ...embed, chain: Array.from({ length: 100_001 }, () => signature) }], 'embed'],
+      [
+        'chain of 100,001 steps',
+        [[], {}, { ...embed, chain: Array.from({ length: 100_001 }, () => signature) }],
+        'embed',
+      ],
       ['chord list', [[], {}, { ...embed, chord: [signature] }], 'embed'],
       ['chord text', [[], {}, { ...embed, chord: 'x' }], 'embed'],
       ['not JSON', '[[], {}, ', 'json'],
