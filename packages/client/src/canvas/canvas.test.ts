@@ -6,7 +6,7 @@ import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp, SentMessage } from '../../test/captured-app.ts'
 import { runCanvas } from '../../test/canvas-runner.ts'
 import type { CanvasRun } from '../../test/canvas-runner.ts'
-import { chain, chord, group, signatureFromDict } from './index.ts'
+import { chain, chord, group, maybeSignature, signatureFromDict } from './index.ts'
 import type { AnySignature, Signature } from './index.ts'
 import { Queue } from '../routing/index.ts'
 import type { Task } from '../task/index.ts'
@@ -165,7 +165,7 @@ describe('signatures', () => {
     expect((await signature.applyAsync()).id).toBe(handle.id)
   })
 
-  it('CANVAS-11: links are added once; link gives the callback back, onError the signature', () => {
+  it('CANVAS-11, CANVAS-12: links are added once; link gives the callback back, onError the signature', () => {
     const signature = add.s(1, 1)
     const callback = noop.si()
     expect(signature.link(callback)).toBe(callback)
@@ -313,7 +313,7 @@ describe('groups', () => {
     })
   })
 
-  it('rows 35, 36: the call’s and the group’s options beat the members’', async () => {
+  it('rows 35, 36, CANVAS-17, CANVAS-76: the call’s and the group’s options beat the members’', async () => {
     await group([add.s(1, 1).set({ priority: 1, queue: 'own' }), add.s(2, 2)]).applyAsync({ priority: 7 })
     await group([add.s(3, 3).set({ queue: 'own' })])
       .set({ queue: 'gq' })
@@ -470,7 +470,7 @@ describe('chords', () => {
     expect((await run(untyped(first(), group([add.s(10), add.s(20)]), xsum.s()))).value).toBe(42)
   })
 
-  it('rows 66…68, D57-83: id for the body, queue for all, countdown for the members', async () => {
+  it('rows 66…68, D57-83, CANVAS-75, CANVAS-76, D57-156: id for the body, queue for all, countdown for the members', async () => {
     const handle = await chord([add.s(1, 1)], xsum.s()).applyAsync({
       taskId: 'MYCID',
       queue: 'cq',
@@ -626,6 +626,65 @@ describe('chords', () => {
     canvas.freeze()
     expect((await run(canvas)).value).toBe(2)
     expect((await run(canvas)).value).toBe(2)
+  })
+})
+
+describe('building', () => {
+  it('CANVAS-2, CANVAS-15: signatures from names, tasks and data', () => {
+    const { app } = captured
+    expect(
+      app.signature('far', { args: [1], kwargs: { a: 2 }, queue: 'q', immutable: true }).toJSON(),
+    ).toEqual({
+      task: 'far',
+      args: [1],
+      kwargs: { a: 2 },
+      options: { queue: 'q' },
+      subtask_type: null,
+      immutable: true,
+    })
+    const signature = add.s(1)
+    expect(maybeSignature(null, { app })).toBeNull()
+    expect(maybeSignature(signature, { app })).toBe(signature)
+    const copy = maybeSignature(signature, { app, clone: true })!
+    expect(copy).not.toBe(signature)
+    expect(copy.toJSON()).toEqual(signature.toJSON())
+    expect(maybeSignature(signature.toJSON(), { app })!.toJSON()).toEqual(signature.toJSON())
+  })
+
+  it('row 39, CANVAS-48: a group whose only member ends in a group gives that group', async () => {
+    const { value, handle } = await run(group([untyped(add.s(1, 1), group([add.s(10), add.s(20)]))]))
+    expect(value).toEqual([12, 22])
+    expect(handle.results).toHaveLength(2)
+  })
+
+  it('CANVAS-53, CANVAS-54: map and starmap go where the task goes, and take nothing from the step before', async () => {
+    await using routed = capturedApp({ taskRoutes: { summed: 'sums' } })
+    const first = routed.app.task('first', () => 1)
+    const sum = routed.app.task('summed', (value: number) => value)
+    await untyped(first.s(), sum.map([1, 2])).applyAsync()
+    const { messages } = await runCanvas(routed)
+    expect(messages.map(({ headers }) => headers['task'])).toEqual(['first'])
+    const [mapped] = await routed.sent('sums')
+    expect(mapped).toMatchObject({
+      queue: 'sums',
+      args: [],
+      kwargs: { it: [1, 2], task: { task: 'summed' } },
+    })
+    expect(mapped!.headers['task']).toBe('celery.map')
+    expect(sum.chunks([[1], [2], [3]], 2).tasks.map(({ immutable }) => immutable)).toEqual([true, true])
+    expect(() => sum.chunks([[1]], 0)).toThrow(/at least 1, not 0/)
+  })
+
+  it('CANVAS-23: one object may stand in a canvas twice', async () => {
+    const one = add.s(1)
+    const canvas = untyped(add.s(1, 1), one, one)
+    canvas.freeze()
+    const { messages, value } = await run(canvas)
+    expect(value).toBe(4)
+    expect(new Set(ids(messages, 'id')).size).toBe(3)
+    const both = group([add.s(1, 1)].flatMap((member) => [member, member]))
+    both.freeze()
+    expect(new Set(ids((await run(both)).messages, 'id')).size).toBe(2)
   })
 })
 

@@ -5,7 +5,7 @@ import { chordKind } from './chord-backend.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
-import { Group } from './group.ts'
+import { distinct, Group } from './group.ts'
 import { Signature } from './signature.ts'
 import { extentOf } from './extent.ts'
 import type { Extent } from './extent.ts'
@@ -79,7 +79,7 @@ export class Chain<
   }
 
   override freezeWith(ids: FreezeIds): FrozenResult {
-    const { steps, result } = freezeSteps(this.steps, {
+    const { steps, result } = freezeSteps(distinct(this.steps), {
       ...ids,
       id: (this.options['task_id'] as string | undefined) ?? ids.id,
     })

@@ -37,7 +37,7 @@ export class Group<
   R extends readonly unknown[] = readonly unknown[],
 > extends Signature<A, R, GroupHandle<R>> {
   readonly subtaskType = 'group'
-  readonly tasks: readonly AnySignature[]
+  #tasks: readonly AnySignature[]
   readonly #extent: Extent
 
   constructor(parts: GroupParts) {
@@ -47,8 +47,12 @@ export class Group<
       options: parts.options,
       immutable: parts.immutable,
     })
-    this.tasks = parts.tasks
+    this.#tasks = parts.tasks
     this.#extent = extentOf('group', this.parts())
+  }
+
+  get tasks(): readonly AnySignature[] {
+    return this.#tasks
   }
 
   protected override copy(parts: {
@@ -79,6 +83,7 @@ export class Group<
   }
 
   #freeze(ids: FreezeIds, sending: boolean): FrozenResult {
+    this.#tasks = distinct(this.#tasks)
     const id = (this.options['task_id'] ??= ids.id ?? randomUUID()) as string
     // Parts of an outer chord are counted under that chord's group; otherwise members join this group when it is sent.
     const outer = ids.chord != null && ids.groupId != null ? ids.groupId : undefined
@@ -198,6 +203,14 @@ export class Group<
   override toJSON(): SignatureDict {
     return { ...super.toJSON(), args: [], kwargs: { tasks: this.tasks } }
   }
+}
+
+/** One object that is in a canvas several times has one id only: before it gets it, all but the first are copied. */
+export function distinct(tasks: readonly AnySignature[]): readonly AnySignature[] {
+  const seen = new Set<AnySignature>()
+  for (const task of tasks) seen.add(task)
+  if (seen.size === tasks.length) return tasks
+  return tasks.map((task) => (seen.delete(task) ? task : task.clone()))
 }
 
 /** Sends signatures that are frozen already. Plain tasks go out in one step. */

@@ -25,7 +25,7 @@ export type {
   SignatureCall,
   SignatureParts,
 } from './signature.ts'
-export { signatureFromDict } from './signature-from-dict.ts'
+export { maybeSignature, signatureFromDict } from './signature-from-dict.ts'
 export type {
   ApplyArgs,
   ArgsOf,

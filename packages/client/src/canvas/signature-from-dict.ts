@@ -50,6 +50,19 @@ export function signatureFromDict(app: App, source: unknown): AnySignature {
   })
 }
 
+/**
+ * A signature from anything that may be one (Celery's `maybe_signature`): data becomes a signature, a signature stays itself, or with `clone` becomes
+ * a copy; null and undefined stay null. Errors: `CT_INVALID_MESSAGE`, `CT_DECODE`.
+ */
+export function maybeSignature(
+  source: object | null | undefined,
+  { app, clone = false }: { readonly app: App; readonly clone?: boolean | undefined },
+): AnySignature | null {
+  if (source === null || source === undefined) return null
+  const signature = signatureFromDict(app, source)
+  return clone && signature === source ? signature.clone() : signature
+}
+
 function chordFrom(app: App, dict: SignatureDict): Chord {
   const { header, body, kwargs } = dict.kwargs
   if (body === null || body === undefined || (isRawJson(body) && body.text === 'null')) {

@@ -14,6 +14,8 @@ export type {
   SchemaResult,
   StandardSchema,
 } from './standard-schema.ts'
+export { chunks, xmap, xstarmap } from './task-maps.ts'
+export type { ChunksOf } from './task-maps.ts'
 export { TaskObject } from './task.ts'
 export type { Task, TaskDefinition } from './task.ts'
 export type { TaskContext, TaskRetryOptions } from './task-context.ts'

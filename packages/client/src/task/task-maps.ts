@@ -1,46 +1,56 @@
+/** One task for many calls of another (celery/canvas.py 5.7, `xmap`, `xstarmap`, `chunks`). They take nothing from the step before. */
+import { ConfigurationError } from '@ct/contracts'
 import { builtinTasks, group, TaskSignature } from '../canvas/index.ts'
 import type { GroupOf, Signature } from '../canvas/index.ts'
-import type { App } from '../app/app.ts'
+import type { TaskObject } from './task.ts'
 
-interface Mapped {
-  readonly app: App
-  readonly name: string
-  signature(): unknown
-}
+/** What a group of slices gives: a list of lists. */
+export type ChunksOf<R> = GroupOf<readonly Signature<readonly unknown[], R[]>[]>
 
-function mapping<R>(
-  task: Mapped,
+function mapping<A extends readonly unknown[], R>(
+  task: TaskObject<A, R>,
   name: string,
   items: readonly unknown[],
 ): Signature<readonly unknown[], R[]> {
   return new TaskSignature<readonly unknown[], R[]>({
     app: task.app,
     task: name,
-    kwargs: { task: task.signature(), it: items },
+    kwargs: { task: task.signature().toJSON(), it: items },
     immutable: true,
   })
 }
 
-export function xmap<R>(task: Mapped, items: readonly unknown[]): Signature<readonly unknown[], R[]> {
+/** One task that calls `task` for every item, in order; the list of results. `task.map(items)`. */
+export function xmap<A extends readonly unknown[], R>(
+  task: TaskObject<A, R>,
+  items: Iterable<A[0]>,
+): Signature<readonly unknown[], R[]> {
   return mapping(task, builtinTasks.map, [...items])
 }
 
-export function xstarmap<R>(
-  task: Mapped,
-  items: readonly (readonly unknown[])[],
+/** As {@link xmap}, each item being a list of arguments. `task.starmap(items)`. */
+export function xstarmap<A extends readonly unknown[], R>(
+  task: TaskObject<A, R>,
+  items: Iterable<A>,
 ): Signature<readonly unknown[], R[]> {
   return mapping(task, builtinTasks.starmap, [...items])
 }
 
-export function chunks<R>(
-  task: Mapped,
-  items: Iterable<readonly unknown[]>,
+/**
+ * A group of {@link xstarmap}s of `size` items each; the list of their lists. `task.chunks(items, size)`. Python's own form, one task
+ * `celery.chunks` that sends the group when it runs, is read, not written. Throws `CT_CONFIGURATION` for a size that is no whole number above 0.
+ */
+export function chunks<A extends readonly unknown[], R>(
+  task: TaskObject<A, R>,
+  items: Iterable<A>,
   size: number,
-): GroupOf<readonly Signature<readonly unknown[], R[]>[]> {
+): ChunksOf<R> {
+  if (!Number.isSafeInteger(size) || size < 1)
+    throw new ConfigurationError(
+      `The size of chunks must be a whole number of at least 1, not ${String(size)}.`,
+    )
   const all = [...items]
   const slices: Signature<readonly unknown[], R[]>[] = []
-  for (let at = 0; at < all.length; at += Math.max(1, size)) {
-    slices.push(xstarmap<R>(task, all.slice(at, at + Math.max(1, size))))
-  }
+  for (let at = 0; at < all.length; at += size) slices.push(xstarmap(task, all.slice(at, at + size)))
   return group(slices)
 }

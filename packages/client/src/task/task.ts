@@ -26,6 +26,7 @@ import { validated } from './standard-schema.ts'
 import type { StandardSchema } from './standard-schema.ts'
 import type { TaskContext } from './task-context.ts'
 import { xmap, xstarmap, chunks } from './task-maps.ts'
+import type { ChunksOf } from './task-maps.ts'
 import type { ResolvedTaskOptions, TaskOptions } from './task-options.ts'
 
 /** What `app.task` takes besides {@link TaskOptions}. */
@@ -189,18 +190,18 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   }
 
   /** One task that calls this one for every item, in order; the list of results. */
-  map(items: readonly A[0][]): Signature<readonly unknown[], R[]> {
+  map(items: Iterable<A[0]>): Signature<readonly unknown[], R[]> {
     return xmap(this, items)
   }
 
   /** As {@link map}, each item being a list of arguments. */
-  starmap(items: readonly A[]): Signature<readonly unknown[], R[]> {
+  starmap(items: Iterable<A>): Signature<readonly unknown[], R[]> {
     return xstarmap(this, items)
   }
 
   /** A group of `starmap`s of `size` items each; the list of their lists. */
-  chunks(items: Iterable<A>, size: number): ReturnType<typeof chunks<R>> {
-    return chunks<R>(this, items, size)
+  chunks(items: Iterable<A>, size: number): ChunksOf<R> {
+    return chunks(this, items, size)
   }
 
   /** A handle of a result of this task. */
