@@ -22,7 +22,7 @@ function wordsOf(line: string): readonly string[] {
   return pairs.toSorted()
 }
 
-const files = ['--pidfile=/tmp/run/%n.pid', '--logfile=/tmp/log/%n%I.log']
+const files = ['--pidfile=/var/run/%n.pid', '--logfile=/var/log/%n%I.log']
 const lines: readonly (readonly string[])[] = [
   ['3', '-c', '3', '-c:1', '10', '--hostname=h.example.com', ...files],
   ['5', '-c', '3', '-c:1-3', '10', '-Q:4,5', 'data', '-A', 'proj', '-l', 'info', ...files],
@@ -40,7 +40,7 @@ const lines: readonly (readonly string[])[] = [
     '--suffix=y.com',
     ...files,
   ],
-  ['foo@%h', 'bar@worker.example.com', '-E', '--pidfile=/tmp/run/%h.pid', '--logfile=/tmp/log/%d.log'],
+  ['foo@%h', 'bar@worker.example.com', '-E', '--pidfile=/var/run/%h.pid', '--logfile=/var/log/%d.log'],
   ['2', '--range-prefix=wk', '--hostname=h', '-q', '--purge', ...files, '--', 'worker.prefetch_multiplier=1'],
   ['a-b', 'c', '-c:a-b', '7', '--hostname=h', '-b', 'redis://x/%n', ...files],
 ]
