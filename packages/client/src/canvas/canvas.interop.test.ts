@@ -111,7 +111,7 @@ for (const { version, broker } of fleets) {
       [
         'a group in a header',
         () => chord([group([add(1, 1), add(2, 2)]), add(3, 3)], sig('identity')),
-        [2, 4, 6],
+        [4, 2, 6],
       ],
       [
         'a pipeline in a header',

@@ -6,7 +6,7 @@ import { beginChord } from './chord-backend.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
-import { Group, sendMembers } from './group.ts'
+import { distinct, frozenOrder, Group, sendMembers } from './group.ts'
 import { Signature } from './signature.ts'
 import { extentOf } from './extent.ts'
 import type { Extent } from './extent.ts'
@@ -57,7 +57,7 @@ export class Chord<
   H = unknown,
 > extends Signature<A, R, H> {
   readonly subtaskType = 'chord'
-  readonly header: readonly AnySignature[]
+  #header: readonly AnySignature[]
   readonly body: AnySignature
   readonly memberKwargs: Readonly<Record<string, unknown>>
   readonly #extent: Extent
@@ -70,7 +70,7 @@ export class Chord<
       options: parts.options,
       immutable: parts.immutable,
     })
-    this.header = parts.header
+    this.#header = parts.header
     this.body = parts.body
     this.memberKwargs = parts.memberKwargs ?? {}
     this.#extent = extentOf('chord', this.parts())
@@ -106,9 +106,8 @@ export class Chord<
     })
   }
 
-  /** Members, those of groups inside included, in order. */
-  get members(): readonly AnySignature[] {
-    return new Group({ app: this.app, tasks: this.header }).members
+  get header(): readonly AnySignature[] {
+    return this.#header
   }
 
   /** `options.task_id` is the id of the header's group; the body has its own. The members of a pending chord do not carry the body (D57-40). */
@@ -128,7 +127,8 @@ export class Chord<
       groupIndex: ids.groupIndex,
     })
     // Members of a pending header get no group yet: Python gives the header another id when it is sent, and keeps what is there.
-    const header = this.members.map((member, groupIndex) =>
+    this.#header = distinct(frozenOrder(this.header))
+    const header = this.header.map((member, groupIndex) =>
       member.freezeWith({
         groupId: sending ? groupId : undefined,
         groupIndex,
@@ -148,6 +148,7 @@ export class Chord<
     const sent = this.clone()
     const bodyOptions = pick(options, notForBody)
     const body = sent.body
+    // Its own are those of a chain that it ends (Python leaves them there); neither is for the header (D57-84).
     for (const given of [this.options, call.options]) {
       for (const callback of (given['link'] ?? []) as readonly unknown[]) body.addLink(callback)
       for (const errback of (given['link_error'] ?? []) as readonly unknown[]) body.addErrback(errback)
@@ -172,7 +173,7 @@ export class Chord<
       options: { ...pick(options, notForHeader), add_to_parent: false },
       signal: call.signal,
     }
-    const members = sent.members
+    const members = sent.header
     if (members.length === 0) {
       return (await body.send({ args: [[]], kwargs: {}, options: {}, signal: call.signal })) ?? result
     }

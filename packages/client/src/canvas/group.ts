@@ -75,7 +75,9 @@ export class Group<
 
   /** Groups inside are replaced by their members; each member has an index of its own. */
   get members(): readonly AnySignature[] {
-    return this.tasks.flatMap((task) => (task instanceof Group ? (task as Group).members : [task]))
+    return this.tasks.flatMap((task) =>
+      task instanceof Group ? (task as Group).members : isEmptyChain(task) ? [] : [task],
+    )
   }
 
   override freezeWith(ids: FreezeIds): FrozenResult {
@@ -83,11 +85,11 @@ export class Group<
   }
 
   #freeze(ids: FreezeIds, sending: boolean): FrozenResult {
-    this.#tasks = distinct(this.#tasks)
     const id = (this.options['task_id'] ??= ids.id ?? randomUUID()) as string
     // Parts of an outer chord are counted under that chord's group; otherwise members join this group when it is sent.
     const outer = ids.chord != null && ids.groupId != null ? ids.groupId : undefined
-    const members = this.members.map((member, index) =>
+    this.#tasks = distinct(sending ? this.members : frozenOrder(this.tasks))
+    const members = this.tasks.map((member, index) =>
       member.freezeWith({
         groupId: outer ?? (sending ? id : undefined),
         groupIndex: outer === undefined ? index : ids.groupIndex,
@@ -211,6 +213,28 @@ export function distinct(tasks: readonly AnySignature[]): readonly AnySignature[
   for (const task of tasks) seen.add(task)
   if (seen.size === tasks.length) return tasks
   return tasks.map((task) => (seen.delete(task) ? task : task.clone()))
+}
+
+/**
+ * Members in the order in which Celery freezes them: those of groups inside come out reversed (celery/canvas.py 5.7, `_freeze_unroll`). A chord
+ * or a group that is a step of a chain has this order wherever it is frozen, so that its results do not depend on who sends it.
+ */
+export function frozenOrder(tasks: readonly AnySignature[]): readonly AnySignature[] {
+  return tasks.flatMap((task) =>
+    task instanceof Group
+      ? frozenOrder((task as Group).tasks.toReversed())
+      : isEmptyChain(task)
+        ? []
+        : [task],
+  )
+}
+
+/** It has no task, and no result to wait for (D57-86). */
+function isEmptyChain(task: AnySignature): boolean {
+  return (
+    task.subtaskType === 'chain' &&
+    (task as AnySignature & { readonly tasks: readonly unknown[] }).tasks.length === 0
+  )
 }
 
 /** Sends signatures that are frozen already. Plain tasks go out in one step. */

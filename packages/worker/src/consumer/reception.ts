@@ -22,7 +22,7 @@ import {
   type TaskMessage,
 } from '@ct/contracts'
 import { Request, type Revocations, type Strategy, type WorkerState } from '../request/index.ts'
-import { ack, type Tracer, type TraceServices } from '../trace/index.ts'
+import { ack, failChordsOf, type Tracer, type TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { DueHeap } from './due-heap.ts'
@@ -178,10 +178,11 @@ export class Reception {
         onSettled: () => this.#options.signals.unknown(delivery, message.task, message.id, error),
       },
       error,
+      message,
     )
   }
 
-  #refuse(delivery: Delivery, refusal: Refusal, error: unknown): void {
+  #refuse(delivery: Delivery, refusal: Refusal, error: unknown, message?: TaskMessage): void {
     this.#refused += 1
     const { services, parks } = this.#options
     const settlement: Settlement = parks ? { action: 'park', reason: refusal.reason } : refusal.settlement
@@ -194,7 +195,7 @@ export class Reception {
         : {}),
       ...(refusal.reason === 'unknown-task' ? {} : { message: describe(delivery) }),
     })
-    void this.#settleRefused(delivery, settlement, error).then(
+    void this.#settleRefused(delivery, settlement, error, message).then(
       refusal.onSettled ??
         (() => {
           // Celery acknowledges what it cannot decode, and tells nobody.
@@ -204,7 +205,13 @@ export class Reception {
     )
   }
 
-  async #settleRefused(delivery: Delivery, settlement: Settlement, error: unknown): Promise<void> {
+  /** `message`: it is well formed, but nobody here can run it. */
+  async #settleRefused(
+    delivery: Delivery,
+    settlement: Settlement,
+    error: unknown,
+    message: TaskMessage | undefined,
+  ): Promise<void> {
     const { services } = this.#options
     const taskId: unknown = isPlainObject(delivery.headers) ? delivery.headers['id'] : undefined
     try {
@@ -214,6 +221,11 @@ export class Reception {
           { state: 'FAILURE', result: error, traceback: null, children: null },
         )
         if (write !== undefined) await services.results.store([write])
+      }
+      if (message !== undefined) {
+        const body = readTaskBody(message, this.#options.codecs)
+        if (body.embed.chord !== null || body.embed.chain !== null)
+          await failChordsOf(services, message, body, error)
       }
     } catch (cause) {
       services.log.error(`The failure of the refused message ${String(taskId)} could not be stored.`, {

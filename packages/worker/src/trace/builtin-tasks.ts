@@ -21,6 +21,7 @@ import {
   type SignatureSource,
 } from '@ct/contracts'
 import { failChord } from './chord-error.ts'
+import { reportPart } from './chord.ts'
 import { joinGroup, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 
@@ -191,7 +192,12 @@ async function unlock(
   if (!ready) {
     const retries = context.request.retries
     if (typeof maxRetries === 'number' && retries + 1 > maxRetries) {
-      await failChord(services, body, new ChordError(`chord_unlock could not be retried: retries spent`))
+      await failChord(
+        services,
+        body,
+        new ChordError(`chord_unlock could not be retried: retries spent`),
+        reportPart,
+      )
       return null
     }
     throw context.retry({
@@ -213,13 +219,19 @@ async function unlock(
       services,
       body,
       new ChordError(pyRepr(error instanceof MemberFailed ? error.error : error), { cause: error }),
+      reportPart,
     )
     return null
   }
   try {
     await signatureFromDict(services.app, body).send({ args: [values], kwargs: {}, options: {} })
   } catch (error) {
-    await failChord(services, body, new ChordError(`Callback error: ${pyRepr(error)}`, { cause: error }))
+    await failChord(
+      services,
+      body,
+      new ChordError(`Callback error: ${pyRepr(error)}`, { cause: error }),
+      reportPart,
+    )
   }
   return null
 }

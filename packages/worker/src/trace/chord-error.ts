@@ -4,6 +4,7 @@
  */
 import {
   isRawJson,
+  propagateStates,
   readSignature,
   type ChordError,
   type SignatureDict,
@@ -11,18 +12,21 @@ import {
 } from '@ct/contracts'
 import { callErrbacks } from './errbacks.ts'
 import { persist } from './effects.ts'
+import type { ChordMember } from './chord-member.ts'
 import type { TraceServices } from './ports.ts'
 
 export async function failChord(
   services: TraceServices,
   body: SignatureSource,
   error: ChordError,
+  report: ReportPart,
 ): Promise<void> {
   services.log.error(`Chord of body ${nameOf(body)} failed: ${error.message}`)
   const signature = readSignature(body)
   if (signature.subtask_type === 'group') await failGroupBody(services, signature, error)
   else await failBody(services, signature, signature.options.link_error ?? null, error)
-  await failSteps(services, signature.options['chain'], error)
+  await failSteps(services, signature.options['chain'], error, { report, rootId: rootOf(signature) })
+  await failOuter(services, signature, error, report)
 }
 
 async function failBody(
@@ -63,18 +67,91 @@ async function failGroupBody(services: TraceServices, body: SignatureDict, error
   if (ids.length > 0) await services.sender.revoke(ids)
 }
 
-/** Later steps of the chain the body belongs to. A chord among them passes the failure on to its body. */
-export async function failSteps(services: TraceServices, chain: unknown, error: unknown): Promise<void> {
+/**
+ * Later steps of a chain, none of which will run: FAILURE under their ids, and their parts of the chords they belong to. A chord among them
+ * passes the failure on to its body, and that to its own (celery/backends/base.py 5.7, `_fail_chain`).
+ */
+export async function failSteps(
+  services: TraceServices,
+  chain: unknown,
+  error: unknown,
+  options: FailedSteps,
+): Promise<void> {
   const steps: unknown = isRawJson(chain) ? chain.decode() : chain
   if (!Array.isArray(steps)) return
-  for (const source of steps) {
-    const step = readSignature(source)
-    if (typeof step.options.task_id === 'string') await storeFailure(services, step.options.task_id, error)
-    const body = bodyOf(step)
-    if (body !== undefined && typeof body.options.task_id === 'string') {
-      await storeFailure(services, body.options.task_id, error)
-      await failSteps(services, body.options['chain'], error)
+  const { report, traceback = null, stored = true, rootId = null } = options
+  // Grows while it is gone through.
+  const queue = steps.map((source) => readSignature(source))
+  for (const step of queue) {
+    const { task_id: taskId, group_id: groupId, chord } = step.options
+    if (typeof taskId === 'string') {
+      const inChord = chord !== undefined && chord !== null && typeof groupId === 'string'
+      const reported = inChord && propagateStates.has((await services.results.meta(taskId))?.status ?? '')
+      if (stored) await storeFailure(services, taskId, error, traceback, groupId)
+      if (inChord && !reported)
+        await report(services, memberOf(step, taskId, groupId, rootId), 'FAILURE', error)
     }
+    const body = bodyOf(step)
+    if (body !== undefined) queue.push(body)
+  }
+}
+
+/** How a failed member tells its chord: `reportPart`, which itself may fail chords. */
+export type ReportPart = (
+  services: TraceServices,
+  member: ChordMember,
+  state: string,
+  result: unknown,
+) => Promise<void>
+
+export interface FailedSteps {
+  readonly report: ReportPart
+  readonly traceback?: string | null
+  /** Errors are stored, hence also those of later steps. */
+  readonly stored?: boolean
+  readonly rootId?: string | null
+}
+
+/**
+ * Where an inner chord is part of an outer one, its body was the part: Celery reports nothing then, and the outer body waits for good
+ * (D57-81). With ct's defaults the outer chord fails too.
+ */
+async function failOuter(
+  services: TraceServices,
+  body: SignatureDict,
+  error: unknown,
+  report: ReportPart,
+): Promise<void> {
+  if (services.defaults !== 'ct') return
+  for (const end of endsOf(body)) {
+    const { task_id: taskId, group_id: groupId, chord } = end.options
+    if (typeof taskId !== 'string' || typeof groupId !== 'string' || chord === undefined || chord === null)
+      continue
+    await report(services, memberOf(end, taskId, groupId, rootOf(end)), 'FAILURE', error)
+  }
+}
+
+/** The tasks whose ends are the end of a workflow. */
+function endsOf(signature: SignatureDict): SignatureDict[] {
+  const body = bodyOf(signature)
+  if (body !== undefined) return endsOf(body)
+  if (signature.subtask_type === 'chain')
+    return membersOf(signature)
+      .slice(-1)
+      .flatMap((one) => endsOf(readSignature(one)))
+  if (signature.subtask_type === 'group')
+    return membersOf(signature).flatMap((one) => endsOf(readSignature(one)))
+  return [signature]
+}
+
+function memberOf(step: SignatureDict, taskId: string, groupId: string, rootId: string | null): ChordMember {
+  const { group_index: groupIndex, chord } = step.options
+  return {
+    taskId,
+    rootId: rootId ?? taskId,
+    groupId,
+    groupIndex: typeof groupIndex === 'number' ? groupIndex : null,
+    chord: chord ?? null,
   }
 }
 
@@ -86,10 +163,16 @@ export function bodyOf(step: SignatureDict): SignatureDict | undefined {
   return readSignature(body)
 }
 
-async function storeFailure(services: TraceServices, taskId: string, error: unknown): Promise<void> {
+async function storeFailure(
+  services: TraceServices,
+  taskId: string,
+  error: unknown,
+  traceback: string | null = null,
+  groupId?: unknown,
+): Promise<void> {
   const write = services.results.encode(
-    { taskId },
-    { state: 'FAILURE', result: error, traceback: null, children: null },
+    { taskId, ...(typeof groupId === 'string' ? { groupId } : {}) },
+    { state: 'FAILURE', result: error, traceback, children: null },
   )
   if (write !== undefined)
     await persist(services, `The failure of task ${taskId} could not be stored`, () =>

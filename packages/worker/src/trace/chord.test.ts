@@ -2,7 +2,8 @@
 import { createApp } from '@ct/client'
 import { BackendUnavailableError, type ChordProgress, type SignatureSource } from '@ct/contracts'
 import { describe, expect, it } from 'vitest'
-import { reportPart, type ChordMember } from './chord.ts'
+import type { ChordMember } from './chord-member.ts'
+import { reportPart } from './chord.ts'
 import type { TraceServices } from './ports.ts'
 
 const body: SignatureSource = {

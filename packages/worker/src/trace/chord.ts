@@ -24,20 +24,10 @@ import {
   type SignatureSource,
 } from '@ct/contracts'
 import { failChord } from './chord-error.ts'
+import type { ChordMember } from './chord-member.ts'
 import { isRetryable, persist, sent } from './effects.ts'
 import { joinGroup, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
-
-/** Who reports: the running task, or a later step of its chain that will never run. */
-export interface ChordMember {
-  readonly taskId: string
-  readonly rootId: string
-  readonly groupId: string | null
-  readonly groupIndex: number | null
-  /** The chord's body. */
-  readonly chord: SignatureSource | null
-  readonly priority?: number | undefined
-}
 
 /** `result` is the value, or the error where `state` is FAILURE or REVOKED. */
 export async function reportPart(
@@ -80,15 +70,20 @@ async function reportNative(
   let values: unknown[]
   try {
     values = await steps.run('be read', async (chord) => {
-      const saved = await chords.savedGroup(groupId)
-      return saved === undefined
-        ? partValues(services, await chord.parts(groupId))
-        : await join(services, saved)
+      const [saved, parts] = await Promise.all([chords.savedGroup(groupId), chord.parts(groupId)])
+      if (saved === undefined) return partValues(services, parts)
+      const reported = new Set(parts.map((encoded) => chords.decodePart(encoded).taskId))
+      return await join(services, saved, reported).catch((error: unknown) => {
+        // Celery does not say which member it was.
+        throw error instanceof MemberFailed
+          ? new ChordError(`Join error: ${pyRepr(error.error)}`, { cause: error.error })
+          : error
+      })
     })
   } catch (error) {
     // The worker stops for good: whoever gets this part again goes on.
     if (isRetryable(error)) throw error
-    await failChord(services, body, chordErrorOf(error))
+    await failChord(services, body, chordErrorOf(error), reportPart)
     await steps.run('be closed', (chord) => chord.fail(groupId))
     return
   }
@@ -149,9 +144,14 @@ function partValues(services: TraceServices, parts: readonly Uint8Array[]): unkn
   })
 }
 
-async function join(services: TraceServices, group: ResultHandle): Promise<unknown[]> {
+async function join(
+  services: TraceServices,
+  group: ResultHandle,
+  reported?: ReadonlySet<string>,
+): Promise<unknown[]> {
   try {
     return await joinGroup(services.results, group, {
+      reported,
       timeoutMs: services.chordJoinTimeout * 1000,
       pause: (ms) => services.pause(ms),
     })
@@ -182,7 +182,12 @@ async function publishBody(
   } catch (error) {
     if (services.defaults === 'ct' && isRetryable(error)) throw error
     services.log.error(`The body of chord ${member.groupId} could not be published.`, { error })
-    await failChord(services, body, new ChordError(`Callback error: ${pyRepr(error)}`, { cause: error }))
+    await failChord(
+      services,
+      body,
+      new ChordError(`Callback error: ${pyRepr(error)}`, { cause: error }),
+      reportPart,
+    )
     return true
   }
 }
@@ -229,11 +234,12 @@ async function reportCounter(
       services,
       body,
       new ChordError(`Cannot restore group: ${pyRepr(error)}`, { cause: error }),
+      reportPart,
     )
     return
   }
   if (group === undefined) {
-    await failChord(services, body, new ChordError(`GroupResult ${groupId} no longer exists`))
+    await failChord(services, body, new ChordError(`GroupResult ${groupId} no longer exists`), reportPart)
     return
   }
   const counter = await chords.counter()
@@ -244,7 +250,7 @@ async function reportCounter(
   try {
     const values = await join(services, group).catch(async (error: unknown) => {
       const reason = error instanceof MemberFailed ? pyRepr(error.error) : pyRepr(error)
-      await failChord(services, body, new ChordError(reason, { cause: error }))
+      await failChord(services, body, new ChordError(reason, { cause: error }), reportPart)
       return undefined
     })
     if (values !== undefined) await publishBody(services, member, body, values, () => Promise.resolve(true))

@@ -1,10 +1,10 @@
 /** What a failure or a revocation means for others: chord, later steps of the chain, error callbacks (canvas-semantics §7.1). */
-import { readSignature, type SignatureSource } from '@ct/contracts'
+import type { TaskBody, TaskMessage } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
-import { bodyOf } from './chord-error.ts'
-import { reportPart, type ChordMember } from './chord.ts'
+import { failSteps } from './chord-error.ts'
+import type { ChordMember } from './chord-member.ts'
+import { reportPart } from './chord.ts'
 import { callErrbacks } from './errbacks.ts'
-import { persist } from './effects.ts'
 import type { TraceServices } from './ports.ts'
 import { taskRequest } from './task-request.ts'
 
@@ -30,7 +30,12 @@ export async function propagateFailure(
 ): Promise<void> {
   const { embed } = request.body
   await reportPart(services, memberOf(request), 'FAILURE', error)
-  for (const step of embed.chain ?? []) await failStep(services, request, step, error, traceback, stored)
+  await failSteps(services, embed.chain, error, {
+    report: reportPart,
+    traceback,
+    stored,
+    rootId: request.message.rootId ?? request.id,
+  })
   if (embed.errbacks !== null) {
     await callErrbacks(
       services,
@@ -47,43 +52,26 @@ export async function propagateFailure(
   }
 }
 
-/** A step that will never run: FAILURE under its id, and its part of a chord if it belongs to one. */
-async function failStep(
+/**
+ * A task that no handler will ever run (not registered): its chord would wait for good, as Celery's does. With ct's defaults the chord fails;
+ * what else of the workflow waits keeps Celery's outcome.
+ */
+export async function failChordsOf(
   services: TraceServices,
-  request: Request,
-  source: SignatureSource,
+  message: TaskMessage,
+  body: TaskBody,
   error: unknown,
-  traceback: string | null,
-  stored: boolean,
 ): Promise<void> {
-  const step = readSignature(source)
-  const targets = [step, bodyOf(step)]
-  for (const target of targets) {
-    if (target === undefined) continue
-    const { task_id: taskId, group_id: groupId, group_index: groupIndex, chord } = target.options
-    if (typeof taskId !== 'string') continue
-    if (stored) {
-      const write = services.results.encode(
-        { taskId, ...(typeof groupId === 'string' ? { groupId } : {}) },
-        { state: 'FAILURE', result: error, traceback, children: null },
-      )
-      if (write !== undefined)
-        await persist(services, `The failure of task ${taskId} could not be stored`, () =>
-          services.results.store([write]),
-        )
-    }
-    if (chord === undefined || chord === null || typeof groupId !== 'string') continue
-    await reportPart(
-      services,
-      {
-        taskId,
-        rootId: request.message.rootId ?? request.id,
-        groupId,
-        groupIndex: typeof groupIndex === 'number' ? groupIndex : null,
-        chord,
-      },
-      'FAILURE',
-      error,
-    )
+  if (services.defaults !== 'ct') return
+  const { embed } = body
+  const rootId = message.rootId ?? message.id
+  const member = {
+    taskId: message.id,
+    rootId,
+    groupId: message.group,
+    groupIndex: message.groupIndex,
+    chord: embed.chord,
   }
+  await reportPart(services, member, 'FAILURE', error)
+  await failSteps(services, embed.chain, error, { report: reportPart, stored: false, rootId })
 }

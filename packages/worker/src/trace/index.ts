@@ -1,5 +1,6 @@
 export { builtinTasksOf } from './builtin-tasks.ts'
 export { ack } from './effects.ts'
+export { failChordsOf } from './failure.ts'
 export { Interruptions } from './interruptions.ts'
 export type { Outcome } from './outcome.ts'
 export type {

@@ -149,6 +149,8 @@ export class Interruptions {
     const { services } = this.#effects
     const { options } = request.strategy
     const retry = new Retry(null, { exc: error, when: options.defaultRetryDelay, sig: {} })
+    const traceback = pythonTraceback(error)
+    if (!request.ignoreResult) await this.#storeState(request, 'RETRY', error, traceback)
     try {
       await this.#options.publishRetry(retryCopy(request, retry, this.#options.now()))
     } catch (failed) {
@@ -160,8 +162,6 @@ export class Interruptions {
       )
       return false
     }
-    const traceback = pythonTraceback(error)
-    if (!request.ignoreResult) await this.#storeState(request, 'RETRY', error, traceback)
     await this.#effects.hook(request, 'onRetry', () =>
       options.onRetry?.(
         error,

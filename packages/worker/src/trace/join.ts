@@ -26,6 +26,8 @@ export class MemberFailed extends Error {
 
 export interface JoinOptions {
   readonly timeoutMs: number
+  /** Members that have ended: those of them that nothing is stored about ignore their results, and count as null, as in Celery. */
+  readonly reported?: ReadonlySet<string> | undefined
   /** Resolves false when waiting is pointless: the worker stops. */
   readonly pause: (ms: number) => Promise<boolean>
 }
@@ -65,6 +67,7 @@ async function waitFor(
     if (meta !== undefined && propagateStates.has(meta.status))
       throw new MemberFailed(taskId, results.errorOf(meta))
     if (meta !== undefined && readyStates.has(meta.status)) return meta.result
+    if (meta === undefined && options.reported?.has(taskId) === true) return null
     const left = deadline - performance.now()
     if (left <= 0 || !(await options.pause(Math.min(wait, left)))) {
       throw new OperationTimeoutError(`The result of ${taskId} did not come in time.`)

@@ -28,7 +28,19 @@ async function send(
     // Whoever has its message now sends it.
     request.disowned === 'lease-lost' ? undefined : call(),
   )
-  if (handle !== undefined && request.strategy.options.trail) (request.children ??= []).push(handle)
+  const child = handle === undefined || !request.strategy.options.trail ? undefined : firstOf(handle)
+  if (child !== undefined) (request.children ??= []).push(child)
+}
+
+/**
+ * What was sent first of a workflow: that is what its sender calls its child, as Celery does. Of a chain the first step, of a chord the
+ * header's group, or the body where that is empty. Undefined: nothing was sent.
+ */
+function firstOf(handle: ResultHandle): ResultHandle | undefined {
+  let first: ResultHandle | undefined
+  for (let one: ResultHandle | null = handle; one !== null; one = one.parent)
+    if (one.children?.length !== 0) first = one
+  return first === undefined || first.parent === null ? first : { ...first, parent: null }
 }
 
 async function sendCallbacks(

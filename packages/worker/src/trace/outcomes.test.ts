@@ -291,8 +291,8 @@ const rows: readonly Row[] = [
       ((task: { retry(): Error }) => {
         throw task.retry()
       }) as never,
-    early: ['ack', 'run', 'publish', 'store RETRY', 'task-retried'],
-    late: ['run', 'publish', 'store RETRY', 'ack', 'task-retried'],
+    early: ['ack', 'run', 'store RETRY', 'publish', 'task-retried'],
+    late: ['run', 'store RETRY', 'publish', 'ack', 'task-retried'],
   },
   {
     outcome: 'TASK-101: Ignore',
@@ -357,8 +357,8 @@ const rows: readonly Row[] = [
     options: { retryOnWorkerLost: true, rejectOnWorkerLost: true },
     task: returns,
     pool: dyingPool,
-    early: ['ack', 'publish', 'store RETRY', 'task-retried'],
-    late: ['publish', 'store RETRY', 'ack', 'task-retried'],
+    early: ['ack', 'store RETRY', 'publish', 'task-retried'],
+    late: ['store RETRY', 'publish', 'ack', 'task-retried'],
   },
   {
     outcome: 'D57-64: process lost, retryOnWorkerLost, retries spent',

@@ -297,6 +297,21 @@ export class Tracer {
 
   async #retry(request: Request, retry: Retry): Promise<void> {
     const { log, results } = this.#services
+    const reason: unknown = retry.exc === undefined || retry.exc === null ? null : thrown(retry.exc)
+    const traceback = pythonTraceback(reason ?? retry)
+    // Before the copy is sent: whoever runs it may be faster, and its outcome must not be overwritten.
+    if (!request.ignoreResult && results.enabled) {
+      const write = results.encode(
+        { taskId: request.id, request },
+        {
+          state: 'RETRY',
+          result: reason,
+          traceback,
+          children: [{ id: request.id, parent: null, children: null }],
+        },
+      )
+      if (write !== undefined) await this.#effects.store(request, [write])
+    }
     const copy = retryCopy(request, retry, this.#options.now())
     try {
       await this.#options.publishRetry(copy)
@@ -309,20 +324,6 @@ export class Tracer {
         )
       } else await this.#rejected(request, new Reject(error, false, { cause: error }))
       return
-    }
-    const reason: unknown = retry.exc === undefined || retry.exc === null ? null : thrown(retry.exc)
-    const traceback = pythonTraceback(reason ?? retry)
-    if (!request.ignoreResult && results.enabled) {
-      const write = results.encode(
-        { taskId: request.id, request },
-        {
-          state: 'RETRY',
-          result: reason,
-          traceback,
-          children: [{ id: request.id, parent: null, children: null }],
-        },
-      )
-      if (write !== undefined) await this.#effects.store(request, [write])
     }
     await this.#effects.hook(request, 'onRetry', () =>
       request.strategy.options.onRetry?.(

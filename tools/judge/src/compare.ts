@@ -1,0 +1,39 @@
+/** What differs between two outcomes of the same tree. */
+import type { Outcome } from './outcome.ts'
+
+/** One line a difference: `state t3: python SUCCESS 4, ct FAILURE …`. */
+export function differences(left: Outcome, right: Outcome, labels: readonly [string, string]): string[] {
+  if (left.error !== undefined && right.error !== undefined) return []
+  const found: string[] = []
+  const line = (what: string, one: string, other: string): void => {
+    if (one !== other) found.push(`${what}: ${labels[0]} ${one}; ${labels[1]} ${other}`)
+  }
+  line('error', left.error ?? 'none', right.error ?? 'none')
+  const [onlyLeft, onlyRight] = without(left.calls, right.calls)
+  for (const call of onlyLeft) line(`call ${call}`, 'yes', 'no')
+  for (const call of onlyRight) line(`call ${call}`, 'no', 'yes')
+  for (const what of ['states', 'children'] as const) {
+    const one = grouped(left[what])
+    const other = grouped(right[what])
+    for (const name of [...new Set([...one.keys(), ...other.keys()])].toSorted())
+      line(`${what} ${name}`, one.get(name) ?? 'nothing', other.get(name) ?? 'nothing')
+  }
+  line('handle', left.handle, right.handle)
+  return found
+}
+
+function grouped(pairs: readonly (readonly [string, string])[]): Map<string, string> {
+  const groups = Map.groupBy(pairs, ([name]) => name)
+  return new Map([...groups].map(([name, list]) => [name, list.map(([, text]) => text).join(' | ')]))
+}
+
+/** What each list has more of than the other, repetitions counted. */
+function without(left: readonly string[], right: readonly string[]): [string[], string[]] {
+  const rest = [...right]
+  const only = left.filter((one) => {
+    const at = rest.indexOf(one)
+    if (at >= 0) rest.splice(at, 1)
+    return at < 0
+  })
+  return [only, rest]
+}

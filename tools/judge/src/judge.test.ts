@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest'
+import { differences } from './compare.ts'
+import { generate, shrink, smaller, textOf, weightOf, type Node } from './index.ts'
+import { masked, mayHang, withoutLateRetries } from './masks.ts'
+import { outcomesOf, type Outcome } from './outcome.ts'
+import { childrenOf } from './tree.ts'
+
+const outcome = (parts: Partial<Outcome>): Outcome => ({
+  error: undefined,
+  calls: [],
+  states: [],
+  children: [],
+  parents: [],
+  handle: 'null',
+  ...parts,
+})
+const task = (tag: string, how: 'sum' | 'fail' | 'missing' = 'sum'): Node => ({
+  kind: 'task',
+  tag,
+  how,
+  n: 1,
+  queue: 'judge.ct',
+})
+
+describe('the judge', () => {
+  it('makes the same tree of the same seed, and every kind of node among many', () => {
+    expect(generate(7)).toEqual(generate(7))
+    const kinds = new Set<string>()
+    const look = (node: Node): void => {
+      kinds.add(node.kind === 'task' ? node.how : node.kind)
+      childrenOf(node).forEach(look)
+    }
+    for (let seed = 0; seed < 300; seed += 1) look(generate(seed).root)
+    expect([...kinds].toSorted()).toEqual(
+      [
+        'chain',
+        'chord',
+        'echo',
+        'fail',
+        'group',
+        'ignore',
+        'missing',
+        'none',
+        'replace',
+        'retry',
+        'spent',
+        'sum',
+      ].toSorted(),
+    )
+  })
+
+  it('reduces a tree to what shows a difference', async () => {
+    const tree = Array.from({ length: 200 }, (_, seed) => generate(seed)).find(
+      ({ root }) => textOf(root).includes(':fail') && weightOf(root) > 20,
+    )!
+    const shows = (root: Node): boolean => textOf(root).includes(':fail')
+    const smallest = await shrink(tree, async (trees) => trees.map(({ root }) => shows(root)), {
+      rounds: 100,
+    })
+    expect(shows(smallest.root)).toBe(true)
+    expect(smaller(smallest).some(({ root }) => shows(root))).toBe(false)
+    expect(weightOf(smallest.root)).toBeLessThan(8)
+  })
+
+  it('tells ids by their names, and keeps trees of one batch apart', () => {
+    const entry = { tag: 't0', args: [3], retries: 0, parent: null, lang: 'ct' } as const
+    const id = '01234567-89ab-cdef-0123-456789abcdef'
+    const [first, second] = outcomesOf(
+      [
+        { run: 'r1', handle: [['r1-t1', null], null], error: undefined },
+        { run: 'r2', handle: [[id, null], null], error: undefined },
+      ],
+      [
+        { ...entry, run: 'r1', id: 'r1-t0' },
+        { ...entry, run: 'r2', id },
+      ],
+      [
+        { task_id: 'r1-t0', status: 'SUCCESS', result: 3, children: [[['r1-t1', null], null]] },
+        {
+          task_id: 'r1-t1',
+          status: 'FAILURE',
+          result: { exc_type: 'ValueError', exc_message: ['of r1-t0'] },
+          parent_id: 'r1-t0',
+        },
+        { task_id: id, status: 'SUCCESS', result: 4, children: [] },
+      ],
+    )
+    expect(first).toMatchObject({
+      calls: ['t0([3])'],
+      states: [
+        ['t0', 'SUCCESS 3'],
+        ['t1', 'FAILURE ["ValueError",["of t0"]]'],
+      ],
+      children: [['t0', '[[["t1",null],null]]']],
+      handle: '[["t1",null],null]',
+    })
+    expect(second).toMatchObject({ states: [['t0', 'SUCCESS 4']], handle: '[["t0",null],null]' })
+  })
+
+  it('finds states, values and calls that differ, and how often', () => {
+    const one = outcome({ states: [['t0', 'SUCCESS 1']], calls: ['t0([])', 't1(["t0"])'] })
+    const other = outcome({ states: [['t0', 'SUCCESS 2']], calls: ['t0([])', 't1(["t0"])', 't1(["t0"])'] })
+    expect(differences(one, one, ['a', 'b'])).toEqual([])
+    expect(differences(one, other, ['a', 'b'])).toEqual([
+      'call t1(["t0"]): a no; b yes',
+      'states t0: a SUCCESS 1; b SUCCESS 2',
+    ])
+  })
+
+  it('masks a body that Celery leaves pending, and nothing else', () => {
+    const python = outcome({ states: [['t0', 'FAILURE ["ValueError",["boom"]]']] })
+    const ct = outcome({
+      calls: ['t4(["t2"])', 't5([1])'],
+      states: [
+        ['t0', 'FAILURE ["ValueError",["boom"]]'],
+        ['t2', 'FAILURE ["ChordError",["Dependency t1 raised ChordError(…)"]]'],
+        ['t3', 'SUCCESS 3'],
+      ],
+    })
+    expect(differences(python, masked(ct, python), ['py', 'ct'])).toEqual([
+      'call t5([1]): py no; ct yes',
+      'states t3: py nothing; ct SUCCESS 3',
+    ])
+    expect(mayHang({ kind: 'chord', header: [task('a', 'fail')], body: task('b') })).toBe(false)
+    expect(mayHang({ kind: 'chord', header: [task('a', 'missing')], body: task('b') })).toBe(true)
+    const inner: Node = { kind: 'chord', header: [task('a', 'fail')], body: task('b') }
+    expect(mayHang({ kind: 'chord', header: [inner], body: task('c') })).toBe(true)
+    expect(mayHang({ kind: 'chain', steps: [inner, task('c')] })).toBe(true)
+  })
+
+  it('holds a RETRY that came late against nobody where Python works', () => {
+    const late = outcome({ states: [['t0', 'RETRY ["ValueError",["again"]]']] })
+    const done = outcome({ states: [['t0', 'SUCCESS 1']] })
+    expect(differences(...withoutLateRetries(done, late, false), ['', ''])).toEqual([])
+    expect(differences(...withoutLateRetries(late, done, true), ['', ''])).toEqual([])
+    expect(differences(...withoutLateRetries(late, done, false), ['', ''])).not.toEqual([])
+  })
+})

@@ -1,0 +1,72 @@
+/** The tasks of the judge's ct workers; python/judge_tasks.py has the same. */
+import { Ignore, type App, type TaskContext, type TaskRequest } from '@ct/client'
+import { build } from './build.ts'
+import type { JournalEntry } from './journal.ts'
+import type { How, Node } from './tree.ts'
+
+interface Spec {
+  readonly run: string
+  readonly tag: string
+  readonly how?: How
+  readonly n?: number
+  readonly times?: number
+  readonly with?: Node
+}
+
+class ValueError extends Error {
+  override readonly name = 'ValueError'
+}
+
+/** The sum of all numbers in it, however deep. */
+export function total(value: unknown): number {
+  if (typeof value === 'number') return value
+  return Array.isArray(value) ? value.reduce<number>((sum, one) => sum + total(one), 0) : 0
+}
+
+export function register(app: App, note: (entry: JournalEntry) => void): void {
+  app.task(
+    'judge.work',
+    { bind: true, maxRetries: 5, params: ['...args', '**spec'] },
+    async (task: TaskContext, spec: Spec, ...args: unknown[]): Promise<unknown> => {
+      const { run, tag, how = 'sum', n = 0, times = 0 } = spec
+      const { id, retries, parentId } = task.request
+      note({ run, tag, id, args, retries, parent: parentId ?? null, lang: 'ct' })
+      if (how === 'fail') throw new ValueError(`boom ${tag}`)
+      if (how === 'ignore') throw new Ignore()
+      if (how === 'retry' && retries < times)
+        throw task.retry({ countdown: 0, exc: new ValueError(`again ${tag}`) })
+      if (how === 'spent')
+        throw task.retry({ countdown: 0, maxRetries: times, exc: new ValueError(`spent ${tag}`) })
+      if (how === 'replace') return await replaced(task, spec)
+      if (how === 'echo') return [...args, n]
+      return how === 'none' ? null : total(args) + n
+    },
+  )
+  app.task(
+    'judge.errback',
+    { params: ['task_id', 'run', 'tag'] },
+    (failed: string, run: string, tag: string) => {
+      note({ run, tag, id: null, args: [failed], retries: 0, parent: null, lang: 'ct' })
+      return null
+    },
+  )
+  app.task(
+    'judge.errany',
+    { params: ['...args', '**spec'] },
+    ({ run, tag }: { run: string; tag: string }, ...args: readonly unknown[]) => {
+      const [first] = args as readonly [string | TaskRequest]
+      const failed = typeof first === 'string' ? first : first.id
+      note({ run, tag, id: null, args: [failed], retries: 0, parent: null, lang: 'ct' })
+      return null
+    },
+  )
+}
+
+/** Where this version of ct can replace tasks. */
+async function replaced(task: TaskContext, spec: Spec): Promise<unknown> {
+  const { replace } = task as TaskContext & { replace?(signature: unknown): unknown }
+  if (replace === undefined) throw new Error('This task cannot replace itself.')
+  const ended: unknown = await replace.call(task, build(task.app, spec.with!, spec.run))
+  if (ended instanceof Error) throw ended
+  return ended
+}
