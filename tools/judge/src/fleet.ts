@@ -199,7 +199,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Nothing is queued or held, and nobody has written to the journal for a while. */
   async #settled(): Promise<void> {
-    const looks = this.#broker === 'redis' ? 4 : 3
+    const looks = this.#broker === 'redis' ? 4 : 7
     const until = Date.now() + 120_000
     let [quietLooks, before] = [0, '']
     while (quietLooks < looks) {
@@ -232,9 +232,8 @@ export class Fleet implements AsyncDisposable {
     const workers = this.kind === 'mixed' ? 2 : 1
     return await this.#client.exec<number>(
       `
-      _asked = app.control.inspect(timeout=3, limit=workers)
-      _found = [_asked.active() or {}, _asked.reserved() or {}]
-      sum(len(tasks) for answer in _found for tasks in answer.values()) + (workers - min(len(a) for a in _found))
+      _active = app.control.inspect(timeout=3, limit=workers).active() or {}
+      sum(len(tasks) for tasks in _active.values()) + workers - len(_active)
       `,
       { workers },
     )

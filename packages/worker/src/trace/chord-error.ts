@@ -3,6 +3,7 @@
  * with the same `ChordError`, the body's error callbacks are called with a stand-in for its request.
  */
 import {
+  encodeJson,
   isRawJson,
   propagateStates,
   readSignature,
@@ -57,14 +58,33 @@ async function failGroupBody(services: TraceServices, body: SignatureDict, error
   const shared = body.options.link_error ?? []
   const ids: string[] = []
   for (const source of membersOf(body)) {
-    const member = readSignature(source)
+    const [member, errbacks] = resultOf(readSignature(source))
     const id = member.options.task_id
     if (typeof id === 'string') ids.push(id)
-    await failBody(services, member, [...(member.options.link_error ?? []), ...shared], cause)
+    await failBody(services, member, distinct([...errbacks, ...shared]), cause)
   }
   const groupId = body.options.task_id
   if (typeof groupId === 'string') await storeFailure(services, groupId, cause)
   if (ids.length > 0) await services.sender.revoke(ids)
+}
+
+/**
+ * What holds the result of a member, with the error callbacks on the way there: of a chord its body; of a group those of its tasks are its own
+ * (celery/backends/base.py 5.7, `_result_errbacks`).
+ */
+function resultOf(member: SignatureDict): readonly [SignatureDict, readonly SignatureSource[]] {
+  const own = member.options.link_error ?? []
+  const body = bodyOf(member)
+  if (body !== undefined) {
+    const [end, errbacks] = resultOf(body)
+    return [end, [...own, ...errbacks]]
+  }
+  if (member.subtask_type !== 'group') return [member, own]
+  return [member, [...own, ...membersOf(member).flatMap((task) => resultOf(readSignature(task))[1])]]
+}
+
+function distinct(errbacks: readonly SignatureSource[]): SignatureSource[] {
+  return [...new Map(errbacks.map((errback) => [encodeJson(errback), errback])).values()]
 }
 
 /**
