@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { python, startPythonWorker, type PythonClient } from '@ct-tools/interop'
+import { python, startPythonWorker, type PythonClient, type PythonWorker } from '@ct-tools/interop'
 import { freshRedis, freshVhost, type FreshRedis } from '@ct-tools/services'
 import { amqpBroker } from '@ct/broker-amqp'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
@@ -44,6 +44,7 @@ export class Fleet implements AsyncDisposable {
   readonly #app: App
   readonly #client: PythonClient
   readonly #journal: JournalEntry[]
+  readonly #peers: readonly PythonWorker[]
   readonly #broker: BrokerKind
 
   private constructor(parts: {
@@ -54,6 +55,7 @@ export class Fleet implements AsyncDisposable {
     readonly app: App
     readonly client: PythonClient
     readonly journal: JournalEntry[]
+    readonly peers: readonly PythonWorker[]
   }) {
     this.kind = parts.kind
     this.#broker = parts.broker
@@ -62,6 +64,7 @@ export class Fleet implements AsyncDisposable {
     this.#app = parts.app
     this.#client = parts.client
     this.#journal = parts.journal
+    this.#peers = parts.peers
   }
 
   static async start({ kind, broker, defaults = 'ct', log }: FleetOptions): Promise<Fleet> {
@@ -96,8 +99,9 @@ export class Fleet implements AsyncDisposable {
       anyQueue,
       ...(kind === 'mixed' ? [queues[language]] : Object.values(queues)),
     ]
-    if (kind !== 'ct')
-      stack.use(
+    const peers: PythonWorker[] = []
+    if (kind !== 'ct') {
+      const worker = stack.use(
         await startPythonWorker({
           ...peer,
           version: '5.7',
@@ -106,6 +110,8 @@ export class Fleet implements AsyncDisposable {
           loglevel: 'INFO',
         }),
       )
+      peers.push(worker)
+    }
     if (kind !== 'python') {
       const worker = createWorker(app, {
         queues: consumed('ct'),
@@ -116,7 +122,7 @@ export class Fleet implements AsyncDisposable {
       await worker.start()
       stack.defer(() => worker.stop())
     }
-    const fleet = new Fleet({ kind, broker, stack: stack.move(), connection, app, client, journal })
+    const fleet = new Fleet({ kind, broker, stack: stack.move(), connection, app, client, journal, peers })
     return fleet
   }
 
@@ -200,10 +206,13 @@ export class Fleet implements AsyncDisposable {
   /** Nothing is queued or held, and nobody has written to the journal for a while. */
   async #settled(): Promise<void> {
     const looks = this.#broker === 'redis' ? 4 : 7
-    const until = Date.now() + 120_000
+    const until = Date.now() + 45_000
     let [quietLooks, before] = [0, '']
     while (quietLooks < looks) {
-      if (Date.now() > until) throw new Error(`The ${this.kind} fleet does not come to rest.`)
+      if (Date.now() > until)
+        throw new Error(
+          `The ${this.kind} fleet does not come to rest (open, journal, keys: ${before}): ${await this.#where()}`,
+        )
       await sleep(120)
       const open = await this.#open()
       const state = `${open} ${this.#journal.length} ${String(await this.#connection.command('LLEN', journalKey))} ${String(await this.#connection.command('DBSIZE'))}`
@@ -226,6 +235,15 @@ export class Fleet implements AsyncDisposable {
     const queued = counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
     // RabbitMQ tells nobody at once how many messages are held, but the workers know.
     return queued > 0 ? queued : await this.#held()
+  }
+
+  /** What is still there, for whoever has to find out why. */
+  async #where(): Promise<string> {
+    const active = await this.#client.exec<unknown>('app.control.inspect(timeout=2).active()')
+    const logs = this.#peers.map(
+      ({ log, isRunning }) => `${isRunning ? '' : 'not running: '}${log.slice(-3000)}`,
+    )
+    return [JSON.stringify(active), ...logs].join('\n')
   }
 
   async #held(): Promise<number> {

@@ -1,6 +1,14 @@
 /** Trees from a seed: chains, groups and chords to depth 4, with everything in them that may go wrong. */
 import { Random } from '@ct-tools/ledger'
-import type { Errback, How, Language, Node, TaskNode, Tree } from './tree.ts'
+import {
+  childrenOf,
+  type Errback,
+  type How,
+  type Language,
+  type Node,
+  type TaskNode,
+  type Tree,
+} from './tree.ts'
 
 /** Queues of the two languages; with one language alone its worker consumes both. */
 export const queues: Readonly<Record<Language, string>> = { py: 'judge.py', ct: 'judge.ct' }
@@ -9,19 +17,23 @@ export interface GenerateOptions {
   /** Trees without failures, once in so many; default 3. */
   readonly peaceful?: number
   readonly depth?: number
-  /** Whether tasks may replace themselves. */
+  /** Whether tasks may replace themselves. Default true. */
   readonly replaces?: boolean
+  /** Whether tasks may come too late. Default true. */
+  readonly expires?: boolean
 }
 
 const calm: Readonly<Partial<Record<How, number>>> = { sum: 60, echo: 22, none: 4, retry: 8 }
 const rough: Readonly<Partial<Record<How, number>>> = { ...calm, fail: 12, spent: 4, missing: 2, ignore: 1 }
 
 export function generate(seed: number, options: GenerateOptions = {}): Tree {
-  const { peaceful = 3, depth = 4, replaces = true } = options
+  const { peaceful = 3, depth = 4, replaces = true, expires = true } = options
   const random = new Random(seed)
-  const maker = new Maker(random, random.between(1, peaceful) === 1 ? calm : rough, replaces)
+  const maker = new Maker(random, random.between(1, peaceful) === 1 ? calm : rough, { replaces, expires })
   const languages: readonly Language[] = ['py', 'ct']
-  const root = maker.composite(depth)
+  const made = maker.composite(depth)
+  // A Celery 5.7 worker that completes a chord whose header holds a group and a member without a result stands still for good now and then.
+  const root = holdsGroup(made) ? changed(made, ({ ignoreResult: _ignored, ...rest }) => rest) : made
   return {
     seed,
     root,
@@ -34,16 +46,20 @@ export function generate(seed: number, options: GenerateOptions = {}): Tree {
 class Maker {
   readonly #random: Random
   readonly #ways: Readonly<Partial<Record<How, number>>>
-  readonly #replaces: boolean
+  readonly #may: { readonly replaces: boolean; readonly expires: boolean }
   readonly #named: boolean
   #tags = 0
   /** Tasks that may still be made: trees stay small enough to read. */
   #budget: number
 
-  constructor(random: Random, ways: Readonly<Partial<Record<How, number>>>, replaces: boolean) {
+  constructor(
+    random: Random,
+    ways: Readonly<Partial<Record<How, number>>>,
+    may: { readonly replaces: boolean; readonly expires: boolean },
+  ) {
     this.#random = random
     this.#ways = ways
-    this.#replaces = replaces
+    this.#may = may
     this.#named = random.next() < 0.8
     this.#budget = random.between(3, 16)
   }
@@ -72,7 +88,7 @@ class Maker {
     const random = this.#random
     this.#budget -= 1
     const how =
-      this.#replaces && depth > 0 && random.next() < 0.06
+      this.#may.replaces && depth > 0 && random.next() < 0.06
         ? 'replace'
         : (random.weighted(this.#ways as Readonly<Record<How, number>>) as How)
     const rough = 'fail' in this.#ways
@@ -86,7 +102,7 @@ class Maker {
       ...(random.next() < 0.12 ? { immutable: true } : {}),
       ...(this.#named ? { named: true } : {}),
       ...(random.next() < 0.06 ? { ignoreResult: true } : {}),
-      ...(rough && random.next() < 0.03 ? { expired: true } : {}),
+      ...(rough && this.#may.expires && random.next() < 0.03 ? { expired: true } : {}),
       ...(how === 'retry' || how === 'spent' ? { times: random.between(1, 2) } : {}),
       ...(how === 'replace' ? { with: this.#replacement(depth) } : {}),
       ...this.#callbacks(depth, 0.08),
@@ -95,7 +111,10 @@ class Maker {
 
   /** What is made at run time has no names given beforehand: it takes over those of what it replaces. */
   #replacement(depth: number): Node {
-    return nameless(this.#random.next() < 0.4 ? this.#task(0) : this.composite(Math.min(2, depth)))
+    return changed(
+      this.#random.next() < 0.4 ? this.#task(0) : this.composite(Math.min(2, depth)),
+      ({ named: _named, ...rest }) => rest,
+    )
   }
 
   #callbacks(depth: number, chance: number): { links?: readonly Node[]; errbacks?: readonly Errback[] } {
@@ -124,20 +143,22 @@ class Maker {
   }
 }
 
-/** The same without ids given beforehand. */
-function nameless(node: Node): Node {
-  const links = node.links?.map(nameless)
-  const own = links === undefined ? {} : { links }
+function holdsGroup(node: Node): boolean {
+  return node.kind === 'group' || childrenOf(node).some(holdsGroup)
+}
+
+/** The same with each of its tasks changed. */
+function changed(node: Node, change: (task: TaskNode) => TaskNode): Node {
+  const again = (one: Node): Node => changed(one, change)
+  const own = node.links === undefined ? {} : { links: node.links.map(again) }
   switch (node.kind) {
-    case 'task': {
-      const { named: _named, ...rest } = node
-      return { ...rest, ...own, ...(node.with === undefined ? {} : { with: nameless(node.with) }) }
-    }
+    case 'task':
+      return { ...change(node), ...own, ...(node.with === undefined ? {} : { with: again(node.with) }) }
     case 'chain':
-      return { ...node, ...own, steps: node.steps.map(nameless) }
+      return { ...node, ...own, steps: node.steps.map(again) }
     case 'group':
-      return { ...node, ...own, members: node.members.map(nameless) }
+      return { ...node, ...own, members: node.members.map(again) }
     case 'chord':
-      return { ...node, ...own, header: node.header.map(nameless), body: nameless(node.body) }
+      return { ...node, ...own, header: node.header.map(again), body: again(node.body) }
   }
 }

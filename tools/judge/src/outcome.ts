@@ -60,7 +60,8 @@ export function outcomesOf(
     // Ids that nobody can name are made anew wherever a chord is frozen again, so they are no part of the comparison.
     const sorted = [...mine]
       .map((document) => [names.of(document.task_id), document] as const)
-      .filter(([name]) => name !== '?')
+      // Nor is what ran twice under one name (a link of several tasks): which of them is stored last is a race.
+      .filter(([name]) => name !== '?' && !names.ambiguous.has(name))
     return {
       error: one.error,
       calls: own
@@ -102,9 +103,15 @@ function idsIn(value: unknown): string[] {
 class Names {
   readonly #run: string
   readonly #byId = new Map<string, string>()
+  /** Ran more than once at the same try. */
+  readonly ambiguous: ReadonlySet<string>
 
   constructor(run: string, entries: readonly JournalEntry[]) {
     this.#run = run
+    const tries = Map.groupBy(entries, ({ tag, retries }) => `${tag}#${retries}`)
+    this.ambiguous = new Set(
+      [...tries.values()].filter((list) => list.length > 1).map(([first]) => first!.tag),
+    )
     for (const { id, tag } of entries) {
       const known = id === null ? undefined : this.#byId.get(id)
       if (id !== null && (known === undefined || tag < known)) this.#byId.set(id, tag)

@@ -37,7 +37,7 @@ export function register(app: App, note: (entry: JournalEntry) => void): void {
         throw task.retry({ countdown: 0, exc: new ValueError(`again ${tag}`) })
       if (how === 'spent')
         throw task.retry({ countdown: 0, maxRetries: times, exc: new ValueError(`spent ${tag}`) })
-      if (how === 'replace') return await replaced(task, spec)
+      if (how === 'replace') throw task.replace(build(task.app, spec.with!, run))
       if (how === 'echo') return [...args, n]
       return how === 'none' ? null : total(args) + n
     },
@@ -60,13 +60,4 @@ export function register(app: App, note: (entry: JournalEntry) => void): void {
       return null
     },
   )
-}
-
-/** Where this version of ct can replace tasks. */
-async function replaced(task: TaskContext, spec: Spec): Promise<unknown> {
-  const { replace } = task as TaskContext & { replace?(signature: unknown): unknown }
-  if (replace === undefined) throw new Error('This task cannot replace itself.')
-  const ended: unknown = await replace.call(task, build(task.app, spec.with!, spec.run))
-  if (ended instanceof Error) throw ended
-  return ended
 }
