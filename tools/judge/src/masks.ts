@@ -13,6 +13,8 @@ export function mayHang(root: Node): boolean {
 
 function hangs(node: Node, inHeader: boolean): boolean {
   if (node.kind === 'task' && node.how === 'missing') return inHeader
+  // What replaces a member is the member; a group is made a chord for that.
+  if (node.kind === 'task' && node.with?.kind === 'group' && inHeader) return true
   if (node.kind === 'chord') {
     if (inHeader) return true
     return node.header.some((member) => hangs(member, true)) || hangs(node.body, inHeader)

@@ -57,7 +57,7 @@ describe('taskAlwaysEager', () => {
     expect([result.id, await result.get()]).toEqual(['mine', 42])
     expect(seen).toEqual([42])
     expect(await (await task.delay('group')).get()).toEqual([2, 4])
-    await expect((await task.delay('none')).get()).rejects.toThrow(/cannot be replaced by an empty chain/)
+    await expect((await task.delay('none')).get()).rejects.toThrow(/Cannot replace with an empty chain/)
   })
 
   it('CANVAS-50…52: map, starmap and chunks run in the caller too', async () => {

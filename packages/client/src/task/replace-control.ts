@@ -31,7 +31,7 @@ export function prepareReplacement(
     throw new ConfigurationError(`What replaces ${name} must not be part of a chord already.`)
   }
   if (made instanceof Chain && made.steps.length === 0) {
-    throw new ConfigurationError(`${name} cannot be replaced by an empty chain.`)
+    throw new ConfigurationError('Cannot replace with an empty chain')
   }
   if (made.endsInGroup()) {
     const accumulate = new TaskSignature({ app, task: builtinTasks.accumulate, kwargs: { index: 0 } })
