@@ -1,5 +1,6 @@
 /** When entries are due: the seam, and Celery's schedules behind it. */
 export { BaseSchedule } from './base-schedule.ts'
+export { clocked, ClockedSchedule } from './clocked.ts'
 export { CrontabSchedule } from './crontab.ts'
 export { crontab } from './declare-crontab.ts'
 export type { CrontabInput, CrontabOptions } from './declare-crontab.ts'

@@ -1,5 +1,6 @@
 /** Schedules out of what users and stores hold: numbers, objects, plain data. */
 import { ConfigurationError } from '@ct/contracts'
+import { clocked } from './clocked.ts'
 import { crontab, type CrontabInput, type CrontabOptions } from './declare-crontab.ts'
 import { interval, type IntervalDuration, type IntervalOptions } from './interval.ts'
 import type { Schedule, ScheduleData } from './schedule.ts'
@@ -15,6 +16,7 @@ const readers: Readonly<Record<string, ScheduleReader>> = {
     return interval(seconds as number, options as IntervalOptions)
   },
   crontab: (data) => crontab(withoutType(data) as CrontabInput & CrontabOptions),
+  clocked: (data) => clocked(data['at'] as string),
   solar: (data) => solar(withoutType(data) as unknown as SolarOptions),
 }
 

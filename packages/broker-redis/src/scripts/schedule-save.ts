@@ -1,20 +1,20 @@
 /**
  * Changes entries and runs (S3, S4).
  *
- * Guarantee: all or nothing; refused as a whole when the token is older than the last one given. The marker moves when entries were put or
+ * Guarantee: all or nothing; refused as a whole when the token is not the last one given. The marker moves when entries were put or
  * removed, and only then.
  *
  * KEYS  1 entries, 2 runs, 3 marker, 4 token
  * ARGV  1 token, '' for none; 2 number of entries to put, 3 of names to remove, 4 of runs; then per entry its name, its JSON and its run
  *       ('' keeps the one that is there); names; per run the name and the run
- * Reply 1, or 0 when the token is too old
+ * Reply 1, or 0 when the token is another one's
  */
 import { script, type Script } from '../connection/script.ts'
 
 export const scheduleSave: Script = script(
   'schedule-save',
   `
-if ARGV[1] ~= '' and tonumber(ARGV[1]) < tonumber(redis.call('GET', KEYS[4]) or '0') then return 0 end
+if ARGV[1] ~= '' and ARGV[1] ~= (redis.call('GET', KEYS[4]) or '0') then return 0 end
 local a = 4
 for i = 1, tonumber(ARGV[2]) do
   redis.call('HSET', KEYS[1], ARGV[a + 1], ARGV[a + 2])

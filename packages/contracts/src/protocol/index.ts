@@ -50,6 +50,7 @@ export {
   deadLetterHeaders,
   emptyEmbed,
   resendableHeaders,
+  scheduledAtHeader,
   standardHeaders,
 } from './task-message.ts'
 export type { TaskEmbed } from './task-message.ts'

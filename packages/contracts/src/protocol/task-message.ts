@@ -78,6 +78,12 @@ export const standardHeaders: ReadonlySet<string> = new Set([
   'utc',
 ])
 
+/**
+ * A header of ct's beat, which Python passes on to the task and does not look at: the instant (ISO 8601) that the run was made for. The id of such
+ * a task is made of that instant, so that a worker which finds a result under it has a second copy in its hands.
+ */
+export const scheduledAtHeader = 'ct_scheduled_at'
+
 /** Set by RabbitMQ when it dead-letters; sent again they would look like a cycle, so retries drop them (since 5.6.3). */
 export const deadLetterHeaders: ReadonlySet<string> = new Set([
   'x-death',

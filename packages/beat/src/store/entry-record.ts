@@ -1,0 +1,68 @@
+/**
+ * What stands in the file of a schedule. The first line says what the file is; every other one is a change: the checksum of the rest of the line in
+ * eight hexadecimal digits, a blank, and JSON. A line whose checksum is wrong was torn or damaged, and is no change at all.
+ */
+import { crc32 } from 'node:zlib'
+import { isPlainObject, type ScheduleRun, type StoredScheduleEntry } from '@ct/contracts'
+
+export const fileHeader = '{"ct":"schedule","version":1}'
+
+export interface FileChange {
+  readonly put?: readonly StoredScheduleEntry[]
+  readonly remove?: readonly string[]
+  readonly runs?: readonly ScheduleRun[]
+}
+
+export function writeLine(change: FileChange): string {
+  const json = JSON.stringify(change)
+  return `${checksum(json)} ${json}\n`
+}
+
+/** Undefined: the line is damaged. */
+export function readLine(line: string): Readonly<Record<string, unknown>> | undefined {
+  const json = line.slice(9)
+  if (line[8] !== ' ' || checksum(json) !== line.slice(0, 8)) return undefined
+  const value: unknown = JSON.parse(json)
+  return isPlainObject(value) ? value : undefined
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0')
+}
+
+const fields = {
+  name: 'string',
+  task: 'string',
+  args: 'string',
+  kwargs: 'string',
+  options: 'string',
+  enabled: 'boolean',
+  oneOff: 'boolean',
+  description: 'string',
+  totalRunCount: 'number',
+} as const
+
+/** The entry, or what is wrong with it. */
+export function readEntryRecord(value: unknown): StoredScheduleEntry | string {
+  if (!isPlainObject(value)) return 'it is not an object'
+  for (const [key, type] of Object.entries(fields))
+    if (typeof value[key] !== type) return `its ${key} is not a ${type}`
+  for (const key of ['startAt', 'expiresAt', 'lastRunAt'])
+    if (value[key] !== undefined && typeof value[key] !== 'number') return `its ${key} is not a number`
+  if (!isPlainObject(value['schedule'])) return 'its schedule is not an object'
+  if (value['origin'] !== 'configuration' && value['origin'] !== 'run-time')
+    return 'its origin is neither "configuration" nor "run-time"'
+  const { startAt, expiresAt, lastRunAt } = value as Partial<StoredScheduleEntry>
+  return { ...(value as unknown as StoredScheduleEntry), startAt, expiresAt, lastRunAt }
+}
+
+/** Files of other programs, of `celery beat` above all: they are not ours to move out of the way. */
+const foreign: readonly (readonly [program: string, begins: (bytes: Buffer) => boolean])[] = [
+  ['SQLite, as celery beat keeps its schedule', (bytes) => bytes.subarray(0, 15).toString('latin1') === 'SQLite format 3'],
+  ['GDBM, as celery beat keeps its schedule', (bytes) => (bytes.length >= 4 ? bytes.readUInt32LE(0) : 0) >>> 8 === 0x13579a],
+  ['Berkeley DB, as celery beat keeps its schedule', (bytes) => bytes.length >= 16 && [0x00053162, 0x00061561].includes(bytes.readUInt32LE(12))],
+]
+
+export function foreignProgram(bytes: Buffer): string | undefined {
+  return foreign.find(([, begins]) => begins(bytes))?.[0]
+}

@@ -1,0 +1,242 @@
+/** What a file goes through: crashes in the middle of a write, damage, other programs, a second beat. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { appendFile, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Notice, ScheduleStoreConnection, StoredScheduleEntry } from '@ct/contracts'
+import { seededRandom } from '@ct/testing'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { writeLine } from './entry-record.ts'
+import { fileScheduleStore } from './file-schedule-store.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ct-schedule-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+let count = 0
+let path: string
+let warnings: string[]
+const open: { close(): Promise<void> }[] = []
+
+beforeEach(() => {
+  path = join(folder, `schedule-${count++}`)
+  warnings = []
+})
+afterEach(async () => {
+  for (const store of open.splice(0)) await store.close()
+})
+
+async function connect(file = path): Promise<ScheduleStoreConnection> {
+  const store = fileScheduleStore({ path: file })
+  open.push(store)
+  return store.connect({
+    onNotice: (notice: Notice) => {
+      if (notice.kind === 'warning') warnings.push(notice.message)
+    },
+  })
+}
+
+async function closeAll(): Promise<void> {
+  for (const store of open.splice(0)) await store.close()
+}
+
+function entry(name: string, more: Partial<StoredScheduleEntry> = {}): StoredScheduleEntry {
+  return {
+    name,
+    task: 'proj.tick',
+    schedule: { type: 'interval', seconds: 10 },
+    args: '[1.0]',
+    kwargs: '{}',
+    options: '{}',
+    enabled: true,
+    oneOff: false,
+    startAt: undefined,
+    expiresAt: undefined,
+    description: 'ü',
+    origin: 'run-time',
+    lastRunAt: undefined,
+    totalRunCount: 0,
+    ...more,
+  }
+}
+
+async function names(): Promise<string[]> {
+  return (await (await connect()).load()).entries.map(({ name }) => name)
+}
+
+describe('a schedule in a file', () => {
+  it('BEAT-20: what was saved is there for the next process, runs included', async () => {
+    const store = await connect()
+    await store.save({ put: [entry('a'), entry('b', { lastRunAt: 5, totalRunCount: 1 })] })
+    await store.save({ runs: [{ name: 'a', lastRunAt: 1000, totalRunCount: 1 }], remove: ['b'] })
+    await closeAll()
+    expect((await (await connect()).load()).entries).toEqual([entry('a', { lastRunAt: 1000, totalRunCount: 1 })])
+    expect(warnings).toEqual([])
+  })
+
+  it('BEAT-22: cut off at any byte, it holds every save but the last, and takes the next one', async () => {
+    const store = await connect()
+    await store.save({ put: [entry('a')] })
+    await store.save({ put: [entry('b')] })
+    const { size } = await stat(path)
+    await store.save({ put: [entry('c')] })
+    await closeAll()
+    const whole = await readFile(path)
+    const random = seededRandom(1)
+    for (const length of [size, size + 1, whole.length - 1, ...Array.from({ length: 8 }, () => size + random.below(whole.length - size))]) {
+      path = join(folder, `torn-${count++}`)
+      warnings = []
+      await writeFile(path, whole.subarray(0, length))
+      expect(await names()).toEqual(['a', 'b'])
+      expect(warnings).toEqual(length === size ? [] : [expect.stringContaining('was torn')])
+      await (await connect()).save({ put: [entry('d')] })
+      await closeAll()
+      warnings = []
+      expect(await names()).toEqual(['a', 'b', 'd'])
+      expect(warnings).toEqual([])
+      await closeAll()
+    }
+  })
+
+  it('BEAT-22: a damaged line is told and left out, the others hold', async () => {
+    const store = await connect()
+    for (const name of ['a', 'b', 'c']) await store.save({ put: [entry(name)] })
+    await closeAll()
+    const text = await readFile(path, 'utf8')
+    await writeFile(path, text.replace('"name":"b"', '"name":"x"'))
+    expect(await names()).toEqual(['a', 'c'])
+    expect(warnings).toEqual([expect.stringMatching(/1 of 3 lines .* damaged/)])
+    // Written anew with the next save.
+    await (await connect()).save({})
+    await closeAll()
+    warnings = []
+    expect(await names()).toEqual(['a', 'c'])
+    expect(warnings).toEqual([])
+  })
+
+  it('BEAT-22: a file whose beginning is lost is moved aside and told, not deleted', async () => {
+    await writeFile(path, '\0\0\0\0 nothing that anybody could read')
+    expect(await names()).toEqual([])
+    expect(warnings).toEqual([expect.stringMatching(/cannot be read as a schedule.*\.broken-/)])
+    await (await connect()).save({ put: [entry('a')] })
+    const aside = (await readdir(folder)).find((name) => name.startsWith(`${path.slice(folder.length + 1)}.broken-`))
+    expect(await readFile(join(folder, aside!), 'utf8')).toContain('nothing that anybody could read')
+    // Empty, as a crash leaves one that was only made: nothing to keep.
+    await writeFile(`${path}-empty`, '')
+    warnings = []
+    expect((await (await connect(`${path}-empty`)).load()).entries).toEqual([])
+    expect(warnings).toEqual([])
+  })
+
+  it.each([
+    ['SQLite', Buffer.from('SQLite format 3\0 and more')],
+    ['GDBM', Buffer.from([0xce, 0x9a, 0x57, 0x13, 0, 0, 0, 0])],
+    ['Berkeley DB', Buffer.concat([Buffer.alloc(12), Buffer.from([0x61, 0x15, 0x06, 0x00])])],
+  ])('BEAT-20: the file of a Python beat (%s) is refused and left alone', async (program, bytes) => {
+    await writeFile(path, bytes)
+    await expect(connect()).rejects.toMatchObject({
+      code: 'CT_CONFIGURATION',
+      message: expect.stringContaining(program) as string,
+    })
+    expect(await readFile(path)).toEqual(bytes)
+  })
+
+  it('S2: an entry that makes no sense is told by its name, until somebody mends it', async () => {
+    const header = '{"ct":"schedule","version":1}\n'
+    const bad = [{ ...entry('bad'), task: 5 }, null, { ...entry('worse'), schedule: [] }] as never
+    await writeFile(path, header + writeLine({ put: [entry('a')] }) + writeLine({ put: bad }))
+    const store = await connect()
+    const { entries, broken } = await store.load()
+    expect(entries.map(({ name }) => name)).toEqual(['a'])
+    expect(broken).toEqual([
+      { name: 'bad', reason: 'its task is not a string' },
+      { name: '?', reason: 'it is not an object' },
+      { name: 'worse', reason: 'its schedule is not an object' },
+    ])
+    await store.save({ put: [entry('bad')], remove: ['worse', '?'] })
+    expect((await store.load()).broken).toEqual([])
+  })
+
+  it('is written anew when it has grown, and holds the same', async () => {
+    const store = await connect()
+    const many = Array.from({ length: 2500 }, (_, index) => entry(`e${index}`, { description: 'x'.repeat(200) }))
+    await store.save({ put: many })
+    const runs = many.map(({ name }, index) => ({ name, lastRunAt: index, totalRunCount: 1 }))
+    for (let round = 0; round < 12; round++) await store.save({ runs })
+    const { entries } = await store.load()
+    const { size } = await stat(path)
+    expect(size).toBeLessThan(2.5 * 2500 * 450)
+    await closeAll()
+    expect((await (await connect()).load()).entries).toEqual(entries)
+    expect(entries[7]).toMatchObject({ name: 'e7', lastRunAt: 7, totalRunCount: 1 })
+  })
+
+  it('a killed process loses nothing that was saved', async () => {
+    const child = spawn(process.execPath, [
+      '--conditions=@ct/source',
+      fileURLToPath(new URL('../../test/save-without-end.ts', import.meta.url)),
+      path,
+    ])
+    let told = ''
+    child.stdout.on('data', (data: Buffer) => {
+      told += String(data)
+      if (told.split('\n').length > 40) child.kill('SIGKILL')
+    })
+    await once(child, 'close')
+    const saved = told.trimEnd().split('\n').length
+    const [a] = (await (await connect()).load()).entries
+    expect(a?.totalRunCount).toBeGreaterThanOrEqual(saved)
+    // Its lock is nobody's.
+    await (await connect()).save({ put: [entry('b')] })
+  })
+})
+
+describe('a second beat on the file', () => {
+  const lock = (more: object = {}): string =>
+    JSON.stringify({ host: hostname(), pid: process.ppid, id: 'other', ...more })
+
+  it('BEAT-12: is refused by name while the first one lives', async () => {
+    await writeFile(`${path}.lock`, lock())
+    await expect((await connect()).save({ put: [entry('a')] })).rejects.toMatchObject({
+      code: 'CT_BACKEND',
+      message: expect.stringContaining(`in use by process ${process.ppid}`) as string,
+    })
+    expect(await readdir(folder)).not.toContain(path.slice(folder.length + 1))
+  })
+
+  it('takes over from one that is dead, silent, of an earlier container, or unreadable', async () => {
+    const long = new Date(Date.now() - 60_000)
+    for (const [content, since] of [
+      [lock({ pid: 2 ** 22 + 1 }), undefined],
+      [lock({ host: 'elsewhere' }), long],
+      [lock({ pid: process.pid }), undefined],
+      ['', undefined],
+    ] as const) {
+      path = join(folder, `locked-${count++}`)
+      await writeFile(`${path}.lock`, content)
+      if (since !== undefined) await utimes(`${path}.lock`, since, since)
+      await (await connect()).save({ put: [entry('a')] })
+      await closeAll()
+      await expect(stat(`${path}.lock`)).rejects.toMatchObject({ code: 'ENOENT' })
+    }
+  })
+
+  it('reading needs no lock', async () => {
+    await (await connect()).save({ put: [entry('a')] })
+    await closeAll()
+    await writeFile(`${path}.lock`, lock())
+    expect(await names()).toEqual(['a'])
+    await rm(`${path}.lock`)
+  })
+
+  it('a folder that may not be written is told with what to do', async () => {
+    const blocked = join(folder, `file-${count++}`)
+    await writeFile(blocked, '')
+    await expect(connect(join(blocked, 'schedule')).then((store) => store.save({}))).rejects.toMatchObject({
+      code: 'CT_BACKEND',
+      message: expect.stringContaining('beatScheduleFilename') as string,
+    })
+  })
+})

@@ -1,0 +1,136 @@
+/** A schedule in a file, for one beat: what `celery beat` has by default (celery/beat.py 5.7, `PersistentScheduler`; BEAT-20..22). */
+import { resolve } from 'node:path'
+import {
+  AbortedError,
+  ClosedError,
+  defineScheduleStore,
+  UnsupportedError,
+  type CallOptions,
+  type ScheduleStore,
+  type ScheduleStoreConnection,
+} from '@ct/contracts'
+import { ScheduleFile } from './schedule-file.ts'
+
+export interface FileScheduleStoreOptions {
+  /** Default `ctbeat-schedule` in the working folder. Its folder is made where it is missing. */
+  readonly path?: string
+}
+
+/**
+ * Keeps a schedule in a file: one beat at a time, each save on the disk before it resolves. A line that a crash has torn is told and left out, a
+ * file that cannot be read is told and moved aside. The file is written by the first process that saves; another one that wants to is refused with
+ * `CT_BACKEND` while that one lives.
+ */
+export function fileScheduleStore(options: FileScheduleStoreOptions = {}): ScheduleStore {
+  const path = resolve(options.path ?? 'ctbeat-schedule')
+  const connections = new Set<ScheduleStoreConnection>()
+  let closed = false
+  return defineScheduleStore({
+    name: 'file',
+    packageName: '@ct/beat',
+    capabilities: { durable: true, election: false, changes: false },
+    describe: () => ({
+      transport: 'file',
+      hostname: undefined,
+      port: undefined,
+      userid: undefined,
+      virtualHost: undefined,
+      ssl: false,
+      url: `file://${path}`,
+    }),
+    firesWith: () => false,
+    async connect({ signal, onNotice }) {
+      if (signal?.aborted === true) throw aborted(signal)
+      if (closed) throw closedError()
+      const { file, release } = await shared(path, (message) => onNotice({ kind: 'warning', message }))
+      if (signal?.aborted === true || closed) {
+        await release()
+        throw closed ? closedError() : aborted(signal!)
+      }
+      const connection = connectionTo(file, async () => {
+        connections.delete(connection)
+        await release()
+      })
+      connections.add(connection)
+      return connection
+    },
+    async close() {
+      closed = true
+      await Promise.all([...connections].map((connection) => connection.close()))
+    },
+  })
+}
+
+/** Who opens a file a second time in this process gets the same one: there is one state, and one who writes. */
+const files = new Map<string, { readonly file: Promise<ScheduleFile>; users: number }>()
+
+async function shared(
+  path: string,
+  warn: (message: string) => void,
+): Promise<{ readonly file: ScheduleFile; readonly release: () => Promise<void> }> {
+  const entry = files.get(path) ?? { file: ScheduleFile.open(path, warn), users: 0 }
+  files.set(path, entry)
+  entry.users++
+  const leave = (): boolean => {
+    if (--entry.users > 0) return false
+    if (files.get(path) === entry) files.delete(path)
+    return true
+  }
+  try {
+    const file = await entry.file
+    return {
+      file,
+      release: async () => {
+        if (leave()) await file.close()
+      },
+    }
+  } catch (error) {
+    leave()
+    throw error
+  }
+}
+
+function connectionTo(file: ScheduleFile, onClosed: () => Promise<void>): ScheduleStoreConnection {
+  let closing: Promise<void> | undefined
+  const check = (options: CallOptions | undefined): void => {
+    if (options?.signal?.aborted === true) throw aborted(options.signal)
+    if (closing !== undefined) throw closedError()
+  }
+  const close = (): Promise<void> =>
+(closing ??= onClosed())
+  return {
+    async load(options) {
+      check(options)
+      return {
+        entries: [...file.entries.values()],
+        broken: [...file.broken].map(([name, reason]) => ({ name, reason })),
+      }
+    },
+    async save({ put, remove, runs }, options) {
+      check(options)
+      await file.save({
+        ...(put === undefined ? {} : { put }),
+        ...(remove === undefined ? {} : { remove }),
+        ...(runs === undefined ? {} : { runs }),
+      })
+    },
+    changeMarker: async (options) => {
+      check(options)
+      return undefined
+    },
+    lead: () => Promise.reject(new UnsupportedError('A schedule file is for one beat: there is nobody to elect.')),
+    resign: () => Promise.resolve(),
+    fire: () =>
+      Promise.reject(new UnsupportedError('A file and a broker have no step in common; publish first, then save.')),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function aborted(signal: AbortSignal): AbortedError {
+  return new AbortedError('Opening the schedule file was given up: its signal was aborted.', { cause: signal.reason })
+}
+
+function closedError(): ClosedError {
+  return new ClosedError('The schedule file is closed; make a new store with fileScheduleStore().')
+}
