@@ -4,7 +4,10 @@ import { declareEntry } from './entry/declare-entry.ts'
 import { addedEntries } from './entry/configured-entries.ts'
 import type { PeriodicTaskInput } from './entry/entry-input.ts'
 
-export interface AddPeriodicTaskOptions extends Omit<PeriodicTaskInput, 'task' | 'schedule' | 'args' | 'kwargs'> {
+export interface AddPeriodicTaskOptions extends Omit<
+  PeriodicTaskInput,
+  'task' | 'schedule' | 'args' | 'kwargs'
+> {
   /** Default: task and arguments, as text. */
   readonly name?: string
 }
@@ -30,7 +33,12 @@ export function addPeriodicTask(
 ): string {
   const call = callOf(target)
   const key = name ?? `${call.task}(${encodeJson(call.args)}, ${encodeJson(call.kwargs)})`
-  const input = { ...options, ...call, schedule, options: { ...call.options, ...options.options } } as PeriodicTaskInput
+  const input = {
+    ...options,
+    ...call,
+    schedule,
+    options: { ...call.options, ...options.options },
+  } as PeriodicTaskInput
   declareEntry(key, input, 'configuration')
   const entries = addedEntries(app)
   if (name === undefined && entries.has(key))
@@ -57,7 +65,12 @@ function callOf(target: PeriodicTarget): Call {
         `A periodic task sends one task; this signature is a ${String(kind)}. Make a task that sends it.`,
         { details: { field: 'task', value: kind } },
       )
-    return { task, args: args as readonly unknown[], kwargs: kwargs as Call['kwargs'], options: options ?? {} }
+    return {
+      task,
+      args: args as readonly unknown[],
+      kwargs: kwargs as Call['kwargs'],
+      options: options ?? {},
+    }
   }
   return { task: (target as { readonly name: string }).name, args: [], kwargs: {}, options: {} }
 }

@@ -1,2 +1,15 @@
-/** Periodic tasks: schedules, and the service that sends what is due. */
+/** Periodic tasks: schedules, where they are kept, and the service that sends what is due. */
 export * from './schedule/index.ts'
+export { addPeriodicTask } from './add-periodic-task.ts'
+export type { AddPeriodicTaskOptions, PeriodicTarget } from './add-periodic-task.ts'
+export type { BeatSchedule, PeriodicTaskInput } from './entry/entry-input.ts'
+export { openPeriodicTasks, OpenPeriodicTasks } from './open-periodic-tasks.ts'
+export { PeriodicTasks } from './periodic-tasks.ts'
+export type { BrokenPeriodicTask, PeriodicTask } from './periodic-tasks.ts'
+export { Beat, createBeat } from './service/beat.ts'
+export type { BeatEventMap, BeatStatus } from './service/beat.ts'
+export type { BeatClock } from './service/beat-clock.ts'
+export type { BeatOptions } from './service/beat-options.ts'
+export type { SentFiring } from './service/firing-sender.ts'
+export { fileScheduleStore } from './store/file-schedule-store.ts'
+export type { FileScheduleStoreOptions } from './store/file-schedule-store.ts'

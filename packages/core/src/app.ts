@@ -1,3 +1,14 @@
+import {
+  addPeriodicTask,
+  createBeat,
+  openPeriodicTasks,
+  type AddPeriodicTaskOptions,
+  type Beat,
+  type BeatOptions,
+  type OpenPeriodicTasks,
+  type PeriodicTarget,
+  type PeriodicTaskInput,
+} from '@ct/beat'
 import { memory } from '@ct/broker-memory'
 import { App as ClientApp, type AppOptions, type SettingsInput } from '@ct/client'
 import { ConfigurationError, defineAdapter, type Adapter } from '@ct/contracts'
@@ -76,6 +87,37 @@ export class App extends ClientApp {
   async start(argv: readonly string[] = process.argv.slice(2)): Promise<never> {
     const { main } = await import('./command.ts')
     return await main(argv, this)
+  }
+
+  /**
+   * A beat for this app's periodic tasks in this process. Opens nothing until `start()`; also `await using`.
+   *
+   * ```ts
+   * await using beat = app.beat()
+   * await beat.start()
+   * ```
+   */
+  beat(options: BeatOptions = {}): Beat {
+    return createBeat(this, options)
+  }
+
+  /**
+   * Declares a periodic task, for the beat of this app: `app.addPeriodicTask(30, add.s(2, 2))`, or with a schedule such as
+   * `crontab({ hour: 7 })`. Returns its name. Error: `CT_CONFIGURATION`.
+   */
+  addPeriodicTask(
+    schedule: PeriodicTaskInput['schedule'],
+    target: PeriodicTarget,
+    options: AddPeriodicTaskOptions = {},
+  ): string {
+    return addPeriodicTask(this, schedule, target, options)
+  }
+
+  /** The periodic tasks of a schedule that beat runs elsewhere: list, add, change, remove, enable, disable, run now. Close it after use. */
+  periodicTasks(
+    options: Pick<BeatOptions, 'store' | 'scheduleFilename' | 'schedules' | 'entries'> = {},
+  ): OpenPeriodicTasks {
+    return openPeriodicTasks(this, options)
   }
 
   #embeddedDefaults(): SettingsInput {

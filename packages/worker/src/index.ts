@@ -4,7 +4,6 @@ import type { Worker } from './worker.ts'
 
 export { ConsumerStep, type StepConsumer, type WorkerConsumer } from './bootsteps/index.ts'
 export { createWorker } from './create-worker.ts'
-export { nodeName, nodePath } from './node-name.ts'
 export type { WorkerOptions } from './options.ts'
 export { asyncPool, soloPool } from './pool/index.ts'
 export { installSignals, type SignalHandlers, type StopMode } from './process-signals.ts'

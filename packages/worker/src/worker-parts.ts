@@ -155,7 +155,7 @@ export class WorkerParts {
       services: this.#services,
       tracer: this.#tracer,
       revocations: this.#revocations,
-      deduplicate: deduplicate?.settlementOf,
+      deduplicate,
       marksUnstarted: this.#broker.capabilities.marksUnstarted === true,
       onSettled: (request, error) => this.#ended(request, error),
     })

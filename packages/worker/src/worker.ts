@@ -16,9 +16,8 @@
  * a lost connection everything from the connection on is done again.
  */
 import { EventEmitter } from 'node:events'
-import type { App, Queue, SignalWorker } from '@ct/client'
+import { nodeName, type App, type Queue, type SignalWorker } from '@ct/client'
 import type { Pool } from '@ct/contracts'
-import { nodeName } from './node-name.ts'
 import type { WorkerOptions } from './options.ts'
 import { installSignals, type StopMode } from './process-signals.ts'
 import type { WorkerEventMap, WorkerEventName } from './worker-events.ts'

@@ -55,14 +55,18 @@ export function declareEntry(
   const given: Readonly<Record<string, unknown>> = camelKeys(input)
   for (const key of Object.keys(given))
     if (!known.includes(key))
-      throw new ConfigurationError(`The periodic task "${name}" has no field "${key}".${didYouMean(key, known)}`, {
-        details: { entry: name, field: key, allowed: known },
-      })
+      throw new ConfigurationError(
+        `The periodic task "${name}" has no field "${key}".${didYouMean(key, known)}`,
+        {
+          details: { entry: name, field: key, allowed: known },
+        },
+      )
   const entry = given as Readonly<Record<keyof PeriodicTaskInput, unknown>>
   const { args = [], kwargs = {}, enabled, oneOff = false, description = '' } = entry
   if (typeof args !== 'function' && !Array.isArray(args)) throw wrong(name, 'args', args, 'a list')
   if (typeof kwargs !== 'function' && !isPlainObject(kwargs)) throw wrong(name, 'kwargs', kwargs, 'an object')
-  if (enabled !== undefined && typeof enabled !== 'boolean') throw wrong(name, 'enabled', enabled, 'true or false')
+  if (enabled !== undefined && typeof enabled !== 'boolean')
+    throw wrong(name, 'enabled', enabled, 'true or false')
   if (typeof oneOff !== 'boolean') throw wrong(name, 'oneOff', oneOff, 'true or false')
   if (typeof description !== 'string') throw wrong(name, 'description', description, 'a text')
   const isLazy = typeof args === 'function' || typeof kwargs === 'function'
@@ -98,7 +102,9 @@ export function declareEntry(
 
 function taskName(name: string, task: unknown): string {
   const found: unknown =
-    (typeof task === 'object' || typeof task === 'function') && task !== null && 'name' in task ? task.name : task
+    (typeof task === 'object' || typeof task === 'function') && task !== null && 'name' in task
+      ? task.name
+      : task
   if (typeof found === 'string' && found !== '') return found
   throw wrong(name, 'task', task, 'the name of a task, or a task')
 }
@@ -108,8 +114,9 @@ function scheduleOf(
   { schedule, relative }: Readonly<Record<keyof PeriodicTaskInput, unknown>>,
   readers: Readonly<Record<string, ScheduleReader>>,
 ): Schedule {
-  if (relative !== undefined && typeof relative !== 'boolean') throw wrong(name, 'relative', relative, 'true or false')
-  if (schedule === undefined || schedule === null)
+  if (relative !== undefined && typeof relative !== 'boolean')
+    throw wrong(name, 'relative', relative, 'true or false')
+  if (schedule === undefined || schedule === null || typeof schedule === 'function')
     throw wrong(name, 'schedule', schedule, 'seconds, a duration, or a schedule such as crontab({ hour: 7 })')
   if (typeof schedule === 'object' && !isSchedule(schedule) && 'type' in schedule)
     return named(name, () => scheduleFromJSON(schedule as Readonly<Record<string, unknown>>, readers))
@@ -165,7 +172,11 @@ function text(name: string, field: string, value: unknown): string {
 function instant(name: string, field: string, value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined
   const epochMs =
-    value instanceof Date ? value.getTime() : typeof value === 'string' && zoned.test(value) ? Date.parse(value) : NaN
+    value instanceof Date
+      ? value.getTime()
+      : typeof value === 'string' && zoned.test(value)
+        ? Date.parse(value)
+        : NaN
   if (!Number.isNaN(epochMs)) return epochMs
   throw wrong(name, field, value, 'a date, or a time with its offset such as 2026-11-28T07:00:00+01:00')
 }

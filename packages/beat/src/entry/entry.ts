@@ -1,6 +1,18 @@
 /** An entry as beat works with it: what a store holds, read. */
-import { decodeJson, isPlainObject, RawJson, sliceJsonArray, sliceJsonObject, type StoredScheduleEntry } from '@ct/contracts'
-import { scheduleFromJSON, type Schedule, type ScheduleReader, type ScheduleSettings } from '../schedule/index.ts'
+import {
+  decodeJson,
+  isPlainObject,
+  RawJson,
+  sliceJsonArray,
+  sliceJsonObject,
+  type StoredScheduleEntry,
+} from '@ct/contracts'
+import {
+  scheduleFromJSON,
+  type Schedule,
+  type ScheduleReader,
+  type ScheduleSettings,
+} from '../schedule/index.ts'
 
 export interface Entry {
   readonly stored: StoredScheduleEntry

@@ -28,12 +28,16 @@ export class ClockedSchedule extends BaseSchedule {
 
 /** Runs once, at that instant: a date, or a text with its offset such as `2026-11-28T07:00:00+01:00`. Error: `CT_CONFIGURATION`. */
 export function clocked(at: Date | string): ClockedSchedule {
-  const epochMs = at instanceof Date ? at.getTime() : typeof at === 'string' && zoned.test(at) ? Date.parse(at) : NaN
+  const epochMs =
+    at instanceof Date ? at.getTime() : typeof at === 'string' && zoned.test(at) ? Date.parse(at) : NaN
   if (!Number.isNaN(epochMs)) return new ClockedSchedule(epochMs)
   const allowed = 'a date, or a time with its offset such as 2026-11-28T07:00:00+01:00'
-  throw new ConfigurationError(`clocked(): at is ${JSON.stringify(at) ?? String(at)}; allowed is ${allowed}.`, {
-    details: { field: 'at', value: at, allowed },
-  })
+  throw new ConfigurationError(
+    `clocked(): at is ${JSON.stringify(at) ?? String(at)}; allowed is ${allowed}.`,
+    {
+      details: { field: 'at', value: at, allowed },
+    },
+  )
 }
 
 const zoned = /^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:?\d\d)$/

@@ -197,7 +197,11 @@ export class Scheduler {
         throw new Error(`it says that the next run is in ${String(nextMs)} ms`)
       return { scheduledAt: undefined, when: now + (nextMs === 0 ? shortestPauseMs : nextMs) }
     } catch (error) {
-      this.#complain(entry, `cannot say when it is due: ${error instanceof Error ? error.message : String(error)}`, error)
+      this.#complain(
+        entry,
+        `cannot say when it is due: ${error instanceof Error ? error.message : String(error)}`,
+        error,
+      )
       return { scheduledAt: undefined, when: now + this.#options.maxIntervalMs }
     }
   }

@@ -1,6 +1,13 @@
 /** What an entry sends when it fires. */
 import { prepareTask, type App, type PreparedTask } from '@ct/client'
-import { decodeJson, isoformat, isPlainObject, RawJson, scheduledAtHeader, type StoredScheduleEntry } from '@ct/contracts'
+import {
+  decodeJson,
+  isoformat,
+  isPlainObject,
+  RawJson,
+  scheduledAtHeader,
+  type StoredScheduleEntry,
+} from '@ct/contracts'
 import type { LazyArguments } from '../entry/declare-entry.ts'
 
 export interface EntryCall {
@@ -18,7 +25,9 @@ export interface EntryCall {
  * whatever lazy arguments throw.
  */
 export function prepareEntry(app: App, { entry, lazy, taskId, scheduledAt }: EntryCall): PreparedTask {
-  const options = (entry.options === '{}' ? {} : decodeJson(entry.options)) as Readonly<Record<string, unknown>>
+  const options = (entry.options === '{}' ? {} : decodeJson(entry.options)) as Readonly<
+    Record<string, unknown>
+  >
   const own = isPlainObject(options['headers']) ? options['headers'] : {}
   return prepareTask(app.context, {
     task: entry.task,

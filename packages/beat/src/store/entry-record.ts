@@ -58,9 +58,18 @@ export function readEntryRecord(value: unknown): StoredScheduleEntry | string {
 
 /** Files of other programs, of `celery beat` above all: they are not ours to move out of the way. */
 const foreign: readonly (readonly [program: string, begins: (bytes: Buffer) => boolean])[] = [
-  ['SQLite, as celery beat keeps its schedule', (bytes) => bytes.subarray(0, 15).toString('latin1') === 'SQLite format 3'],
-  ['GDBM, as celery beat keeps its schedule', (bytes) => (bytes.length >= 4 ? bytes.readUInt32LE(0) : 0) >>> 8 === 0x13579a],
-  ['Berkeley DB, as celery beat keeps its schedule', (bytes) => bytes.length >= 16 && [0x00053162, 0x00061561].includes(bytes.readUInt32LE(12))],
+  [
+    'SQLite, as celery beat keeps its schedule',
+    (bytes) => bytes.subarray(0, 15).toString('latin1') === 'SQLite format 3',
+  ],
+  [
+    'GDBM, as celery beat keeps its schedule',
+    (bytes) => (bytes.length >= 4 ? bytes.readUInt32LE(0) : 0) >>> 8 === 0x13579a,
+  ],
+  [
+    'Berkeley DB, as celery beat keeps its schedule',
+    (bytes) => bytes.length >= 16 && [0x00053162, 0x00061561].includes(bytes.readUInt32LE(12)),
+  ],
 ]
 
 export function foreignProgram(bytes: Buffer): string | undefined {

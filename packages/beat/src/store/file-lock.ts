@@ -44,7 +44,9 @@ export class FileLock {
       }
       await lock.#moveAway(before)
     }
-    throw new BackendError(`The lock of the schedule file ${file} could not be taken: others take it all the time.`)
+    throw new BackendError(
+      `The lock of the schedule file ${file} could not be taken: others take it all the time.`,
+    )
   }
 
   async #create(): Promise<boolean> {
@@ -121,7 +123,9 @@ const taken = new Set<string>()
 function readOwner(text: string): Owner | undefined {
   try {
     const { host, pid, id } = JSON.parse(text) as Partial<Owner>
-    return typeof host === 'string' && Number.isSafeInteger(pid) && typeof id === 'string' ? { host, pid: pid!, id } : undefined
+    return typeof host === 'string' && Number.isSafeInteger(pid) && typeof id === 'string'
+      ? { host, pid: pid!, id }
+      : undefined
   } catch {
     return undefined
   }

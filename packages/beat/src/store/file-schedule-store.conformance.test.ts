@@ -1,11 +1,9 @@
 /** S1…S6 of the ScheduleStore contract, on a file. */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { scheduleStoreConformance } from '@ct/testing/conformance'
 import { afterAll } from 'vitest'
-import { writeLine } from './entry-record.ts'
 import { fileScheduleStore } from './file-schedule-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-schedule-'))

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { appendFile, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -72,7 +72,9 @@ describe('a schedule in a file', () => {
     await store.save({ put: [entry('a'), entry('b', { lastRunAt: 5, totalRunCount: 1 })] })
     await store.save({ runs: [{ name: 'a', lastRunAt: 1000, totalRunCount: 1 }], remove: ['b'] })
     await closeAll()
-    expect((await (await connect()).load()).entries).toEqual([entry('a', { lastRunAt: 1000, totalRunCount: 1 })])
+    expect((await (await connect()).load()).entries).toEqual([
+      entry('a', { lastRunAt: 1000, totalRunCount: 1 }),
+    ])
     expect(warnings).toEqual([])
   })
 
@@ -85,7 +87,12 @@ describe('a schedule in a file', () => {
     await closeAll()
     const whole = await readFile(path)
     const random = seededRandom(1)
-    for (const length of [size, size + 1, whole.length - 1, ...Array.from({ length: 8 }, () => size + random.below(whole.length - size))]) {
+    for (const length of [
+      size,
+      size + 1,
+      whole.length - 1,
+      ...Array.from({ length: 8 }, () => size + random.below(whole.length - size)),
+    ]) {
       path = join(folder, `torn-${count++}`)
       warnings = []
       await writeFile(path, whole.subarray(0, length))
@@ -121,7 +128,9 @@ describe('a schedule in a file', () => {
     expect(await names()).toEqual([])
     expect(warnings).toEqual([expect.stringMatching(/cannot be read as a schedule.*\.broken-/)])
     await (await connect()).save({ put: [entry('a')] })
-    const aside = (await readdir(folder)).find((name) => name.startsWith(`${path.slice(folder.length + 1)}.broken-`))
+    const aside = (await readdir(folder)).find((name) =>
+      name.startsWith(`${path.slice(folder.length + 1)}.broken-`),
+    )
     expect(await readFile(join(folder, aside!), 'utf8')).toContain('nothing that anybody could read')
     // Empty, as a crash leaves one that was only made: nothing to keep.
     await writeFile(`${path}-empty`, '')
@@ -161,7 +170,9 @@ describe('a schedule in a file', () => {
 
   it('is written anew when it has grown, and holds the same', async () => {
     const store = await connect()
-    const many = Array.from({ length: 2500 }, (_, index) => entry(`e${index}`, { description: 'x'.repeat(200) }))
+    const many = Array.from({ length: 2500 }, (_, index) =>
+      entry(`e${index}`, { description: 'x'.repeat(200) }),
+    )
     await store.save({ put: many })
     const runs = many.map(({ name }, index) => ({ name, lastRunAt: index, totalRunCount: 1 }))
     for (let round = 0; round < 12; round++) await store.save({ runs })

@@ -25,6 +25,7 @@ export function fileScheduleStore(options: FileScheduleStoreOptions = {}): Sched
   const path = resolve(options.path ?? 'ctbeat-schedule')
   const connections = new Set<ScheduleStoreConnection>()
   let closed = false
+  const isClosed = (): boolean => closed
   return defineScheduleStore({
     name: 'file',
     packageName: '@ct/beat',
@@ -43,9 +44,9 @@ export function fileScheduleStore(options: FileScheduleStoreOptions = {}): Sched
       if (signal?.aborted === true) throw aborted(signal)
       if (closed) throw closedError()
       const { file, release } = await shared(path, (message) => onNotice({ kind: 'warning', message }))
-      if (signal?.aborted === true || closed) {
+      if (isClosed() || signal?.aborted) {
         await release()
-        throw closed ? closedError() : aborted(signal!)
+        throw isClosed() ? closedError() : aborted(signal!)
       }
       const connection = connectionTo(file, async () => {
         connections.delete(connection)
@@ -96,8 +97,7 @@ function connectionTo(file: ScheduleFile, onClosed: () => Promise<void>): Schedu
     if (options?.signal?.aborted === true) throw aborted(options.signal)
     if (closing !== undefined) throw closedError()
   }
-  const close = (): Promise<void> =>
-(closing ??= onClosed())
+  const close = (): Promise<void> => (closing ??= onClosed())
   return {
     async load(options) {
       check(options)
@@ -118,17 +118,22 @@ function connectionTo(file: ScheduleFile, onClosed: () => Promise<void>): Schedu
       check(options)
       return undefined
     },
-    lead: () => Promise.reject(new UnsupportedError('A schedule file is for one beat: there is nobody to elect.')),
+    lead: () =>
+      Promise.reject(new UnsupportedError('A schedule file is for one beat: there is nobody to elect.')),
     resign: () => Promise.resolve(),
     fire: () =>
-      Promise.reject(new UnsupportedError('A file and a broker have no step in common; publish first, then save.')),
+      Promise.reject(
+        new UnsupportedError('A file and a broker have no step in common; publish first, then save.'),
+      ),
     close,
     [Symbol.asyncDispose]: close,
   }
 }
 
 function aborted(signal: AbortSignal): AbortedError {
-  return new AbortedError('Opening the schedule file was given up: its signal was aborted.', { cause: signal.reason })
+  return new AbortedError('Opening the schedule file was given up: its signal was aborted.', {
+    cause: signal.reason,
+  })
 }
 
 function closedError(): ClosedError {

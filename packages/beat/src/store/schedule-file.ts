@@ -9,8 +9,21 @@
 import { constants } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { BackendError, BackendUnavailableError, ConfigurationError, type ScheduleRun, type StoredScheduleEntry } from '@ct/contracts'
-import { fileHeader, foreignProgram, readEntryRecord, readLine, writeLine, type FileChange } from './entry-record.ts'
+import {
+  BackendError,
+  BackendUnavailableError,
+  ConfigurationError,
+  type ScheduleRun,
+  type StoredScheduleEntry,
+} from '@ct/contracts'
+import {
+  fileHeader,
+  foreignProgram,
+  readEntryRecord,
+  readLine,
+  writeLine,
+  type FileChange,
+} from './entry-record.ts'
 import { FileLock } from './file-lock.ts'
 
 /** Below it the file is never written anew: appending is cheap. */
@@ -173,7 +186,8 @@ export class ScheduleFile {
     const temporary = `${this.path}.tmp`
     const all = [...this.entries.values()]
     const lines = [`${fileHeader}\n`]
-    for (let at = 0; at < all.length; at += perLine) lines.push(writeLine({ put: all.slice(at, at + perLine) }))
+    for (let at = 0; at < all.length; at += perLine)
+      lines.push(writeLine({ put: all.slice(at, at + perLine) }))
     const bytes = Buffer.from(lines.join(''))
     const fresh = await open(temporary, 'w')
     try {
@@ -208,7 +222,8 @@ export class ScheduleFile {
     if (code?.startsWith('CT_') === true) return error as Error
     const message = `The schedule file ${this.path} could not be ${what === 'read' ? 'read' : what === 'write' ? 'written' : 'moved aside'}: ${error instanceof Error ? error.message : String(error)}.`
     // A full disk or a share that is away may come back; rights and folders in the way do not.
-    const mends = code === 'ENOSPC' || code === 'EIO' || code === 'ESTALE' || code === 'EMFILE' || code === 'EDQUOT'
+    const mends =
+      code === 'ENOSPC' || code === 'EIO' || code === 'ESTALE' || code === 'EMFILE' || code === 'EDQUOT'
     return mends
       ? new BackendUnavailableError(message, { cause: error, details: { file: this.path } })
       : new BackendError(`${message} Give beat a file that it may write (-s, beatScheduleFilename).`, {

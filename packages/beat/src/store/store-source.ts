@@ -1,7 +1,6 @@
 import type { App } from '@ct/client'
 import { ConfigurationError, type ScheduleStore } from '@ct/contracts'
 import { fileScheduleStore } from './file-schedule-store.ts'
-import { memoryScheduleStore } from './memory-schedule-store.ts'
 
 /** What the setting may also say, as it stands in Python's configuration files. */
 const aliases: Readonly<Record<string, string>> = {
@@ -18,8 +17,9 @@ const aliases: Readonly<Record<string, string>> = {
 export function scheduleStoreOf(app: App, source: string, filename: string): ScheduleStore {
   const name = aliases[source] ?? source
   if (name === 'file') return fileScheduleStore({ path: filename })
-  if (name === 'memory') return memoryScheduleStore()
-  if (name === 'broker' || name.includes('://')) return app.context.scheduleStore(name === 'broker' ? undefined : name)
+  if (name === 'memory') return app.context.scheduleStore('memory://')
+  if (name === 'broker' || name.includes('://'))
+    return app.context.scheduleStore(name === 'broker' ? undefined : name)
   const isDjango = name === 'django' || name.startsWith('django_celery_beat')
   throw new ConfigurationError(
     `beat knows no scheduler "${source}". ${

@@ -65,7 +65,7 @@ export interface BrokerSettings {
   readonly pollingIntervalMs: number
 }
 
-const table: OptionTable = {
+export const brokerOptionTable: OptionTable = {
   ...serverOptionTable,
   visibilityTimeout: 'number',
   unackedKey: 'string',
@@ -101,7 +101,7 @@ const table: OptionTable = {
 /** Error: `CT_CONFIGURATION`. */
 export function brokerSettings(given: Readonly<Record<string, unknown>>): BrokerSettings {
   const owner = 'redisBroker'
-  const options = checkOptions(owner, withUrlQuery(given), table) as Omit<
+  const options = checkOptions(owner, withUrlQuery(given), brokerOptionTable) as Omit<
     RedisBrokerOptions,
     'fanoutPrefix'
   > & {

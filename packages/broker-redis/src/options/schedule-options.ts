@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@ct/contracts'
-import { keyPrefix } from './broker-options.ts'
+import { brokerOptionTable, keyPrefix } from './broker-options.ts'
 import { checkOptions, type OptionTable } from './check.ts'
 import {
   resolveServer,
@@ -33,10 +33,11 @@ export interface ScheduleSettings {
 }
 
 const table: OptionTable = {
+  // A store is also made with the options of the broker on the same server; what they mean there is the broker's business.
+  ...Object.fromEntries(Object.keys(brokerOptionTable).map((name) => [name, 'any'] as const)),
   ...serverOptionTable,
   globalKeyprefix: 'string',
   schedule: 'string',
-  visibilityTimeout: 'any',
 }
 
 /** Error: `CT_CONFIGURATION`. */

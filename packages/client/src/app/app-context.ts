@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Adapter, Broker, Compressor, ResultBackend, Serializer } from '@ct/contracts'
+import type { Adapter, Broker, Compressor, ResultBackend, ScheduleStore, Serializer } from '@ct/contracts'
 import { ClosedError, CompressorRegistry, ConfigurationError, SerializerRegistry } from '@ct/contracts'
 import { runningTask } from '../canvas/index.ts'
-import { resolveBackend, resolveBroker } from '../connection/index.ts'
+import { resolveBackend, resolveBroker, resolveScheduleStore } from '../connection/index.ts'
 import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
 import { Events } from '../events/index.ts'
 import type { EventDispatcher } from '../events/index.ts'
@@ -130,6 +130,21 @@ export class AppServices implements AppContext {
             })
     }
     return this.#backend ?? undefined
+  }
+
+  scheduleStore(url?: string): ScheduleStore {
+    const { settings } = this
+    const given: unknown = brokerSource(this.#parts.broker, settings, 'write')
+    const source: unknown = url ?? (Array.isArray(given) ? given[0] : given)
+    if (typeof source !== 'string')
+      throw new ConfigurationError(
+        "The app's broker was given as an object, so that the address of its server is not known. Give beat the URL, or a store: app.beat({ store: redisScheduleStore({ … }) }).",
+      )
+    return resolveScheduleStore(source, {
+      adapters: this.#parts.adapters,
+      discover: this.#parts.discover,
+      options: url === undefined ? brokerAdapterOptions(source, settings, this.#configuration.given()) : {},
+    })
   }
 
   get producer(): Producer {

@@ -1,4 +1,10 @@
-import type { Broker, CompressorRegistry, ResultBackend, SerializerRegistry } from '@ct/contracts'
+import type {
+  Broker,
+  CompressorRegistry,
+  ResultBackend,
+  ScheduleStore,
+  SerializerRegistry,
+} from '@ct/contracts'
 import type { Producer } from '../producer/index.ts'
 import type { Events } from '../events/index.ts'
 import type { CommandRegistry, Control } from '../mailbox/index.ts'
@@ -36,6 +42,11 @@ export interface AppContext {
   readonly readBroker: Broker
   /** undefined: results are disabled. */
   readonly backend: ResultBackend | undefined
+  /**
+   * A new schedule store for beat at a URL; without one at the broker's, with the broker's options. Whoever asks closes it. Errors: `CT_ADAPTER`,
+   * `CT_CONFIGURATION`.
+   */
+  scheduleStore(url?: string): ScheduleStore
   readonly control: Control
   readonly events: Events
   readonly serializers: SerializerRegistry

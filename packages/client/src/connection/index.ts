@@ -12,6 +12,6 @@ export type {
   ReconnectingOptions,
   WhenReadyOptions,
 } from './reconnecting-connection.ts'
-export { resolveBackend, resolveBroker } from './resolve.ts'
+export { resolveBackend, resolveBroker, resolveScheduleStore } from './resolve.ts'
 export type { BackendSource, BrokerSource, DiscoverAdapter, ResolveOptions } from './resolve.ts'
 export { maskedUrl, packageForScheme, schemeOf } from './schemes.ts'

@@ -1,4 +1,4 @@
-import type { Adapter, Broker, ResultBackend } from '@ct/contracts'
+import type { Adapter, Broker, ResultBackend, ScheduleStore } from '@ct/contracts'
 import { AdapterError, assertContract, ConfigurationError } from '@ct/contracts'
 import type { FailoverStrategy } from './failover-broker.ts'
 import { failoverBroker } from './failover-broker.ts'
@@ -66,6 +66,22 @@ export function resolveBackend(source: BackendSource, options: ResolveOptions = 
   const backend = adapter.backend(source, options.options ?? {})
   assertContract(backend, 'result-backend')
   return backend
+}
+
+/** The schedule store of a URL: of the adapter that owns its scheme as a broker's. Errors as of {@link resolveBroker}. */
+export function resolveScheduleStore(source: string, options: ResolveOptions = {}): ScheduleStore {
+  // Sentinels are asked one after the other; other servers stand in for each other, and entries are on the first.
+  const url = schemeOf(source).startsWith('sentinel') ? source : (alternativesOf(source)[0] ?? source)
+  const adapter = adapterFor('broker', url, options)
+  if (adapter.scheduleStore === undefined) {
+    throw new AdapterError(
+      `${adapter.packageName} keeps no schedules, so ${maskedUrl(url)} cannot be where beat has its entries. Give a file, or the URL of a server that does, such as redis://localhost.`,
+      { details: { packageName: adapter.packageName } },
+    )
+  }
+  const store = adapter.scheduleStore(url, options.options ?? {})
+  assertContract(store, 'schedule-store')
+  return store
 }
 
 function adapterFor(kind: 'broker' | 'backend', url: string, options: ResolveOptions): Adapter {

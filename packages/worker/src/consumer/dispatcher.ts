@@ -22,6 +22,7 @@ import {
   type SlotMessage,
 } from '@ct/contracts'
 import { canAbandon, Fifo } from '../pool/index.ts'
+import type { Deduplication } from '../deduplication.ts'
 import type { Disowned, Request, Revocations, WorkerState } from '../request/index.ts'
 import { ack, type Outcome, type Tracer, type TraceServices } from '../trace/index.ts'
 
@@ -31,8 +32,8 @@ export interface DispatcherOptions {
   readonly services: TraceServices
   readonly tracer: Tracer
   readonly revocations: Revocations
-  /** How to settle a redelivered request whose task has succeeded already; undefined: it is to run. */
-  readonly deduplicate: ((request: Request) => Promise<Settlement | undefined>) | undefined
+  /** Finds out which requests need no run, since their task has run already. */
+  readonly deduplicate: Pick<Deduplication, 'concerns' | 'settlementOf'> | undefined
   /** Redelivered does not mean started (`capabilities.marksUnstarted`): what was counted for the first time need not run alone. */
   readonly marksUnstarted: boolean
   /** A settlement that was no ending failed or succeeded: early ack, park. */
@@ -82,6 +83,30 @@ export class Dispatcher {
       this.#nextRedelivered()
       return
     }
+    if (this.#options.deduplicate?.concerns(request) === true) {
+      void this.#lookUp(request)
+      return
+    }
+    this.#ready.push(request)
+    this.#drain()
+  }
+
+  /** A second copy of what beat sent is dropped. One that nobody can tell runs: a run too many is better than one too few. */
+  async #lookUp(request: Request): Promise<void> {
+    let settlement: Settlement | undefined
+    try {
+      settlement = await this.#options.deduplicate!.settlementOf(request)
+    } catch (error) {
+      this.#options.services.log.warn(
+        `Whether task ${request.label} has run already could not be found out; it runs.`,
+        { error },
+      )
+    }
+    if (request.phase !== 'reserved') return
+    if (settlement !== undefined) {
+      this.#give(request, settlement)
+      return
+    }
     this.#ready.push(request)
     this.#drain()
   }
@@ -97,7 +122,9 @@ export class Dispatcher {
   }
 
   #needsCare(request: Request): boolean {
-    return request.strategy.options.maxDeliveries !== null || this.#options.deduplicate !== undefined
+    return (
+      request.strategy.options.maxDeliveries !== null || this.#options.deduplicate?.concerns(request) === true
+    )
   }
 
   // ---- redelivered messages ------------------------------------------------------------------------------------------
@@ -141,9 +168,10 @@ export class Dispatcher {
   }
 
   async #check(request: Request): Promise<void> {
-    const { maxDeliveries, acksLate } = request.strategy.options
-    if (acksLate && this.#options.deduplicate !== undefined) {
-      const settlement = await this.#options.deduplicate(request)
+    const { maxDeliveries } = request.strategy.options
+    const { deduplicate } = this.#options
+    if (deduplicate?.concerns(request) === true) {
+      const settlement = await deduplicate.settlementOf(request)
       if (request.phase !== 'reserved') return
       if (settlement !== undefined) {
         this.#give(request, settlement)

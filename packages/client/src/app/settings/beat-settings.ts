@@ -15,16 +15,18 @@ export const beatSettings = {
   }),
   /** Periodic entries. */
   beatSchedule: setting<Options>('dict', {}, { old: 'CELERYBEAT_SCHEDULE' }),
-  /** File of the persistent scheduler. */
+  /** File of the store `file`: ct's own format, and so not the file of a beat in Python. */
   beatScheduleFilename: setting<string>('string', 'celerybeat-schedule', {
+    ct: 'ctbeat-schedule',
     old: 'CELERYBEAT_SCHEDULE_FILENAME',
   }),
-  /** Scheduler class. */
+  /** Where beat keeps entries and runs: `file`, `memory`, `broker` (on the broker's own server), or a URL such as `redis://localhost`. */
   beatScheduler: setting<string>('string', 'celery.beat:PersistentScheduler', {
+    ct: 'file',
     old: 'CELERYBEAT_SCHEDULER',
   }),
-  /** Save the schedule after this many sends; 0 = only by time. */
-  beatSyncEvery: setting<number>('int', 0, { old: 'CELERYBEAT_SYNC_EVERY' }),
+  /** Save the runs after this many sends; 0 = only by time. Where several beats share a store every run is saved. */
+  beatSyncEvery: setting<number>('int', 0, { ct: 1, min: 0, old: 'CELERYBEAT_SYNC_EVERY' }),
   /** Daemon option of `ct beat`. */
   beatLogfile: setting<string | null>('string', null, { onDemand: true }),
   /** Daemon option of `ct beat`. */
