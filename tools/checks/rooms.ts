@@ -19,7 +19,7 @@ export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>>
     ['signals'],
     ['connection'],
   ],
-  beat: [['service'], ['store'], ['schedule']],
+  beat: [['service'], ['scheduler'], ['entry'], ['store'], ['schedule']],
   worker: [['bootsteps'], ['consumer', 'control'], ['request'], ['pool'], ['trace'], ['events']],
 }
 

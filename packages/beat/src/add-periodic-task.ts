@@ -1,8 +1,8 @@
 import type { AnySignature, App } from '@ct/client'
 import { ConfigurationError, encodeJson } from '@ct/contracts'
-import { declareEntry } from './entry/declare-entry.ts'
-import { addedEntries } from './entry/configured-entries.ts'
-import type { PeriodicTaskInput } from './entry/entry-input.ts'
+import { declareEntry } from './entry/index.ts'
+import { addedEntries } from './entry/index.ts'
+import type { PeriodicTaskInput } from './entry/index.ts'
 
 export interface AddPeriodicTaskOptions extends Omit<
   PeriodicTaskInput,

@@ -1,9 +1,9 @@
 import { ReconnectingConnection, type App } from '@ct/client'
 import { BackendUnavailableError, type ScheduleStoreConnection } from '@ct/contracts'
-import { configuredEntries } from './entry/configured-entries.ts'
+import { configuredEntries } from './entry/index.ts'
 import { PeriodicTasks } from './periodic-tasks.ts'
 import { checkBeatOptions, type BeatOptions } from './service/beat-options.ts'
-import { scheduleStoreOf } from './store/store-source.ts'
+import { scheduleStoreOf } from './store/index.ts'
 
 /** Periodic tasks without a beat: closes with `close()` or `await using`. */
 export class OpenPeriodicTasks extends PeriodicTasks implements AsyncDisposable {

@@ -12,11 +12,11 @@ import {
   type ScheduleStoreConnection,
   type StoredScheduleEntry,
 } from '@ct/contracts'
-import { declareEntry, type LazyArguments } from './entry/declare-entry.ts'
-import { readEntry, type Entry } from './entry/entry.ts'
-import type { PeriodicTaskInput } from './entry/entry-input.ts'
+import { declareEntry, type LazyArguments } from './entry/index.ts'
+import { readEntry, type Entry } from './entry/index.ts'
+import type { PeriodicTaskInput } from './entry/index.ts'
 import type { Schedule, ScheduleReader, ScheduleSettings } from './schedule/index.ts'
-import { lastRunOf } from './scheduler/scheduler.ts'
+import { lastRunOf } from './scheduler/index.ts'
 import { prepareEntry } from './service/entry-call.ts'
 import { firstRunAt } from './service/schedule-loader.ts'
 

@@ -4,6 +4,7 @@
 import { pathToFileURL } from 'node:url'
 import {
   delaysNatively,
+  nodePath,
   ReconnectingConnection,
   type App,
   type AppContext,
@@ -45,7 +46,6 @@ import { deduplication } from './deduplication.ts'
 import { gossips, heartbeatFor, softwareInfo, workerDispatcher, type Heartbeat } from './events/index.ts'
 import { Gossip } from './gossip.ts'
 import { mingle } from './mingle.ts'
-import { nodePath } from './node-name.ts'
 import type { WorkerOptions } from './options.ts'
 import { Pauses } from './pauses.ts'
 import { Revocations, Strategy, WorkerState, type Request } from './request/index.ts'

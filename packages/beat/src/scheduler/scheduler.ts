@@ -12,7 +12,7 @@
  */
 import type { Logger } from '@ct/client'
 import type { ScheduleRun } from '@ct/contracts'
-import type { Entry } from '../entry/entry.ts'
+import type { Entry } from '../entry/index.ts'
 import { EntryHeap } from './entry-heap.ts'
 
 /** One run of an entry that is due. */

@@ -1,6 +1,6 @@
 import { didYouMean } from '@ct/client'
 import { assertContract, ConfigurationError, type ScheduleStore } from '@ct/contracts'
-import type { BeatSchedule } from '../entry/entry-input.ts'
+import type { BeatSchedule } from '../entry/index.ts'
 import type { ScheduleReader } from '../schedule/index.ts'
 import type { BeatClock } from './beat-clock.ts'
 

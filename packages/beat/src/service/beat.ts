@@ -20,11 +20,11 @@ import {
   type ScheduleStore,
   type ScheduleStoreConnection,
 } from '@ct/contracts'
-import { configuredEntries } from '../entry/configured-entries.ts'
-import type { DeclaredEntry } from '../entry/declare-entry.ts'
+import { configuredEntries } from '../entry/index.ts'
+import type { DeclaredEntry } from '../entry/index.ts'
 import { PeriodicTasks } from '../periodic-tasks.ts'
-import { Scheduler } from '../scheduler/scheduler.ts'
-import { scheduleStoreOf } from '../store/store-source.ts'
+import { Scheduler } from '../scheduler/index.ts'
+import { scheduleStoreOf } from '../store/index.ts'
 import { systemClock, type BeatClock } from './beat-clock.ts'
 import { checkBeatOptions, maxIntervalMs, type BeatOptions } from './beat-options.ts'
 import { FiringSender, type SentFiring } from './firing-sender.ts'

@@ -8,7 +8,7 @@ import {
   scheduledAtHeader,
   type StoredScheduleEntry,
 } from '@ct/contracts'
-import type { LazyArguments } from '../entry/declare-entry.ts'
+import type { LazyArguments } from '../entry/index.ts'
 
 export interface EntryCall {
   readonly entry: StoredScheduleEntry

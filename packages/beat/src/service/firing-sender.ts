@@ -17,8 +17,8 @@ import {
   type ScheduleRun,
   type ScheduleStoreConnection,
 } from '@ct/contracts'
-import type { LazyArguments } from '../entry/declare-entry.ts'
-import type { Firing, Scheduler } from '../scheduler/scheduler.ts'
+import type { LazyArguments } from '../entry/index.ts'
+import type { Firing, Scheduler } from '../scheduler/index.ts'
 import type { BeatClock } from './beat-clock.ts'
 import { prepareEntry } from './entry-call.ts'
 import { firingId } from './firing-id.ts'

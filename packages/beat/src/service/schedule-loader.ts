@@ -1,10 +1,10 @@
 /** Brings together what the program declares and what the store holds, and tells what is wrong with either. */
 import type { App } from '@ct/client'
 import type { ScheduleRun, ScheduleStoreConnection, StoredScheduleEntry } from '@ct/contracts'
-import type { DeclaredEntry } from '../entry/declare-entry.ts'
-import { isSameDeclaration, readEntry } from '../entry/entry.ts'
+import type { DeclaredEntry } from '../entry/index.ts'
+import { isSameDeclaration, readEntry } from '../entry/index.ts'
 import type { ScheduleReader, ScheduleSettings } from '../schedule/index.ts'
-import type { Scheduler } from '../scheduler/scheduler.ts'
+import type { Scheduler } from '../scheduler/index.ts'
 
 export interface ScheduleLoaderOptions {
   readonly app: App

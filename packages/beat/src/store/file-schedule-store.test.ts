@@ -97,7 +97,7 @@ describe('a schedule in a file', () => {
       warnings = []
       await writeFile(path, whole.subarray(0, length))
       expect(await names()).toEqual(['a', 'b'])
-      expect(warnings).toEqual(length === size ? [] : [expect.stringContaining('was torn')])
+      expect(warnings.map((line) => line.includes('was torn'))).toEqual(length === size ? [] : [true])
       await (await connect()).save({ put: [entry('d')] })
       await closeAll()
       warnings = []

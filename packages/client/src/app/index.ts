@@ -5,7 +5,7 @@ export { bugReport } from './bug-report.ts'
 export type { AppContext } from './context.ts'
 export { createConsoleLogger } from './logger.ts'
 export type { LogFields, Logger } from './logger.ts'
-export { nodeName } from './node-name.ts'
+export { nodeName, nodePath } from './node-name.ts'
 export { LogicalClock } from './logical-clock.ts'
 export { StepSet } from './steps.ts'
 export type {
