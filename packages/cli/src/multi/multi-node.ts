@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { nodePath } from '@ct/worker'
+import { nodePath } from '@ct/client'
 import { readPid } from '../process/pid-file.ts'
 import type { NodeOptions } from './multi-arguments.ts'
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { nodePath } from '@ct/worker'
+import { nodePath } from '@ct/client'
 import { afterAll, describe, expect, it } from 'vitest'
 import { LogFile } from './log-file.ts'
 import { PidFile, readPid } from './pid-file.ts'
