@@ -5,7 +5,7 @@ export type { AddPeriodicTaskOptions, PeriodicTarget } from './add-periodic-task
 export type { BeatSchedule, PeriodicTaskInput } from './entry/index.ts'
 export { openPeriodicTasks, OpenPeriodicTasks } from './open-periodic-tasks.ts'
 export { PeriodicTasks } from './periodic-tasks.ts'
-export type { BrokenPeriodicTask, PeriodicTask } from './periodic-tasks.ts'
+export type { BrokenPeriodicTask, PeriodicTask, PeriodicTaskList } from './periodic-tasks.ts'
 export { Beat, createBeat } from './service/beat.ts'
 export type { BeatEventMap, BeatStatus } from './service/beat.ts'
 export type { BeatClock } from './service/beat-clock.ts'

@@ -49,6 +49,11 @@ export interface BrokenPeriodicTask {
   readonly reason: string
 }
 
+export interface PeriodicTaskList {
+  readonly tasks: readonly PeriodicTask[]
+  readonly broken: readonly BrokenPeriodicTask[]
+}
+
 export interface PeriodicTasksOptions {
   readonly app: App
   readonly connection: () => Promise<ScheduleStoreConnection>
@@ -174,11 +179,12 @@ export class PeriodicTasks {
     onChanged()
   }
 
-  async #read(): Promise<{
-    readonly tasks: readonly PeriodicTask[]
-    readonly broken: readonly BrokenPeriodicTask[]
-  }> {
-    const { entries, broken } = await (await this.#options.connection()).load()
+  async #read(): Promise<PeriodicTaskList> {
+    return this.view(await (await this.#options.connection()).load())
+  }
+
+  /** @internal What a store holds, for people. */
+  view({ entries, broken }: Awaited<ReturnType<ScheduleStoreConnection['load']>>): PeriodicTaskList {
     const tasks: PeriodicTask[] = []
     const all = [...broken]
     for (const stored of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import type { UserOptions } from '@ct/client'
+import { addBeat } from './beat/beat-command.ts'
 import { addCall } from './commands/call.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addGraph } from './commands/graph.ts'
@@ -20,7 +21,6 @@ import { addWorker } from './worker/worker-command.ts'
 /** Celery's commands that ct does not have. */
 const notHere: Readonly<Record<string, string>> = {
   amqp: 'The broker’s own tools do what it does.',
-  beat: 'Run "celery beat" beside ct workers: the messages are the same.',
   events: 'Run "celery events" on the same broker: it sees ct workers.',
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
   list: '',
@@ -74,6 +74,7 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   if (own !== undefined) addUserOptions(program, own.preload)
   addWorker(program, session, own?.worker ?? [])
   addMulti(program, session)
+  addBeat(program, session, own?.beat ?? [])
   addCall(program, session)
   addResult(program, session)
   addGraph(program, session)

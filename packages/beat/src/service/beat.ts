@@ -22,7 +22,7 @@ import {
 } from '@ct/contracts'
 import { configuredEntries } from '../entry/index.ts'
 import type { DeclaredEntry } from '../entry/index.ts'
-import { PeriodicTasks } from '../periodic-tasks.ts'
+import { PeriodicTasks, type PeriodicTaskList } from '../periodic-tasks.ts'
 import { Scheduler } from '../scheduler/index.ts'
 import { scheduleStoreOf } from '../store/index.ts'
 import { systemClock, type BeatClock } from './beat-clock.ts'
@@ -123,6 +123,12 @@ export class Beat {
       onNotice: (notice) => {
         if (notice.kind === 'warning') context.logger.warn(notice.message)
       },
+      onConnectFailed: (error, _attempt, retryInMs) => {
+        if (retryInMs === undefined) return
+        const pause = (retryInMs / 1000).toFixed(1)
+        context.logger.error(`beat: ${error.message} Trying again in ${pause} s.`)
+        this.#emit('failing', error)
+      },
     })
     const zone = { timezone: app.timezone, beatCronStartingDeadline: settings.beatCronStartingDeadline }
     const clock = this.#clock
@@ -171,6 +177,12 @@ export class Beat {
   /** Entries that this beat has planned; 0 on standby. */
   get size(): number {
     return this.#scheduler.size
+  }
+
+  /** What it would send, read from the store and the configuration; nothing is written. Rejects when the store cannot be read. */
+  async preview(): Promise<PeriodicTaskList> {
+    const connection = await this.#connection.whenReady({ maxAttempts: 3 })
+    return this.tasks.view(await this.#loader.preview(connection, this.#clock.now()))
   }
 
   /** Resolves when it leads or stands by. Rejects when it is refused (`CT_CONFIGURATION`, `CT_BACKEND` …); a server that is away is waited for. */

@@ -14,6 +14,8 @@ export interface ScheduleLoaderOptions {
   readonly settings: ScheduleSettings
 }
 
+export type ScheduleContents = Awaited<ReturnType<ScheduleStoreConnection['load']>>
+
 type Stored = ReadonlyMap<string, StoredScheduleEntry>
 
 /** Entries in one save: a step that a server takes in milliseconds. */
@@ -45,14 +47,19 @@ export class ScheduleLoader {
       )
     }
     for (const name of remove) stored.delete(name)
-    for (const entry of put) {
-      const before = stored.get(entry.name)
-      const { lastRunAt, totalRunCount } =
-        before !== undefined && entry.lastRunAt === undefined ? before : entry
-      stored.set(entry.name, { ...entry, lastRunAt, totalRunCount })
-    }
+    for (const entry of put) stored.set(entry.name, withRunOf(stored.get(entry.name), entry))
     await this.#hand(stored, connection, token, now)
     return put.length + remove.length
+  }
+
+  /** What a load would give, without writing anything: for people who look. */
+  async preview(connection: ScheduleStoreConnection, now: number): Promise<ScheduleContents> {
+    const { entries, broken } = await connection.load()
+    const stored = new Map(entries.map((entry) => [entry.name, entry]))
+    const { put, remove } = this.#differences(stored, now)
+    for (const name of remove) stored.delete(name)
+    for (const entry of put) stored.set(entry.name, withRunOf(stored.get(entry.name), entry))
+    return { entries: [...stored.values()], broken }
   }
 
   #differences(
@@ -116,6 +123,12 @@ export class ScheduleLoader {
     this.#told.add(line)
     this.#options.app.context.logger.error(line, { entry: name })
   }
+}
+
+/** As a store puts it (S3). */
+function withRunOf(before: StoredScheduleEntry | undefined, entry: StoredScheduleEntry): StoredScheduleEntry {
+  const { lastRunAt, totalRunCount } = before !== undefined && entry.lastRunAt === undefined ? before : entry
+  return { ...entry, lastRunAt, totalRunCount }
 }
 
 /** What a new entry counts from: now; an appointment that has passed is kept all the same (BEAT-57). */

@@ -20,6 +20,8 @@ export function detachedEnvironment(): NodeJS.ProcessEnv {
 }
 
 export interface DetachOptions {
+  /** `worker`, `beat`. */
+  readonly what: string
   /** Of this command, `--detach` included. */
   readonly argv: readonly string[]
   readonly executable?: string | undefined
@@ -30,7 +32,7 @@ export interface DetachOptions {
 }
 
 /** Resolves to the pid. Throws `CommandFailure` when the child ends before it has started. */
-export async function detach({ argv, executable, output, logfile }: DetachOptions): Promise<number> {
+export async function detach({ what, argv, executable, output, logfile }: DetachOptions): Promise<number> {
   const [, program = ''] = process.argv
   const child = spawn(executable ?? process.execPath, [...process.execArgv, program, ...argv], {
     detached: true,
@@ -39,7 +41,7 @@ export async function detach({ argv, executable, output, logfile }: DetachOption
   })
   const failed = (why: string, code: number): CommandFailure =>
     new CommandFailure(
-      `The worker did not start in the background: ${why}.${logfile === undefined ? '' : ` See ${logfile}.`}`,
+      `The ${what} did not start in the background: ${why}.${logfile === undefined ? '' : ` See ${logfile}.`}`,
       code,
     )
   await new Promise<void>((resolve, reject) => {

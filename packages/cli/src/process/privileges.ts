@@ -36,13 +36,13 @@ export function become({ uid, gid, umask }: Identity): void {
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new CommandFailure(
-      `The worker cannot become user ${String(uid ?? '(the same)')}, group ${String(gid ?? '(the user’s)')}: ${why}`,
+      `This process cannot become user ${String(uid ?? '(the same)')}, group ${String(gid ?? '(the user’s)')}: ${why}`,
       exitCodes.error,
       { cause: error },
     )
   }
   if (process.getuid?.() !== 0 && mayBecomeRoot()) {
-    throw new CommandFailure('The worker could become root again after --uid; it does not start like that.')
+    throw new CommandFailure('This process could become root again after --uid; it does not start like that.')
   }
 }
 

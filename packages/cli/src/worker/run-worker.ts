@@ -5,12 +5,12 @@ import { nodeName, nodePath, settingsFromCommandLine, type App } from '@ct/clien
 import { isCeleryError } from '@ct/contracts'
 import { createWorker } from '@ct/worker'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
-import { locateModule } from '../find-app.ts'
+import { loadModules } from '../load-modules.ts'
 import { logLevels } from '../output/log.ts'
 import { installControlSignals } from '../process/control-signals.ts'
-import { detach, isDetached, reportStarted } from '../process/detach.ts'
+import { daemonOptions, isParent, runInBackground } from '../process/daemon.ts'
+import { isDetached, reportStarted } from '../process/detach.ts'
 import { reportHealth } from '../process/health.ts'
-import { LogFile } from '../process/log-file.ts'
 import { PidFile } from '../process/pid-file.ts'
 import { become } from '../process/privileges.ts'
 import { restart } from '../process/restart.ts'
@@ -47,9 +47,9 @@ export async function runWorker(
     ...(options.disablePrefetch === true ? { workerDisablePrefetch: true } : {}),
     ...(options.withoutGossip === true ? { workerGossip: false } : {}),
   })
-  const daemon = daemonOptions(app, options)
-  if (options.detach === true && !isDetached() && (process.env['C_FAKEFORK'] ?? '') === '') {
-    await runInBackground(session, daemon)
+  const daemon = daemonOptions(app, 'worker', options, nodeName(options.hostname, app.context.hostname))
+  if (isParent(options)) {
+    await runInBackground(session, 'worker', daemon)
     return
   }
   if (!isDetached()) become(daemon)
@@ -100,6 +100,7 @@ export async function runWorker(
   })
   const watchdog = manager?.watch(() => worker.status !== 'stopped')
   let health: AsyncDisposable | undefined
+  let beat: AsyncDisposable | undefined
   try {
     if (options.healthFile !== undefined || options.healthPort !== undefined) {
       const file = options.healthFile
@@ -110,11 +111,13 @@ export async function runWorker(
     }
     reportStarted()
     await worker.start()
+    if (options.beat === true) beat = await startEmbeddedBeat(app, options)
     await worker.finished()
   } catch (error) {
     // Told to stop before it was ready: it has done as it was told.
     if (!(isCeleryError(error) && error.code === 'CT_CLOSED')) throw error
   } finally {
+    await beat?.[Symbol.asyncDispose]()
     await worker.stop()
     await health?.[Symbol.asyncDispose]()
     watchdog?.[Symbol.dispose]()
@@ -124,62 +127,10 @@ export async function runWorker(
   session.exitCode = failed ? 1 : worker.exitCode
 }
 
-interface DaemonOptions {
-  readonly logfile: string | undefined
-  readonly pidfile: string | undefined
-  readonly uid: string | number | undefined
-  readonly gid: string | number | undefined
-  readonly umask: string | number | undefined
-  readonly executable: string | undefined
-}
-
-/** The command line, else the settings `workerLogfile`, `workerPidfile` … (WORK-9). */
-function daemonOptions(app: App, options: WorkerCommandOptions): DaemonOptions {
-  const { settings } = app
-  const node = nodeName(options.hostname, app.context.hostname)
-  const path = (given: string | null | undefined): string | undefined =>
-    given === null || given === undefined || given === '' ? undefined : nodePath(given, node)
-  return {
-    logfile: path(options.logfile ?? settings.workerLogfile),
-    pidfile: path(options.pidfile ?? settings.workerPidfile),
-    uid: options.uid ?? settings.workerUid ?? undefined,
-    gid: options.gid ?? settings.workerGid ?? undefined,
-    umask: options.umask ?? settings.workerUmask ?? undefined,
-    executable: options.executable ?? settings.workerExecutable ?? undefined,
-  }
-}
-
-/** The parent's part of `--detach`: it becomes the other user already, so that the child's files are his. */
-async function runInBackground(session: Session, daemon: DaemonOptions): Promise<void> {
-  become(daemon)
-  // Found now, while somebody looks: that a live worker has the pid file, or that the log cannot be written.
-  if (daemon.pidfile !== undefined)
-    PidFile.acquire(daemon.pidfile, (text) => session.complain(text)).release()
-  using log =
-    daemon.logfile === undefined ? undefined : new LogFile(daemon.logfile, (text) => session.complain(text))
-  await detach({
-    argv: session.programArguments,
-    executable: daemon.executable,
-    output: log?.fd ?? 'ignore',
-    logfile: daemon.logfile,
-  })
-}
-
-/**
- * What `importModules` and `app.autodiscoverTasks` bring, then `-I` and the settings `imports` and `include` (WORK-6): each is run, so that its
- * tasks are registered.
- */
-async function loadModules(
-  app: App,
-  main: string | undefined,
-  include: readonly string[],
-): Promise<string[]> {
-  const urls = [...(main === undefined ? [] : [main]), ...(await app.importModules())]
-  for (const name of [...include, ...app.settings.imports, ...app.settings.include]) {
-    const url = locateModule(name, cwd(), '--include')
-    if (urls.includes(url)) continue
-    urls.push(url)
-    await import(url)
-  }
-  return urls
+/** `-B` (BEAT-16): in this process, on the same event loop. */
+async function startEmbeddedBeat(app: App, options: WorkerCommandOptions): Promise<AsyncDisposable> {
+  const { embeddedBeat } = await import('../beat/run-beat.ts')
+  const beat = embeddedBeat(app, { schedule: options.schedule, scheduler: options.scheduler })
+  await beat.start()
+  return beat
 }

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError, Option } from 'commander'
 import type { WorkerOptions } from '@ct/worker'
+import { scheduleOption, schedulerOption } from '../beat/beat-options.ts'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { hostAndPort, list, seconds, wholeNumber } from '../option-values.ts'
 import { logLevels, parseLogLevel } from '../output/log.ts'
@@ -34,6 +35,9 @@ export interface WorkerCommandOptions {
   readonly gid?: string
   readonly umask?: string
   readonly executable?: string
+  readonly beat?: boolean
+  readonly schedule?: string
+  readonly scheduler?: string
   readonly healthFile?: string
   readonly healthPort?: { readonly host: string | undefined; readonly port: number }
 }
@@ -74,6 +78,10 @@ export function workerCommandOptions(): readonly Option[] {
       '--health-port <port>',
       'answer /livez, /readyz and /healthz over HTTP; also host:port',
     ).argParser(hostAndPort),
+    new Option('-B, --beat', 'send periodic tasks too; of one worker only, unless their store is a server'),
+    scheduleOption('-s, --schedule <path>'),
+    new Option('--schedule-filename <path>', 'the same').hideHelp(),
+    schedulerOption('--scheduler <name>'),
     new Option('--time-limit <seconds>', 'hard limit of tasks that have none').argParser(seconds),
     new Option('--soft-time-limit <seconds>', 'soft limit of tasks that have none').argParser(seconds),
     new Option(
@@ -103,10 +111,6 @@ export function workerCommandOptions(): readonly Option[] {
 
 /** Options of Celery that ct does not have: given, they are refused with these words, since ignoring them would change what runs. */
 const refused: readonly (readonly [flags: string, advice: string])[] = [
-  ['-B, --beat', 'Run "celery beat" beside this worker: the messages are the same.'],
-  ['-s, --schedule-filename <path>', 'It belongs to -B. Run "celery beat" beside this worker.'],
-  ['--schedule <path>', 'It belongs to -B. Run "celery beat" beside this worker.'],
-  ['--scheduler <name>', 'It belongs to -B. Run "celery beat" beside this worker.'],
   ['--autoscale <max,min>', 'The async pool needs none: -c 50 costs nothing while tasks are few.'],
   ['--max-tasks-per-child <n>', 'The pools async and solo have no child processes.'],
   ['--max-memory-per-child <n>', 'The pools async and solo have no child processes.'],
