@@ -50,7 +50,7 @@ export class Chain<
       immutable: parts.immutable,
     })
     this.#tasks = parts.tasks
-    this.#extent = extentOf('chain', this.parts())
+    this.#extent = extentOf(this, parts.tasks)
   }
 
   get tasks(): readonly AnySignature[] {

@@ -73,7 +73,7 @@ export class Chord<
     this.#header = parts.header
     this.body = parts.body
     this.memberKwargs = parts.memberKwargs ?? {}
-    this.#extent = extentOf('chord', this.parts())
+    this.#extent = extentOf(this, [...parts.header, parts.body])
   }
 
   protected override copy(parts: {

@@ -16,40 +16,55 @@ export const deepestNesting = 100
 
 export const oneSignature: Extent = Object.freeze({ signatures: 1, depth: 1 })
 
-/** Parts by their place, for messages. */
-type Place = readonly [name: string, part: AnySignature]
-
-/** The extent of something that has these parts. Throws `CT_CONFIGURATION` when it is too large or too deep, with its size and the place. */
-export function extentOf(kind: string, places: Iterable<Place>): Extent {
+/**
+ * The extent of something that has these members, besides its links. Throws `CT_CONFIGURATION` when it is too large or too deep, with its size and
+ * the place. Called for each container that is made: places are looked up for the error only.
+ */
+export function extentOf(signature: AnySignature, members: readonly AnySignature[]): Extent {
   let signatures = 1
   let depth = 1
-  let largest: Place | undefined
-  let deepest: Place | undefined
-  for (const place of places) {
-    const inside = place[1].extent()
+  const add = (part: AnySignature): void => {
+    const inside = part.extent()
     signatures += inside.signatures
-    if (inside.signatures > (largest?.[1].extent().signatures ?? 0)) largest = place
-    if (inside.depth >= depth) {
-      depth = inside.depth + 1
-      deepest = place
-    }
+    if (inside.depth >= depth) depth = inside.depth + 1
   }
+  members.forEach(add)
+  for (const key of ['link', 'link_error']) {
+    const links = signature.options[key]
+    if (Array.isArray(links)) for (const link of links) if (hasExtent(link)) add(link)
+  }
+  const kind = signature.subtaskType ?? signature.task
   if (signatures > mostSignatures) {
     throw tooLarge(
-      `This ${kind} holds ${signatures} signatures; at most ${mostSignatures} go into one canvas. The largest part is ${kind}.${placeIn(largest, 'signatures')}. Send it in pieces, or make fewer tasks of more work each: task.chunks().`,
+      `This ${kind} holds ${signatures} signatures; at most ${mostSignatures} go into one canvas. The largest part is ${kind}.${placeOf(signature, 'signatures')}. Send it in pieces, or make fewer tasks of more work each: task.chunks().`,
       { signatures, most: mostSignatures },
     )
   }
   if (depth > deepestNesting) {
     throw tooLarge(
-      `This ${kind} is nested ${depth} deep; at most ${deepestNesting} is possible. The deepest part is ${kind}.${placeIn(deepest, 'depth')}.`,
+      `This ${kind} is nested ${depth} deep; at most ${deepestNesting} is possible. The deepest part is ${kind}.${placeOf(signature, 'depth')}.`,
       { depth, most: deepestNesting },
     )
   }
   return { signatures, depth }
 }
 
-function placeIn(place: Place | undefined, measure: keyof Extent): string {
+/** Links may be data, which counts for nothing: it is a message's, and was read within its limits. */
+function hasExtent(link: unknown): link is AnySignature {
+  return typeof (link as Partial<AnySignature> | null)?.extent === 'function'
+}
+
+function placeOf(signature: AnySignature, measure: keyof Extent): string {
+  let most: readonly [name: string, part: AnySignature] | undefined
+  for (const place of signature.parts())
+    if (place[1].extent()[measure] > (most?.[1].extent()[measure] ?? 0)) most = place
+  return placeText(most, measure)
+}
+
+function placeText(
+  place: readonly [name: string, part: AnySignature] | undefined,
+  measure: keyof Extent,
+): string {
   if (place === undefined) return '?'
   const [name, part] = place
   return `${name} (${part.task}, ${measure === 'depth' ? `${part.extent().depth} deep` : `${part.extent().signatures} signatures`})`

@@ -48,7 +48,7 @@ export class Group<
       immutable: parts.immutable,
     })
     this.#tasks = parts.tasks
-    this.#extent = extentOf('group', this.parts())
+    this.#extent = extentOf(this, parts.tasks)
   }
 
   get tasks(): readonly AnySignature[] {

@@ -262,7 +262,7 @@ export abstract class Signature<
   extent(): Extent {
     return this.options['link'] === undefined && this.options['link_error'] === undefined
       ? oneSignature
-      : extentOf(this.task, this.parts())
+      : extentOf(this, [])
   }
 
   /** For canvas. One step of a walk. */
