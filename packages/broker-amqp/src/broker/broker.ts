@@ -46,7 +46,7 @@ export function amqpBroker(options: AmqpBrokerOptions = {}): Broker {
     mandatory: settings.confirms,
     messageTtl: true,
     // RabbitMQ's max_message_size: 128 MiB in 3.8 to 3.13, 16 MiB from 4.0.
-    maxMessageBytes: 16 * 1024 * 1024,
+    maxMessageBytes: settings.maxMessageSize,
     requeuePosition: 'front',
     parking: 'two-step',
     wakeUp: 'push',

@@ -4,6 +4,7 @@ import {
   BrokerError,
   EncodeError,
   isCeleryError,
+  MessageTooLargeError,
   PublishError,
   type CallOptions,
   type CeleryError,
@@ -162,6 +163,9 @@ export class Publisher {
   }
 
   #send(channel: ConfirmChannel | Channel, message: OutgoingMessage): Promise<CeleryError | undefined> {
+    const bytes = message.body.length
+    const maxBytes = this.#settings.maxMessageSize
+    if (bytes > maxBytes) return Promise.resolve(tooLarge(message, bytes, maxBytes))
     const { promise, resolve } = Promise.withResolvers<CeleryError | undefined>()
     const returnId = message.mandatory === true ? `${this.#idPrefix}.${this.#mandatory++}` : undefined
     const pending: Pending = { message, returnId, settle: resolve }
@@ -312,6 +316,14 @@ function properties(message: OutgoingMessage, returnId: string | undefined): Opt
     ...(expiration === undefined ? {} : { expiration }),
     ...(returnId === undefined ? {} : { mandatory: true, messageId: returnId }),
   }
+}
+
+function tooLarge(message: OutgoingMessage, bytes: number, maxBytes: number): CeleryError {
+  return new MessageTooLargeError(
+    `The message for ${address(message)} has ${bytes} bytes, and maxMessageSize is ${maxBytes}. Send less, or a reference to it; ` +
+      `or raise maxMessageSize, here and max_message_size at the server.`,
+    { bytes, maxBytes, details: { maybeDelivered: false } },
+  )
 }
 
 function unwritable(error: unknown, message: OutgoingMessage): CeleryError {

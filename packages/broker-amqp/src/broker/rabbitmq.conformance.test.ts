@@ -247,6 +247,77 @@ describe.skipIf(ready === undefined)('RabbitMQ', () => {
     expect(queues.filter(({ name }) => name.startsWith('ct.starts.'))).toEqual([])
   })
 
+  it('TRANS-3: round-robin stays with a server that works and goes on to the next when it does not', async () => {
+    const [first, second] = [await Line.to(vhost.url), await Line.to(vhost.url)]
+    const broker = amqpBroker({ url: `amqp://127.0.0.1:1//;${first.url};${second.url}` })
+    opened.push(second, broker)
+    const connectOnce = async (): Promise<readonly [boolean, boolean]> => {
+      const connection = await broker.connect({ onNotice: () => {} })
+      const used = [first.sent > 0, second.sent > 0] as const
+      await connection.close()
+      await first.cut()
+      await second.cut()
+      return used
+    }
+    expect(await connectOnce()).toEqual([true, false])
+    expect(await connectOnce()).toEqual([true, false])
+    await first.close()
+    expect(await connectOnce()).toEqual([false, true])
+    expect(await connectOnce()).toEqual([false, true])
+  })
+
+  it('TRANS-3: shuffle begins anywhere', async () => {
+    const lines = [await Line.to(vhost.url), await Line.to(vhost.url)] as const
+    const url = lines.map((line) => line.url).join(';')
+    const broker = amqpBroker({ url, failoverStrategy: 'shuffle' })
+    opened.push(...lines, broker)
+    const used = new Set<number>()
+    // That one of two is never drawn in forty times is as good as impossible.
+    for (let turn = 0; turn < 40 && used.size < 2; turn++) {
+      const connection = await broker.connect({ onNotice: () => {} })
+      used.add(lines[0].sent > 0 ? 0 : 1)
+      await connection.close()
+      await Promise.all(lines.map((line) => line.cut()))
+    }
+    expect(used.size).toBe(2)
+  })
+
+  it('TRANS-2: small frames carry large messages; too few channels, too large messages and headers say so', async () => {
+    const small = amqpBroker({ url: vhost.url, frameMax: 4096 })
+    opened.push(small)
+    const connection = await small.connect({ onNotice: () => {} })
+    const { got } = await consume(connection, [queue('q')])
+    const body = Buffer.alloc(300_000, 'x')
+    await connection.publish(message('q', { body }))
+    await vi.waitFor(() => expect(got.length).toBe(1))
+    expect(Buffer.from(got[0]!.body).equals(body)).toBe(true)
+    await expect(
+      connection.publish(message('q', { headers: { id: 'x', big: 'x'.repeat(5000) } })),
+    ).rejects.toMatchObject({ code: 'CT_ENCODE' })
+
+    const few = amqpBroker({ url: vhost.url, channelMax: 2 })
+    opened.push(few)
+    const narrow = await few.connect({ onNotice: () => {} })
+    await narrow.declare([queue('q')])
+    await expect(consume(narrow, [queue('q')])).rejects.toMatchObject({
+      code: 'CT_BROKER',
+      retryable: false,
+      message: expect.stringContaining('channelMax') as string,
+    })
+
+    const outcomes = await connection.publishMany([
+      message('q', { body: Buffer.alloc(16 * 1024 * 1024 + 1) }),
+      message('q'),
+    ])
+    expect(outcomes).toEqual([
+      expect.objectContaining({
+        code: 'CT_MESSAGE_TOO_LARGE',
+        details: { bytes: 16 * 1024 * 1024 + 1, maxBytes: 16 * 1024 * 1024, maybeDelivered: false },
+      }),
+      undefined,
+    ])
+  })
+
   it('TRANS-3: the failover list is walked until a server answers, and TLS or SASL refusals are told', async () => {
     const line = await Line.to(vhost.url)
     opened.push(line)

@@ -56,6 +56,12 @@ export function operationFailure(error: unknown, what: string, lost: boolean): C
       { cause: error, retryable: code === 405, details: { replyCode: code } },
     )
   }
+  if (/No channels left to allocate/.test(message)) {
+    return new BrokerError(
+      `All channels of the connection to RabbitMQ are in use. Raise channelMax, or channel_max at the server: a worker needs eight or so.`,
+      { cause: error },
+    )
+  }
   if (error instanceof RangeError || error instanceof TypeError) {
     return new BrokerError(`${what} cannot be written as AMQP: ${message}`, { cause: error })
   }

@@ -30,8 +30,15 @@ export interface AmqpBrokerOptions extends AmqpTlsOptions {
   readonly failoverStrategy?: 'round-robin' | 'shuffle'
   /** Wait for the broker to confirm each publish. Default true; Celery's own default loses messages silently. */
   readonly confirmPublish?: boolean
+  /** Largest frame in bytes, at least 4,096; 0: the server's. The smaller of ours and the server's counts. Default 131,072. */
   readonly frameMax?: number
+  /** Most channels of a connection; a worker needs eight or so. Default 0: the server's. */
   readonly channelMax?: number
+  /**
+   * Largest body in bytes that is published; what is larger is refused with `CT_MESSAGE_TOO_LARGE`, where RabbitMQ would end the channel with all that is on its way.
+   * Default 16 MiB, which RabbitMQ 4 takes (`max_message_size`).
+   */
+  readonly maxMessageSize?: number
   /** Shown in RabbitMQ's management. Default `ct`. */
   readonly connectionName?: string
   /** Further client properties for RabbitMQ's management. */
@@ -79,6 +86,7 @@ export interface BrokerSettings {
   readonly confirms: boolean
   readonly frameMax: number
   readonly channelMax: number
+  readonly maxMessageSize: number
   readonly clientProperties: Readonly<Record<string, unknown>>
   readonly delay: DelaySettings | undefined
   /** Null: none. */
@@ -113,6 +121,7 @@ const table: OptionTable = {
   confirmPublish: 'boolean',
   frameMax: 'number',
   channelMax: 'number',
+  maxMessageSize: 'number',
   connectionName: 'string',
   clientProperties: (value) => {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
@@ -167,6 +176,16 @@ export function brokerSettings(
   const consumerTimeout = options.consumerTimeout ?? 1800
   if (!(consumerTimeout >= 0))
     throw new ConfigurationError(`${owner}: consumerTimeout must be 0 seconds (none) or more`)
+  const frameMax = options.frameMax ?? 131_072
+  // AMQP 0-9-1 §4.2.3 (frame-min-size): servers hang up on less, without a word.
+  if (!Number.isSafeInteger(frameMax) || (frameMax !== 0 && frameMax < 4096))
+    throw new ConfigurationError(`${owner}: frameMax must be 4096 bytes or more, or 0 (the server's)`)
+  const channelMax = options.channelMax ?? 0
+  if (!Number.isSafeInteger(channelMax) || channelMax < 0 || channelMax > 65_535)
+    throw new ConfigurationError(`${owner}: channelMax must be 0 (the server's) to 65535`)
+  const maxMessageSize = options.maxMessageSize ?? 16 * 1024 * 1024
+  if (!(maxMessageSize > 0))
+    throw new ConfigurationError(`${owner}: maxMessageSize must be more than 0 bytes`)
   return {
     addresses,
     password: typeof options.password === 'function' ? options.password : undefined,
@@ -176,8 +195,9 @@ export function brokerSettings(
     connectTimeoutMs: (options.connectTimeout ?? 4) * 1000,
     shuffle: options.failoverStrategy === 'shuffle',
     confirms: options.confirmPublish ?? true,
-    frameMax: options.frameMax ?? 131_072,
-    channelMax: options.channelMax ?? 0,
+    frameMax,
+    channelMax,
+    maxMessageSize,
     clientProperties: {
       product: 'ct',
       connection_name: options.connectionName ?? 'ct',

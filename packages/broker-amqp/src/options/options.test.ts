@@ -75,6 +75,10 @@ describe('AMQP URLs', () => {
     expect(() => amqpBroker({ hartbeat: 3 } as object)).toThrow(/did you mean "heartbeat"/)
     expect(() => amqpBroker({ heartbeat: 'often' } as object)).toThrow(/a number/)
     expect(() => amqpBroker({ loginMethod: 'GSSAPI' } as object)).toThrow(/EXTERNAL/)
+    // A server hangs up on these without a word.
+    expect(() => amqpBroker({ frameMax: 1000 })).toThrow(/frameMax must be 4096/)
+    expect(() => amqpBroker({ channelMax: -1 })).toThrow(/channelMax/)
+    expect(() => amqpBroker({ maxMessageSize: 0 })).toThrow(/maxMessageSize/)
   })
 })
 

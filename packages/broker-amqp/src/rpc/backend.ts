@@ -69,7 +69,7 @@ export function rpcBackend(options: RpcBackendOptions = {}): ResultBackend {
       chord: 'none',
       compression: false,
       failureExpires: false,
-      maxDocumentBytes: 16 * 1024 * 1024,
+      maxDocumentBytes: settings.maxMessageSize,
     },
     describe: () => ({ ...settings.description, transport: 'rpc' }),
     async connect({ signal, onNotice }) {
