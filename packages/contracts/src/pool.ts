@@ -52,7 +52,7 @@ export interface PoolStartOptions {
   readonly onSlotError: (error: Error) => void
   /** What a slot says outside of any job, log lines say. Wants no answer. */
   readonly onSlotMessage?: ((message: SlotMessage, slot: SlotIdentity) => void) | undefined
-  /** A slot is ready (its modules are loaded), or is gone. Pools that share memory tell nothing. */
+  /** A slot is about to be made, is ready (its modules are loaded), or is gone. Pools that share memory tell nothing. */
   readonly onSlotChange?: ((change: SlotChange) => void) | undefined
   readonly maxTasksPerChild: number | undefined
   readonly maxMemoryPerChildKb: number | undefined
@@ -74,6 +74,8 @@ export interface SlotIdentity {
 }
 
 export type SlotChange =
+  /** It is about to be made. */
+  | { readonly kind: 'opening'; readonly index: number }
   | (SlotIdentity & { readonly kind: 'started' })
   | (SlotIdentity & {
       readonly kind: 'exited'

@@ -50,7 +50,11 @@ export function adapterFinder(places: SearchPlaces = defaultPlaces): DiscoverAda
       return adapter
     })
     const schemesOf = (adapter: Adapter): readonly string[] =>
-      kind === 'broker' ? adapter.brokerSchemes : adapter.backendSchemes
+      kind === 'broker'
+        ? adapter.brokerSchemes
+        : kind === 'backend'
+          ? adapter.backendSchemes
+          : (adapter.poolNames ?? [])
     for (const scheme of schemes) {
       const owner = adapters.find((adapter) => schemesOf(adapter).includes(scheme))
       if (owner !== undefined) return owner

@@ -2,22 +2,35 @@
 import { availableParallelism } from 'node:os'
 import { Exchange, Queue, type AppContext } from '@ct/client'
 import { assertContract, ConfigurationError, type MessageCodecs, type Pool } from '@ct/contracts'
+import { cpuQuota, cpusAllowed } from './cpu-count.ts'
 import type { WorkerOptions } from './options.ts'
 import { asyncPool, soloPool } from './pool/index.ts'
 
-export function poolFor({ pool }: WorkerOptions): Pool {
-  if (pool === 'solo') return soloPool()
-  if (pool === undefined || typeof pool === 'string') return asyncPool()
-  assertContract(pool, 'pool')
-  return pool
+/** What they are for in Celery, the event loop is here. */
+const asyncNames: ReadonlySet<string> = new Set(['async', 'eventlet', 'gevent'])
+
+/** By option, else by setting. Errors: `CT_ADAPTER` with the package to install. */
+export function poolFor({ pool }: WorkerOptions, context: AppContext): Pool {
+  // Celery's default is its prefork, which needs a package and modules of their own here: it is a wish only where somebody says so.
+  const wanted = pool ?? context.changes().workerPool ?? 'async'
+  if (typeof wanted === 'object') {
+    assertContract(wanted, 'pool')
+    return wanted
+  }
+  if (wanted === 'solo') return soloPool()
+  return asyncNames.has(wanted) ? asyncPool() : context.pool(wanted)
 }
 
 /** 50 for the async pool with ct's defaults: its tasks wait more than they compute. */
 export function concurrencyFor(pool: Pool, options: WorkerOptions, context: AppContext): number {
   if (pool.name === 'solo') return 1
+  if (options.autoscale !== undefined) return options.autoscale.min === 0 ? 1 : options.autoscale.min
   const wanted = options.concurrency ?? context.settings.workerConcurrency
   if (typeof wanted === 'number' && wanted > 0) return wanted
+  if (typeof wanted === 'string' && /^[1-9]\d*$/.test(wanted)) return Number(wanted)
   if (wanted === null && pool.name === 'async' && context.defaults === 'ct') return 50
+  // Only children are bound to the quota of a container, as in Celery (D57-118).
+  if (wanted === 'auto') return pool.name === 'processes' ? cpuQuota() : cpusAllowed()
   return availableParallelism()
 }
 

@@ -2,17 +2,33 @@
 import { didYouMean } from '@ct/client'
 import { assertContract, ConfigurationError, type Pool } from '@ct/contracts'
 
+/** Names of pools; others belong to adapters. */
+export type PoolName =
+  | 'async'
+  | 'eventlet'
+  | 'gevent'
+  | 'solo'
+  | 'threads'
+  | 'processes'
+  | 'prefork'
+  | (string & {})
+
 export interface WorkerOptions {
   /** Consume from these alone. Default: every configured queue. */
   readonly queues?: string | readonly string[]
   /** Consume from all but these. */
   readonly excludeQueues?: string | readonly string[]
   /** Tasks that run at a time. Default: the setting, else 50 in the async pool and the number of CPUs in others. */
-  readonly concurrency?: number
+  readonly concurrency?: number | 'auto'
   /** Node name; `%h`, `%n`, `%d` are expanded. Default `celery@<hostname>`. */
   readonly hostname?: string
-  /** `async` (default), `solo`, or a pool of another package. */
-  readonly pool?: 'async' | 'solo' | Pool
+  /**
+   * Where tasks run: `async` (default; also `eventlet`, `gevent`), `solo`, `threads` (of `@ct/pool-threads`), `processes` (also `prefork`; of
+   * `@ct/pool-processes`), or a pool object. Default: the setting `workerPool`.
+   */
+  readonly pool?: PoolName | Pool
+  /** The pool grows and shrinks with what waits, between these sizes. Default: it keeps its size. */
+  readonly autoscale?: { readonly max: number; readonly min: number }
   /** Messages fetched per slot; 0: no limit. Default: `workerPrefetchMultiplier`. */
   readonly prefetchMultiplier?: number
   /** Most messages to claim in one step. Default: the setting `maxClaim`. */
@@ -41,7 +57,9 @@ export interface WorkerOptions {
   readonly purge?: boolean
   /** URLs of the modules that register the tasks; pools of threads and processes need them. */
   readonly modules?: readonly (string | URL)[]
+  /** Tasks before a thread or child is replaced. Default: `workerMaxTasksPerChild`. */
   readonly maxTasksPerChild?: number
+  /** KiB in use after a task before a thread or child is replaced. Default: `workerMaxMemoryPerChild`. */
   readonly maxMemoryPerChild?: number
   /** Stop on SIGTERM, SIGINT and SIGQUIT, each further signal escalating. Default false: the program's own business. */
   readonly signals?: boolean
@@ -57,6 +75,7 @@ const known: ReadonlySet<string> = new Set<keyof WorkerOptions>([
   'concurrency',
   'hostname',
   'pool',
+  'autoscale',
   'prefetchMultiplier',
   'maxClaim',
   'taskEvents',
@@ -97,7 +116,8 @@ export function checkWorkerOptions(options: WorkerOptions): void {
       })
     }
   }
-  whole(options.concurrency, 'concurrency', 1)
+  if (options.concurrency !== 'auto') whole(options.concurrency, 'concurrency', 1)
+  checkAutoscale(options.autoscale)
   whole(options.prefetchMultiplier, 'prefetchMultiplier', 0)
   whole(options.maxClaim, 'maxClaim', 1)
   whole(options.maxTasksPerChild, 'maxTasksPerChild', 1)
@@ -134,14 +154,14 @@ export function checkWorkerOptions(options: WorkerOptions): void {
   }
   const { pool } = options
   if (pool !== undefined && typeof pool !== 'string') assertContract(pool, 'pool')
-  if (typeof pool === 'string' && pool !== 'async' && pool !== 'solo') {
+}
+
+function checkAutoscale(range: WorkerOptions['autoscale']): void {
+  if (range === undefined) return
+  const { max, min } = range
+  if (!Number.isSafeInteger(max) || !Number.isSafeInteger(min) || min < 0 || max < 1 || max < min) {
     throw new ConfigurationError(
-      `There is no pool "${String(pool)}" in this package. Give "async", "solo", or a pool object of another package.`,
-    )
-  }
-  if (typeof pool === 'object' && !pool.capabilities.sharesMemory) {
-    throw new ConfigurationError(
-      `The pool ${pool.name} runs tasks outside this thread; this version of @ct/worker runs them in this thread only.`,
+      'The worker option "autoscale" must be { max, min }, whole numbers, max at least 1 and not below min.',
     )
   }
 }

@@ -22,14 +22,7 @@ import {
   type BrokerConnection,
   type Pool,
 } from '@ct/contracts'
-import {
-  chordsOf,
-  DispatchedTaskEvents,
-  publishRetryCopy,
-  resultsOf,
-  senderOf,
-  traceLog,
-} from './app-services.ts'
+import { DispatchedTaskEvents, publishRetryCopy } from './app-services.ts'
 import { WorkerSteps, type WorkerConsumer } from './bootsteps/index.ts'
 import { attemptsFor, codecsFor, concurrencyFor, poolFor, queuesFor } from './choices.ts'
 import {
@@ -49,8 +42,10 @@ import { mingle } from './mingle.ts'
 import type { WorkerOptions } from './options.ts'
 import { Pauses } from './pauses.ts'
 import { Revocations, Strategy, WorkerState, type Request } from './request/index.ts'
+import { startPool } from './start-pool.ts'
 import { StateFile } from './state-file.ts'
-import { builtinTasksOf, executor, Tracer, type TraceServices } from './trace/index.ts'
+import { traceServices } from './trace-services.ts'
+import { builtinTasksOf, Tracer, type TraceServices } from './trace/index.ts'
 import { workerVersion } from './version.ts'
 import type { Worker, WorkerHealth } from './worker.ts'
 
@@ -121,12 +116,17 @@ export class WorkerParts {
     this.#startedAt = context.now()
     this.hostname = worker.hostname
     this.softTimeout = settings.workerSoftShutdownTimeout
-    this.pool = poolFor(options)
+    this.pool = poolFor(options, context)
     this.#revocations = new Revocations({ now: context.now })
     for (const queue of queuesFor(this.hostname, options, context)) this.#queues.set(queue.name, queue)
     this.#dispatch = workerDispatcher(context, options, this.hostname)
     this.events = new DispatchedTaskEvents(this.#dispatch)
-    this.#services = this.#traceServices()
+    this.#services = traceServices(context, {
+      hostname: this.hostname,
+      events: this.events,
+      task: (name) => this.#strategies.get(name)?.task,
+      pause: (ms) => this.#pauses.pause(ms),
+    })
     const deduplicate = deduplication(this.#services, settings.workerDeduplicateSuccessfulTasks)
     this.#tracer = new Tracer({
       services: this.#services,
@@ -207,22 +207,16 @@ export class WorkerParts {
   // ---- life ----------------------------------------------------------------------------------------------------------
 
   async start(): Promise<void> {
-    const { log } = this.#services
     checkOwnCommands(this.#context.commands)
     this.#buildStrategies()
     await this.#stateFile?.open()
-    await this.pool.start({
+    await startPool({
+      pool: this.pool,
       size: this.concurrency,
-      // For pools that do not share memory; those of this package run jobs by `execute`.
-      entry: new URL(import.meta.url),
-      modules: (this.#options.modules ?? []).map(String),
-      config: undefined,
-      execute: executor(this.#services),
-      onSlotError: (error) => log.error('A slot of the pool failed outside of any task.', { error }),
-      maxTasksPerChild:
-        this.#options.maxTasksPerChild ?? this.#context.settings.workerMaxTasksPerChild ?? undefined,
-      maxMemoryPerChildKb:
-        this.#options.maxMemoryPerChild ?? this.#context.settings.workerMaxMemoryPerChild ?? undefined,
+      app: this.#app,
+      options: this.#options,
+      hostname: this.hostname,
+      services: this.#services,
     })
     this.#poolStarted = true
     await this.#poolSignals('started')
@@ -332,6 +326,8 @@ export class WorkerParts {
     await this.#consumer.close()
     await this.#dispatch?.close()
     await this.#poolSignals('preshutdown')
+    // Threads and children that are idle end in good order: they have connections of their own.
+    if (this.#poolStarted && !this.#cold && this.pool.active === 0) await this.pool.stop()
     await this.pool.close()
     await this.#poolSignals('postshutdown')
     await this.#stateFile?.close()
@@ -436,27 +432,6 @@ export class WorkerParts {
   /** Slots: those of the pool once it runs, before that those it will start with. */
   get concurrency(): number {
     return this.pool.size > 0 ? this.pool.size : concurrencyFor(this.pool, this.#options, this.#context)
-  }
-
-  #traceServices(): TraceServices {
-    const context = this.#context
-    const { settings } = context
-    return {
-      app: this.#app,
-      hostname: this.hostname,
-      results: resultsOf(context, this.hostname),
-      chords: chordsOf(context),
-      sender: senderOf(context),
-      events: this.events,
-      log: traceLog(context),
-      defaults: context.defaults,
-      inheritPriority: settings.taskInheritParentPriority,
-      chordJoinTimeout: settings.resultChordJoinTimeout,
-      publishBoundMs: Math.max(21_000, (settings.publishTimeoutMs ?? 0) + 5000),
-      task: (name) => this.#strategies.get(name)?.task,
-      pause: (ms) => this.#pauses.pause(ms),
-      onInternalError: () => undefined,
-    }
   }
 
   #taskConsumer(): TaskConsumer {

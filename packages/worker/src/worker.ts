@@ -17,11 +17,12 @@
  */
 import { EventEmitter } from 'node:events'
 import { nodeName, type App, type Queue, type SignalWorker } from '@ct/client'
-import type { Pool } from '@ct/contracts'
+import { ConfigurationError, type Pool } from '@ct/contracts'
 import type { WorkerOptions } from './options.ts'
 import { installSignals, type StopMode } from './process-signals.ts'
 import type { WorkerEventMap, WorkerEventName } from './worker-events.ts'
 import { hookNames } from './worker-events.ts'
+import { isInSlot } from './slot/index.ts'
 import { WorkerParts } from './worker-parts.ts'
 
 export type WorkerStatus =
@@ -171,6 +172,12 @@ export class Worker implements SignalWorker {
   }
 
   async #start(): Promise<void> {
+    if (isInSlot()) {
+      this.#status = 'stopped'
+      throw new ConfigurationError(
+        "A worker was started in a thread or child process of another worker's pool, by a module that defines its tasks. Start it only where the module is the program: if (import.meta.main) await worker.start().",
+      )
+    }
     this.#status = 'starting'
     // Timers and some brokers' sockets do not keep a process alive; a worker does.
     this.#alive = setInterval(() => {}, 0x7fff_ffff)

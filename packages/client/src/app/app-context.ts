@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Adapter, Broker, Compressor, ResultBackend, ScheduleStore, Serializer } from '@ct/contracts'
+import type { Adapter, Broker, Compressor, Pool, ResultBackend, ScheduleStore, Serializer } from '@ct/contracts'
 import { ClosedError, CompressorRegistry, ConfigurationError, SerializerRegistry } from '@ct/contracts'
 import { runningTask } from '../canvas/index.ts'
-import { resolveBackend, resolveBroker, resolveScheduleStore } from '../connection/index.ts'
+import { resolveBackend, resolveBroker, resolvePool, resolveScheduleStore } from '../connection/index.ts'
 import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
 import { Events } from '../events/index.ts'
 import type { EventDispatcher } from '../events/index.ts'
@@ -145,6 +145,11 @@ export class AppServices implements AppContext {
       discover: this.#parts.discover,
       options: url === undefined ? brokerAdapterOptions(source, settings, this.#configuration.given()) : {},
     })
+  }
+
+  pool(name: string): Pool {
+    const { adapters, discover } = this.#parts
+    return resolvePool(name, { adapters, discover })
   }
 
   get producer(): Producer {

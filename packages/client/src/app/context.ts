@@ -1,6 +1,7 @@
 import type {
   Broker,
   CompressorRegistry,
+  Pool,
   ResultBackend,
   ScheduleStore,
   SerializerRegistry,
@@ -47,6 +48,8 @@ export interface AppContext {
    * `CT_CONFIGURATION`.
    */
   scheduleStore(url?: string): ScheduleStore
+  /** A new pool of an adapter, by its name (`threads`, `processes`). Errors: `CT_ADAPTER` with the package to install. */
+  pool(name: string): Pool
   readonly control: Control
   readonly events: Events
   readonly serializers: SerializerRegistry

@@ -12,6 +12,7 @@ export type {
   ReconnectingOptions,
   WhenReadyOptions,
 } from './reconnecting-connection.ts'
+export { resolvePool } from './resolve-pool.ts'
 export { resolveBackend, resolveBroker, resolveScheduleStore } from './resolve.ts'
 export type { BackendSource, BrokerSource, DiscoverAdapter, ResolveOptions } from './resolve.ts'
 export { maskedUrl, packageForScheme, schemeOf } from './schemes.ts'

@@ -13,8 +13,8 @@ import {
 
 /** Finds an adapter that was not passed in; `@ct/core` looks among the installed packages. Undefined: none. */
 export type DiscoverAdapter = (wanted: {
-  readonly kind: 'broker' | 'backend'
-  /** Most specific first, e.g. `['db+sqlite', 'db']`. */
+  readonly kind: 'broker' | 'backend' | 'pool'
+  /** Most specific first, e.g. `['db+sqlite', 'db']`; the name of a pool. */
   readonly schemes: readonly string[]
 }) => Adapter | undefined
 

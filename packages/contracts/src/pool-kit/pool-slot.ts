@@ -90,6 +90,7 @@ export class PoolSlot {
       this.#resolveGone = resolve
     })
     const { options, entry, modules } = owner
+    options.onSlotChange?.({ kind: 'opening', index })
     this.#channel = transport.open({
       index,
       lostWaitMs: options.lostWaitMs ?? 10_000,

@@ -18,13 +18,15 @@ import {
   type PoolJob,
   type PoolJobEvents,
   type PoolOutcome,
+  type ResultWrite,
   type Settlement,
   type SlotMessage,
 } from '@ct/contracts'
 import { canAbandon, Fifo } from '../pool/index.ts'
 import type { Deduplication } from '../deduplication.ts'
 import type { Disowned, Request, Revocations, WorkerState } from '../request/index.ts'
-import { ack, type Outcome, type Tracer, type TraceServices } from '../trace/index.ts'
+import type { SlotRequest } from '../slot/index.ts'
+import { ack, unpackOutcome, type Outcome, type Tracer, type TraceServices } from '../trace/index.ts'
 
 export interface DispatcherOptions {
   readonly pool: Pool
@@ -286,7 +288,7 @@ export class Dispatcher {
       body: message.body,
       contentType: message.contentType,
       contentEncoding: message.contentEncoding,
-      request: message.headers,
+      request: pool.capabilities.sharesMemory ? message.headers : this.#forSlot(request),
       local: request,
     }
     const ticket = pool.submit(job, new JobEvents(this, request))
@@ -295,6 +297,19 @@ export class Dispatcher {
     const ended = (outcome: PoolOutcome): void => this.#ended(request, outcome)
     if (canAbandon(ticket)) ticket.whenEnded(ended)
     else void ticket.outcome.then(ended)
+  }
+
+  #forSlot(request: Request): Readonly<Record<string, unknown>> {
+    const { events, log } = this.#options.services
+    const { message, delivery, strategy } = request
+    const wanted: SlotRequest = {
+      headers: delivery.headers,
+      properties: message.properties,
+      info: delivery.info,
+      queue: delivery.queue,
+      wantsRepr: log.infoEnabled || (events.enabled && strategy.options.sendEvents),
+    }
+    return { ...wanted }
   }
 
   accepted(request: Request, info: { readonly pid: number; readonly startedAt: number }): void {
@@ -379,6 +394,30 @@ export class Dispatcher {
     return true
   }
 
+  /** What a task in a slot elsewhere wants of the worker; those that share memory ask it directly. */
+  async message(request: Request, { kind, payload }: SlotMessage): Promise<unknown> {
+    const { results, events } = this.#options.services
+    if (kind === 'store') {
+      // Nobody waits for this run any more: its states would stand in the way of those of the next one.
+      if (request.disowned === undefined) await results.store(payload as readonly ResultWrite[])
+    } else if (kind === 'event') {
+      const { type, fields } = payload as { type: string; fields: Readonly<Record<string, unknown>> }
+      if (events.enabled) events.send(type, fields)
+    } else throw new Error(`A slot sent "${kind}", which nobody expects.`)
+    return undefined
+  }
+
+  #outcomeOf(request: Request, outcome: PoolOutcome): Outcome {
+    if (outcome.kind !== 'done') return outcome
+    if (this.#options.pool.capabilities.sharesMemory) return outcome.value as Outcome
+    const { serializers, settings } = this.#options.services.app.context
+    const serializer = serializers.get(settings.resultSerializer)
+    return unpackOutcome(request, outcome.value, {
+      serializer,
+      json: serializer.contentType === 'application/json',
+    })
+  }
+
   #ended(request: Request, outcome: PoolOutcome): void {
     request.clearTimers()
     if (request.phase === 'active') this.#options.state.active -= 1
@@ -386,7 +425,7 @@ export class Dispatcher {
     const { disowned } = request
     // Killed or given up on purpose: its ending is under way already.
     if (disowned === undefined || disowned === 'lease-lost') {
-      this.#options.tracer.finish(request, outcome.kind === 'done' ? (outcome.value as Outcome) : outcome)
+      this.#options.tracer.finish(request, this.#outcomeOf(request, outcome))
     }
     this.left(request)
     this.#drain()
@@ -411,8 +450,7 @@ class JobEvents implements PoolJobEvents {
     this.#dispatcher.accepted(this.#request, info)
   }
 
-  /** Jobs of pools that share memory call the worker directly. */
   onMessage(message: SlotMessage): Promise<unknown> {
-    return Promise.reject(new Error(`A slot sent "${message.kind}", which nobody expects.`))
+    return this.#dispatcher.message(this.#request, message)
   }
 }

@@ -41,6 +41,8 @@ export class Request {
   /** Announced as revoked already. */
   revoked = false
   timers: NodeJS.Timeout[] | undefined
+  /** Of its value, made where it ran. */
+  resultRepr: string | undefined
   /** Results of what the task sent. */
   children: ResultHandle[] | undefined
 

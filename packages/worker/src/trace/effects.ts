@@ -3,6 +3,7 @@ import type { TaskRequest } from '@ct/client'
 import { isCeleryError, pyRepr, type ResultHandle, type ResultWrite, type Settlement } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import type { TraceServices } from './ports.ts'
+import { plainValue } from './plain-value.ts'
 import { taskRequest } from './task-request.ts'
 import { TaskSignals } from './task-signals.ts'
 
@@ -134,7 +135,7 @@ export class Effects {
     const { onSuccess, onFailure, afterReturn } = request.strategy.options
     const { args, kwargs } = request.body
     if (state === 'SUCCESS' && onSuccess !== undefined) {
-      await this.hook(request, 'onSuccess', () => onSuccess(value, request.id, args, kwargs))
+      await this.hook(request, 'onSuccess', () => onSuccess(plainValue(value), request.id, args, kwargs))
     }
     if (state === 'FAILURE' && onFailure !== undefined) {
       await this.hook(request, 'onFailure', () =>
@@ -143,7 +144,9 @@ export class Effects {
     }
     await between?.()
     if (afterReturn !== undefined) {
-      await this.hook(request, 'afterReturn', () => afterReturn(state, value, request.id, args, kwargs))
+      await this.hook(request, 'afterReturn', () =>
+        afterReturn(state, plainValue(value), request.id, args, kwargs),
+      )
     }
   }
 

@@ -17,6 +17,7 @@ export type {
 } from './ports.ts'
 export { type RetryCopy } from './retry.ts'
 export { sendSuccessors } from './links.ts'
+export { packOutcome, unpackOutcome, type PackOptions, type UnpackOptions } from './packed-outcome.ts'
 export { executor } from './run.ts'
 export { taskRequest } from './task-request.ts'
 export { Tracer, type TracerOptions } from './tracer.ts'

@@ -5,6 +5,7 @@
 import { runInTask, type AppSignals, type ExceptionInfo, type SignalMap } from '@ct/client'
 import { pythonTraceback } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
+import { plainValue } from './plain-value.ts'
 import type { TraceServices } from './ports.ts'
 import { taskRequest } from './task-request.ts'
 import { TaskRun } from './task-run.ts'
@@ -48,14 +49,18 @@ export class TaskSignals {
   postrun(request: Request, state: EndState, retval: unknown): Sent {
     const { taskPostrun } = this.#signals
     if (!taskPostrun.wanted) return undefined
-    return this.#within(request, () => taskPostrun.send({ ...subject(request), retval, state }))
+    return this.#within(request, () =>
+      taskPostrun.send({ ...subject(request), retval: plainValue(retval), state }),
+    )
   }
 
   success(request: Request, result: unknown): Sent {
     const { taskSuccess } = this.#signals
     if (!taskSuccess.wanted) return undefined
     const runtime = (performance.now() - request.startedAt) / 1000
-    return this.#within(request, () => taskSuccess.send({ sender: request.strategy.task, result, runtime }))
+    return this.#within(request, () =>
+      taskSuccess.send({ sender: request.strategy.task, result: plainValue(result), runtime }),
+    )
   }
 
   failure(request: Request, exception: unknown, traceback: string): Sent {

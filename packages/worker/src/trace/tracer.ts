@@ -33,6 +33,7 @@ import { callFrom, sendSuccessors } from './links.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
 import { matches, retryCopy, type RetryCopy } from './retry.ts'
+import { slotVerdict } from './slot-error.ts'
 import { taskRequest } from './task-request.ts'
 import { thrown } from './thrown.ts'
 
@@ -169,7 +170,7 @@ export class Tracer {
       return
     }
     const runtime = (performance.now() - request.startedAt) / 1000
-    const result = pyRepr(value, { maxLength: options.resultreprMaxsize })
+    const result = request.resultRepr ?? pyRepr(value, { maxLength: options.resultreprMaxsize })
     if (log.infoEnabled) log.info(`Task ${request.label} succeeded in ${runtime}s: ${result}`)
     this.#effects.settle(
       request,
@@ -190,7 +191,7 @@ export class Tracer {
     } else if (error instanceof Reject) await this.#rejected(request, error)
     else {
       const retry =
-        request.strategy.options.autoretryFor.length === 0
+        request.strategy.options.autoretryFor.length === 0 || slotVerdict(error) !== undefined
           ? undefined
           : automaticRetry(
               { task: request.strategy.task, request: taskRequest(request, this.#services.hostname) },
@@ -288,7 +289,7 @@ export class Tracer {
 
   #logFailure(request: Request, error: unknown): void {
     const { log } = this.#services
-    if (matches(request.strategy.options.throws, error)) {
+    if (slotVerdict(error)?.expected ?? matches(request.strategy.options.throws, error)) {
       if (log.infoEnabled) log.info(`Task ${request.label} raised expected: ${pyRepr(error)}`)
       return
     }

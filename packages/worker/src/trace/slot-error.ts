@@ -1,0 +1,16 @@
+/** Errors that came from a slot elsewhere: not of the class that was thrown, whose verdict they bring along. */
+export interface SlotVerdict {
+  /** One of the task's `throws`. */
+  readonly expected: boolean
+}
+
+const verdicts = new WeakMap<object, SlotVerdict>()
+
+export function markOfSlot(error: object, verdict: SlotVerdict): void {
+  verdicts.set(error, verdict)
+}
+
+/** Undefined: it was thrown in this thread. */
+export function slotVerdict(error: unknown): SlotVerdict | undefined {
+  return typeof error === 'object' && error !== null ? verdicts.get(error) : undefined
+}
