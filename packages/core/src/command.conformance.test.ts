@@ -25,7 +25,7 @@ describe.skipIf(!present)('ct on Redis', () => {
   it('CLI-20, WORK-12, WORK-15: works TypeScript tasks; SIGTERM waits for what runs, gives back the rest, exits 0', async () => {
     await using worker = await ctWorker(['-A', './tasks.ts', '-n', 'ts@%h', '-c', '1'], env)
     expect(worker.out).toMatch(
-      /transport +redis:\/\/127\.0\.0\.1:.*concurrency +1 \(async\).*queues +celery.*tasks +node\.add\n +node\.careless\n +node\.fail\n +node\.wait/s,
+      /transport +redis:\/\/127\.0\.0\.1:.*concurrency +1 \(async\).*queues +celery.*tasks +node\.add\n +node\.burn\n +node\.careless\n +node\.fail\n +node\.wait/s,
     )
     await using app = client()
     const sum = await app.sendTask('node.add', { args: [2, 3] })
@@ -67,7 +67,7 @@ describe.skipIf(!present)('ct on Redis', () => {
     expect((await ct(['result', id], env)).out).toBe('42\n')
     expect(status.out).toContain('remote@test: OK\n    pong\n\n1 node online.')
     expect(JSON.parse(registered.out)).toEqual({
-      'remote@test': ['node.add', 'node.careless', 'node.fail', 'node.wait'],
+      'remote@test': ['node.add', 'node.burn', 'node.careless', 'node.fail', 'node.wait'],
     })
     expect((await ct(['control', 'shutdown', '-d', 'remote@test'], env)).code).toBe(0)
     expect((await worker.ended).code).toBe(0)

@@ -24,6 +24,7 @@ import {
 } from '@ct/contracts'
 import { DispatchedTaskEvents, publishRetryCopy } from './app-services.ts'
 import { WorkerSteps, type WorkerConsumer } from './bootsteps/index.ts'
+import { Autoscaler } from './autoscaler.ts'
 import { attemptsFor, codecsFor, concurrencyFor, poolFor, queuesFor } from './choices.ts'
 import {
   Credit,
@@ -38,6 +39,7 @@ import { checkOwnCommands, Pidbox } from './control/index.ts'
 import { deduplication } from './deduplication.ts'
 import { gossips, heartbeatFor, softwareInfo, workerDispatcher, type Heartbeat } from './events/index.ts'
 import { Gossip } from './gossip.ts'
+import { LoopWatch } from './loop-watch.ts'
 import { mingle } from './mingle.ts'
 import type { WorkerOptions } from './options.ts'
 import { Pauses } from './pauses.ts'
@@ -78,6 +80,8 @@ export class WorkerParts {
   readonly #tracer: Tracer
   readonly #dispatcher: Dispatcher
   readonly #credit: Credit
+  readonly #autoscaler: Autoscaler | undefined
+  readonly #loopWatch: LoopWatch | undefined
   readonly #holdLimit: HoldLimit
   readonly #reception: Reception
   readonly #consumer: TaskConsumer
@@ -143,12 +147,19 @@ export class WorkerParts {
     const disablePrefetch = settings.workerDisablePrefetch
     this.#credit = new Credit({
       multiplier: disablePrefetch ? 1 : (options.prefetchMultiplier ?? settings.workerPrefetchMultiplier),
-      concurrency: concurrencyFor(this.pool, options, context),
+      concurrency: options.autoscale?.max ?? concurrencyFor(this.pool, options, context),
       maxClaim: options.maxClaim ?? settings.maxClaim,
       grows: !disablePrefetch && context.defaults === 'ct',
       etaTaskLimit: settings.workerEtaTaskLimit ?? undefined,
       onChange: (credit, maxClaim) => this.#consumer.setCredit(credit, maxClaim),
     })
+    this.#autoscaler = this.#autoscalerFor(options)
+    this.#loopWatch = this.pool.capabilities.isolatesCpu
+      ? undefined
+      : new LoopWatch({
+          active: () => this.#state.in('active'),
+          warn: (message, fields) => this.#services.log.warn(message, fields),
+        })
     this.#dispatcher = new Dispatcher({
       pool: this.pool,
       state: this.#state,
@@ -158,6 +169,8 @@ export class WorkerParts {
       deduplicate,
       marksUnstarted: this.#broker.capabilities.marksUnstarted === true,
       onSettled: (request, error) => this.#ended(request, error),
+      onReserved: options.autoscale === undefined ? undefined : () => this.#autoscaler?.reserved(),
+      onEnded: this.#loopWatch?.ended,
     })
     this.#holdLimit = new HoldLimit({
       capabilities: this.#broker.capabilities,
@@ -219,6 +232,8 @@ export class WorkerParts {
       services: this.#services,
     })
     this.#poolStarted = true
+    this.#autoscaler?.start()
+    this.#loopWatch?.start()
     await this.#poolSignals('started')
     await this.#steps.startWorker()
     this.#holdLimit.announce(this.#strategies.values())
@@ -318,6 +333,8 @@ export class WorkerParts {
     clearInterval(this.#awayWatch)
     this.#pauses.end()
     this.#holdLimit.stop()
+    this.#autoscaler?.stop()
+    this.#loopWatch?.stop()
     await this.#steps.stopConsumer(this.#cold)
     await this.#steps.stopWorker(this.#cold)
     this.#heartbeat?.stop()
@@ -525,9 +542,7 @@ export class WorkerParts {
     const urls = modules.map((one) => (URL.canParse(one) ? one : pathToFileURL(one).href))
     for (const url of urls) await import(url)
     this.#buildStrategies()
-    const pool: Pool & { restart?(options: { readonly modules: readonly string[] }): Promise<void> } =
-      this.pool
-    await pool.restart?.({ modules: [...(this.#options.modules ?? []).map(String), ...urls] })
+    await this.pool.restart?.({ modules: [...(this.#options.modules ?? []).map(String), ...urls] })
   }
 
   #gossipWith(dispatcher: EventDispatcher | undefined): Gossip | undefined {
@@ -542,6 +557,25 @@ export class WorkerParts {
       onNodeJoin: (worker) => onNode('nodeJoin', worker),
       onNodeLeave: (worker) => onNode('nodeLeave', worker),
       onNodeLost: (worker) => onNode('nodeLost', worker),
+    })
+  }
+
+  async #resizePool(by: number): Promise<void> {
+    await (by > 0 ? this.pool.grow(by) : this.pool.shrink(-by))
+    this.#dispatcher.slotsChanged()
+  }
+
+  #autoscalerFor({ autoscale }: WorkerOptions): Autoscaler | undefined {
+    if (autoscale === undefined) return undefined
+    if (!this.pool.capabilities.resizable)
+      throw new ConfigurationError(`The pool ${this.pool.name} has one slot and cannot be autoscaled.`)
+    return new Autoscaler({
+      ...autoscale,
+      size: () => this.pool.size,
+      quantity: () => this.#state.in('reserved', 'active').length,
+      resize: (by) => this.#resizePool(by),
+      onMax: (max) => this.#credit.resize(max),
+      log: (message) => this.#services.log.info(message),
     })
   }
 
@@ -574,10 +608,10 @@ export class WorkerParts {
       sendHeartbeat: () =>
         this.#dispatch?.send('worker-heartbeat', { freq: 5, ...softwareInfo(workerVersion) }),
       resizePool: async (by) => {
-        await (by > 0 ? this.pool.grow(by) : this.pool.shrink(-by))
+        await this.#resizePool(by)
         this.#credit.resize(this.pool.size)
-        this.#dispatcher.slotsChanged()
       },
+      autoscaler: this.#autoscaler,
       stepInfo: () => this.#steps.info(),
       restartPool: (modules) => this.#restartPool(modules),
       shutdown: () => this.#hooks.onShutdown(),

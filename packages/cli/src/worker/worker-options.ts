@@ -12,7 +12,11 @@ export interface WorkerCommandOptions {
   readonly queues?: readonly string[]
   readonly excludeQueues?: readonly string[]
   readonly include?: readonly string[]
-  readonly concurrency?: number
+  readonly concurrency?: number | 'auto'
+  readonly autoscale?: { readonly max: number; readonly min: number }
+  readonly maxTasksPerChild?: number
+  readonly maxMemoryPerChild?: number
+  readonly poolStartMethod?: string
   readonly pool?: string
   readonly taskEvents?: boolean
   readonly timeLimit?: number
@@ -53,12 +57,28 @@ export function workerCommandOptions(): readonly Option[] {
     new Option('-I, --include <modules>', 'further modules with tasks, separated by commas').argParser(list),
     new Option(
       '-c, --concurrency <n>',
-      'tasks that run at a time, or "auto" for the number of CPUs (default: 50)',
+      'tasks that run at a time, or "auto" for the number of CPUs (default: 50 in the async pool, else the number of CPUs)',
     ).argParser(concurrency),
     new Option(
       '-P, --pool <name>',
-      'async: many tasks on the event loop; solo: one at a time (default: async)',
+      'where tasks run: async (many on the event loop; also eventlet, gevent), solo (one at a time), threads, processes (also prefork) (default: async)',
     ),
+    new Option(
+      '--autoscale <max,min>',
+      'grow and shrink the pool with what there is to do, between these sizes',
+    ).argParser(autoscale),
+    new Option(
+      '--max-tasks-per-child <n>',
+      'renew a thread or child process after so many tasks (default: never)',
+    ).argParser(wholeNumber),
+    new Option(
+      '--max-memory-per-child <KiB>',
+      'renew a thread or child process that has grown beyond this (default: never)',
+    ).argParser(wholeNumber),
+    new Option(
+      '--pool-start-method <name>',
+      'accepted as in Celery; Node has one way to start processes',
+    ).choices(['fork', 'spawn']),
     new Option('-E, --task-events', 'send task events, for monitors'),
     new Option('--events', 'the same').hideHelp(),
     new Option(
@@ -111,10 +131,6 @@ export function workerCommandOptions(): readonly Option[] {
 
 /** Options of Celery that ct does not have: given, they are refused with these words, since ignoring them would change what runs. */
 const refused: readonly (readonly [flags: string, advice: string])[] = [
-  ['--autoscale <max,min>', 'The async pool needs none: -c 50 costs nothing while tasks are few.'],
-  ['--max-tasks-per-child <n>', 'The pools async and solo have no child processes.'],
-  ['--max-memory-per-child <n>', 'The pools async and solo have no child processes.'],
-  ['--pool-start-method <name>', 'The pools async and solo have no child processes.'],
 ]
 
 export function refusedOptions(): readonly Option[] {
@@ -131,26 +147,19 @@ export function refusedOptions(): readonly Option[] {
   })
 }
 
-const foreignPools: Readonly<Record<string, string>> = {
-  prefork: 'Work that keeps the CPU busy: start several workers, each with -c 1.',
-  processes: 'Work that keeps the CPU busy: start several workers, each with -c 1.',
-  threads: 'Work that keeps the CPU busy: start several workers, each with -c 1.',
-  gevent: 'It is Python’s. What it is for, "async" does.',
-  eventlet: 'It is Python’s. What it is for, "async" does.',
-  custom: 'Give a pool in code: app.worker({ pool }).',
-}
-
 /** What the command line says about the worker itself; settings and modules are the command's business. */
 export function workerOptions(
   options: WorkerCommandOptions & { readonly events?: boolean; readonly discard?: boolean },
 ): WorkerOptions {
-  const pool = options.pool === undefined ? undefined : poolName(options.pool)
   const given = {
     hostname: options.hostname,
     queues: options.queues,
     excludeQueues: options.excludeQueues,
     concurrency: options.concurrency,
-    pool,
+    pool: options.pool,
+    autoscale: options.autoscale,
+    maxTasksPerChild: options.maxTasksPerChild,
+    maxMemoryPerChild: options.maxMemoryPerChild,
     taskEvents: options.taskEvents ?? options.events,
     timeLimit: options.timeLimit,
     softTimeLimit: options.softTimeLimit,
@@ -164,22 +173,22 @@ export function workerOptions(
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as WorkerOptions
 }
 
-function poolName(name: string): 'async' | 'solo' {
-  if (name === 'async' || name === 'solo') return name
-  const advice = foreignPools[name]
-  throw new CommandFailure(
-    advice === undefined
-      ? `There is no pool "${name}". Pools: async (many tasks on one event loop, the default), solo (one at a time).`
-      : `ct does not have the pool "${name}" yet. ${advice} Pools: async (the default), solo.`,
-    exitCodes.usage,
-  )
-}
-
-function concurrency(text: string): number {
-  if (text === 'auto') return availableParallelism()
+function concurrency(text: string): number | 'auto' {
+  if (text === 'auto') return text
   const value = wholeNumber(text)
   // As in Celery, 0 is the number of CPUs.
   return value === 0 ? availableParallelism() : value
+}
+
+/** Two numbers in any order, as in Celery; one is the most, and the least is then none. */
+function autoscale(text: string): { readonly max: number; readonly min: number } {
+  const numbers = text.split(',').map((one) => wholeNumber(one.trim()))
+  const [first, second = 0] = numbers
+  if (first === undefined || numbers.length > 2)
+    throw new InvalidArgumentError('Give two numbers, such as 10,2.')
+  const [max, min] = [Math.max(first, second), Math.min(first, second)]
+  if (max === 0) throw new InvalidArgumentError('Give at least one slot.')
+  return { max, min }
 }
 
 function level(text: string): number {

@@ -38,6 +38,9 @@ export interface DispatcherOptions {
   readonly deduplicate: Pick<Deduplication, 'concerns' | 'settlementOf'> | undefined
   /** Redelivered does not mean started (`capabilities.marksUnstarted`): what was counted for the first time need not run alone. */
   readonly marksUnstarted: boolean
+  /** A request is ready to run, or has ended: for what follows the load. */
+  readonly onReserved?: (() => void) | undefined
+  readonly onEnded?: ((request: Request) => void) | undefined
   /** A settlement that was no ending failed or succeeded: early ack, park. */
   readonly onSettled: (request: Request, error?: unknown) => void
 }
@@ -80,6 +83,7 @@ export class Dispatcher {
 
   submit(request: Request): void {
     request.phase = 'reserved'
+    this.#options.onReserved?.()
     if (request.delivery.info.redelivered && this.#needsCare(request)) {
       this.#redelivered.push(request)
       this.#nextRedelivered()
@@ -420,7 +424,10 @@ export class Dispatcher {
 
   #ended(request: Request, outcome: PoolOutcome): void {
     request.clearTimers()
-    if (request.phase === 'active') this.#options.state.active -= 1
+    if (request.phase === 'active') {
+      this.#options.state.active -= 1
+      this.#options.onEnded?.(request)
+    }
     request.phase = 'done'
     const { disowned } = request
     // Killed or given up on purpose: its ending is under way already.

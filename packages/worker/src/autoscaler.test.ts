@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest'
+import { Autoscaler, keepaliveFrom } from './autoscaler.ts'
+
+function scene(max: number, min: number) {
+  const state = { size: Math.max(1, min), quantity: 0, now: 0, max: 0, lines: [] as string[] }
+  const scaler = new Autoscaler({
+    max,
+    min,
+    size: () => state.size,
+    quantity: () => state.quantity,
+    resize: (by) => {
+      state.size += by
+      return Promise.resolve()
+    },
+    onMax: (most) => (state.max = most),
+    log: (line) => state.lines.push(line),
+    keepaliveMs: 30_000,
+    now: () => state.now,
+  })
+  return { state, scaler }
+}
+
+describe('WORK-53, D57-70: autoscale', () => {
+  it('grows with what is reserved up to max, shrinks after 30 s without a task, never below min', () => {
+    const { state, scaler } = scene(4, 1)
+    state.quantity = 2
+    scaler.reserved()
+    expect(state.size).toBe(2)
+    state.quantity = 9
+    scaler.reserved()
+    expect(state.size).toBe(4)
+    state.quantity = 1
+    state.now += 29_999
+    scaler.scale()
+    expect(state.size).toBe(4)
+    scaler.reserved()
+    state.now += 29_999
+    scaler.scale()
+    expect(state.size).toBe(4)
+    state.now += 1
+    scaler.scale()
+    expect(state.size).toBe(1)
+    expect(state.lines).toEqual([
+      'Scaling up 1 processes.',
+      'Scaling up 2 processes.',
+      'Scaling down 3 processes.',
+    ])
+  })
+
+  it('what was not grown is not shrunk', () => {
+    const { state, scaler } = scene(4, 1)
+    state.size = 3
+    state.now += 60_000
+    scaler.scale()
+    expect(state.size).toBe(3)
+  })
+
+  it('CTRL-18: new limits hold at once', () => {
+    const { state, scaler } = scene(4, 1)
+    expect(scaler.update({ min: 3 })).toEqual({ max: 4, min: 3 })
+    expect(state.size).toBe(3)
+    expect(scaler.update({ max: 2, min: 1 })).toEqual({ max: 2, min: 1 })
+    expect([state.size, state.max]).toEqual([2, 2])
+    expect(scaler.info()).toEqual({ max: 2, min: 1, current: 2, qty: 0 })
+  })
+
+  it('AUTOSCALE_KEEPALIVE is in seconds', () => {
+    expect(keepaliveFrom({})).toBe(30_000)
+    expect(keepaliveFrom({ AUTOSCALE_KEEPALIVE: '0.5' })).toBe(500)
+    expect(keepaliveFrom({ AUTOSCALE_KEEPALIVE: 'often' })).toBe(30_000)
+  })
+})
