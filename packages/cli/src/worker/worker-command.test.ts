@@ -107,12 +107,6 @@ describe('CLI-20: options of ct worker', () => {
     expect(err).toMatch(reason)
     expect(exitCode).toBe(2)
   })
-
-  it.each([['asink', /There is no pool "asink"/]])('-P %s is refused with a reason', async (pool, reason) => {
-    const { exitCode, err } = await ct('worker', '-A', './tasks.ts', '-P', pool)
-    expect(err).toMatch(reason)
-    expect(exitCode).toBe(2)
-  })
 })
 
 describe('CLI-20: every option of celery worker', () => {

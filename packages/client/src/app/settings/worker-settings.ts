@@ -59,18 +59,18 @@ export const workerSettings = {
   workerMaxMemoryPerChild: setting<number | null>('int', null, { old: 'CELERYD_MAX_MEMORY_PER_CHILD' }),
   /** Tasks before a child is replaced. */
   workerMaxTasksPerChild: setting<number | null>('int', null, { old: 'CELERYD_MAX_TASKS_PER_CHILD' }),
-  /** Pool that runs tasks: `async`, `solo`, `threads`, `processes` (Celery’s `prefork` means `processes`). */
+  /** Pool that runs tasks: `async`, `solo`, `threads`, `processes` (Celery’s `prefork` means `processes`); `async` unless somebody says so, with either set of defaults. */
   workerPool: setting<string>('string', 'prefork', { old: 'CELERYD_POOL', ct: 'async' }),
   /** Block submission when all slots are busy. */
   workerPoolPutlocks: setting<boolean>('bool', true, { old: 'CELERYD_POOL_PUTLOCKS' }),
   /** Allow `poolRestart`. */
   workerPoolRestarts: setting<boolean>('bool', false, { old: 'CELERYD_POOL_RESTARTS' }),
-  /** How Python starts child processes; of no effect in ct. */
+  /** How Python starts child processes; of no effect in ct: Node has one way. */
   workerPoolStartMethod: setting<string>('string', 'fork', { old: 'CELERYD_POOL_START_METHOD' }),
   /** Messages prefetched per slot; 0 = unlimited. */
   workerPrefetchMultiplier: setting<number>('int', 4, { old: 'CELERYD_PREFETCH_MULTIPLIER', min: 0 }),
-  /** Seconds for a child to come up. */
-  workerProcAliveTimeout: setting<number>('float', 4, { old: 'CELERYD_PROC_ALIVE_TIMEOUT' }),
+  /** Seconds for a thread or child of the pool to come up, and to take up a task; Node loads its modules meanwhile. */
+  workerProcAliveTimeout: setting<number>('float', 4, { old: 'CELERYD_PROC_ALIVE_TIMEOUT', ct: 20 }),
   /** Send stdout/stderr to the log. */
   workerRedirectStdouts: setting<boolean>('bool', true, { old: 'CELERY_REDIRECT_STDOUTS' }),
   /** Level of redirected output. */
