@@ -1,0 +1,90 @@
+/**
+ * Pools of threads and processes: `pnpm --filter @ct-tools/bench bench:pools [--rounds 3] [--tasks 20000]`. Rounds are interleaved; figures are
+ * medians. Prints Markdown for docs/benchmarks.md.
+ */
+import { parseArgs } from 'node:util'
+import { fileURLToPath } from 'node:url'
+import { startPrivateRedis } from '@ct-tools/services'
+import { runChild } from '../child.ts'
+import { celery } from '../contestants/celery.ts'
+import { ct } from '../contestants/ct.ts'
+import { median } from '../statistics.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    tasks: { type: 'string', default: '20000' },
+    hashes: { type: 'string', default: '600' },
+    only: { type: 'string' },
+  },
+})
+const rounds = Number(values.rounds)
+const tasks = Number(values.tasks)
+const hashes = Number(values.hashes)
+const slots = 2
+/** About 5 ms each. */
+const blocks = 120
+
+const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+const redis = await startPrivateRedis({ args: ['--save', ''] })
+process.env['CT_BENCH_REDIS'] = redis.url
+const figures = new Map<string, number[]>()
+const note = (name: string, value: number): void => {
+  figures.set(name, [...(figures.get(name) ?? []), value])
+  console.error(`${name}: ${value.toFixed(1)}`)
+}
+const wanted = (name: string): boolean => values.only?.split(',').includes(name) ?? true
+
+async function queueHashes(): Promise<void> {
+  const { app, hashing } = await import('./pool-tasks.ts')
+  for (let n = 0; n < hashes; n += 200)
+    await app.sendMany(Array.from({ length: Math.min(200, hashes - n) }, () => hashing.s(blocks)))
+}
+
+try {
+  for (let round = 0; round < rounds; round += 1) {
+    if (wanted('drain')) {
+      for (const pool of ['processes', 'threads', 'async']) {
+        await redis.command('FLUSHALL')
+        await ct.fill(redis.url, tasks)
+        const { seconds, cpuSeconds } = await runChild<{ seconds: number; cpuSeconds: number }>(
+          [pool, slots, tasks],
+          file('work.ts'),
+        )
+        note(`drain ${pool}, tasks/s`, tasks / seconds)
+        note(`CPU of the worker's own process ${pool}, µs`, (cpuSeconds * 1e6) / tasks)
+      }
+    }
+    if (wanted('celery')) {
+      await redis.command('FLUSHALL')
+      const share = Math.max(1000, tasks / 5)
+      await celery.fill(redis.url, share)
+      note('drain Celery prefork, tasks/s', share / (await celery.drain(redis.url, share, slots)).seconds)
+    }
+    if (wanted('hash')) {
+      const { seconds } = await runChild<{ seconds: number }>([slots, hashes, blocks], file('hash-alone.ts'))
+      note('hash bare children, tasks/s', hashes / seconds)
+      for (const pool of ['processes', 'threads']) {
+        await redis.command('FLUSHALL')
+        await queueHashes()
+        const result = await runChild<{ seconds: number }>([pool, slots, hashes], file('work.ts'))
+        note(`hash ${pool}, tasks/s`, hashes / result.seconds)
+      }
+    }
+    if (wanted('transfer')) {
+      for (const pool of ['threads', 'processes']) {
+        const { microseconds } = await runChild<{ microseconds: number }>([pool, 20_000], file('transfer.ts'))
+        note(`transfer ${pool}, µs`, microseconds)
+      }
+    }
+  }
+} finally {
+  const { app } = await import('./pool-tasks.ts')
+  await app.close()
+  await redis.stop()
+}
+console.log('| figure | median | range |\n|---|---:|---:|')
+for (const [name, all] of figures) {
+  const shown = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: 1 })
+  console.log(`| ${name} | ${shown(median(all))} | ${shown(Math.min(...all))} – ${shown(Math.max(...all))} |`)
+}
