@@ -55,7 +55,7 @@ describe('WORK-53, D57-70: autoscale', () => {
     expect(state.size).toBe(3)
   })
 
-  it('CTRL-18: new limits hold at once', () => {
+  it('CTRL-29: new limits hold at once', () => {
     const { state, scaler } = scene(4, 1)
     expect(scaler.update({ min: 3 })).toEqual({ max: 4, min: 3 })
     expect(state.size).toBe(3)

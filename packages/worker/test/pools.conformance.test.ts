@@ -184,7 +184,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(await result.get(soon)).toBe('aborted: SoftTimeLimitExceeded')
   })
 
-  it('CTRL-8, WORK-54: revoke with terminate ends a task that computes', async () => {
+  it('CTRL-20, WORK-54: revoke with terminate ends a task that computes', async () => {
     await common()
     const result = await send('spin')
     await expect.poll(() => worker.counts.active).toBe(1)
@@ -219,7 +219,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     await stop()
   }, 90_000)
 
-  it('PAIN-32: what a task leaves behind: a late rejection is logged, a late error fails its task, a busy loop costs the slot', async () => {
+  it('WORK-44: what a task leaves behind: a late rejection is logged, a late error fails its task, a busy loop costs the slot', async () => {
     await stop()
     await start()
     expect(await run('late-rejection')).toBe('fine')
