@@ -5,12 +5,15 @@ import { threadId } from 'node:worker_threads'
 import { App, chain, currentTask, Ignore, Reject } from '@ct/client'
 import { redis } from '@ct/broker-redis'
 
+const broker = process.env['CT_POOL_TEST_BROKER'] ?? 'redis://localhost:1'
+
 export const app = new App({
   name: 'pools',
-  broker: process.env['CT_POOL_TEST_BROKER'] ?? 'redis://localhost:1',
+  broker,
   backend: process.env['CT_POOL_TEST_BACKEND'] ?? 'redis://localhost:1',
-  adapters: [redis],
+  adapters: broker.startsWith('amqp') ? [redis, (await import('@ct/broker-amqp')).amqp] : [redis],
   taskDefaultQueue: 'node',
+  workerPoolRestarts: true,
 })
 
 export class TeaPotError extends Error {
@@ -41,6 +44,12 @@ app.task('auto', { autoretryFor: [TeaPotError], retryKwargs: { countdown: 0 }, b
   if (task.request.retries === 0) throw new TeaPotError('again')
   if (task.request.retries === 1) throw new RangeError('no more')
 })
+app.task('lost', { rejectOnWorkerLost: false }, () => process.exit(3))
+app.task('lost-and-retried', { retryOnWorkerLost: true, defaultRetryDelay: 0, bind: true }, (task) => {
+  if (task.request.retries === 0) process.exit(4)
+  return task.request.retries
+})
+app.task('xsum', (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0))
 app.task('ignored', () => {
   throw new Ignore()
 })

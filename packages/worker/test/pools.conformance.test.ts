@@ -205,17 +205,12 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(logged()).toMatch(/goes back to its queue: Worker exited prematurely: exitcode 3\./)
     expect(logged()).toMatch(/was started 5 times and never ended/)
     expect(await lost.state()).toBe('PENDING')
-    const strategy = (app.tasks.get('exit') as { options: { rejectOnWorkerLost: boolean } }).options
-    expect(strategy.rejectOnWorkerLost).toBe(true)
-    app.configure({ taskRejectOnWorkerLost: false })
-    await stop()
-    await start()
-    const error = await failure('exit', 3)
-    app.configure({ taskRejectOnWorkerLost: true })
-    expect(error).toMatchObject({
+    expect(await failure('lost')).toMatchObject({
       name: 'WorkerLostError',
       message: 'Worker exited prematurely: exitcode 3.',
     })
+    // D57-64, D57-114: sent again as a retry.
+    expect(await run('lost-and-retried')).toBe(1)
     await stop()
   }, 90_000)
 
@@ -245,6 +240,35 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(await run('who')).not.toBe(large)
     await stop()
   })
+
+  it('WORK-53, CTRL-27, CTRL-28, CTRL-29, D57-70: autoscale, grow and shrink, restart', async () => {
+    process.env['AUTOSCALE_KEEPALIVE'] = '0.5'
+    await start({ autoscale: { max: 3, min: 1 } })
+    const { control: remote } = tasks.app
+    const one = { destination: [`w-${name}@here`], timeoutMs: 5000, limit: 1 }
+    expect(worker.pool.size).toBe(1)
+    const results = await Promise.all([send('wait'), send('wait'), send('wait'), send('wait')])
+    await expect.poll(() => worker.counts.active, { timeout: 10_000 }).toBe(3)
+    expect(worker.pool.size).toBe(3)
+    const stats = (await remote.inspect(one).stats())?.[`w-${name}@here`] as
+      | { autoscaler?: unknown }
+      | undefined
+    expect(stats?.autoscaler).toEqual({ max: 3, min: 1, current: 3, qty: 4 })
+    for (const result of results) await result.revoke({ terminate: true })
+    await expect.poll(() => worker.pool.size, { timeout: 10_000 }).toBe(1)
+    delete process.env['AUTOSCALE_KEEPALIVE']
+    await stop()
+
+    await start()
+    const before = await run('who')
+    await remote.broadcast('pool_grow', { arguments: { n: 1 }, ...one, reply: true })
+    expect(worker.pool.size).toBe(2)
+    await remote.broadcast('pool_shrink', { arguments: { n: 1 }, ...one, reply: true })
+    expect(worker.pool.size).toBe(1)
+    await remote.broadcast('pool_restart', { ...one, reply: true })
+    expect(await run('who')).not.toBe(before)
+    await stop()
+  }, 60_000)
 
   it('a warm stop waits for what runs', async () => {
     await start()
