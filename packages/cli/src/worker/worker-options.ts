@@ -130,8 +130,7 @@ export function workerCommandOptions(): readonly Option[] {
 }
 
 /** Options of Celery that ct does not have: given, they are refused with these words, since ignoring them would change what runs. */
-const refused: readonly (readonly [flags: string, advice: string])[] = [
-]
+const refused: readonly (readonly [flags: string, advice: string])[] = []
 
 export function refusedOptions(): readonly Option[] {
   return refused.map(([flags, advice]) => {

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Adapter, Broker, Compressor, Pool, ResultBackend, ScheduleStore, Serializer } from '@ct/contracts'
+import type {
+  Adapter,
+  Broker,
+  Compressor,
+  Pool,
+  ResultBackend,
+  ScheduleStore,
+  Serializer,
+} from '@ct/contracts'
 import { ClosedError, CompressorRegistry, ConfigurationError, SerializerRegistry } from '@ct/contracts'
 import { runningTask } from '../canvas/index.ts'
 import { resolveBackend, resolveBroker, resolvePool, resolveScheduleStore } from '../connection/index.ts'
