@@ -8,11 +8,12 @@ const sources: Readonly<Record<string, readonly string[]>> = {
   client: ['contracts'],
   worker: ['contracts', 'client'],
   beat: ['contracts', 'client'],
-  cli: ['contracts', 'client', 'worker', 'beat', 'adapter'],
+  monitor: ['contracts', 'client'],
+  cli: ['contracts', 'client', 'worker', 'beat', 'adapter', 'monitor'],
   core: ['contracts', 'client', 'worker', 'beat', 'cli', 'adapter'],
   bundle: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter'],
   testing: ['contracts', 'client', 'worker'],
-  tool: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter', 'bundle', 'testing', 'tool'],
+  tool: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter', 'bundle', 'monitor', 'testing', 'tool'],
   docs: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter', 'bundle', 'testing', 'tool'],
 }
 

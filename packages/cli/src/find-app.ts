@@ -55,7 +55,11 @@ function splitName(name: string, workdir: string): { file: string; attribute: st
 }
 
 /** URL of the file or package that an option names; `CommandFailure` says what was tried. */
-export function locateModule(file: string, workdir: string, option: '-A' | '--config' | '--include'): string {
+export function locateModule(
+  file: string,
+  workdir: string,
+  option: '-A' | '--config' | '--include' | '--camera',
+): string {
   const base = resolve(workdir, file)
   const dotted = join(workdir, ...file.split('.'))
   const tried: string[] = []

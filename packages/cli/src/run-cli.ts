@@ -8,6 +8,7 @@ import { addParked } from './commands/parked.ts'
 import { addPurge } from './commands/purge.ts'
 import { addReport } from './commands/report.ts'
 import { addResult } from './commands/result.ts'
+import { addEvents } from './events/events-command.ts'
 import { exitCodes } from './exit-codes.ts'
 import { explain } from './explain.ts'
 import { addGlobalOptions, type GlobalOptions } from './global-options.ts'
@@ -21,7 +22,6 @@ import { addWorker } from './worker/worker-command.ts'
 /** Celery's commands that ct does not have. */
 const notHere: Readonly<Record<string, string>> = {
   amqp: 'The broker’s own tools do what it does.',
-  events: 'Run "celery events" on the same broker: it sees ct workers.',
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
   list: '',
   logtool: 'Use --log-format json and a tool for JSON lines.',
@@ -79,6 +79,7 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addResult(program, session)
   addGraph(program, session)
   addRemotePrograms(program, session)
+  addEvents(program, session)
   addPurge(program, session)
   addParked(program, session)
   addReport(program, session)

@@ -24,6 +24,8 @@ export interface CliOptions {
   readonly onModule?: ((url: string) => void) | undefined
   readonly stdout?: OutputStream
   readonly stderr?: OutputStream
+  /** Ends a command that runs until it is told to stop, as Ctrl-C does; for tests. */
+  readonly interrupt?: AbortSignal | undefined
   /** Asks on the terminal; undefined where there is nobody to ask. */
   readonly ask?: ((question: string) => Promise<string>) | undefined
 }
@@ -133,6 +135,21 @@ export class Session {
   /** Why the broker could not be connected to, the last time that it was tried. */
   get connecting(): ConnectFailure | undefined {
     return this.#connecting
+  }
+
+  /** For a command that runs until Ctrl-C, SIGTERM or SIGHUP. Release it when done. */
+  interruption(): { readonly signal: AbortSignal; release(): void } {
+    const controller = new AbortController()
+    const stop = (): void => controller.abort()
+    const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    for (const name of names) process.on(name, stop)
+    const { interrupt } = this.options
+    return {
+      signal: interrupt === undefined ? controller.signal : AbortSignal.any([controller.signal, interrupt]),
+      release: () => {
+        for (const name of names) process.off(name, stop)
+      },
+    }
   }
 
   print(text: string): void {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander'
+import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import type { ArgumentKind, RemoteCommand } from './remote-commands.ts'
 
 const yes = new Set(['true', 'yes', 'on', '1'])
@@ -27,12 +27,13 @@ function cast(name: string, kind: ArgumentKind, word: string): unknown {
     const lower = word.toLowerCase()
     if (yes.has(lower)) return true
     if (no.has(lower)) return false
-    throw new InvalidArgumentError(`${name} is "${word}". Give true or false.`)
+    throw new CommandFailure(`${name} is "${word}". Give true or false.`, exitCodes.usage)
   }
   const value = Number(word)
   if (word.trim() === '' || !Number.isFinite(value) || (kind === 'integer' && !Number.isInteger(value))) {
-    throw new InvalidArgumentError(
+    throw new CommandFailure(
       `${name} is "${word}". Give ${kind === 'integer' ? 'a whole number' : 'a number'}.`,
+      exitCodes.usage,
     )
   }
   return value

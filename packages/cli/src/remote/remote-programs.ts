@@ -5,6 +5,7 @@ import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { list, seconds } from '../option-values.ts'
 import type { Session } from '../session.ts'
 import { remoteArguments } from './arguments.ts'
+import { ownArguments, ownCommand, ownCommands } from './own-commands.ts'
 import { type AskOptions, askWorkers } from './ask-workers.ts'
 import { type RemoteCommand, remoteCommands } from './remote-commands.ts'
 
@@ -30,23 +31,21 @@ function addGroup(
   addAskOptions(parent, group)
   parent.addOption(new Option('--list', 'list the commands'))
   const commands = remoteCommands.filter((command) => command.group === group)
-  parent.argument('[command]').action((name: string | undefined) => {
-    if (name !== undefined) {
-      const names = commands.map((command) => command.name)
-      const elsewhere = remoteCommands.find((command) => command.name === name || command.alias === name)
-      const advice =
-        elsewhere === undefined
-          ? didYouMean(name, names)
-          : ` It is "ct ${elsewhere.group} ${elsewhere.name}".`
-      throw new CommandFailure(
-        `ct ${group} has no command "${name}".${advice} Commands: ${names.join(', ')}.`,
-        exitCodes.usage,
-      )
-    }
-    if (parent.opts<{ readonly list?: boolean }>().list !== true) parent.help({ error: true })
-    const width = Math.max(...commands.map(({ name }) => name.length))
-    for (const { name, help } of commands) session.print(`${name.padEnd(width)}  ${help}`)
-  })
+  parent
+    .argument('[command]')
+    .argument('[arguments...]')
+    .action(async (name: string | undefined, words: readonly string[]) => {
+      if (name !== undefined) {
+        const own = await ownCommand(session, group, name)
+        if (own === undefined) throw unknownCommand(group, name)
+        await askWorkers(session, own, ownArguments(own, words), parent.opts<AskOptions>())
+        return
+      }
+      if (parent.opts<{ readonly list?: boolean }>().list !== true) parent.help({ error: true })
+      const all = [...commands, ...(await ownCommands(session, group))]
+      const width = Math.max(...all.map((one) => one.name.length))
+      for (const one of all) session.print(`${one.name.padEnd(width)}  ${one.help}`)
+    })
   for (const command of commands) {
     const child = parent.command(command.name).description(command.help)
     if (command.alias !== undefined) child.alias(command.alias)
@@ -58,6 +57,17 @@ function addGroup(
       await askWorkers(session, command, args, parent.opts<AskOptions>())
     })
   }
+}
+
+function unknownCommand(group: RemoteCommand['group'], name: string): CommandFailure {
+  const names = remoteCommands.filter((command) => command.group === group).map((command) => command.name)
+  const elsewhere = remoteCommands.find((command) => command.name === name || command.alias === name)
+  const advice =
+    elsewhere === undefined ? didYouMean(name, names) : ` It is "ct ${elsewhere.group} ${elsewhere.name}".`
+  return new CommandFailure(
+    `ct ${group} has no command "${name}".${advice} Commands: ${names.join(', ')}.`,
+    exitCodes.usage,
+  )
 }
 
 function addAskOptions(command: Command, name: string): void {
