@@ -40,10 +40,13 @@ export function MonitorView({ state, control, onQuit, refreshMs = 500 }: Monitor
   const current = tasks[at]
 
   const ask = (doing: Promise<unknown>, done: string): void => {
-    doing.then(
-      () => setSaid(done),
-      (error: unknown) => setSaid(error instanceof Error ? error.message : String(error)),
-    )
+    void (async () => {
+      const outcome = await doing.then(
+        () => done,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      )
+      setSaid(outcome)
+    })()
   }
   const onTask = (input: string, key: Key): void => {
     if (key.downArrow || input === 'j') setSelected(tasks[Math.min(tasks.length - 1, at + 1)]?.uuid)

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import type { runMonitor as RunMonitor } from '@ct/monitor'
 import { commandVariable, withEnvironment } from '../environment-option.ts'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { seconds } from '../option-values.ts'
@@ -70,14 +71,15 @@ async function watch(session: Session, signal: AbortSignal): Promise<void> {
       exitCodes.usage,
     )
   }
-  const { runMonitor } = await monitor()
+  const runMonitor = await monitor()
   await runMonitor({ app: await session.appWithBroker(), signal })
 }
 
 /** Its libraries weigh more than all the rest of ct: who watches installs them. */
-async function monitor(): Promise<typeof import('@ct/monitor')> {
+async function monitor(): Promise<typeof RunMonitor> {
   try {
-    return await import('@ct/monitor')
+    const { runMonitor } = await import('@ct/monitor')
+    return runMonitor
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new CommandFailure(
