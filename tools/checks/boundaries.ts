@@ -13,7 +13,19 @@ const sources: Readonly<Record<string, readonly string[]>> = {
   core: ['contracts', 'client', 'worker', 'beat', 'cli', 'adapter'],
   bundle: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter'],
   testing: ['contracts', 'client', 'worker'],
-  tool: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter', 'bundle', 'monitor', 'testing', 'tool'],
+  tool: [
+    'contracts',
+    'client',
+    'worker',
+    'beat',
+    'cli',
+    'core',
+    'adapter',
+    'bundle',
+    'monitor',
+    'testing',
+    'tool',
+  ],
   docs: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter', 'bundle', 'testing', 'tool'],
 }
 
