@@ -16,7 +16,7 @@ import type { Control, DefineCommand, RegisteredCommand } from '../mailbox/index
 import { AsyncResult, restoreGroup } from '../result/index.ts'
 import type { GroupResult } from '../result/index.ts'
 import type { AppSignals } from '../signals/index.ts'
-import { TaskObject } from '../task/index.ts'
+import { RemoteTask, TaskObject } from '../task/index.ts'
 import type { DefineTask, RegisteredTask, TaskContext, TaskDefinition, TaskRegistry } from '../task/index.ts'
 import { AppServices } from './app-context.ts'
 import { bugReport } from './bug-report.ts'
@@ -268,6 +268,19 @@ export class App {
     const task = new TaskObject(this, taskName, definition, fn as (...args: readonly unknown[]) => unknown)
     this.tasks.register(task)
     return task
+  }
+
+  /**
+   * A task that others work, with types that you declare: `app.remoteTask<(n: number) => string>('py.describe', { queue: 'py' })`. `options` are
+   * those of each of its calls. Error: `CT_CONFIGURATION`.
+   */
+  remoteTask<F extends (...args: never[]) => unknown>(
+    name: string,
+    options: CallOptions = {},
+  ): RemoteTask<Parameters<F>, Awaited<ReturnType<F>>> {
+    if (typeof name !== 'string' || name === '')
+      throw new ConfigurationError('A task name must not be empty.')
+    return new RemoteTask(this, name, options)
   }
 
   /**

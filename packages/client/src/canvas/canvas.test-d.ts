@@ -122,6 +122,20 @@ chord([add.s(1, 1)], text.s())
 // @ts-expect-error texts are no numbers
 chain(group([text.s(1), text.s(2)]), xsum.s())
 
+// Tasks of others, with the types declared for them
+const describe = app.remoteTask<(value: number, language?: string) => Promise<string>>('py.describe', {
+  queue: 'py',
+})
+expectTypeOf(chain(add.s(2, 2), describe.s('en'), upper.s()).applyAsync()).resolves.toEqualTypeOf<
+  AsyncResult<string>
+>()
+expectTypeOf(describe.delay(1)).resolves.toEqualTypeOf<AsyncResult<string>>()
+expectTypeOf(describe.map([1, 2]).applyAsync()).resolves.toEqualTypeOf<AsyncResult<string[]>>()
+// @ts-expect-error a text is no number
+chain(upper.s('x'), describe.s())
+// @ts-expect-error a text is no number
+void describe.delay('1')
+
 // Links
 void add.applyAsync([1, 1], { link: text.s(), linkError: onError.s() })
 expectTypeOf(add.s(1, 1).onError(onError.s())).toEqualTypeOf<Signature<[], number>>()

@@ -652,6 +652,24 @@ describe('building', () => {
     expect(maybeSignature(signature.toJSON(), { app })!.toJSON()).toEqual(signature.toJSON())
   })
 
+  it('CANVAS-2: a task of others is sent by name, with the options declared for it', async () => {
+    const far = captured.app.remoteTask<(value: number, by?: number) => number>('far', { priority: 4 })
+    await add.s(1, 1).pipe(far.s(3)).applyAsync()
+    const [first] = await captured.sent()
+    expect(first!.embed.chain).toMatchObject([{ task: 'far', args: [3], options: { priority: 4 } }])
+    await far.applyAsync([1], { kwargs: { by: 2 }, countdown: 1 })
+    await far.delay(1, 2)
+    await far.starmap([[1, 2]]).delay()
+    const sent = await captured.sent()
+    const mapped = sent.filter(({ headers }) => headers['task'] === 'celery.starmap')
+    const called = sent.filter((message) => !mapped.includes(message))
+    expect(calls(called)).toEqual(['far(1)', 'far(1,2)'])
+    expect(called.map(({ properties }) => properties.priority)).toEqual([4, 4])
+    expect(mapped).toMatchObject([{ kwargs: { task: { task: 'far' }, it: [[1, 2]] } }])
+    expect(() => captured.app.remoteTask('')).toThrow(/must not be empty/)
+    expect(() => captured.app.remoteTask('far', { quue: 'x' } as never)).toThrow(/"queue"/)
+  })
+
   it('row 39, CANVAS-48: a group whose only member ends in a group gives that group', async () => {
     const { value, handle } = await run(group([untyped(add.s(1, 1), group([add.s(10), add.s(20)]))]))
     expect(value).toEqual([12, 22])

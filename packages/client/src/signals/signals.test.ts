@@ -212,7 +212,7 @@ describe('the signals of an app', () => {
 })
 
 describe('signals of publishing', () => {
-  it('SIG-1: what handlers of beforeTaskPublish change is what is sent', async () => {
+  it('SIG-1, CANVAS-87: what handlers of beforeTaskPublish change is what is sent', async () => {
     await using captured = capturedApp()
     const { app, sent } = captured
     const add = app.task('proj.add', (x: number, y: number) => x + y)
@@ -224,6 +224,8 @@ describe('signals of publishing', () => {
       body[0].push(5)
       body[1]['flag'] = true
       headers['x-tenant'] = 'acme'
+      headers['stamped_headers'] = ['tenant']
+      headers['stamps'] = { tenant: 'acme' }
       properties.priority = 7
     })
     await add.applyAsync([1, 1], { retryPolicy: { maxRetries: 9 } })
@@ -232,7 +234,13 @@ describe('signals of publishing', () => {
     expect(message).toMatchObject({
       args: [1, 1, 5],
       kwargs: { flag: true },
-      headers: { 'x-tenant': 'acme', task: 'proj.add', argsrepr: '(1, 1)' },
+      headers: {
+        'x-tenant': 'acme',
+        stamped_headers: ['tenant'],
+        stamps: { tenant: 'acme' },
+        task: 'proj.add',
+        argsrepr: '(1, 1)',
+      },
       properties: { priority: 7 },
     })
   })

@@ -15,7 +15,8 @@ export type {
   StandardSchema,
 } from './standard-schema.ts'
 export { chunks, xmap, xstarmap } from './task-maps.ts'
-export type { ChunksOf } from './task-maps.ts'
+export type { ChunksOf, Mappable } from './task-maps.ts'
+export { RemoteTask } from './remote-task.ts'
 export { TaskObject } from './task.ts'
 export type { Task, TaskDefinition } from './task.ts'
 export type { TaskContext, TaskRetryOptions } from './task-context.ts'

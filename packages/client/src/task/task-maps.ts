@@ -2,13 +2,21 @@
 import { ConfigurationError } from '@ct/contracts'
 import { builtinTasks, group, TaskSignature } from '../canvas/index.ts'
 import type { GroupOf, Signature } from '../canvas/index.ts'
-import type { TaskObject } from './task.ts'
+import type { App } from '../app/app.ts'
+import type { AsyncResult } from '../result/index.ts'
+
+/** What can be mapped over: a task of this program, or a remote one. */
+export interface Mappable<A extends readonly unknown[], R> {
+  readonly app: App
+  delay(...args: A): Promise<AsyncResult<R>>
+  signature(): Signature<readonly unknown[], R>
+}
 
 /** What a group of slices gives: a list of lists. */
 export type ChunksOf<R> = GroupOf<readonly Signature<readonly unknown[], R[]>[]>
 
 function mapping<A extends readonly unknown[], R>(
-  task: TaskObject<A, R>,
+  task: Mappable<A, R>,
   name: string,
   items: readonly unknown[],
 ): Signature<readonly unknown[], R[]> {
@@ -22,7 +30,7 @@ function mapping<A extends readonly unknown[], R>(
 
 /** One task that calls `task` for every item, in order; the list of results. `task.map(items)`. */
 export function xmap<A extends readonly unknown[], R>(
-  task: TaskObject<A, R>,
+  task: Mappable<A, R>,
   items: Iterable<A[0]>,
 ): Signature<readonly unknown[], R[]> {
   return mapping(task, builtinTasks.map, [...items])
@@ -30,7 +38,7 @@ export function xmap<A extends readonly unknown[], R>(
 
 /** As {@link xmap}, each item being a list of arguments. `task.starmap(items)`. */
 export function xstarmap<A extends readonly unknown[], R>(
-  task: TaskObject<A, R>,
+  task: Mappable<A, R>,
   items: Iterable<A>,
 ): Signature<readonly unknown[], R[]> {
   return mapping(task, builtinTasks.starmap, [...items])
@@ -41,7 +49,7 @@ export function xstarmap<A extends readonly unknown[], R>(
  * `celery.chunks` that sends the group when it runs, is read, not written. Throws `CT_CONFIGURATION` for a size that is no whole number above 0.
  */
 export function chunks<A extends readonly unknown[], R>(
-  task: TaskObject<A, R>,
+  task: Mappable<A, R>,
   items: Iterable<A>,
   size: number,
 ): ChunksOf<R> {
