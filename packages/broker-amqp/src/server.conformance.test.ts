@@ -41,7 +41,7 @@ describe.skipIf(!ready)('a RabbitMQ server', () => {
     return made
   }
 
-  it('TRANS-25: a message that is held beyond consumer_timeout is told of by name, and the worker goes on', async () => {
+  it('TRANS-25, PAIN-4: a message that is held beyond consumer_timeout is told of by name, and the worker goes on', async () => {
     const log = recordingLogger()
     const mine = app('held', log)
     const runs: string[] = []

@@ -111,7 +111,7 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     expect(line.sent - before).toBeLessThanOrEqual(2 * 5 * 8)
   }, 15_000)
 
-  it('WORK-61: nothing is used that RabbitMQ 4 has dropped: no transient queue for everybody, no channel-wide prefetch', async () => {
+  it('WORK-61, PAIN-23: nothing is used that RabbitMQ 4 has dropped: no transient queue for everybody, no channel-wide prefetch', async () => {
     const mine = app({ workerSendTaskEvents: true, backend: 'rpc://' })
     const task = mine.task('proj.t', (value: number) => value)
     await workerOf(mine, { taskEvents: true }).start()

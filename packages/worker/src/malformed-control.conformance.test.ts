@@ -1,7 +1,9 @@
 /** Malformed remote control, thrown at the mailbox of a running worker: one log line with its reason each, and the worker goes on answering. */
-import { freshRedis, RedisConnection } from '@ct-tools/services'
+import { freshRedis, freshVhost, RedisConnection, tryServices, type Fresh } from '@ct-tools/services'
+import { amqpBroker } from '@ct/broker-amqp'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
 import { createApp, type App } from '@ct/client'
+import type { OutgoingMessage } from '@ct/contracts'
 import { recordingLogger, type RecordingLogger } from '@ct/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createWorker, type Worker } from './index.ts'
@@ -97,8 +99,56 @@ const corpus: readonly (readonly [name: string, text: string, line: RegExp | nul
   ['ticket: number', request({ ...reply, ticket: 5 }), null],
 ]
 
-describe('malformed control messages on Redis', () => {
+interface Envelope {
+  readonly body?: unknown
+  readonly 'content-type'?: unknown
+  readonly headers?: unknown
+  readonly properties?: unknown
+}
+
+/** The same as AMQP carries it; undefined: what is broken is the envelope, and AMQP has none. */
+function asAmqp(text: string): OutgoingMessage | undefined {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const { body, headers = {}, properties, ...rest } = parsed as Envelope
+  if (typeof body !== 'string' || body === '!!!' || properties === undefined || typeof headers !== 'object')
+    return undefined
+  return {
+    exchange: 'celery.pidbox',
+    exchangeType: 'fanout',
+    routingKey: '',
+    body: Buffer.from(body, 'base64'),
+    contentType: String(rest['content-type']),
+    contentEncoding: 'utf-8',
+    headers: (headers ?? {}) as OutgoingMessage['headers'],
+    properties: { deliveryMode: 2 },
+  }
+}
+
+/** Redis drops what nobody listens to; RabbitMQ says that it has no such exchange. */
+const ofAmqp = corpus
+  .filter(([, text]) => asAmqp(text) !== undefined)
+  .map(([name, text, line]) => {
+    const missing = name === 'reply_to: an exchange that is none'
+    return [name, text, missing ? /There is no exchange "nope"/ : line] as const
+  })
+
+const brokers = [
+  { name: 'Redis', cases: corpus, present: true },
+  { name: 'RabbitMQ', cases: ofAmqp, present: (await tryServices(['rabbitmq'])) !== undefined },
+] as const
+
+describe.for(brokers)('malformed control messages on $name', ({ name, cases, present }) => {
+  if (!present) {
+    it.skipIf(true)('a service is missing', () => {})
+    return
+  }
   let redis: Awaited<ReturnType<typeof freshRedis>>
+  let line: Fresh
   let raw: RedisConnection
   let app: App
   let worker: Worker
@@ -106,13 +156,13 @@ describe('malformed control messages on Redis', () => {
 
   beforeAll(async () => {
     redis = await freshRedis()
+    line = name === 'Redis' ? redis : await freshVhost()
     raw = await RedisConnection.openUrl(redis.url)
     log = recordingLogger()
-    const { url } = redis
     app = createApp({
       name: 'proj',
-      broker: redisBroker({ url }),
-      backend: redisBackend({ url }),
+      broker: (name === 'Redis' ? redisBroker : amqpBroker)({ url: line.url }),
+      backend: redisBackend({ url: redis.url }),
       logger: log,
     })
     app.task('proj.add', (x: number, y: number) => x + y)
@@ -123,13 +173,28 @@ describe('malformed control messages on Redis', () => {
     await worker?.stop()
     await app?.close()
     raw?.close()
+    if (line !== redis) await line?.[Symbol.asyncDispose]()
     await redis?.[Symbol.asyncDispose]()
   })
 
-  it.each(corpus)('%s', async (_name, text, expected) => {
+  /** Resolves to how many mailboxes it reached, where the broker tells. */
+  async function put(text: string): Promise<number> {
+    if (name === 'Redis') {
+      const channel = `/${new URL(redis.url).pathname.slice(1)}.celery.pidbox`
+      return (await raw.command('PUBLISH', channel, text)) as number
+    }
+    const connection = await app.context.producer.connection()
+    await connection.publish(asAmqp(text)!)
+    return 1
+  }
+
+  it('has the corpus', () => {
+    expect(cases.length).toBeGreaterThan(30)
+  })
+
+  it.each(cases)('%s', async (_name, text, expected) => {
     log.records.length = 0
-    const channel = `/${new URL(redis.url).pathname.slice(1)}.celery.pidbox`
-    expect(await raw.command('PUBLISH', channel, text)).toBe(1)
+    expect(await put(text)).toBe(1)
     expect(await app.control.ping({ destination: ['w@h'], timeoutMs: 5000 })).toEqual([
       { 'w@h': { ok: 'pong' } },
     ])

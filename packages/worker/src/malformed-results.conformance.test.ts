@@ -1,9 +1,11 @@
 /** Malformed result documents: who asks for one gets an error of ours, at once; who waits for others is not disturbed. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freshRedis, RedisConnection } from '@ct-tools/services'
+import { freshRedis, freshVhost, RedisConnection, tryServices, type Fresh } from '@ct-tools/services'
+import { amqpBroker, rpcBackend } from '@ct/broker-amqp'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
 import { createApp, isCeleryError, type App } from '@ct/client'
+import type { ResultBackend } from '@ct/contracts'
 import { recordingLogger, type RecordingLogger } from '@ct/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createWorker, type Worker } from './index.ts'
@@ -67,22 +69,36 @@ const readable: readonly (readonly [string, string, expected: 'value' | 'error' 
   ['a state of somebody', changed({ status: 'HALFWAY', result: { done: 1 } }), 'pending'],
 ]
 
-describe('malformed result documents on Redis', () => {
+const stores = [
+  { name: 'Redis', present: true },
+  { name: 'rpc', present: (await tryServices(['rabbitmq'])) !== undefined },
+] as const
+
+describe.for(stores)('malformed result documents on $name', ({ name, present }) => {
+  if (!present) {
+    it.skipIf(true)('a service is missing', () => {})
+    return
+  }
+  const isRedis = name === 'Redis'
   let redis: Awaited<ReturnType<typeof freshRedis>>
+  let line: Fresh
   let raw: RedisConnection
+  let backend: ResultBackend
   let app: App
   let worker: Worker
   let log: RecordingLogger
 
   beforeAll(async () => {
     redis = await freshRedis()
+    line = isRedis ? redis : await freshVhost()
     raw = await RedisConnection.openUrl(redis.url)
     log = recordingLogger()
-    const { url } = redis
+    const { url } = line
+    backend = isRedis ? redisBackend({ url }) : rpcBackend({ url })
     app = createApp({
       name: 'proj',
-      broker: redisBroker({ url }),
-      backend: redisBackend({ url }),
+      broker: isRedis ? redisBroker({ url }) : amqpBroker({ url }),
+      backend,
       logger: log,
     })
     app.task('proj.add', async (x: number, y: number) => {
@@ -96,20 +112,39 @@ describe('malformed result documents on Redis', () => {
     await worker?.stop()
     await app?.close()
     raw?.close()
+    if (line !== redis) await line?.[Symbol.asyncDispose]()
     await redis?.[Symbol.asyncDispose]()
   })
 
-  /** Stores it, and publishes it too while somebody waits. */
+  /** As a worker would that has gone mad. */
+  async function store(id: string, text: string): Promise<void> {
+    if (isRedis) {
+      await raw.command('SET', `celery-task-meta-${id}`, text)
+      await raw.command('PUBLISH', `celery-task-meta-${id}`, text)
+      return
+    }
+    const connection = await app.context.producer.connection()
+    await connection.publish({
+      exchange: '',
+      routingKey: backend.replyTo!,
+      body: Buffer.from(text),
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
+      headers: {},
+      properties: { correlationId: id },
+    })
+  }
+
+  /** Stores it, once before anybody asks and once while somebody waits. */
   async function lay(text: string): Promise<{ asked: Promise<unknown>; waited: Promise<unknown> }> {
     const [stored, awaited] = [randomUUID(), randomUUID()]
-    await raw.command('SET', `celery-task-meta-${stored}`, text)
     const other = await app.sendTask<number>('proj.add', { args: [1, 1] })
+    await store(stored, text)
     const undisturbed = other.get({ timeoutMs: 5000 })
     const waited = app.asyncResult(awaited).get({ timeoutMs: 700 })
     waited.catch(() => {})
     await sleep(20)
-    await raw.command('SET', `celery-task-meta-${awaited}`, text)
-    await raw.command('PUBLISH', `celery-task-meta-${awaited}`, text)
+    await store(awaited, text)
     const asked = app.asyncResult(stored).get({ timeoutMs: 700 })
     asked.catch(() => {})
     expect(await undisturbed).toBe(2)
@@ -141,7 +176,7 @@ describe('malformed result documents on Redis', () => {
     expect([await outcomeOf(asked), await outcomeOf(waited)]).toEqual([expected, expected])
   })
 
-  it('a key of another type is an error of the store', async () => {
+  it.runIf(isRedis)('a key of another type is an error of the store', async () => {
     const id = randomUUID()
     await raw.command('LPUSH', `celery-task-meta-${id}`, 'x')
     const error: unknown = await app
@@ -151,7 +186,7 @@ describe('malformed result documents on Redis', () => {
     expect(isCeleryError(error)).toBe(true)
   })
 
-  it('a worker whose task has such a document stores over it', async () => {
+  it.runIf(isRedis)('a worker whose task has such a document stores over it', async () => {
     // What begins like a SUCCESS is taken for one, and kept.
     for (const [, text] of unreadable.filter((one) => !one[1].startsWith('{"status":"SUCCESS"'))) {
       const taskId = randomUUID()
