@@ -1,5 +1,6 @@
 /** Draws the diagrams of README and docs: `node tools/checks/images/draw.ts`. */
 import './canvas.ts'
+import './boot-order.ts'
 import './message.ts'
 import './rabbitmq-topology.ts'
 import './redis-keys.ts'
