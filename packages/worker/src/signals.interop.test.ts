@@ -279,7 +279,7 @@ seen`)) as readonly [string, string, string[]][]
     expect(ct).toEqual(celery.map(([name, sender, fields]) => [name, sender, fields.map(camel).toSorted()]))
   })
 
-  it('SIG-14 … SIG-23: the life of a worker', async () => {
+  it('SIG-14, SIG-15, SIG-17, SIG-19, SIG-21, SIG-22, SIG-23, D57-131: the life of a worker', async () => {
     process.emit('SIGTERM', 'SIGTERM')
     await Promise.all([worker.finished(), peer.stop()])
     // Celery's solo pool sends worker_process_init when it is made, its other pools when they start, as all of ct's do.

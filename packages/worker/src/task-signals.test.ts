@@ -78,7 +78,7 @@ async function settled(): Promise<void> {
 }
 
 describe('signals of tasks', () => {
-  it('SIG-4 … SIG-7: success, with hooks and the stored result at their places', async () => {
+  it('SIG-4, SIG-5, SIG-6, SIG-7, D57-130: success, with hooks and the stored result at their places', async () => {
     makeApp()
     record()
     app.task(
@@ -124,7 +124,7 @@ describe('signals of tasks', () => {
     expect(seen).toEqual(['ready', 'run'])
   })
 
-  it('SIG-9: failure', async () => {
+  it('SIG-9, D57-133: failure, with its task as the current one', async () => {
     makeApp()
     record()
     app.task('proj.fail', { onFailure: () => void seen.push('onFailure') }, () => {
@@ -281,7 +281,7 @@ describe('signals of tasks', () => {
 })
 
 describe('signals of the worker', () => {
-  it('SIG-14 … SIG-24, SIG-28, SIG-29: in Celery’s order from the first to the last', async () => {
+  it('SIG-14, SIG-15, SIG-17, SIG-19, SIG-20, SIG-21, SIG-23, SIG-28, SIG-29, WORK-27: in Celery’s order from the first to the last', async () => {
     makeApp()
     app.task('proj.run', () => undefined)
     const names: readonly SignalName[] = [

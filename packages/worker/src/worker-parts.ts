@@ -68,6 +68,8 @@ export class WorkerParts {
   readonly pool: Pool
   readonly events: DispatchedTaskEvents
   readonly softTimeout: number
+  readonly softShutdownOnIdle: boolean
+  paused = false
   readonly #app: App
   readonly #context: AppContext
   readonly #options: WorkerOptions
@@ -120,6 +122,7 @@ export class WorkerParts {
     this.#startedAt = context.now()
     this.hostname = worker.hostname
     this.softTimeout = settings.workerSoftShutdownTimeout
+    this.softShutdownOnIdle = settings.workerEnableSoftShutdownOnIdle
     this.pool = poolFor(options, context)
     this.#revocations = new Revocations({ now: context.now })
     for (const queue of queuesFor(this.hostname, options, context)) this.#queues.set(queue.name, queue)
@@ -365,7 +368,19 @@ export class WorkerParts {
   /** Also while it runs. */
   async addQueue(queue: Queue): Promise<void> {
     this.#queues.set(queue.name, queue)
-    await this.#consumer.add(queue)
+    if (!this.paused) await this.#consumer.add(queue)
+  }
+
+  async pauseQueues(): Promise<void> {
+    if (this.paused) return
+    this.paused = true
+    for (const name of this.#queues.keys()) await this.#consumer.cancel(name)
+  }
+
+  async resumeQueues(): Promise<void> {
+    if (!this.paused) return
+    this.paused = false
+    for (const queue of this.#queues.values()) await this.#consumer.add(queue)
   }
 
   async cancelQueue(name: string): Promise<void> {
@@ -377,6 +392,7 @@ export class WorkerParts {
     const { active, processed } = this.#state
     return {
       connected: this.#consumer.connected,
+      paused: this.paused,
       queues: this.queueNames(),
       active,
       processed,
@@ -456,7 +472,7 @@ export class WorkerParts {
     return new TaskConsumer({
       broker: this.#broker,
       connection: this.#connection,
-      queues: () => this.#queues.values(),
+      queues: () => (this.paused ? [] : this.#queues.values()),
       delays: () => delaysNatively(this.#broker, this.#context.queues),
       state: this.#state,
       services: this.#services,

@@ -41,6 +41,8 @@ export interface WorkerHealth {
   readonly status: WorkerStatus
   /** There is a connection to the broker, and a consumer on it. */
   readonly connected: boolean
+  /** By `worker.pause()`. */
+  readonly paused: boolean
   readonly queues: readonly string[]
   readonly active: number
   readonly processed: number
@@ -133,6 +135,20 @@ export class Worker implements SignalWorker {
   /** Takes no more messages from this queue. */
   async cancelConsumer(queue: string): Promise<void> {
     await this.#parts.cancelQueue(queue)
+  }
+
+  /** Takes no messages until `resume`, also after a reconnect. What it has already taken is worked off. */
+  async pause(): Promise<void> {
+    await this.#parts.pauseQueues()
+  }
+
+  async resume(): Promise<void> {
+    await this.#parts.resumeQueues()
+  }
+
+  /** Takes no messages because of `pause`. */
+  get paused(): boolean {
+    return this.#parts.paused
   }
 
   /** Names of the tasks it can run, built-in ones included. */
@@ -314,10 +330,11 @@ export class Worker implements SignalWorker {
       } else if (mode === 'soft') {
         this.#enter('soft')
         const seconds = parts.softTimeout
-        if (seconds > 0) {
+        const onIdle = parts.softShutdownOnIdle
+        if (seconds > 0 && (onIdle || parts.counts().active > 0)) {
           this.app.context.logger.warn(`Initiating Soft Shutdown, terminating in ${seconds} seconds`)
-          done = await this.#drained(seconds * 1000)
-        }
+          done = await (onIdle ? this.#pause(seconds * 1000) : this.#drained(seconds * 1000))
+        } else done = await this.#drained(0)
         if (!done && this.#mode === 'soft') this.#mode = 'cold'
       } else {
         this.#enter('cold')
@@ -342,6 +359,16 @@ export class Worker implements SignalWorker {
     const timer = ms === undefined ? undefined : setTimeout(() => resolve(false), ms)
     void this.#parts.drained().then(() => resolve(true))
     return promise.finally(() => clearTimeout(timer))
+  }
+
+  /** The whole time, unless the mode changes; true when nothing is left then. */
+  async #pause(ms: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#escalated = resolve
+    const timer = setTimeout(resolve, ms)
+    await promise
+    clearTimeout(timer)
+    return await this.#drained(0)
   }
 
   async #finish(): Promise<void> {

@@ -212,7 +212,7 @@ describe('the signals of an app', () => {
 })
 
 describe('signals of publishing', () => {
-  it('SIG-1, CANVAS-87: what handlers of beforeTaskPublish change is what is sent', async () => {
+  it('SIG-1, CANVAS-87, D57-132: what handlers of beforeTaskPublish change is what is sent', async () => {
     await using captured = capturedApp()
     const { app, sent } = captured
     const add = app.task('proj.add', (x: number, y: number) => x + y)
