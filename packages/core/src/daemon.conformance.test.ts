@@ -51,7 +51,7 @@ describe.skipIf(!present)('ct worker as a daemon', () => {
     await redis[Symbol.asyncDispose]()
   })
 
-  it('WORK-8, WORK-9, WORK-10, WORK-13, WORK-14: --detach, pid and log file, SIGUSR1, a second start, SIGHUP, SIGTERM', async () => {
+  it('WORK-8, WORK-9, WORK-10, WORK-13, WORK-14, WORK-21: --detach, pid and log file, SIGUSR1, a second start, SIGHUP, SIGTERM', async () => {
     const pidFile = at('bg.pid')
     const log = at('bg.log')
     const line = [
@@ -73,6 +73,9 @@ describe.skipIf(!present)('ct worker as a daemon', () => {
     await until('ready', () => textOf(log).includes('bg@test ready.'))
     await using app = createApp({ name: 'client', broker: redis.url, backend: redis.url, environment: {} })
     expect(await (await app.sendTask('node.add', { args: [2, 3] })).get({ timeoutMs: 10_000 })).toBe(5)
+
+    if (existsSync('/proc/self/cmdline'))
+      expect(textOf(`/proc/${pid}/cmdline`)).toContain('ct worker: bg@test')
 
     process.kill(pid, 'SIGUSR1')
     await until('what runs', () =>
@@ -172,14 +175,20 @@ describe.skipIf(!present)('ct worker as a daemon', () => {
     await expect(ask('/livez')).rejects.toThrow()
   })
 
-  it('APP-73, SIG-30: options of the app’s own reach its bootsteps and signals', async () => {
+  it('APP-73, CLI-6, SIG-30: options of the app’s own reach its bootsteps and signals', async () => {
     await using worker = await ctWorker(
       ['-A', './own-options.ts', '-n', 'own@test', '--tenant', 'acme', '--stage', 'live'],
       env,
     )
     expect(worker.err).toContain('preload worker live\n')
     expect(worker.err).toContain('tenant acme\n')
-    expect((await worker.stop()).code).toBe(0)
+    const ended = await worker.stop()
+    expect(ended.code).toBe(0)
+    // In Celery's order, from the first to the last (SIG-14 to SIG-26).
+    expect([...ended.err.matchAll(/^signal (\S+)$/gm)].map(([, name]) => name)).toEqual([
+      ...['importModules', 'celerydInit', 'workerInit', 'afterSetupLogger', 'afterSetupTaskLogger'],
+      ...['celerydAfterSetup', 'workerProcessInit', 'workerReady', 'workerShuttingDown', 'workerShutdown'],
+    ])
     const wrong = await ct(['worker', '-A', './own-options.ts', '--tenant', 'nobody'], env)
     expect(wrong.code).toBe(2)
     expect(wrong.err).toContain('Allowed choices are acme, other')
@@ -258,6 +267,19 @@ describe.skipIf(!present)('ct worker as a daemon', () => {
     await until('stopping', () => told.includes('STOPPING=1'))
     expect(told).toContain('MAINPID=')
     listener.kill('SIGKILL')
+  })
+
+  it('SIG-16, SIG-25, SIG-26, WORK-22: with a handler of setupLogging, ct sets up no log', async () => {
+    await using worker = new CtWorker(['-A', './own-options.ts', '-n', 'log@test', '-l', 'info'], {
+      ...env,
+      OWN_LOG: '1',
+    })
+    await worker.logged('signal workerReady')
+    const { err, code } = await worker.stop()
+    expect(code).toBe(0)
+    expect(err).toContain('log 20 null text false\n')
+    expect(err).not.toContain('log@test ready.')
+    expect(err).not.toContain('signal afterSetupLogger')
   })
 
   it('APP-68: app.workerMain() makes a program its own worker', async () => {

@@ -11,12 +11,16 @@ import { createWorker, type Worker, type WorkerOptions } from '@ct/worker'
  * expect(await (await add.delay(2, 2)).get({ timeoutMs: 1_000 })).toBe(4)
  */
 export async function startTestWorker(app: App, options: WorkerOptions = {}): Promise<Worker> {
+  const { testWorkerStarting, testWorkerStarted, testWorkerStopped } = app.signals
+  await testWorkerStarting.send({ sender: app })
   const worker = createWorker(app, {
     hostname: `test-${crypto.randomUUID().slice(0, 8)}@%h`,
     withoutMingle: true,
     withoutHeartbeat: true,
     ...options,
   })
+  worker.on('stopped', () => void testWorkerStopped.send({ sender: app, worker }))
   await worker.start()
+  await testWorkerStarted.send({ sender: app, worker, consumer: worker })
   return worker
 }

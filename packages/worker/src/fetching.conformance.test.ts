@@ -160,7 +160,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
   })
 
-  it('CTRL-15, WORK-38: consumers are added and cancelled, the worker paused and resumed, while it runs', async () => {
+  it('CTRL-15, WORK-38, WORK-79: consumers are added and cancelled, the worker paused and resumed, while it runs', async () => {
     makeApp()
     app.task('proj.add', (x: number) => x + 1)
     const worker = await start({ queues: 'one' })
@@ -283,6 +283,18 @@ describe.skipIf(!present)('fetching on Redis', () => {
       own.resume()
       await app.close()
     })
+  })
+
+  it('WORK-25, WORK-86: with brokerConnectionRetry off, a lost connection ends the worker: critical, exit code 1', async () => {
+    await using own = await startPrivateRedis()
+    makeApp({ brokerConnectionRetry: false }, own.url)
+    app.task('proj.add', (x: number) => x)
+    const worker = await start()
+    await own.stop()
+    await worker.finished()
+    expect(worker.exitCode).toBe(1)
+    expect(lines).toContainEqual(expect.stringContaining('The worker cannot go on'))
+    await app.close()
   })
 
   it('WORK-85: brokerConnectionRetryOnStartup off: the first failure ends the start', async () => {

@@ -182,7 +182,7 @@ describe('signals of tasks', () => {
     expect(seen).toEqual(['taskReceived', 'taskPrerun', ...then])
   })
 
-  it('SIG-11: revoked before it starts, expired, terminated while it runs', async () => {
+  it('SIG-11, WORK-68, WORK-69: revoked before it starts, expired, terminated while it runs', async () => {
     makeApp()
     record()
     const running = Promise.withResolvers<void>()
@@ -261,6 +261,25 @@ describe('signals of tasks', () => {
     expect(retries).toEqual([null, null])
   })
 
+  it('SIG-10: an error of the worker’s own at a task’s ending', async () => {
+    makeApp()
+    const { backend } = app.context
+    const facts = Promise.withResolvers<unknown[]>()
+    app.signals.taskInternalError.connect(({ sender, taskId, request, exception, einfo }) =>
+      facts.resolve([sender.name, taskId === request.id, (exception as Error).message, einfo.type]),
+    )
+    app.task('proj.add', { maxDeliveries: 1 }, (x: number) => x)
+    Object.defineProperty(app.context.results, 'store', {
+      value: () => Promise.reject(new TypeError('nobody thought of this')),
+    })
+    // Makes the result go to the store by itself instead of with the ack.
+    app.signals.taskSuccess.connect(() => {})
+    await start()
+    await app.sendTask('proj.add', { args: [1] })
+    expect(await facts.promise).toEqual(['proj.add', true, 'nobody thought of this', 'TypeError'])
+    expect(backend).toBeDefined()
+  })
+
   it('a handler that throws changes nothing of the task, and is logged', async () => {
     makeApp()
     app.task('proj.add', (x: number) => x)
@@ -313,7 +332,7 @@ describe('signals of the worker', () => {
     ])
   })
 
-  it('SIG-24: heartbeatSent with each event of a worker', async () => {
+  it('SIG-24, WORK-94: heartbeatSent with each event of a worker', async () => {
     makeApp()
     const beats: unknown[] = []
     app.signals.heartbeatSent.connect(({ sender }) => beats.push(sender))
