@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
-import { App, chain, currentTask, Ignore, Reject } from '@ct/client'
+import { App, chain, currentTask, group, Ignore, Reject, type AnySignature } from '@ct/client'
 import { redis } from '@ct/broker-redis'
 
 const broker = process.env['CT_POOL_TEST_BROKER'] ?? 'redis://localhost:1'
@@ -50,6 +50,19 @@ app.task('lost-and-retried', { retryOnWorkerLost: true, defaultRetryDelay: 0, bi
   return task.request.retries
 })
 app.task('xsum', (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0))
+/** Becomes whatever the kind says; `cannot` is nothing that travels. */
+app.task('replaced', { bind: true }, (task, kind: string, value: number) => {
+  const add = (...args: readonly unknown[]): AnySignature => app.signature('add', { args })
+  const both = group([add(100, value), add(200, value)])
+  if (kind === 'group') throw task.replace(both)
+  if (kind === 'chain') throw task.replace(chain(add(100, value), add(1) as never))
+  if (kind === 'cannot') throw task.replace(add(() => 1, value))
+  throw task.replace(add(100, value))
+})
+app.task('joined', { bind: true }, async (task, value: number) => {
+  await task.addToChord(app.signature('add', { args: [value, 1000] }))
+  return value
+})
 app.task('ignored', () => {
   throw new Ignore()
 })

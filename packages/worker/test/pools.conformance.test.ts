@@ -1,6 +1,6 @@
 /** Workers whose tasks run in threads and in child processes: everything a task may do there, over a real Redis. */
 import { freshRedis, RedisConnection, type FreshRedis } from '@ct-tools/services'
-import type { AsyncResult } from '@ct/client'
+import { chord, type AnySignature, type AsyncResult, type Signature } from '@ct/client'
 import { processesPool } from '@ct/pool-processes'
 import { threadsPool } from '@ct/pool-threads'
 import { recordingLogger } from '@ct/testing'
@@ -95,6 +95,18 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect((await failure('add', 1)).message).toContain("missing 1 required positional argument: 'y'")
     const value = { text: 'ü', big: 2n ** 70n, list: [1.5, null, true], at: new Date(0) }
     expect(await run('echo', value)).toEqual({ ...value, at: expect.anything() as unknown })
+  })
+
+  it('TASK-115, TASK-116: a task in a slot is replaced, and adds to its chord', async () => {
+    await common()
+    expect(await run('replaced', 'task', 1)).toBe(101)
+    expect(await run('replaced', 'chain', 1)).toBe(102)
+    expect(await run('replaced', 'group', 1)).toEqual([101, 201])
+    expect((await failure('replaced', 'cannot', 1)).message).toMatch(/function/)
+    const sig = (name: string, ...args: unknown[]): AnySignature => tasks.app.signature(name, { args })
+    const header = [sig('replaced', 'chain', 1), sig('joined', 2)]
+    const sum = (await (chord(header, sig('xsum')) as Signature).applyAsync()) as AsyncResult<number>
+    expect(await sum.get(soon)).toBe(102 + 2 + 1002)
   })
 
   it('TASK-79: an error is stored under its own name, with its traceback; throws is decided by its class', async () => {

@@ -1,6 +1,7 @@
 import { CeleryError } from '../errors.ts'
 import type { CeleryErrorOptions, ErrorCode } from '../errors.ts'
-import type { SignatureDict } from './signature-dict.ts'
+import { readSignature } from './signature-dict.ts'
+import type { SignatureSource } from './signature-dict.ts'
 
 /** How an exception is known to Python peers. */
 export interface PythonException {
@@ -202,9 +203,9 @@ export class Ignore extends TaskError {
  */
 export class Replace extends Ignore {
   /** What runs instead, as it travels, with the task's id at its end. Data, so that it can leave a thread or process. */
-  readonly signature: SignatureDict
-  constructor(signature: SignatureDict) {
-    super(`the task replaced itself by ${signature.task}`)
+  readonly signature: SignatureSource
+  constructor(signature: SignatureSource) {
+    super(`the task replaced itself by ${readSignature(signature).task}`)
     this.signature = signature
   }
 }

@@ -15,6 +15,7 @@ import {
   pythonTraceback,
   RawJson,
   Reject,
+  Replace,
   Retry,
   type ExceptionDocument,
   type ResultHandle,
@@ -48,6 +49,8 @@ type Packed =
       readonly kwargs?: Uint8Array
     }
   | { readonly kind: 'ignore' }
+  /** The signature, as JSON. */
+  | { readonly kind: 'replace'; readonly signature: Uint8Array }
   | {
       readonly kind: 'reject'
       readonly reason: string | null
@@ -100,6 +103,7 @@ function packThrown(
   const { serializer, hostname } = options
   const error = outcome.kind === 'threw' ? outcome.error : new CeleryError('CT_INTERNAL', outcome.reason)
   if (error instanceof Retry) return packRetry(request, error, serializer)
+  if (error instanceof Replace) return packReplace(request, error, serializer)
   if (error instanceof Ignore) return { kind: 'ignore' }
   if (error instanceof Reject) {
     const { reason, requeue } = error
@@ -146,6 +150,14 @@ function packRetry(request: Request, retry: Retry, serializer: Serializer): Pack
     options,
     ...(args === undefined ? {} : { args: bytes(jsonSerializer, args) }),
     ...(kwargs === undefined ? {} : { kwargs: bytes(jsonSerializer, kwargs) }),
+  }
+}
+
+function packReplace(request: Request, replace: Replace, serializer: Serializer): Packed {
+  try {
+    return { kind: 'replace', signature: bytes(jsonSerializer, replace.signature) }
+  } catch (error) {
+    return { kind: 'threw', error: packError(request, error, serializer) }
   }
 }
 
@@ -198,6 +210,8 @@ function unpack(request: Request, packed: Packed, options: UnpackOptions): Outco
     }
     case 'ignore':
       return { kind: 'threw', error: new Ignore() }
+    case 'replace':
+      return { kind: 'threw', error: new Replace(rawJson(packed.signature)) }
     case 'reject':
       return {
         kind: 'threw',

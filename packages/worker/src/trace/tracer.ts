@@ -18,6 +18,7 @@ import {
   Ignore,
   pyRepr,
   pythonTraceback,
+  readSignature,
   Reject,
   Replace,
   Retry,
@@ -214,7 +215,7 @@ export class Tracer {
     }
     this.#effects.settle(request, ack)
     if (this.#services.log.infoEnabled)
-      this.#services.log.info(`Task ${request.label} replaced by ${replace.signature.task}`)
+      this.#services.log.info(`Task ${request.label} replaced by ${readSignature(replace.signature).task}`)
   }
 
   async #failure(request: Request, error: unknown): Promise<void> {
