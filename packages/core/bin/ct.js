@@ -2,6 +2,7 @@
 // Plain JavaScript that any Node can read, so that an old one gets a sentence instead of a syntax error.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -35,6 +36,8 @@ if (existsSync(source) && !process.execArgv.some((option) => option.includes('@c
     signal === null ? process.exit(code) : process.kill(process.pid, signal),
   )
 } else {
+  // What was compiled once need not be again.
+  module.enableCompileCache?.()
   const { main } = existsSync(source) ? await import(source) : await import('../dist/command.js')
   await main(process.argv.slice(2))
 }

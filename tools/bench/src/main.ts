@@ -3,7 +3,7 @@
  *
  * Rounds are interleaved: in each round every contestant has its turn, in an order that rotates, each in a fresh process on a flushed Redis.
  * Figures are medians over the rounds. `--write` puts tables and charts into docs/benchmarks.md, and the figures into results/, so that
- * scenarios can be measured one by one: those of an earlier run stay.
+ * scenarios can be measured one by one: those of an earlier run stay. With `--more`, rounds are added to theirs.
  */
 import { parseArgs } from 'node:util'
 import { startPrivateRedis } from '@ct-tools/services'
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     contestants: { type: 'string' },
     write: { type: 'boolean', default: false },
+    more: { type: 'boolean', default: false },
   },
 })
 const rounds = Number(values.rounds)
@@ -56,6 +57,7 @@ try {
 await writeReport(figures, {
   tasks,
   write: values.write,
+  more: values.more,
   contestants,
   scenarios,
   server: 'Redis',

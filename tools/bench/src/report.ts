@@ -15,6 +15,8 @@ interface Row {
 interface Run {
   readonly tasks: number
   readonly write: boolean
+  /** Adds to the rounds that are kept. */
+  readonly more?: boolean
   readonly contestants: readonly { readonly name: string; readonly about: string }[]
   readonly scenarios: readonly { readonly name: string; readonly title: string }[]
   readonly server: string
@@ -72,11 +74,17 @@ function keptAt(part: string): string {
   return join(import.meta.dirname, `../results/${part.replaceAll(' ', '-')}.json`)
 }
 
-/** Figures of this run, and of scenarios that were measured in earlier ones. */
-function withKept(figures: readonly Figure[], kept: string): Figure[] {
-  const measured = new Set(figures.map((one) => one.scenario))
+/** Figures of this run, and of scenarios that were measured in earlier ones; with `more`, their rounds follow those there are. */
+function withKept(figures: readonly Figure[], kept: string, more: boolean): Figure[] {
   const old = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Figure[]) : []
-  return [...old.filter((one) => !measured.has(one.scenario)), ...figures]
+  if (!more) {
+    const measured = new Set(figures.map((one) => one.scenario))
+    return [...old.filter((one) => !measured.has(one.scenario)), ...figures]
+  }
+  const rounds = Map.groupBy(old, (one) => one.scenario)
+  const first = (scenario: string): number =>
+    Math.max(-1, ...(rounds.get(scenario) ?? []).map((one) => one.round)) + 1
+  return [...old, ...figures.map((one) => ({ ...one, round: one.round + first(one.scenario) }))]
 }
 
 function roundsOf(figures: readonly Figure[], scenario: string): string {
@@ -87,7 +95,7 @@ function roundsOf(figures: readonly Figure[], scenario: string): string {
 /** Prints the tables; with `write`, puts them between the markers of docs/benchmarks.md and draws the charts. */
 export async function writeReport(measured: readonly Figure[], run: Run): Promise<void> {
   const kept = keptAt(run.part)
-  const figures = run.write ? withKept(measured, kept) : measured
+  const figures = run.write ? withKept(measured, kept, run.more === true) : measured
   const [cpu] = cpus()
   const machine = `${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; client, worker and ${run.server} share the machine. ${run.tasks.toLocaleString('en-US')} tasks.`
   const lines = [machine, '', ...run.contestants.map((one) => `- **${one.name}**: ${one.about}`), '']

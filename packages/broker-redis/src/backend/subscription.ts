@@ -1,4 +1,10 @@
-/** Watches results: one channel per task id on the subscribed link that all subscriptions of a connection share. */
+/**
+ * Watches results: one channel per task id on the subscribed link that all subscriptions of a connection share.
+ *
+ * What is stored before the channel is open is looked for. Who waits for what he has just sent would look in vain nearly always, and at the
+ * very moment at which server and worker have better things to do; so after a look that found nothing the next one comes a moment later,
+ * and not at all where a message was quicker. A look that finds something makes the next one come at once again.
+ */
 import type { Buffer } from 'node:buffer'
 import { ClosedError, type CallOptions, type ResultSubscription, type StoredResult } from '@ct/contracts'
 import { throwIfAborted, toFailure } from '../connection/failure.ts'
@@ -6,6 +12,9 @@ import type { Link } from '../connection/link.ts'
 import type { Subscriber } from '../connection/subscriber.ts'
 import type { ResultKeys } from './keys.ts'
 import type { ResultReader } from './reader.ts'
+
+/** Milliseconds. */
+const moment = 1
 
 interface Watched {
   count: number
@@ -25,6 +34,9 @@ export class RedisSubscription implements ResultSubscription {
   readonly #onClosed: () => void
   readonly #watched = new Map<string, Watched>()
   #closed = false
+  /** The latest look found something, or there was none yet. */
+  #looksAtOnce = true
+  #moment: Promise<void> | undefined
 
   constructor(
     link: Link,
@@ -80,15 +92,28 @@ export class RedisSubscription implements ResultSubscription {
       taskIds.map((taskId) => this.#keys.task(taskId)),
       this.#listener,
     )
+    if (!this.#looksAtOnce) await this.#aMoment()
     // Whoever had his answer by message meanwhile does not wait any more.
     const waiting = taskIds.filter((taskId) => this.#watched.has(taskId))
+    if (waiting.length > 0) this.#looksAtOnce = false
     await this.#read(waiting, (taskId, stored) => {
+      if (stored !== undefined) this.#looksAtOnce = true
       const watched = this.#watched.get(taskId)
       if (watched === undefined) return undefined
       watched.starting = false
       // A stored document is as old as the last message, or older than the first; either way a message leaves it nothing to tell.
       return watched.told ? undefined : stored
     })
+  }
+
+  /** One timer for all that are added meanwhile. */
+  #aMoment(): Promise<void> {
+    return (this.#moment ??= new Promise((resolve) => {
+      setTimeout(() => {
+        this.#moment = undefined
+        resolve()
+      }, moment)
+    }))
   }
 
   /** `take` may hand the document back to have it delivered. */

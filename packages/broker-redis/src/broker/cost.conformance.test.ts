@@ -1,0 +1,117 @@
+/** What the everyday costs in commands and round trips: counted by the server, so that no change makes it dearer unnoticed. */
+import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
+import type { OutgoingMessage, QueueDeclaration, ResultWrite } from '@ct/contracts'
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { redisBackend } from '../backend/backend.ts'
+import { redisBroker } from './broker.ts'
+
+const server: PrivateRedis = await startPrivateRedis()
+afterAll(() => server[Symbol.asyncDispose]())
+
+const opened: { close(): Promise<void> }[] = []
+beforeEach(async () => {
+  await server.command('FLUSHALL')
+})
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()))
+})
+
+const queue: QueueDeclaration = {
+  name: 'q',
+  durable: true,
+  exclusive: false,
+  autoDelete: false,
+  bindings: [],
+}
+
+function message(n: number): OutgoingMessage {
+  return {
+    body: Buffer.from(`[[${n}], {}, {}]`),
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    headers: { id: `id-${n}`, task: 't' },
+    properties: { correlationId: `id-${n}` },
+    exchange: '',
+    routingKey: 'q',
+  }
+}
+
+function result(taskId: string, text: string = 'SUCCESS'): ResultWrite {
+  const document = Buffer.from(`{"status": "${text}", "result": 1, "task_id": "${taskId}"}`)
+  return { taskId, state: text, ready: true, document, expiresInMs: 60_000 }
+}
+
+/** Calls by command since the last look. */
+async function calls(): Promise<(command: string) => number> {
+  const stats = String(await server.command('INFO', 'commandstats'))
+  await server.command('CONFIG', 'RESETSTAT')
+  return (command) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
+}
+
+async function connect() {
+  const broker = redisBroker({ url: server.url })
+  const backend = redisBackend({ url: server.url })
+  expect(broker.settlesWith(backend)).toBe(true)
+  opened.push(broker, backend)
+  const notices: unknown[] = []
+  const onNotice = (notice: unknown): void => void notices.push(notice)
+  return {
+    notices,
+    broker: await broker.connect({ onNotice }),
+    results: await backend.connect({ onNotice }),
+  }
+}
+
+it('B4, B25: a drain takes and settles a batch with each script, one SET and one PUBLISH a task, and nothing else', async () => {
+  const tasks = 1000
+  const credit = 200
+  const { broker, notices } = await connect()
+  await calls()
+  await Promise.all(Array.from({ length: tasks }, (_, n) => broker.publish(message(n))))
+  const sent = await calls()
+  // One turn of the event loop: as few commands as their size allows.
+  expect(sent('lpush')).toBe(2)
+
+  const settled: Promise<void>[] = []
+  const last = Promise.withResolvers<void>()
+  const consumer = await broker.openConsumer({
+    credit,
+    onDelivery: (delivery) => {
+      const taskId = String(delivery.headers['id'])
+      settled.push(delivery.settle({ action: 'ack', results: [result(taskId)] }))
+      if (settled.length === tasks) last.resolve()
+    },
+  })
+  await consumer.subscribe([{ queue }])
+  await last.promise
+  await Promise.all(settled)
+  const drained = await calls()
+  expect(drained('set')).toBe(tasks)
+  expect(drained('publish')).toBe(tasks)
+  for (const command of ['get', 'getrange', 'mget', 'lpush', 'hget']) expect(drained(command)).toBe(0)
+  // Half of the credit each; a few more to begin, scripts that the server does not know yet among them, and to find the end.
+  const scripts = drained('evalsha') + drained('eval')
+  expect(scripts).toBeGreaterThanOrEqual(tasks / (credit / 2))
+  expect(scripts).toBeLessThanOrEqual((2 * tasks) / (credit / 2) + 8)
+  for (const command of ['hset', 'zadd', 'hdel', 'zrem'])
+    expect(drained(command)).toBeLessThanOrEqual(scripts)
+  expect(await server.command('EXISTS', 'unacked', 'unacked_index', 'q')).toBe(0)
+  expect(notices).toEqual([])
+})
+
+it('R8: who has looked in vain before still hears of what was stored before he asked', async () => {
+  const { results } = await connect()
+  const heard = new Map<string, () => void>()
+  const subscription = results.subscribe(({ taskId }) => heard.get(taskId)?.())
+  for (let n = 0; n < 5; n += 1) {
+    const early = new Promise<void>((resolve) => heard.set(`early-${n}`, resolve))
+    const late = new Promise<void>((resolve) => heard.set(`late-${n}`, resolve))
+    await subscription.add([`late-${n}`])
+    await results.store([result(`early-${n}`)])
+    await subscription.add([`early-${n}`])
+    await early
+    await results.store([result(`late-${n}`)])
+    await late
+  }
+  await subscription.close()
+})
