@@ -50,6 +50,12 @@ const perSecond = (tasks: number, seconds: number): Measured => ({
   more: true,
 })
 
+/** Of the process that is measured, servers not included; of Celery's processes nothing is known. */
+function cpuPerTask(tasks: number, { cpuSeconds }: DrainResult): readonly Measured[] {
+  if (cpuSeconds === undefined) return []
+  return [{ metric: 'CPU per task', value: (cpuSeconds * 1e6) / tasks, unit: 'µs', more: false }]
+}
+
 async function measureDrain(
   { contestant, variant, redis, tasks }: Situation,
   scenario: 'drain' | 'drainWarm',
@@ -58,11 +64,7 @@ async function measureDrain(
   const share = contestant.name === 'Celery' ? Math.max(1000, tasks / 10) : tasks
   await runChild([contestant.name, 'fill', redis.url, share])
   const result = await runChild<DrainResult>([contestant.name, scenario, redis.url, share, variant])
-  const cpu =
-    result.cpuSeconds === undefined
-      ? []
-      : [{ metric: 'CPU per task', value: (result.cpuSeconds * 1e6) / share, unit: 'µs', more: false }]
-  return [perSecond(share, result.seconds), ...cpu]
+  return [perSecond(share, result.seconds), ...cpuPerTask(share, result)]
 }
 
 async function commandsProcessed(redis: PrivateRedis): Promise<number> {
@@ -90,14 +92,8 @@ export const scenarios: readonly Scenario[] = [
     title: `Sending one by one from ${callers} concurrent callers`,
     variants: (contestant) => (contestant.send ? [''] : []),
     async measure({ contestant, redis, tasks }) {
-      const { seconds } = await runChild<{ seconds: number }>([
-        contestant.name,
-        'send',
-        redis.url,
-        tasks,
-        callers,
-      ])
-      return [perSecond(tasks, seconds)]
+      const result = await runChild<DrainResult>([contestant.name, 'send', redis.url, tasks, callers])
+      return [perSecond(tasks, result.seconds), ...cpuPerTask(tasks, result)]
     },
   },
   {
@@ -105,14 +101,8 @@ export const scenarios: readonly Scenario[] = [
     title: `Sending in batches of ${batch}`,
     variants: (contestant) => (contestant.sendMany ? [''] : []),
     async measure({ contestant, redis, tasks }) {
-      const { seconds } = await runChild<{ seconds: number }>([
-        contestant.name,
-        'sendMany',
-        redis.url,
-        tasks,
-        batch,
-      ])
-      return [perSecond(tasks, seconds)]
+      const result = await runChild<DrainResult>([contestant.name, 'sendMany', redis.url, tasks, batch])
+      return [perSecond(tasks, result.seconds), ...cpuPerTask(tasks, result)]
     },
   },
   {

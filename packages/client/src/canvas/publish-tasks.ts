@@ -20,7 +20,7 @@ interface ManyOptions {
 }
 
 /** Tasks of one step: enough to fill a packet many times over, few enough that building the next overlaps with sending this. */
-const step = 1000
+const step = 250
 
 /**
  * Publishes many prepared tasks in one step where the broker can; retry options are those of the first. Rejects with a `PublishError`
@@ -50,6 +50,8 @@ export async function sendMany(
     )
     // Awaited in the next round, or below.
     next.catch(() => {})
+    // What was handed over goes out before the next step is built, and the broker works on it meanwhile.
+    if (at + step < signatures.length) await new Promise((resolve) => setImmediate(resolve))
     // One step is under way while the next is built.
     await under
     under = next
