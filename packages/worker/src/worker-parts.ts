@@ -30,6 +30,7 @@ import {
   Credit,
   Dispatcher,
   HoldLimit,
+  LostSettlements,
   Reception,
   ReceptionSignals,
   TaskConsumer,
@@ -85,6 +86,7 @@ export class WorkerParts {
   readonly #autoscaler: Autoscaler | undefined
   readonly #loopWatch: LoopWatch | undefined
   readonly #holdLimit: HoldLimit
+  readonly #lostSettlements = new LostSettlements(() => this.#services.log)
   readonly #reception: Reception
   readonly #consumer: TaskConsumer
   readonly #connection: ReconnectingConnection<BrokerConnection>
@@ -430,12 +432,7 @@ export class WorkerParts {
       // The next connection takes it over and settles it then.
       return
     } else {
-      this.#services.log.warn(
-        `The settlement of task ${request.label} did not reach the broker; its message will come again.`,
-        {
-          error,
-        },
-      )
+      this.#lostSettlements.tell(request.label, error)
       this.#unconfirmed.add(request)
     }
     this.#state.open.delete(request)

@@ -1,6 +1,7 @@
 export { Credit, type CreditOptions } from './credit.ts'
 export { Dispatcher, type DispatcherOptions } from './dispatcher.ts'
 export { HoldLimit, type HoldLimitOptions } from './hold-limit.ts'
+export { LostSettlements } from './lost-settlements.ts'
 export { ReceptionSignals } from './reception-signals.ts'
 export { Reception, type ReceptionOptions } from './reception.ts'
 export { TaskConsumer, type TaskConsumerOptions } from './task-consumer.ts'
