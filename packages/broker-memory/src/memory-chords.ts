@@ -2,7 +2,7 @@
  * Chords of the hub, counted as Celery 5.7.0 counts them on Redis (D57-1…8), so that chord code can be tested without a server.
  * The states are those above `NativeChord`; a chord that expired or was never begun has no record.
  */
-import type { ChordPart, ChordProgress, NativeChord } from '@ct/contracts'
+import type { ChordPart, ChordProgress, ChordWatch, NativeChord } from '@ct/contracts'
 
 interface Chord {
   /** Undefined: not begun yet (a part may be faster than `begin`), or failed. */
@@ -90,6 +90,20 @@ export class MemoryChords implements NativeChord {
     const chord = this.#chord(groupId)
     chord.size = undefined
     chord.failed = true
+  }
+
+  readonly #notes = new Map<string, Uint8Array>()
+  readonly watch: ChordWatch = {
+    look: async (groupId) => {
+      const chord = this.#live(groupId)
+      if (chord?.size === undefined || chord.failed || chord.doneUntil !== undefined) return undefined
+      return { total: chord.size, count: chord.parts.size, reported: [...chord.parts.keys()] }
+    },
+    remember: async (groupId, note) => void this.#notes.set(groupId, Uint8Array.from(note)),
+    recall: async () => new Map(this.#notes),
+    forget: async (groupIds) => {
+      for (const id of groupIds) this.#notes.delete(id)
+    },
   }
 
   #claimed(chord: Chord): boolean {

@@ -165,6 +165,26 @@ export interface NativeChord {
   fail(groupId: string): Promise<void>
   /** One more member (`add_to_chord`). */
   addMember(groupId: string): Promise<void>
+  /** Left out: open chords are watched by the workers that saw a part of them, and by nobody else. */
+  readonly watch?: ChordWatch
+}
+
+/** What ct's workers need to end chords that would never end by themselves. Nothing here is known to Celery. */
+export interface ChordWatch {
+  /** Where an open chord stands; undefined: it is done, has failed or expired. */
+  look(groupId: string): Promise<ChordStanding | undefined>
+  /** Keeps a note on an open chord for all workers, as long as `expiresInMs`. */
+  remember(groupId: string, note: Uint8Array, expiresInMs: number | undefined): Promise<void>
+  /** Notes by group id. */
+  recall(): Promise<ReadonlyMap<string, Uint8Array>>
+  forget(groupIds: readonly string[]): Promise<void>
+}
+
+export interface ChordStanding {
+  readonly total: number
+  readonly count: number
+  /** Ids of members whose part has come; those of Celery before 5.7 are counted only. */
+  readonly reported: readonly string[]
 }
 
 export interface ChordPart {

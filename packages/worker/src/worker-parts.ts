@@ -26,6 +26,7 @@ import { DispatchedTaskEvents, publishRetryCopy } from './app-services.ts'
 import { WorkerSteps, type WorkerConsumer } from './bootsteps/index.ts'
 import { Autoscaler } from './autoscaler.ts'
 import { attemptsFor, codecsFor, concurrencyFor, poolFor, queuesFor } from './choices.ts'
+import { openChordsFor, type OpenChords } from './chords/index.ts'
 import {
   Credit,
   Dispatcher,
@@ -95,6 +96,7 @@ export class WorkerParts {
   readonly #heartbeat: Heartbeat | undefined
   readonly #gossip: Gossip | undefined
   readonly #stateFile: StateFile | undefined
+  readonly #openChords: OpenChords | undefined
   readonly #queues = new Map<string, Queue>()
   readonly #pauses = new Pauses()
   readonly #steps: WorkerSteps
@@ -130,11 +132,13 @@ export class WorkerParts {
     for (const queue of queuesFor(this.hostname, options, context)) this.#queues.set(queue.name, queue)
     this.#dispatch = workerDispatcher(context, options, this.hostname)
     this.events = new DispatchedTaskEvents(this.#dispatch)
+    this.#openChords = openChordsFor(context, () => this.#services)
     this.#services = traceServices(context, {
       hostname: this.hostname,
       events: this.events,
       task: (name) => this.#strategies.get(name)?.task,
       pause: (ms) => this.#pauses.pause(ms),
+      openChords: this.#openChords,
     })
     const deduplicate = deduplication(this.#services, settings.workerDeduplicateSuccessfulTasks)
     this.#tracer = new Tracer({
@@ -228,6 +232,7 @@ export class WorkerParts {
     checkOwnCommands(this.#context.commands)
     this.#buildStrategies()
     await this.#stateFile?.open()
+    this.#openChords?.start()
     await startPool({
       pool: this.pool,
       size: this.concurrency,
@@ -344,6 +349,7 @@ export class WorkerParts {
     await this.#steps.stopWorker(this.#cold)
     this.#heartbeat?.stop()
     await this.#gossip?.close()
+    await this.#openChords?.stop()
     await this.#pidbox?.close()
     await this.#consumer.close()
     await this.#dispatch?.close()
@@ -613,6 +619,7 @@ export class WorkerParts {
       pool: this.pool,
       startedAt: this.#startedAt,
       elections: this.#gossip?.elections,
+      openChords: this.#openChords,
       queues: () => this.#queues.values(),
       addQueue: (queue) => this.addQueue(queue),
       cancelQueue: (name) => this.cancelQueue(name),

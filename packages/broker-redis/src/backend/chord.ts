@@ -1,7 +1,7 @@
 /** Chords counted in Redis, together with Python workers (celery/backends/redis.py 5.7; see the scripts for the guarantees). */
 import type { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
-import type { ChordPart, ChordProgress, NativeChord } from '@ct/contracts'
+import type { ChordPart, ChordProgress, ChordStanding, ChordWatch, NativeChord } from '@ct/contracts'
 import type { Argument, Link } from '../connection/link.ts'
 import { toFailure } from '../connection/failure.ts'
 import { asArgument, ttlText } from '../stored-success.ts'
@@ -105,6 +105,52 @@ export class RedisChord implements NativeChord {
     await this.#do('add to a chord', () => this.#link.send('incr', [this.#keys.chord(groupId, 't')]))
   }
 
+  readonly watch: ChordWatch = {
+    look: (groupId) => this.#look(groupId),
+    remember: async (groupId, note, expiresInMs) => {
+      const key = this.#keys.openChords
+      await this.#do('note a chord', () =>
+        this.#link.all([
+          ['hset', key, groupId, asArgument(note)],
+          // As long as the chord whose keys live longest.
+          ...(expiresInMs === undefined
+            ? []
+            : [['pexpire', key, Math.round(expiresInMs)] as [string, ...Argument[]]]),
+        ]),
+      )
+    },
+    recall: async () => {
+      const found = (await this.#do('read notes on chords', () =>
+        this.#link.send('hgetall', [this.#keys.openChords]),
+      )) as unknown
+      return notesOf(found)
+    },
+    forget: async (groupIds) => {
+      if (groupIds.length === 0) return
+      await this.#do('forget chords', () => this.#link.send('hdel', [this.#keys.openChords, ...groupIds]))
+    },
+  }
+
+  async #look(groupId: string): Promise<ChordStanding | undefined> {
+    const [parts, added, size, members] = this.#parts(groupId) as [string, string, string, string]
+    const [count, more, total, ids] = (await this.#do('look at a chord', () =>
+      this.#link.all([
+        [this.#ordered ? 'zcard' : 'llen', parts],
+        ['get', added],
+        ['get', size],
+        ['smembers', members],
+      ]),
+    )) as [unknown, unknown, unknown, unknown]
+    if (total === null || total === undefined) return undefined
+    // Members of `.d` are `<task id>:<group index>`.
+    const reported = [...(ids as Iterable<unknown>)].map((one) => String(one).replace(/:[^:]*$/, ''))
+    return {
+      count: Number(count),
+      total: Number(String(total)) + Number(more === null ? 0 : String(more)),
+      reported,
+    }
+  }
+
   async #do<T>(what: string, run: () => Promise<T>): Promise<T> {
     try {
       return await run()
@@ -112,4 +158,17 @@ export class RedisChord implements NativeChord {
       throw toFailure(error, this.#link.family, this.#link.where, what)
     }
   }
+}
+
+/** Old servers answer with a list of names and values, new ones with a map. */
+function notesOf(found: unknown): Map<string, Uint8Array> {
+  if (found instanceof Map)
+    return new Map([...(found as Map<unknown, Uint8Array>)].map(([name, note]) => [String(name), note]))
+  const notes = new Map<string, Uint8Array>()
+  if (Array.isArray(found))
+    for (let at = 0; at + 1 < found.length; at += 2) notes.set(String(found[at]), found[at + 1] as Uint8Array)
+  else
+    for (const [name, note] of Object.entries((found ?? {}) as Record<string, Uint8Array>))
+      notes.set(name, note)
+  return notes
 }

@@ -20,6 +20,11 @@ export class ResultKeys {
     return this.#group + groupId
   }
 
+  /** Notes on chords that have been open for a while, for all of ct's workers: a hash by group id. */
+  get openChords(): string {
+    return `${this.#group}ct.open`
+  }
+
   /** `j` parts, `t` members added later, `s` size, `d` recorded members, `c` claim (D57-1). */
   chord(groupId: string, suffix: 'j' | 't' | 's' | 'd' | 'c'): string {
     return `${this.#group}${groupId}.${suffix}`

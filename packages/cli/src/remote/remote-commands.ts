@@ -46,6 +46,7 @@ const control = (name: string, help: string, more: Partial<RemoteCommand> = {}):
 export const remoteCommands: readonly RemoteCommand[] = [
   inspect('active', 'tasks being run', { alias: 'dump_active' }),
   inspect('active_queues', 'queues consumed from'),
+  inspect('chords', 'chords that wait for members: whose parts have come, and for how long (ct workers)'),
   inspect('clock', 'logical clock'),
   inspect('conf', 'settings that differ from the defaults, or with "true" all of them', {
     alias: 'dump_conf',
@@ -73,6 +74,12 @@ export const remoteCommands: readonly RemoteCommand[] = [
   }),
   control('autoscale', 'change the limits of autoscaling', { args: [integer('max'), integer('min')] }),
   control('cancel_consumer', 'stop consuming from a queue', { args: [needed('queue')] }),
+  control('chord_fail', 'fail an open chord, with a reason (ct workers)', {
+    args: [needed('group_id'), text('reason')],
+  }),
+  control('chord_repair', 'send the body of a chord whose parts are all there (ct workers)', {
+    args: [needed('group_id')],
+  }),
   control('disable_events', 'task events off'),
   control('election', 'let workers choose one of them', {
     args: [text('id'), text('topic'), text('action')],

@@ -2,6 +2,7 @@
 import type { AppContext, CommandWorker, Queue } from '@ct/client'
 import type { Pool } from '@ct/contracts'
 import type { Credit, Dispatcher, Reception } from '../consumer/index.ts'
+import type { OpenChords } from '../chords/index.ts'
 import type { Elections } from '../elections.ts'
 import type { Revocations, Strategy, WorkerState } from '../request/index.ts'
 
@@ -33,6 +34,8 @@ export interface CommandTarget {
   resizePool(by: number): Promise<void>
   /** What bootsteps add to `stats`. */
   stepInfo(): Readonly<Record<string, unknown>>
+  /** Undefined: chords that stay open are not watched. */
+  readonly openChords?: Pick<OpenChords, 'list' | 'repair' | 'fail'> | undefined
   /** Undefined: the pool keeps its size. */
   readonly autoscaler?: CommandAutoscaler | undefined
   /** Loads further modules, and starts pools with children or threads of their own anew. */

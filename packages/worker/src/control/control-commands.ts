@@ -233,8 +233,28 @@ function textOf(value: unknown, name: string): string {
   throw new CommandError('TypeError', `${name} must be a text`)
 }
 
+/** ct's own: publishes the body of a chord that is complete and whose finisher is gone. */
+async function repairChord(target: CommandTarget, args: Arguments): Promise<Reply> {
+  const id = textOf(args['group_id'], 'group_id')
+  return (await target.openChords?.repair(id)) === true
+    ? { ok: `chord ${id} is complete, its body is sent` }
+    : { error: `chord ${id} is not open here, waits for members, or is being finished` }
+}
+
+/** ct's own: fails a chord that is open, with what the operator says as its reason. */
+async function failOpenChord(target: CommandTarget, args: Arguments): Promise<Reply> {
+  const id = textOf(args['group_id'], 'group_id')
+  const reason =
+    typeof args['reason'] === 'string' && args['reason'] !== '' ? args['reason'] : 'failed by an operator'
+  return (await target.openChords?.fail(id, reason)) === true
+    ? { ok: `chord ${id} failed` }
+    : { error: `chord ${id} is not open here, or is being finished` }
+}
+
 export const controlCommands: Readonly<Record<string, Command>> = {
   revoke: { kind: 'control', run: revoke },
+  chord_repair: { kind: 'control', run: repairChord },
+  chord_fail: { kind: 'control', run: failOpenChord },
   terminate: { kind: 'control', run: (target, args) => revoke(target, { ...args, terminate: true }) },
   revoke_by_stamped_headers: { kind: 'control', run: revokeByStampedHeaders },
   rate_limit: { kind: 'control', run: rateLimit },

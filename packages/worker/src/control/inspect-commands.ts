@@ -103,6 +103,9 @@ function listOf(value: unknown): string[] | undefined {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : undefined
 }
 
+/** Chords that wait for members (ct's own): whom of, and for how long. */
+const chords: Command = { kind: 'inspect', run: async (target) => (await target.openChords?.list()) ?? [] }
+
 export const inspectCommands: Readonly<Record<string, Command>> = {
   ping: { kind: 'inspect', run: () => ({ ok: 'pong' }) },
   report: { kind: 'inspect', strict: [], run: (target) => ({ ok: report(target) }) },
@@ -110,6 +113,7 @@ export const inspectCommands: Readonly<Record<string, Command>> = {
   stats: { kind: 'inspect', run: (target) => ({ ...target.stepInfo(), ...stats(target) }) },
   active,
   dump_active: active,
+  chords,
   reserved,
   dump_reserved: reserved,
   scheduled,

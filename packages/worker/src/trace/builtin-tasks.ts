@@ -200,9 +200,17 @@ async function unlock(
       )
       return null
     }
+    const countdown =
+      typeof interval === 'number' ? interval : services.app.context.settings.resultChordRetryInterval
+    const asked = retries * countdown
+    if (services.chordStallMs !== undefined && asked * 1000 > services.chordStallMs) {
+      const waiting = await unreadyOf(services, members)
+      const reason = `Chord ${groupId} still waits for ${waiting.length} of its members after ${asked} s: they are lost; there is no result of ${waiting.slice(0, 20).join(', ')}${waiting.length > 20 ? ', …' : ''}`
+      await failChord(services, body, new ChordError(reason), reportPart)
+      return null
+    }
     throw context.retry({
-      countdown:
-        typeof interval === 'number' ? interval : services.app.context.settings.resultChordRetryInterval,
+      countdown,
       // The task itself is registered without a limit; its argument is the limit.
       ...(typeof maxRetries === 'number' ? { maxRetries } : {}),
     })
@@ -246,6 +254,15 @@ async function allReady(services: TraceServices, members: readonly ResultHandle[
     }
   }
   return true
+}
+
+async function unreadyOf(services: TraceServices, members: readonly ResultHandle[]): Promise<string[]> {
+  const found: string[] = []
+  for (const member of members) {
+    if (member.children !== null) found.push(...(await unreadyOf(services, member.children)))
+    else if (!readyStates.has((await services.results.meta(member.id))?.status ?? '')) found.push(member.id)
+  }
+  return found
 }
 
 /** Built-in tasks as a registry wants them. They belong to the worker, not to the app: callers address them by name. */

@@ -26,7 +26,7 @@ import {
 import { failChord } from './chord-error.ts'
 import type { ChordMember } from './chord-member.ts'
 import { isRetryable, persist, sent } from './effects.ts'
-import { joinGroup, MemberFailed } from './join.ts'
+import { allReady, joinGroup, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 
 /** `result` is the value, or the error where `state` is FAILURE or REVOKED. */
@@ -52,7 +52,7 @@ async function reportNative(
   result: unknown,
 ): Promise<void> {
   const { chords } = services
-  const claimMs = Math.max(5, Math.trunc(2 * services.chordJoinTimeout)) * 1000
+  const claimMs = claimMsOf(services)
   const part: ChordPart = {
     groupId,
     taskId: member.taskId,
@@ -65,8 +65,23 @@ async function reportNative(
   }
   const steps = new Steps(services, groupId)
   const progress = await recorded(services, steps, part)
-  if (progress === undefined) return
-  const { token } = progress
+  if (progress.state === 'open') services.openChords?.seen(groupId, body, member)
+  if (progress.state !== 'complete') return
+  await completeChord(services, member, groupId, body, progress.token)
+  services.openChords?.ended(groupId)
+}
+
+/** Joins the parts of a chord whose claim we hold, and publishes its body. */
+export async function completeChord(
+  services: TraceServices,
+  member: ChordMember,
+  groupId: string,
+  body: SignatureSource,
+  token: string,
+): Promise<void> {
+  const { chords } = services
+  const claimMs = claimMsOf(services)
+  const steps = new Steps(services, groupId)
   let values: unknown[]
   try {
     values = await steps.run('be read', async (chord) => {
@@ -100,19 +115,22 @@ async function reportNative(
   )
 }
 
+export function claimMsOf(services: TraceServices): number {
+  return Math.max(5, Math.trunc(2 * services.chordJoinTimeout)) * 1000
+}
+
 /**
- * Undefined: nothing more is to be done. Recording twice does nothing. A complete chord that somebody else has claimed is waited for: he may be
+ * Recording twice does nothing. A complete chord that somebody else has claimed is waited for: he may be
  * dead, and then this part, which came again, is the only one that can still bring the body about (D57-3).
  */
 async function recorded(
   services: TraceServices,
   steps: Steps,
   part: ChordPart,
-): Promise<Extract<ChordProgress, { state: 'complete' }> | undefined> {
+): Promise<Exclude<ChordProgress, { state: 'claimed' }>> {
   for (;;) {
     const progress = await steps.run('be counted', (chord) => chord.record(part))
-    if (progress.state === 'complete') return progress
-    if (progress.state !== 'claimed') return undefined
+    if (progress.state !== 'claimed') return progress
     if (!(await services.pause(Math.min(1000, progress.retryInMs + 1)))) {
       throw new BackendUnavailableError(`The worker stopped before chord ${part.groupId} was done.`)
     }
@@ -238,15 +256,22 @@ async function reportCounter(
     )
     return
   }
+  const counter = await chords.counter()
+  // Who is first to end the chord: parts that come again, or late, change nothing then.
+  const first = async (): Promise<boolean> =>
+    services.defaults === 'celery' ||
+    (await counter.increment(`${groupId}.done`, { expiresInMs: chords.expiresInMs })) === 1
   if (group === undefined) {
-    await failChord(services, body, new ChordError(`GroupResult ${groupId} no longer exists`), reportPart)
+    if (await first())
+      await failChord(services, body, new ChordError(`GroupResult ${groupId} no longer exists`), reportPart)
     return
   }
-  const counter = await chords.counter()
   const count = await counter.increment(groupId, { expiresInMs: chords.expiresInMs })
   const size = sizeOf(readSignature(body), group)
-  if (count > size) services.log.warn(`Chord counter incremented too many times for '${groupId}'`)
-  if (count !== size) return
+  if (services.defaults === 'celery') {
+    if (count > size) services.log.warn(`Chord counter incremented too many times for '${groupId}'`)
+    if (count !== size) return
+  } else if (count < size || !(await allReady(services.results, group)) || !(await first())) return
   try {
     const values = await join(services, group).catch(async (error: unknown) => {
       const reason = error instanceof MemberFailed ? pyRepr(error.error) : pyRepr(error)

@@ -1,10 +1,14 @@
 export { builtinTasksOf } from './builtin-tasks.ts'
+export { failChord } from './chord-error.ts'
+export type { ChordMember } from './chord-member.ts'
+export { claimMsOf, completeChord, reportPart } from './chord.ts'
 export { ack } from './effects.ts'
 export { failChordsOf } from './failure.ts'
 export { Interruptions } from './interruptions.ts'
 export type { Outcome } from './outcome.ts'
 export type {
   CallOf,
+  OpenChordsPort,
   Chords,
   ChordPartValue,
   Results,

@@ -74,3 +74,13 @@ async function waitFor(
     }
   }
 }
+
+/** Every member has ended, those of groups inside too. */
+export async function allReady(results: Results, group: ResultHandle): Promise<boolean> {
+  for (const member of group.children ?? []) {
+    if (member.children !== null) {
+      if (!(await allReady(results, member))) return false
+    } else if (!readyStates.has((await results.meta(member.id))?.status ?? '')) return false
+  }
+  return true
+}

@@ -13,6 +13,7 @@ import type {
   SignatureSource,
 } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
+import type { ChordMember } from './chord-member.ts'
 
 /** Whose state is written: of the running request, or of another task that belongs to its workflow. */
 export interface ResultSubject {
@@ -97,6 +98,12 @@ export interface TraceLog extends Logger {
   readonly debugEnabled: boolean
 }
 
+/** Told of every part that leaves a chord open. */
+export interface OpenChordsPort {
+  seen(groupId: string, body: SignatureSource, member: ChordMember): void
+  ended(groupId: string): void
+}
+
 export interface TraceServices {
   readonly app: App
   readonly hostname: string
@@ -106,6 +113,10 @@ export interface TraceServices {
   readonly events: TaskEvents
   readonly log: TraceLog
   readonly defaults: 'ct' | 'celery'
+  /** Undefined: nobody watches chords that stay open. */
+  readonly openChords?: OpenChordsPort | undefined
+  /** Milliseconds without a new part after which a chord fails; undefined: never. */
+  readonly chordStallMs?: number | undefined
   readonly inheritPriority: boolean
   /** Seconds. */
   readonly chordJoinTimeout: number

@@ -8,6 +8,13 @@ export const ctSettings = {
   publishTimeoutMs: setting<number | null>('int', null, { ct: 10_000, min: 1, own: true }),
   /** Most messages a worker claims in one step; the claim grows with measured throughput up to it. */
   maxClaim: setting<number>('int', 200, { min: 1, own: true }),
+  /**
+   * Milliseconds without a new part after which a chord fails, its missing members being lost; null = nine tenths of the time its parts are
+   * kept (`resultChordExpires`), or a day. Chords are not watched with Celery's defaults.
+   */
+  chordStallTimeoutMs: setting<number | null>('int', null, { min: 1, own: true }),
+  /** How often a worker looks after chords that are open, milliseconds; 0 = never (Celery). */
+  chordSweepIntervalMs: setting<number>('int', 0, { ct: 15_000, min: 0, own: true }),
   /** Largest body or result after decompression, bytes. */
   maxDecompressedBytes: setting<number>('int', 64 * 1024 * 1024, { min: 1, own: true }),
   /** Ask other workers for their revoked ids at start: beside the start, before it (Celery, 1 s), or not at all. */

@@ -88,6 +88,8 @@ describe('the table of settings', () => {
   it('marks what is ct’s own', () => {
     const own = (Object.keys(settingsTable) as SettingName[]).filter((name) => settingsTable[name].own)
     expect(own.toSorted()).toEqual([
+      'chordStallTimeoutMs',
+      'chordSweepIntervalMs',
       'maxClaim',
       'maxDecompressedBytes',
       'maxDeliveries',

@@ -1,0 +1,159 @@
+/** Chords that would never end: a lost part, a finisher that is gone; on a real Redis, with several workers. */
+import { freshRedis, tryServices, type FreshRedis } from '@ct-tools/services'
+import { redisBackend, redisBroker } from '@ct/broker-redis'
+import { chord, createApp, type App, type AsyncResult, type Logger, type Signature } from '@ct/client'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createWorker, type Worker } from '../index.ts'
+
+const present = (await tryServices(['redis'])) !== undefined
+const quiet: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  critical: (message, fields) => console.error(message, fields),
+  child: () => quiet,
+}
+
+describe.skipIf(!present)('chords that stay open', () => {
+  let redis: FreshRedis
+  let connection: Awaited<ReturnType<FreshRedis['connect']>>
+  const started: { app: App; worker: Worker }[] = []
+
+  beforeEach(async () => {
+    redis = await freshRedis()
+    connection = await redis.connect()
+  })
+  afterEach(async () => {
+    for (const { app, worker } of started.splice(0)) {
+      await worker.stop()
+      await app.close()
+    }
+    connection.close()
+    await redis.release()
+  })
+
+  async function start(
+    settings: Record<string, unknown>,
+    name = 'ct@open',
+  ): Promise<{ app: App; worker: Worker }> {
+    const app = createApp({
+      name: 'open',
+      broker: redisBroker({ url: redis.url }),
+      backend: redisBackend({ url: redis.url }),
+      logger: quiet,
+      ...settings,
+    })
+    app.task('open.one', (x: number) => x)
+    app.task('open.sum', (numbers: number[]) => numbers.reduce((sum, one) => sum + one, 0))
+    const worker = createWorker(app, { hostname: name, withoutMingle: true, withoutHeartbeat: true })
+    await worker.start()
+    const one = { app, worker }
+    started.push(one)
+    return one
+  }
+
+  /** A chord of three, of which one waits in a queue that nobody consumes. */
+  async function sendOpen(app: App): Promise<AsyncResult> {
+    const one = (x: number, queue?: string): Signature =>
+      app.signature('open.one', { args: [x], ...(queue === undefined ? {} : { queue }) }) as Signature
+    const canvas = chord(
+      [one(1), one(2), one(3, 'lost')],
+      app.signature('open.sum') as never,
+    ) as unknown as Signature
+    return (await canvas.applyAsync()) as AsyncResult
+  }
+
+  const chords = async (app: App): Promise<Record<string, unknown>[]> => {
+    const replies = (await app.control.broadcast('chords', {
+      reply: true,
+      timeoutMs: 2000,
+      limit: 1,
+    })) as Record<string, unknown>[]
+    return replies.flatMap((reply) => Object.values(reply) as Record<string, unknown>[][]).flat()
+  }
+
+  it('CANVAS-70: a lost part fails the chord with a reason, within the time that was set', async () => {
+    const { app } = await start({ chordSweepIntervalMs: 100, chordStallTimeoutMs: 400 })
+    const result = await sendOpen(app)
+    await expect(result.get({ timeoutMs: 8000 })).rejects.toThrow(
+      /has 2 of 3 parts and no new one for 0\.4 s: the others are lost; there are /,
+    )
+    // What comes after all changes nothing.
+    await app.control.addConsumer('lost')
+    await expect.poll(async () => await connection.command('LLEN', 'lost')).toBe(0)
+    expect(await result.state()).toBe('FAILURE')
+    expect(await connection.command('HLEN', 'celery-taskset-meta-ct.open')).toBe(0)
+  })
+
+  it('CTRL-44: inspect chords tells what waits for whom; chord_fail ends it', async () => {
+    const { app } = await start({ chordSweepIntervalMs: 50 })
+    const result = await sendOpen(app)
+    await expect
+      .poll(() => chords(app))
+      .toMatchObject([
+        {
+          body: 'open.sum',
+          body_id: result.id,
+          count: 2,
+          total: 3,
+          reported: [expect.any(String), expect.any(String)],
+        },
+      ])
+    const [{ group_id: id, fails_in: left }] = (await chords(app)) as [Record<string, unknown>]
+    // Nine tenths of the day for which parts are kept.
+    expect(left).toBeGreaterThan(77_000)
+    const answers = await app.control.broadcast('chord_fail', {
+      arguments: { group_id: id, reason: 'no longer wanted' },
+      reply: true,
+      timeoutMs: 2000,
+      limit: 1,
+    })
+    expect(JSON.stringify(answers)).toContain(`chord ${String(id)} failed`)
+    await expect(result.get({ timeoutMs: 5000 })).rejects.toThrow('no longer wanted')
+    expect(await chords(app)).toEqual([])
+  })
+
+  it('D57-3: another worker goes on where the one that watched is gone', async () => {
+    const first = await start({ chordSweepIntervalMs: 50 }, 'ct@first')
+    const result = await sendOpen(first.app)
+    const notes = async (): Promise<unknown> =>
+      await connection.command('HLEN', 'celery-taskset-meta-ct.open')
+    await expect.poll(notes).toBe(1)
+    await first.worker.stop()
+    const { app } = await start({ chordSweepIntervalMs: 50, chordStallTimeoutMs: 300 }, 'ct@second')
+    await expect(app.asyncResult(result.id).get({ timeoutMs: 8000 })).rejects.toThrow(/has 2 of 3 parts/)
+  })
+
+  it('D57-3: a complete chord whose finisher is gone gets its body', async () => {
+    const { app } = await start({ chordSweepIntervalMs: 50, resultChordJoinTimeout: 0.1 })
+    const result = await sendOpen(app)
+    await expect.poll(() => chords(app)).toHaveLength(1)
+    const [{ group_id: id }] = (await chords(app)) as [Record<string, unknown>]
+    // As a worker leaves it that dies between its part and the body: all parts, and a claim that has run out.
+    await connection.command('SADD', `celery-taskset-meta-${String(id)}.d`, 'gone:2')
+    await connection.command('ZADD', `celery-taskset-meta-${String(id)}.j`, 2, '[1,"gone","SUCCESS",3]')
+    await expect
+      .poll(
+        async () =>
+          JSON.stringify(
+            await app.control.broadcast('chord_repair', {
+              arguments: { group_id: id },
+              reply: true,
+              timeoutMs: 2000,
+              limit: 1,
+            }),
+          ),
+        { timeout: 10_000 },
+      )
+      .toContain('its body is sent')
+    expect(await result.get({ timeoutMs: 5000 })).toBe(6)
+  })
+
+  it('with Celery’s defaults nobody watches', async () => {
+    const { app } = await start({ defaults: 'celery' })
+    await sendOpen(app)
+    await expect.poll(async () => await connection.command('KEYS', 'celery-taskset-meta-*.d')).toHaveLength(1)
+    expect(await chords(app)).toEqual([])
+  })
+})

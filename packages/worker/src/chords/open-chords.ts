@@ -1,0 +1,284 @@
+/**
+ * Looks after chords that stay open, so that none hangs silently (ct's own; Celery has no sweeper, D57-3).
+ *
+ *   a part came, others are missing ─► watched ─┬─ closed meanwhile ──────────────────────────────► forgotten
+ *                                               ├─ complete, its finisher is gone ─► claimed ─────► body published
+ *                                               └─ no new part for `stallMs` ──────► claimed ─────► body fails with a reason
+ *
+ * A worker watches the chords it saw a part of. What is open for a whole sweep is noted in the store, so that another worker goes on when this
+ * one is gone; whoever acts holds the chord's claim, hence one acts only. A chord that ends within a sweep costs nothing but a map entry.
+ */
+import { randomBytes } from 'node:crypto'
+import {
+  ChordError,
+  encodeJson,
+  isPlainObject,
+  readSignature,
+  type NativeChord,
+  type SignatureSource,
+} from '@ct/contracts'
+import {
+  claimMsOf,
+  completeChord,
+  failChord,
+  reportPart,
+  type ChordMember,
+  type OpenChordsPort,
+  type TraceServices,
+} from '../trace/index.ts'
+
+export interface OpenChordsOptions {
+  readonly services: () => TraceServices
+  /** Milliseconds between sweeps. */
+  readonly sweepMs: number
+  /** Milliseconds without a new part after which a chord fails. */
+  readonly stallMs: number
+  /** Epoch ms. */
+  readonly now: () => number
+}
+
+interface Watched {
+  readonly body: SignatureSource
+  /** A member that reported: body ids follow it. */
+  readonly rootId: string
+  readonly taskId: string
+  /** Epoch ms. */
+  readonly since: number
+  progressAt: number
+  count: number
+  noted: boolean
+}
+
+/** An open chord, as `inspect chords` shows it. */
+export interface OpenChord {
+  readonly group_id: string
+  readonly body: string
+  readonly body_id: string | null
+  readonly count: number
+  readonly total: number
+  /** At most 20 of the members whose parts have come. */
+  readonly reported: readonly string[]
+  /** Seconds. */
+  readonly open_for: number
+  readonly last_part_ago: number
+  readonly fails_in: number
+}
+
+/** At most so many ids in an answer or a reason. */
+const shownIds = 20
+/** Chords looked after by one worker; beyond it the newest go unwatched, until there is room. */
+const mostWatched = 10_000
+
+export class OpenChords implements OpenChordsPort {
+  readonly #options: OpenChordsOptions
+  readonly #watched = new Map<string, Watched>()
+  #timer: NodeJS.Timeout | undefined
+  #sweeping: Promise<void> | undefined
+
+  constructor(options: OpenChordsOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.sweep(), this.#options.sweepMs)
+    this.#timer.unref()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#sweeping
+  }
+
+  seen(groupId: string, body: SignatureSource, member: ChordMember): void {
+    const now = this.#options.now()
+    const known = this.#watched.get(groupId)
+    if (known !== undefined) known.progressAt = now
+    else if (this.#watched.size < mostWatched) {
+      const { rootId, taskId } = member
+      this.#watched.set(groupId, {
+        body,
+        rootId,
+        taskId,
+        since: now,
+        progressAt: now,
+        count: 0,
+        noted: false,
+      })
+    }
+  }
+
+  ended(groupId: string): void {
+    const known = this.#watched.get(groupId)
+    // A note is taken back by the next sweep, together with others.
+    if (known?.noted !== true) this.#watched.delete(groupId)
+  }
+
+  /** Looks at every chord that has been open for a sweep. Never rejects; one at a time. */
+  sweep(): Promise<void> {
+    return (this.#sweeping ??= this.#sweep()
+      .catch((error: unknown) => {
+        this.#options.services().log.warn('Open chords could not be looked after; trying again.', { error })
+      })
+      .finally(() => {
+        this.#sweeping = undefined
+      }))
+  }
+
+  /** Chords that are open, the oldest first, with what they wait for. */
+  async list(): Promise<OpenChord[]> {
+    const chord = await this.#chord()
+    await this.#recall(chord)
+    const { now, stallMs } = this.#options
+    const found: OpenChord[] = []
+    for (const [groupId, { body, since, progressAt }] of this.#watched) {
+      const standing = await chord.watch!.look(groupId)
+      if (standing === undefined) continue
+      const signature = readSignature(body)
+      found.push({
+        group_id: groupId,
+        body: signature.task,
+        body_id: signature.options.task_id ?? null,
+        count: standing.count,
+        total: standing.total,
+        reported: standing.reported.slice(0, shownIds),
+        open_for: (now() - since) / 1000,
+        last_part_ago: (now() - progressAt) / 1000,
+        fails_in: Math.max(0, progressAt + stallMs - now()) / 1000,
+      })
+    }
+    return found.toSorted((a, b) => b.open_for - a.open_for)
+  }
+
+  /** Publishes the body of a chord whose parts are all there. False: nothing is to be repaired here. */
+  async repair(groupId: string): Promise<boolean> {
+    const chord = await this.#chord()
+    await this.#recall(chord)
+    const watched = this.#watched.get(groupId)
+    const standing = await chord.watch!.look(groupId)
+    if (watched === undefined || standing === undefined || standing.count < standing.total) return false
+    return await this.#complete(chord, groupId, watched)
+  }
+
+  /** Fails the body of an open chord. False: it is not open, or somebody else is at it. */
+  async fail(groupId: string, reason: string): Promise<boolean> {
+    const chord = await this.#chord()
+    await this.#recall(chord)
+    const watched = this.#watched.get(groupId)
+    if (watched === undefined || (await chord.watch!.look(groupId)) === undefined) return false
+    return await this.#fail(chord, groupId, watched, reason)
+  }
+
+  async #chord(): Promise<NativeChord> {
+    return await this.#options.services().chords.native()
+  }
+
+  async #recall(chord: NativeChord): Promise<void> {
+    for (const [groupId, note] of await chord.watch!.recall()) {
+      if (this.#watched.has(groupId) || this.#watched.size >= mostWatched) continue
+      const watched = readNote(note)
+      if (watched !== undefined) this.#watched.set(groupId, watched)
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const { now, sweepMs, stallMs } = this.#options
+    const services = this.#options.services()
+    const chord = await this.#chord()
+    if (chord.watch === undefined) return
+    await this.#recall(chord)
+    const over: string[] = []
+    for (const [groupId, watched] of this.#watched) {
+      if (now() - watched.since < sweepMs) continue
+      const standing = await chord.watch.look(groupId)
+      if (standing === undefined) {
+        over.push(groupId)
+        continue
+      }
+      if (standing.count !== watched.count) {
+        // What this worker did not see itself may have come at any time since the last look.
+        if (watched.count > 0) watched.progressAt = Math.max(watched.progressAt, now() - sweepMs)
+        watched.count = standing.count
+        watched.noted = false
+      }
+      if (!watched.noted) {
+        await chord.watch.remember(groupId, noteOf(watched), services.chords.expiresInMs)
+        watched.noted = true
+      }
+      if (standing.count >= standing.total && now() - watched.progressAt > claimMsOf(services))
+        await this.#complete(chord, groupId, watched)
+      else if (standing.count < standing.total && now() - watched.progressAt > stallMs)
+        await this.#fail(chord, groupId, watched, stalled(groupId, standing, stallMs))
+    }
+    await chord.watch.forget(over)
+    for (const groupId of over) this.#watched.delete(groupId)
+  }
+
+  async #complete(chord: NativeChord, groupId: string, watched: Watched): Promise<boolean> {
+    const services = this.#options.services()
+    const token = randomBytes(16).toString('hex')
+    if (!(await chord.extendClaim({ groupId, token, claimMs: claimMsOf(services) }))) return false
+    services.log.warn(`Chord ${groupId} was complete, but nobody published its body; doing it now.`)
+    await completeChord(services, memberOf(groupId, watched), groupId, watched.body, token)
+    await this.#forget(chord, groupId)
+    return true
+  }
+
+  async #fail(chord: NativeChord, groupId: string, watched: Watched, reason: string): Promise<boolean> {
+    const services = this.#options.services()
+    const token = randomBytes(16).toString('hex')
+    if (!(await chord.extendClaim({ groupId, token, claimMs: claimMsOf(services) }))) return false
+    await failChord(services, watched.body, new ChordError(reason), reportPart)
+    await chord.fail(groupId)
+    await this.#forget(chord, groupId)
+    return true
+  }
+
+  async #forget(chord: NativeChord, groupId: string): Promise<void> {
+    this.#watched.delete(groupId)
+    await chord.watch!.forget([groupId])
+  }
+}
+
+function stalled(
+  groupId: string,
+  standing: { count: number; total: number; reported: readonly string[] },
+  stallMs: number,
+): string {
+  const { count, total, reported } = standing
+  const names =
+    reported.length === 0
+      ? ''
+      : `; there are ${reported.slice(0, shownIds).join(', ')}${reported.length > shownIds ? ', …' : ''}`
+  return `Chord ${groupId} has ${count} of ${total} parts and no new one for ${stallMs / 1000} s: the others are lost${names}`
+}
+
+function memberOf(groupId: string, { taskId, rootId, body }: Watched): ChordMember {
+  return { taskId, rootId, groupId, groupIndex: null, chord: body }
+}
+
+function noteOf({ body, rootId, taskId, since, progressAt, count }: Watched): Uint8Array {
+  return new TextEncoder().encode(
+    encodeJson({ body, root_id: rootId, task_id: taskId, since, progress_at: progressAt, count }),
+  )
+}
+
+function readNote(note: Uint8Array): Watched | undefined {
+  try {
+    const found: unknown = JSON.parse(new TextDecoder().decode(note))
+    if (!isPlainObject(found)) return undefined
+    const { body, root_id: rootId, task_id: taskId, since, progress_at: progressAt, count } = found
+    if (typeof rootId !== 'string' || typeof taskId !== 'string' || typeof since !== 'number')
+      return undefined
+    return {
+      body: readSignature(body),
+      rootId,
+      taskId,
+      since,
+      progressAt: typeof progressAt === 'number' ? progressAt : since,
+      count: typeof count === 'number' ? count : 0,
+      noted: true,
+    }
+  } catch {
+    return undefined
+  }
+}
