@@ -20,7 +20,16 @@ export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>>
     ['connection'],
   ],
   beat: [['service'], ['scheduler'], ['entry'], ['store'], ['schedule']],
-  worker: [['slot'], ['bootsteps'], ['consumer', 'control'], ['chords'], ['request'], ['pool'], ['trace'], ['events']],
+  worker: [
+    ['slot'],
+    ['bootsteps'],
+    ['consumer', 'control'],
+    ['chords'],
+    ['request'],
+    ['pool'],
+    ['trace'],
+    ['events'],
+  ],
 }
 
 const importStatement = /^(?:import|export)\s(?<clause>[^'";]*?)from\s+'(?<target>\.\.?\/[^']+)'/gm
