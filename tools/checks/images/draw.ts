@@ -2,6 +2,7 @@
 import './canvas.ts'
 import './boot-order.ts'
 import './message.ts'
+import './pools.ts'
 import './rabbitmq-topology.ts'
 import './redis-keys.ts'
 import { arrow, box, svg } from './shapes.ts'
