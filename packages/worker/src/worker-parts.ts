@@ -281,6 +281,8 @@ export class WorkerParts {
     await this.#steps.stopConsumer()
     this.#reception.clear()
     for (const request of this.#state.in('received', 'scheduled', 'limited', 'reserved')) {
+      // A slot elsewhere has it, and may have begun.
+      if (request.ticket !== undefined) continue
       request.phase = 'done'
       const released = request.settle({ action: 'release' })
       if (released === undefined) this.#ended(request)

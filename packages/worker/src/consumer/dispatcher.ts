@@ -330,6 +330,9 @@ export class Dispatcher {
     if (services.log.debugEnabled) services.log.debug(`Task accepted: ${request.label} pid:${info.pid}`)
     const { timeLimit, softTimeLimit } = request
     if (timeLimit !== null || softTimeLimit !== null) this.#limit(request, timeLimit, softTimeLimit)
+    // Asked for while a slot elsewhere had it and had not begun.
+    if (request.terminateSignal !== undefined && request.ticket !== undefined)
+      this.terminate(request, request.terminateSignal)
   }
 
   #followEarly(request: Request, settled: Promise<void> | undefined): void {

@@ -3,13 +3,27 @@ import type { App } from '@ct/client'
 import { ConfigurationError } from '@ct/contracts'
 import type { SlotConfig } from './slot-config.ts'
 
-/** In the worker: the export that is this app, looked for among modules that are loaded already or are to be. */
+/** Longest wait for a module in {@link locateApp}. */
+const loadedWithinMs = 100
+
+/**
+ * In the worker: the export that is this app, looked for among modules that are loaded already. One that is not is left out: it may be the very
+ * module that waits for this worker to start.
+ */
 export async function locateApp(app: App, modules: readonly string[]): Promise<SlotConfig['app']> {
   for (const module of modules) {
-    const exported = (await import(module)) as Readonly<Record<string, unknown>>
-    for (const [name, value] of Object.entries(exported)) if (value === app) return { module, name }
+    for (const [name, value] of Object.entries(await loadedModule(module)))
+      if (value === app) return { module, name }
   }
   return undefined
+}
+
+async function loadedModule(module: string): Promise<Readonly<Record<string, unknown>>> {
+  const { promise, resolve } = Promise.withResolvers<Readonly<Record<string, unknown>>>()
+  const timer = setTimeout(() => resolve({}), loadedWithinMs)
+  // One that fails to load says so where it is needed: in the slot.
+  import(module).then(resolve, () => resolve({}))
+  return await promise.finally(() => clearTimeout(timer))
 }
 
 /** In the slot: loads the modules, which registers their tasks. */
