@@ -3,7 +3,9 @@ import type { UserOptions } from '@ct/client'
 import { addBeat } from './beat/beat-command.ts'
 import { addCall } from './commands/call.ts'
 import { addCompletion } from './commands/completion.ts'
+import { addGraphWorkers } from './commands/graph-workers.ts'
 import { addGraph } from './commands/graph.ts'
+import { addMigrate } from './commands/migrate.ts'
 import { addParked } from './commands/parked.ts'
 import { addPurge } from './commands/purge.ts'
 import { addReport } from './commands/report.ts'
@@ -25,7 +27,6 @@ const notHere: Readonly<Record<string, string>> = {
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
   list: '',
   logtool: 'Use --log-format json and a tool for JSON lines.',
-  migrate: '',
   shell: 'Start node and import the file of your app.',
   upgrade: '',
 }
@@ -78,6 +79,11 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addCall(program, session)
   addResult(program, session)
   addGraph(program, session)
+  addGraphWorkers(
+    program.commands.find((command) => command.name() === 'graph')!,
+    session,
+  )
+  addMigrate(program, session)
   addRemotePrograms(program, session)
   addEvents(program, session)
   addPurge(program, session)

@@ -1,5 +1,5 @@
 import { chdir, cwd } from 'node:process'
-import type { App } from '@ct/client'
+import type { App, AppOptions } from '@ct/client'
 import { encodeJson } from '@ct/contracts'
 import { CommandFailure, exitCodes } from './exit-codes.ts'
 import { findApp, locateModule, type FoundApp } from './find-app.ts'
@@ -15,7 +15,7 @@ export interface OutputStream {
 /** What `ct` needs of the package that wires it. */
 export interface CliOptions {
   /** Makes an app for commands that need no tasks, where `-A` is not given. */
-  readonly createApp: (options: { readonly name: string }) => App
+  readonly createApp: (options: Pick<AppOptions, 'name' | 'broker' | 'environment'>) => App
   /** Version shown by `--version`. */
   readonly version: string
   /** The app of the program that runs the command (`app.workerMain()`); `-A` wins. */
