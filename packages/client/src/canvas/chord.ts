@@ -151,10 +151,11 @@ export class Chord<
     // Its own are those of a chain that it ends (Python leaves them there); neither is for the header (D57-84).
     for (const given of [this.options, call.options]) {
       for (const callback of (given['link'] ?? []) as readonly unknown[]) body.addLink(callback)
-      for (const errback of (given['link_error'] ?? []) as readonly unknown[]) body.addErrback(errback)
+      for (const errback of (given['link_error'] ?? []) as readonly unknown[]) addErrbackTo(body, errback)
     }
     const { group_id: groupId, group_index: groupIndex, chord, root_id: rootId, ...forBody } = bodyOptions
     Object.assign(body.options, forBody, this.#bodyChain(body, forBody))
+    if (rootId != null) body.options['root_id'] = rootId
     // Not yet known by a header id of its own: then the id given to the chord names the body.
     const bodyId = (call.options['task_id'] ?? this.options['task_id']) as string | undefined
     const result = sent.#freeze(
@@ -276,6 +277,13 @@ export class Chord<
   override toJSON(): SignatureDict {
     return { ...super.toJSON(), kwargs: { kwargs: this.memberKwargs, header: this.header, body: this.body } }
   }
+}
+
+/** A body that is a chord keeps it: it is for the failure of the header before it too, and goes on to its own body when it is sent. */
+function addErrbackTo(body: AnySignature, errback: unknown): void {
+  if (body instanceof Chord)
+    body.options['link_error'] = [...((body.options['link_error'] ?? []) as unknown[]), errback]
+  else body.addErrback(errback)
 }
 
 function pick(
