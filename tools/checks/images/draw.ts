@@ -1,4 +1,5 @@
 /** Draws the diagrams of README and docs: `node tools/checks/images/draw.ts`. */
+import './beat-leader.ts'
 import './canvas.ts'
 import './boot-order.ts'
 import './message.ts'

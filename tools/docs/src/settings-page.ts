@@ -28,7 +28,7 @@ const sections: readonly (readonly [file: string, title: string, remark: string]
   ['worker', 'Worker', ''],
   ['event', 'Events and remote control', ''],
   ['ct', 'ct’s own', 'Celery does not know these and has no trouble with them: they never travel.'],
-  ['beat', 'Beat', 'Known and checked, so that one configuration serves both languages; ct has no beat yet.'],
+  ['beat', 'Beat', '[Periodic Tasks](../userguide/periodic-tasks.md).'],
   [
     'security',
     'Signed messages',

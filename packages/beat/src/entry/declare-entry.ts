@@ -20,6 +20,7 @@ export interface LazyArguments {
 /** What somebody declared; when it last ran is for others to say. */
 export interface DeclaredEntry {
   readonly stored: StoredScheduleEntry
+  readonly schedule: Schedule
   /** False: whether it is enabled was not said. */
   readonly saysEnabled: boolean
   readonly lazy: LazyArguments
@@ -75,11 +76,13 @@ export function declareEntry(
       `The periodic task "${name}" has arguments that are a function: the beat that sends it may be another process. Give values, or declare it in the configuration.`,
       { details: { entry: name, field: typeof args === 'function' ? 'args' : 'kwargs' } },
     )
+  const schedule = scheduleOf(name, entry, readers)
   return {
+    schedule,
     stored: {
       name,
       task: taskName(name, entry.task),
-      schedule: scheduleOf(name, entry, readers).toJSON(),
+      schedule: schedule.toJSON(),
       args: typeof args === 'function' ? '[]' : text(name, 'args', args),
       kwargs: typeof kwargs === 'function' ? '{}' : text(name, 'kwargs', kwargs),
       options: text(name, 'options', optionsOf(name, entry.options)),

@@ -28,11 +28,16 @@ export interface EntryReading {
   readonly readers: Readonly<Record<string, ScheduleReader>>
   /** What counts as the last run of an entry that has none: now. */
   readonly now: number
+  /** The schedule itself, where it is known to be that of the data. */
+  readonly schedule?: Schedule | undefined
 }
 
 /** Error: whatever is wrong with it, in its message. */
-export function readEntry(stored: StoredScheduleEntry, { settings, readers, now }: EntryReading): Entry {
-  const made = scheduleFromJSON(stored.schedule, readers)
+export function readEntry(
+  stored: StoredScheduleEntry,
+  { settings, readers, now, schedule: known }: EntryReading,
+): Entry {
+  const made = known ?? scheduleFromJSON(stored.schedule, readers)
   const schedule = made.bind?.(settings) ?? made
   checkJson('args', stored.args, sliceJsonArray)
   checkJson('kwargs', stored.kwargs, sliceJsonObject)
@@ -55,19 +60,35 @@ function checkJson(field: string, text: string, slice: (text: string) => unknown
   }
 }
 
-/** Whether two entries were declared alike, whenever they ran. */
-export function isSameDeclaration(a: StoredScheduleEntry, b: StoredScheduleEntry): boolean {
+/** Whether two entries were declared alike, whenever they ran. With `enabled` false, whether they are enabled does not count. */
+export function isSameDeclaration(a: StoredScheduleEntry, b: StoredScheduleEntry, enabled = true): boolean {
   return (
-    a.task === b.task &&
-    a.args === b.args &&
-    a.kwargs === b.kwargs &&
-    a.options === b.options &&
-    a.enabled === b.enabled &&
-    a.oneOff === b.oneOff &&
-    a.startAt === b.startAt &&
-    a.expiresAt === b.expiresAt &&
-    a.description === b.description &&
-    a.origin === b.origin &&
-    (a.schedule === b.schedule || JSON.stringify(a.schedule) === JSON.stringify(b.schedule))
+    a === b ||
+    (a.task === b.task &&
+      a.args === b.args &&
+      a.kwargs === b.kwargs &&
+      a.options === b.options &&
+      (!enabled || a.enabled === b.enabled) &&
+      a.oneOff === b.oneOff &&
+      a.startAt === b.startAt &&
+      a.expiresAt === b.expiresAt &&
+      a.description === b.description &&
+      a.origin === b.origin &&
+      isSameData(a.schedule, b.schedule))
   )
+}
+
+type Data = Readonly<Record<string, unknown>>
+
+/** Schedules are flat, nearly always; comparing their texts would be most of the work of a start with many entries. */
+function isSameData(a: Data, b: Data): boolean {
+  if (a === b) return true
+  let keys = 0
+  for (const key in a) {
+    keys++
+    if (a[key] === b[key]) continue
+    if (typeof a[key] !== 'object' || JSON.stringify(a[key]) !== JSON.stringify(b[key])) return false
+  }
+  for (const _key in b) keys--
+  return keys === 0
 }

@@ -77,8 +77,8 @@ export class ScheduleLoader {
       // Whether it runs is for people to switch, unless the configuration says so; what is over or had its only run stays off.
       const isFixed =
         declared.saysEnabled && !declared.stored.oneOff && declared.stored.expiresAt === undefined
-      const entry = isFixed ? declared.stored : { ...declared.stored, enabled: before.enabled }
-      if (!isSameDeclaration(before, entry)) put.push(entry)
+      if (isSameDeclaration(before, declared.stored, isFixed)) continue
+      put.push(isFixed ? declared.stored : { ...declared.stored, enabled: before.enabled })
     }
     const remove = [...stored.values()]
       .filter(({ name, origin }) => origin === 'configuration' && !configured.has(name))
@@ -92,7 +92,7 @@ export class ScheduleLoader {
     token: number | undefined,
     now: number,
   ): Promise<void> {
-    const { scheduler, readers, settings } = this.#options
+    const { scheduler, readers, settings, configured } = this.#options
     for (const { stored: known } of [...scheduler.entries()])
       if (!stored.has(known.name)) scheduler.remove(known.name)
     const begun: ScheduleRun[] = []
@@ -104,7 +104,8 @@ export class ScheduleLoader {
         (entry.lastRunAt === known.lastRunAt || entry.lastRunAt === undefined)
       if (isSame) continue
       try {
-        const read = readEntry(entry, { settings, readers, now: firstRunAt(entry, now) })
+        const schedule = entry.origin === 'configuration' ? configured.get(entry.name)?.schedule : undefined
+        const read = readEntry(entry, { settings, readers, now: firstRunAt(entry, now), schedule })
         scheduler.put(read, now)
         if (entry.lastRunAt === undefined)
           begun.push({ name: entry.name, lastRunAt: read.lastRunAt, totalRunCount: entry.totalRunCount })

@@ -93,8 +93,6 @@ describe('CLI-20: options of ct worker', () => {
   })
 
   it.each([
-    ['-B', /ct worker does not have -B yet\. Run "celery beat" beside/],
-    ['--beat', /ct worker does not have -B yet/],
     ['--autoscale=10,3,4', /two numbers/],
     ['--autoscale=ten', /whole number/],
     ['--autoscale', /argument missing/],

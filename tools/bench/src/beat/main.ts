@@ -1,0 +1,102 @@
+/**
+ * Beat with many entries: how long it takes to start, what a turn costs that fires nothing, what it holds in memory, and how late a due entry is.
+ *
+ *   node --expose-gc --conditions=@ct/source tools/bench/src/beat/main.ts [entries]
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createApp, crontab, fileScheduleStore, type BeatSchedule, type SentFiring } from '@ct/core'
+
+const count = Number(process.argv[2] ?? 100_000)
+const folder = mkdtempSync(join(tmpdir(), 'ct-bench-beat-'))
+const gc = (): void => (globalThis as { gc?: () => void }).gc?.()
+
+function entries(): BeatSchedule {
+  const all: Record<string, BeatSchedule[string]> = {}
+  for (let index = 0; index < count; index++) {
+    // Of many kinds, none due while it is measured: the first hours of a day half a year from now.
+    const month = ((new Date().getMonth() + 6) % 12) + 1
+    all[`entry ${index}`] = {
+      task: `proj.task_${index % 500}`,
+      schedule:
+        index % 4 === 0
+          ? 86_400 + index
+          : crontab({
+              minute: index % 60,
+              hour: index % 24,
+              dayOfMonth: (index % 28) + 1,
+              monthOfYear: month,
+              ...(index % 3 === 0 ? { timezone: 'Europe/Berlin' } : {}),
+            }),
+      args: [index, 'argument'],
+    }
+  }
+  return all
+}
+
+const percentile = (values: readonly number[], share: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!
+
+async function measure(): Promise<void> {
+  const path = join(folder, 'schedule')
+  const app = createApp({ name: 'bench', broker: 'memory://bench', environment: {} })
+  const schedule = entries()
+  gc()
+  const before = process.memoryUsage()
+
+  // The first start writes all entries; the second one finds them.
+  const starts: number[] = []
+  for (let round = 0; round < 2; round++) {
+    const began = performance.now()
+    const beat = app.beat({ store: fileScheduleStore({ path }), entries: schedule })
+    await beat.start()
+    starts.push(performance.now() - began)
+    if (round === 0) {
+      await beat.stop()
+      continue
+    }
+    gc()
+    const after = process.memoryUsage()
+    console.log(`entries                ${beat.size}`)
+    console.log(`first start            ${(starts[0]! / 1000).toFixed(2)} s (entries are written)`)
+    console.log(`start                  ${(starts[1]! / 1000).toFixed(2)} s`)
+    console.log(
+      `memory                 ${((after.heapUsed - before.heapUsed) / 2 ** 20).toFixed(0)} MB of heap, ${(after.rss / 2 ** 20).toFixed(0)} MB in all`,
+    )
+
+    // Turns that fire nothing: woken on purpose, as by a change of somebody else's.
+    const turns: number[] = []
+    for (let turn = 0; turn < 200; turn++) turns.push(await beat.measureTurn())
+    console.log(
+      `turn, nothing due      ${percentile(turns, 0.5).toFixed(3)} ms, ${percentile(turns, 0.99).toFixed(3)} ms at the 99th percentile`,
+    )
+
+    // One entry that is due each 100 ms among all the others.
+    const late: number[] = []
+    const enough = Promise.withResolvers<void>()
+    beat.on('sent', ({ lateMs }: SentFiring) => {
+      late.push(lateMs)
+      if (late.length === 100) enough.resolve()
+    })
+    const probed = performance.now()
+    await beat.tasks.add('probe', { task: 'proj.probe', schedule: 0.1 })
+    while (beat.size === count) await new Promise<void>((resolve) => setImmediate(resolve))
+    console.log(
+      `an entry more          ${(performance.now() - probed).toFixed(0)} ms until it is planned: all are read anew`,
+    )
+    late.length = 0
+    await enough.promise
+    console.log(
+      `lateness               ${percentile(late, 0.5).toFixed(1)} ms, at most ${Math.max(...late).toFixed(1)} ms of 100`,
+    )
+    await beat.stop()
+  }
+  await app.close()
+}
+
+try {
+  await measure()
+} finally {
+  rmSync(folder, { recursive: true })
+}
