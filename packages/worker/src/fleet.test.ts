@@ -98,6 +98,24 @@ describe('gossip', () => {
     expect(runs).toHaveLength(1)
   })
 
+  it('CANVAS-16: a signature that the workers elect one to send', async () => {
+    hub = `fleet-${++hubs}`
+    const runs: string[] = []
+    const apps = ['one@h', 'two@h'].map((name) => {
+      const app = makeApp(gossiping)
+      const act = app.task('fleet.act', (what: string) => runs.push(`${name} ${what}`))
+      return { app, act, name }
+    })
+    for (const { app, name } of apps) await start(app, { hostname: name })
+    const handle = await apps[0]!.act.s('once').election()
+    await expect.poll(() => runs).toHaveLength(1)
+    await expect
+      .poll(() => lines.filter((line) => line.includes('elect') && line.includes(handle.id)))
+      .toHaveLength(2)
+    await sleep(0)
+    expect(runs).toHaveLength(1)
+  })
+
   it('WORK-97: topics of the user’s own', async () => {
     hub = `fleet-${++hubs}`
     const done: unknown[] = []

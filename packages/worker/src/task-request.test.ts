@@ -42,6 +42,20 @@ afterEach(async () => {
 })
 
 describe('the request', () => {
+  it('CANVAS-94, RES-12: a task does not wait for another, unless it insists', async () => {
+    const app = await start((app) => {
+      const one = app.task('one', () => 1)
+      app.task('waits', async (insists: boolean) => {
+        const result = await one.delay()
+        return await result.get({ ...soon, ...(insists ? { disableSyncSubtasks: false } : {}) })
+      })
+    })
+    const run = async (insists: boolean): Promise<unknown> =>
+      await (await app.sendTask('waits', { args: [insists] })).get(soon)
+    await expect(run(false)).rejects.toThrow(/Use a chain or chord/)
+    expect(await run(true)).toBe(1)
+  })
+
   it('TASK-59, TASK-60: a member of a chord knows group, position, body, rest of the chain and callbacks', async () => {
     const seen: Record<string, unknown>[] = []
     const app = await start((app) => {

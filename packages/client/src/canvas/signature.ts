@@ -1,5 +1,5 @@
 import type { SignatureDict, SignatureOptions } from '@ct/contracts'
-import { ConfigurationError, encodeJson, jsonHook, pyRepr } from '@ct/contracts'
+import { ConfigurationError, jsonHook, pyRepr } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { AppContext } from '../app/context.ts'
 import type { AsyncResult } from '../result/index.ts'
@@ -10,6 +10,7 @@ import type { Extent } from './extent.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
+import { appendOnce, copyOptions, isEmpty, mergedOptions } from './signature-options.ts'
 import { checkedStamps, isVisitor, Stamping } from './stamping.ts'
 import type { Stamps, StampingVisitor, StampOptions } from './stamping.ts'
 import type { ApplyArgs, CheckedRest, PipedOf } from './signature-types.ts'
@@ -69,9 +70,6 @@ let joined: Join
 export function definePipe(join: Join): void {
   joined = join
 }
-
-/** Keys that a call never takes away from a signature (canvas semantics: "Calling"). */
-const keptKeys: readonly string[] = ['group_id', 'stamped_headers']
 
 /**
  * A call that is not made yet: a task, its arguments and options, or several of them tied together (celery/canvas.py 5.7). It
@@ -330,6 +328,17 @@ export abstract class Signature<
     return eagerHandle(this.context, outcome) as H
   }
 
+  /**
+   * Lets the workers that gossip elect one of them, which sends it: for what is called everywhere and shall happen once. Resolves to its handle
+   * when all are asked.
+   */
+  async election(): Promise<H> {
+    const copy = this.clone()
+    const frozen = copy.freezeWith({})
+    await this.context.app.control.election(frozen.id, 'task', copy.toJSON())
+    return resultHandle(this.context, frozen) as H
+  }
+
   async #apply(call: SignatureCall): Promise<H> {
     await this.check(call)
     if (this.app?.context.settings.taskAlwaysEager === true && this.runsEagerly()) {
@@ -370,55 +379,4 @@ export abstract class Signature<
   [jsonHook](): SignatureDict {
     return this.toJSON()
   }
-}
-
-/** Call options over a signature's; null in the call is not given, except where null says something. */
-export function mergedOptions(
-  own: Readonly<Record<string, unknown>>,
-  call: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  if (isEmpty(call)) return copyOptions(own)
-  const merged = copyOptions(own)
-  const stamps = own['stamped_headers']
-  for (const key of Object.keys(call)) {
-    const value = call[key]
-    if (value === undefined) continue
-    if (
-      value === null &&
-      key !== 'expires' &&
-      key !== 'time_limit' &&
-      key !== 'soft_time_limit' &&
-      key !== 'group_id'
-    )
-      continue
-    if (keptKeys.includes(key) && own[key] !== undefined) continue
-    if (Array.isArray(stamps) && stamps.includes(key) && own[key] !== undefined) continue
-    merged[key] =
-      key === 'link' || key === 'link_error'
-        ? [...((merged[key] ?? []) as unknown[]), ...(value as readonly unknown[])]
-        : value
-  }
-  return merged
-}
-
-/** Lists are copied, so that copies do not share their links. */
-function copyOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const copy: Record<string, unknown> = { ...options }
-  for (const key of ['link', 'link_error']) {
-    const links = copy[key]
-    if (links === null || links === undefined) continue
-    copy[key] = Array.isArray(links) ? [...(links as unknown[])] : [links]
-  }
-  return copy
-}
-
-function appendOnce(options: Record<string, unknown>, key: 'link' | 'link_error', callback: unknown): void {
-  const list = (options[key] ??= []) as unknown[]
-  const text = encodeJson(callback)
-  if (!list.some((known) => known === callback || encodeJson(known) === text)) list.push(callback)
-}
-
-function isEmpty(record: Readonly<Record<string, unknown>>): boolean {
-  for (const _ in record) return false
-  return true
 }
