@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { python, runCelery, startPythonWorker, tryPython } from '@ct-tools/interop'
 import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
-import { ct, ctWorker, type CtWorker } from './fixtures/command.ts'
+import { runCli } from '@ct/cli'
+import { ct, ctWorker, type CtWorker, type Ran } from './fixtures/command.ts'
+import { createApp } from './index.ts'
 
 const python57 = await tryPython('5.7')
 const brokers = [
@@ -71,6 +73,88 @@ describe.for(brokers)('ct and celery on one $name', ({ name, ready }) => {
     expect(queues.out).toMatch(/celery +celery +direct +celery +yes/)
     expect((await ct(['result', called.out.trim(), '--timeout', '20'], env())).out).toBe('3.5\n')
   })
+
+  // The adapter of RabbitMQ is not among this package's dependencies; what is said there is the same.
+  it.runIf(name === 'Redis')(
+    'CLI-7, CLI-24, CLI-25: every command of ct inspect and ct control, given to a Python worker',
+    async () => {
+      await using peer = await startPythonWorker({
+        version: '5.7',
+        ...app(),
+        queues: ['celery'],
+        args: ['--autoscale=3,1'],
+      })
+      const run = async (...argv: readonly string[]): Promise<Ran> => {
+        const written = { out: '', err: '' }
+        const [group = '', ...rest] = argv
+        const code = await runCli(['-b', line.url, '-C', group, '-d', peer.nodename, '-t', '5', ...rest], {
+          createApp,
+          version: '0',
+          stdout: { write: (text) => (written.out += text) },
+          stderr: { write: (text) => (written.err += text) },
+        })
+        return { code, ...written }
+      }
+      const json = async (...argv: readonly string[]): Promise<unknown> => {
+        const [group = '', ...rest] = argv
+        const { out } = await run(group, '-j', ...rest)
+        return (JSON.parse(out) as Record<string, unknown>)[peer.nodename]
+      }
+      for (const words of [
+        ['ping'],
+        ['active'],
+        ['active_queues'],
+        ['clock'],
+        ['conf'],
+        ['memsample'],
+        ['memdump', '3'],
+        ['query_task', 'a', 'b'],
+        ['registered', 'rate_limit'],
+        ['report'],
+        ['reserved'],
+        ['revoked'],
+        ['scheduled'],
+        ['stats'],
+      ]) {
+        const { code, out } = await run('inspect', ...words)
+        expect([words, code, out]).toEqual([words, 0, expect.stringContaining(`->  ${peer.nodename}: OK\n`)])
+        expect([words, out]).toEqual([words, expect.stringMatching(/1 node online\.\n$/)])
+      }
+      expect(await json('inspect', 'stats')).toMatchObject({ pid: peer.pid, autoscaler: { max: 3, min: 1 } })
+      for (const [words, answer] of [
+        [['add_consumer', 'more'], 'add consumer more'],
+        [['cancel_consumer', 'more'], 'no longer consuming from more'],
+        [['autoscale', '5', '2'], 'autoscale now max=5 min=2'],
+        [['enable_events'], 'task events enabled'],
+        [['disable_events'], 'task events disabled'],
+        [['rate_limit', 'interop_tasks.add', '10/m'], 'new rate limit set successfully'],
+        [['time_limit', 'interop_tasks.add', '5', '6'], 'time limits set successfully'],
+        [['revoke', 'x'], "tasks {'x'} flagged as revoked"],
+        [['terminate', 'SIGTERM', 'y'], 'terminate: tasks unknown'],
+        [
+          ['revoke_by_stamped_headers', 'customer=c1'],
+          expect.stringMatching(/customer.*c1.*flagged as revoked/),
+        ],
+      ] as const) {
+        expect([words, await json('control', ...words)]).toEqual([words, { ok: answer }])
+      }
+      expect(await json('control', 'heartbeat')).toBeNull()
+      expect(await json('control', 'pool_restart')).toEqual({
+        error: "ValueError('Pool restarts not enabled')",
+      })
+      const grow = await run('control', 'pool_grow', '2')
+      expect([grow.code, grow.out]).toEqual([
+        0,
+        expect.stringMatching(/ERROR\n +pool_grow is not supported with autoscale/),
+      ])
+      const silent = await run('control', 'shutdown')
+      expect([silent.code, silent.out]).toEqual([0, expect.stringContaining('Workers do not answer')])
+      expect(await peer.ended).toMatchObject({ code: 0 })
+      const nobody = await run('inspect', 'ping', '-t', '0.2')
+      expect([nobody.code, nobody.err]).toEqual([69, expect.stringContaining('No worker answered')])
+    },
+    90_000,
+  )
 
   it('CTRL-32: celery control shutdown ends it with exit code 0', async () => {
     await runCelery('5.7', ['control', 'shutdown', '-d', 'node@test'], app())
