@@ -40,7 +40,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-describe.skipIf(!present)('ct worker as a daemon', () => {
+describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
   let redis: Awaited<ReturnType<typeof freshRedis>>
   let env: Environment
   const folder = guardedDirectory('ct-daemon')
@@ -239,7 +239,7 @@ describe.skipIf(!present)('ct worker as a daemon', () => {
     expect(isAlive(one)).toBe(false)
     expect(textOf(join(run, 'one.log'))).toContain('SIGQUIT')
     expect((await ct(['multi', 'stop', ...nodes], env)).out).toContain('> one@multi.test: DOWN')
-  }, 120_000)
+  })
 
   it.skipIf(!systemd)('systemd is told what the worker is about, and that it lives', async () => {
     // The other end of NOTIFY_SOCKET, which systemd would have: Node has no datagram sockets of that kind.

@@ -133,13 +133,14 @@ export class WorkerParts {
     this.#dispatch = workerDispatcher(context, options, this.hostname)
     this.events = new DispatchedTaskEvents(this.#dispatch)
     this.#openChords = openChordsFor(context, () => this.#services)
-    this.#services = traceServices(context, {
+    const services = traceServices(context, {
       hostname: this.hostname,
       events: this.events,
       task: (name) => this.#strategies.get(name)?.task,
       pause: (ms) => this.#pauses.pause(ms),
       openChords: this.#openChords,
     })
+    this.#services = { ...services, runsTasks: this.pool.capabilities.sharesMemory }
     const deduplicate = deduplication(this.#services, settings.workerDeduplicateSuccessfulTasks)
     this.#tracer = new Tracer({
       services: this.#services,

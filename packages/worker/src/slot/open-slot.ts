@@ -22,6 +22,7 @@ import {
   builtinTasksOf,
   executor,
   packOutcome,
+  TaskSignals,
   type Outcome,
   type PackOptions,
   type TraceServices,
@@ -75,11 +76,29 @@ export async function openSlot(start: SlotStart): Promise<Slot> {
   }
 }
 
+const endStates = {
+  returned: 'SUCCESS',
+  threw: 'FAILURE',
+  retry: 'RETRY',
+  ignore: 'IGNORED',
+  replace: 'IGNORED',
+  reject: 'REJECTED',
+} as const
+
+function whatCame(outcome: Outcome): unknown {
+  return outcome.kind === 'returned'
+    ? outcome.value
+    : outcome.kind === 'threw'
+      ? outcome.error
+      : outcome.reason
+}
+
 class Runner {
   readonly #services: TraceServices
   readonly #strategies: ReadonlyMap<string, Strategy>
   readonly #codecs: MessageCodecs
   readonly #packing: Omit<PackOptions, 'wantsRepr'>
+  readonly #signals: TaskSignals
   #current: { readonly taskId: string; readonly fail: (error: unknown) => void } | undefined
 
   constructor(
@@ -92,6 +111,7 @@ class Runner {
     this.#strategies = strategies
     this.#codecs = codecs
     this.#packing = packing
+    this.#signals = new TaskSignals(services)
   }
 
   fail(taskId: string, error: unknown): boolean {
@@ -107,10 +127,9 @@ class Runner {
     this.#current = { taskId: request.id, fail: (error) => failed.resolve({ kind: 'threw', error }) }
     const outcome = await Promise.race([this.#execute(job, request, port), failed.promise])
     this.#current = undefined
-    return {
-      kind: 'done',
-      value: packOutcome(request, outcome, { ...this.#packing, wantsRepr: given.wantsRepr }),
-    }
+    const value = packOutcome(request, outcome, { ...this.#packing, wantsRepr: given.wantsRepr })
+    await this.#signals.postrun(request, endStates[value.kind], whatCame(outcome))
+    return { kind: 'done', value }
   }
 
   #request(job: SlotJob, given: SlotRequest): Request {

@@ -126,4 +126,6 @@ export interface TraceServices {
   /** Resolves false when the worker stops for good before `ms` have passed. */
   pause(ms: number): Promise<boolean>
   onInternalError(error: CeleryError | Error): void
+  /** False: tasks run in other threads or processes, which send `taskPrerun` and `taskPostrun`. Default true. */
+  readonly runsTasks?: boolean
 }

@@ -5,8 +5,8 @@
 import { runInTask, type AppSignals, type ExceptionInfo, type SignalMap } from '@ct/client'
 import { pythonTraceback } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
-import { plainValue } from './plain-value.ts'
 import type { TraceServices } from './ports.ts'
+import { plainValue } from './plain-value.ts'
 import { taskRequest } from './task-request.ts'
 import { TaskRun } from './task-run.ts'
 
@@ -19,22 +19,25 @@ export type EndState = SignalMap['taskPostrun']['state']
 export class TaskSignals {
   readonly #signals: AppSignals
   readonly #services: TraceServices
+  /** Tasks run in this thread: what is said before and after a run is said here. */
+  readonly #runsTasks: boolean
 
   constructor(services: TraceServices) {
     this.#signals = services.app.signals
     this.#services = services
+    this.#runsTasks = services.runsTasks !== false
   }
 
   /** Somebody wants to know what a run comes to, success included: it then takes the long way. */
   get afterRun(): boolean {
     const { taskSuccess, taskPostrun } = this.#signals
-    return taskSuccess.wanted || taskPostrun.wanted
+    return taskSuccess.wanted || (this.#runsTasks && taskPostrun.wanted)
   }
 
   /** As {@link afterRun}, for failures. */
   get afterFailure(): boolean {
     const { taskFailure, taskPostrun } = this.#signals
-    return taskFailure.wanted || taskPostrun.wanted
+    return taskFailure.wanted || (this.#runsTasks && taskPostrun.wanted)
   }
 
   get beforeRun(): boolean {
@@ -48,7 +51,7 @@ export class TaskSignals {
 
   postrun(request: Request, state: EndState, retval: unknown): Sent {
     const { taskPostrun } = this.#signals
-    if (!taskPostrun.wanted) return undefined
+    if (!taskPostrun.wanted || !this.#runsTasks) return undefined
     return this.#within(request, () =>
       taskPostrun.send({ ...subject(request), retval: plainValue(retval), state }),
     )
