@@ -132,16 +132,19 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     expect((await worker.stop()).code).toBe(0)
   })
 
-  it('WORK-9: the settings workerPidfile and workerLogfile', async () => {
+  it('WORK-9, WORK-23: the settings workerPidfile and workerLogfile; what tasks print goes into the log', async () => {
     writeFileSync(
       at('config.json'),
       JSON.stringify({ workerPidfile: at('set.pid'), workerLogfile: at('set.log') }),
     )
     await using worker = new CtWorker(
-      ['-A', './tasks.ts', '-n', 'set@test', '-l', 'info', '--config', at('config.json')],
+      ['-A', './own-options.ts', '-n', 'set@test', '-l', 'info', '--config', at('config.json')],
       env,
     )
     await until('the log', () => textOf(at('set.log')).includes('ready.'))
+    await using app = createApp({ name: 'client', broker: redis.url, backend: redis.url, environment: {} })
+    await (await app.sendTask('own.print', { args: ['hello there'] })).get({ timeoutMs: 20_000 })
+    expect(textOf(at('set.log'))).toMatch(/WARNING\/MainProcess\] own\.print\[[-0-9a-f]+\]: hello there/)
     expect(textOf(at('set.pid'))).toMatch(/^\d+\n$/)
     expect((await worker.stop()).code).toBe(0)
   })

@@ -19,6 +19,7 @@ import type { Session } from '../session.ts'
 import { banner, profileOf } from './banner.ts'
 import { catchProcessErrors } from './process-errors.ts'
 import { openLog } from './worker-log.ts'
+import { redirectOutput } from '../process/redirect-output.ts'
 import { workerOptions, type WorkerCommandOptions } from './worker-options.ts'
 
 /**
@@ -75,6 +76,11 @@ export async function runWorker(
     session.print(banner(profile, { style: session.style, listTasks: level <= logLevels.INFO }))
   }
   if ((process.env['NOSETPS'] ?? '') === '') process.title = `ct worker: ${worker.hostname}`
+  // A log that is a file is where people look; on a terminal, or in a container, what tasks print is where it belongs already.
+  const giveBack =
+    app.settings.workerRedirectStdouts && daemon.logfile !== undefined
+      ? redirectOutput(log.logger, app.settings.workerRedirectStdoutsLevel)
+      : undefined
   let failed = false
   const release = catchProcessErrors(log.logger, () => {
     failed = true
@@ -122,6 +128,7 @@ export async function runWorker(
     await health?.[Symbol.asyncDispose]()
     watchdog?.[Symbol.dispose]()
     removeSignals()
+    giveBack?.()
     release()
   }
   session.exitCode = failed ? 1 : worker.exitCode
