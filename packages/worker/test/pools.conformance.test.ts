@@ -41,6 +41,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
   let started = false
 
   async function start(options: WorkerOptions = {}): Promise<Worker> {
+    await stop()
     worker = createWorker(tasks.app, {
       pool: pools[name](),
       modules: [module],
@@ -199,7 +200,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
   it('CTRL-20, WORK-54: revoke with terminate ends a task that computes', async () => {
     await common()
     const result = await send('spin')
-    await expect.poll(() => worker.counts.active).toBe(1)
+    await expect.poll(() => worker.counts.active, { timeout: 20_000 }).toBe(1)
     await result.revoke({ terminate: true })
     const error = await result.get(soon).catch((reason: unknown) => reason as Error)
     expect(error).toMatchObject({ name: 'TaskRevokedError', reason: 'terminated' })
@@ -260,14 +261,14 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     const one = { destination: [`w-${name}@here`], timeoutMs: 5000, limit: 1 }
     expect(worker.pool.size).toBe(1)
     const results = await Promise.all([send('wait'), send('wait'), send('wait'), send('wait')])
-    await expect.poll(() => worker.counts.active, { timeout: 10_000 }).toBe(3)
+    await expect.poll(() => worker.counts.active, { timeout: 45_000 }).toBe(3)
     expect(worker.pool.size).toBe(3)
     const stats = (await remote.inspect(one).stats())?.[`w-${name}@here`] as
       | { autoscaler?: unknown }
       | undefined
     expect(stats?.autoscaler).toEqual({ max: 3, min: 1, current: 3, qty: 4 })
     for (const result of results) await result.revoke({ terminate: true })
-    await expect.poll(() => worker.pool.size, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => worker.pool.size, { timeout: 45_000 }).toBe(1)
     delete process.env['AUTOSCALE_KEEPALIVE']
     await stop()
 
@@ -280,12 +281,12 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     await remote.broadcast('pool_restart', { ...one, reply: true })
     expect(await run('who')).not.toBe(before)
     await stop()
-  }, 60_000)
+  }, 120_000)
 
   it('a warm stop waits for what runs', async () => {
     await start()
     const result = await send('burn', 400)
-    await expect.poll(() => worker.counts.active).toBe(1)
+    await expect.poll(() => worker.counts.active, { timeout: 20_000 }).toBe(1)
     await worker.stop()
     started = false
     expect(await result.get(soon)).toBe('burn')
