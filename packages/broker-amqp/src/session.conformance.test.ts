@@ -101,7 +101,14 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     closing.push(() => line.close())
     const mine = app({ broker: line.url, brokerHeartbeat: 2 })
     mine.task('proj.t', () => {})
+    // What it would do every half minute it does every second here.
+    const real = setInterval
+    const often = vi
+      .spyOn(globalThis, 'setInterval')
+      .mockImplementation(((run: () => void, ms: number) =>
+        real(run, ms >= 10_000 ? 1000 : ms)) as typeof setInterval)
     await workerOf(mine, { withoutHeartbeat: true }).start()
+    often.mockRestore()
     await mine.sendTask('proj.t', { ignoreResult: true })
     await new Promise((resolve) => setTimeout(resolve, 500))
     const before = line.sent

@@ -65,7 +65,7 @@ export interface WorkerOptions {
   readonly signals?: boolean
   /** What was given for options of your own (`app.userOptions.worker`), by name: bootsteps get them with the others. */
   readonly userOptions?: Readonly<Record<string, unknown>>
-  /** Milliseconds between looks at queues from which nothing comes. Default 30,000. */
+  /** Milliseconds between looks at queues from which nothing comes. Default 30,000; where the connection holds messages (RabbitMQ, memory): none. */
   readonly watchdogMs?: number
 }
 

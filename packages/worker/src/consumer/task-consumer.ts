@@ -249,7 +249,7 @@ export class TaskConsumer {
       return
     }
     this.#watchdog.stop()
-    this.#watchdog.start()
+    if (this.#isWatched) this.#watchdog.start()
     dispatcher.resume()
     this.#options.onReady()
   }
@@ -379,6 +379,13 @@ export class TaskConsumer {
         if (queue !== undefined && ![...this.#options.queues()].includes(queue)) return
       }
     }
+  }
+
+  /** Where messages are held by the connection itself the server pushes, cancels and beats; asking costs an idle worker its silence. */
+  get #isWatched(): boolean {
+    const { broker, watchdogMs } = this.#options
+    const { lease, wakeUp } = broker.capabilities
+    return watchdogMs !== undefined || lease !== null || wakeUp !== 'push'
   }
 
   async #waiting(): Promise<number> {

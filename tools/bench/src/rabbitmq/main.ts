@@ -50,8 +50,8 @@ for (const scenario of scenarios) {
 await writeReport(figures, {
   tasks,
   write: values.write,
-  contestants,
-  scenarios,
+  contestants: rabbitContestants,
+  scenarios: rabbitScenarios,
   server: 'RabbitMQ 3.10',
   variants: 'prefetch',
   part: 'figures of RabbitMQ',

@@ -10,6 +10,7 @@ import { fill } from './message.ts'
 const runOne = fileURLToPath(new URL('run-one.ts', import.meta.url))
 const callers = 500
 const idleSeconds = 40
+const heartbeatSeconds = 10
 
 interface Situation {
   readonly contestant: RabbitContestant
@@ -65,13 +66,18 @@ export const rabbitScenarios: readonly RabbitScenario[] = [
   },
   {
     name: 'rabbit-idle',
-    title: `RabbitMQ: what an idle worker sends in ${idleSeconds} s, without its events`,
+    title: `RabbitMQ: what an idle worker sends in ${idleSeconds} s, without its events, at a heartbeat of ${heartbeatSeconds} s`,
     once: true,
     variants: ({ serve }) => (serve ? [''] : []),
     async measure({ contestant, url }) {
       const { url: counted, counter } = await FrameCounter.to(url)
       await using _line = counter
-      const worker = await startServing(contestant.name, counted, 0, runOne)
+      const worker = await startServing(
+        contestant.name,
+        `${counted}?heartbeat=${heartbeatSeconds}`,
+        0,
+        runOne,
+      )
       await sleep(3000)
       const before = counter.frames
       await sleep(idleSeconds * 1000)
