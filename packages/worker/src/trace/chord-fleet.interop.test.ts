@@ -1,0 +1,107 @@
+/** Chords whose members run on ct, on Celery 5.7 and on Celery 5.4 at once: whoever reports last, the body runs once (docs: decision 16). */
+import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { freshRedis, type Fresh } from '@ct-tools/services'
+import { redisBackend, redisBroker } from '@ct/broker-redis'
+import { createApp, type App, type Logger } from '@ct/client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createWorker, type Worker } from '../index.ts'
+
+const ready = await tryPython('5.7', '5.4')
+const quiet: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  critical: (message, fields) => console.error(message, fields),
+  child: () => quiet,
+}
+const queues = ['ct', 'py57', 'py54'] as const
+
+describe.skipIf(!ready)('chords in a fleet of ct, Celery 5.7 and Celery 5.4', () => {
+  let redis: Fresh
+  let app: App
+  let worker: Worker
+  let client: PythonClient
+  let old: PythonClient
+  let peers: PythonWorker[] = []
+  const bodies: string[] = []
+
+  beforeAll(async () => {
+    redis = await freshRedis()
+    const { url } = redis
+    app = createApp({
+      name: 'interop_tasks',
+      broker: redisBroker({ url }),
+      backend: redisBackend({ url }),
+      logger: quiet,
+    })
+    app.task('interop_tasks.add', (x: number, y: number) => x + y)
+    app.task('interop_tasks.fail', () => {
+      throw new RangeError('no')
+    })
+    app.task('ct.body', { bind: true, params: ['numbers'] }, (task, numbers: number[]) => {
+      bodies.push(task.request.id)
+      return numbers
+    })
+    worker = createWorker(app, {
+      hostname: 'ct@mixed',
+      queues: ['ct'],
+      withoutMingle: true,
+      withoutHeartbeat: true,
+    })
+    const peer = { broker: url, backend: url }
+    ;[client, old, ...peers] = (await Promise.all([
+      python('5.7', peer),
+      python('5.4', peer),
+      startPythonWorker({ ...peer, version: '5.7', queues: ['py57', 'celery'] }),
+      startPythonWorker({ ...peer, version: '5.4', queues: ['py54'] }),
+      worker.start(),
+    ])) as unknown as [PythonClient, PythonClient, ...PythonWorker[]]
+    peers = peers.filter(Boolean)
+  })
+  afterAll(async () => {
+    await client?.close()
+    await old?.close()
+    for (const peer of peers) await peer[Symbol.asyncDispose]()
+    await worker?.stop()
+    await app?.close()
+    await redis?.release()
+  })
+
+  /** Every order of who is slow, so that each of the three reports last. */
+  const slowest = queues.flatMap((last) => (['client', 'old'] as const).map((sender) => ({ last, sender })))
+
+  it.each(slowest)(
+    'CANVAS-77, D57-8: $last reports last, sent by the $sender client',
+    async ({ last, sender }) => {
+      const members = queues
+        .map((queue, n) => `add.s(${n}, 1).set(queue="${queue}"${queue === last ? ', countdown=0.4' : ''})`)
+        .join(', ')
+      const id = await (sender === 'old' ? old : client).apply(
+        `chord([${members}], signature("ct.body", app=app).set(queue="ct"))`,
+      )
+      expect(await client.get(id)).toEqual([1, 2, 3])
+      expect(bodies.filter((one) => one === id)).toHaveLength(1)
+    },
+  )
+
+  it.each(slowest)(
+    'CANVAS-21, D57-40: a chord behind a step that $last runs, sent by the $sender client',
+    async ({ last, sender }) => {
+      const id = await (sender === 'old' ? old : client).apply(
+        `add.s(1, 1).set(queue="${last}") | group(${queues.map((queue) => `add.s(10).set(queue="${queue}")`).join(', ')}) | signature("ct.body", app=app).set(queue="ct") | identity.s()`,
+      )
+      expect(await client.get(id)).toEqual([12, 12, 12])
+    },
+  )
+
+  it('CANVAS-70: a member that fails on ct, fails the body wherever the last part comes from', async () => {
+    for (const last of queues) {
+      const id = await client.apply(
+        `chord([fail.s().set(queue="ct"), add.s(1, 1).set(queue="${last}", countdown=0.3)], signature("ct.body", app=app).set(queue="ct"))`,
+      )
+      await expect.poll(async () => (await client.meta(id)).status, { timeout: 8000 }).toBe('FAILURE')
+      expect(JSON.stringify((await client.meta(id)).result)).toMatch(/Dependency .* raised ValueError/)
+    }
+  })
+})

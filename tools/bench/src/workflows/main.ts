@@ -1,0 +1,76 @@
+/**
+ * Workflows of ct, of Celery and of BullMQ's flows, side by side: `pnpm --filter @ct-tools/bench bench:workflows [--rounds 3] [--only chord,chain] [--write]`.
+ * Rounds are interleaved, each run is a fresh process on a flushed Redis; figures are medians. `--write` puts the table into docs/benchmarks.md.
+ */
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs, promisify } from 'node:util'
+import { startPrivateRedis } from '@ct-tools/services'
+import { median } from '../statistics.ts'
+import { workflowContestants } from './contestants.ts'
+import { shapes, type Shape } from './shapes.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string' },
+    contestants: { type: 'string' },
+    write: { type: 'boolean', default: false },
+  },
+})
+const chosen = (Object.keys(shapes) as Shape[]).filter(
+  (shape) => values.only?.split(',').includes(shape) ?? true,
+)
+const taking = workflowContestants.filter(({ name }) => values.contestants?.split(',').includes(name) ?? true)
+const script = fileURLToPath(new URL('run-one.ts', import.meta.url))
+const seconds = new Map<string, number[]>()
+const redis = await startPrivateRedis({ args: ['--save', ''] })
+try {
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    for (const shape of chosen) {
+      for (let at = 0; at < taking.length; at += 1) {
+        const { name } = taking[(at + round) % taking.length]!
+        await redis.command('FLUSHALL')
+        const words = [...process.execArgv, '--no-warnings', script, name, shape, redis.url]
+        const { stdout } = await promisify(execFile)(process.execPath, words)
+        const took = Number(stdout.trim().split('\n').at(-1))
+        const key = `${shape} ${name}`
+        seconds.set(key, [...(seconds.get(key) ?? []), took])
+        console.log(`${shape} · round ${round + 1} · ${name}: ${took.toFixed(3)} s`)
+      }
+    }
+  }
+} finally {
+  await redis.stop()
+}
+
+const of = (shape: Shape, name: string): number | undefined => {
+  const found = seconds.get(`${shape} ${name}`)
+  return found === undefined ? undefined : median(found)
+}
+const shown = (value: number | undefined): string =>
+  value === undefined ? '–' : value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`
+const times = (one: number | undefined, ct: number | undefined): string =>
+  one === undefined || ct === undefined ? '–' : `${(one / ct).toFixed(1)}×`
+const rows = chosen.map((shape) => {
+  const [ct, celery, bullmq] = [of(shape, 'ct'), of(shape, 'Celery'), of(shape, 'BullMQ')]
+  return `| ${shapes[shape].title} | ${shown(ct)} | ${shown(celery)} | ${times(celery, ct)} | ${shown(bullmq)} | ${times(bullmq, ct)} |`
+})
+const table = [
+  '| from the call to the last result | ct | Celery | ct is faster by | BullMQ flows | ct is faster by |',
+  '|---|---|---|---|---|---|',
+  ...rows,
+].join('\n')
+console.log(`\n${table}\n`)
+for (const { name, about } of taking) console.log(`${name}: ${about}`)
+if (values.write) {
+  const file = fileURLToPath(new URL('../../../../docs/benchmarks.md', import.meta.url))
+  const page = await readFile(file, 'utf8')
+  const [begin, end] = ['<!-- workflows:begin -->', '<!-- workflows:end -->']
+  const text = `${begin}\n${table}\n\n${taking.map(({ name, about }) => `- ${name}: ${about}`).join('\n')}\n${end}`
+  await writeFile(
+    file,
+    page.replace(new RegExp(`${begin}[\\s\\S]*${end}`), () => text),
+  )
+}
