@@ -658,6 +658,21 @@ describe('chords of stores that cannot count', () => {
       await expect(result.get(soon)).rejects.toMatchObject({ code: 'CT_CHORD' })
     }
   })
+
+  it('CANVAS-68: a lost member fails the body within chordStallTimeoutMs, and is named', async () => {
+    const { app } = makeApp({ chordStallTimeoutMs: 60 })
+    const body = app.task('body', () => 'never')
+    await startWorker(app)
+    const callback = body.s()
+    const result = callback.freeze()
+    await app.sendTask('celery.chord_unlock', {
+      args: ['group-3', callback],
+      kwargs: { interval: 0.02, max_retries: null, result: [[['lost-one', null], null]] },
+    })
+    await expect(result.get(soon)).rejects.toThrow(
+      /still waits for 1 of its members after .* no result of lost-one/,
+    )
+  })
 })
 
 describe('messages nobody can work', () => {

@@ -104,4 +104,24 @@ describe.skipIf(!ready)('chords in a fleet of ct, Celery 5.7 and Celery 5.4', ()
       expect(JSON.stringify((await client.meta(id)).result)).toMatch(/Dependency .* raised ValueError/)
     }
   })
+
+  it.each(queues)(
+    'CANVAS-68, D57-85: celery.chord_unlock run on %s, for members of both languages',
+    async (queue) => {
+      const id = await client.exec<string>(
+        `
+      _members = [add.s(n, 1).set(queue=q) for n, q in enumerate(['ct', 'py57', 'py54'])]
+      _results = [m.apply_async().as_tuple() for m in _members]
+      _body = signature('ct.body', app=app).set(queue='ct')
+      _frozen = _body.freeze()
+      app.send_task('celery.chord_unlock', args=['unlock-' + queue, _body],
+                    kwargs={'interval': 0.1, 'max_retries': None, 'result': _results}, queue=queue, ignore_result=True)
+      _frozen.id
+      `,
+        { queue },
+      )
+      expect(await client.get(id)).toEqual([1, 2, 3])
+      expect(bodies.filter((one) => one === id)).toHaveLength(1)
+    },
+  )
 })
