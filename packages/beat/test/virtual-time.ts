@@ -58,7 +58,7 @@ export class VirtualTime {
 
   /** Until every clock that runs is slept on. */
   async quiet(): Promise<void> {
-    for (let turn = 0; turn < 5000; turn++) {
+    for (let turn = 0; turn < 500_000; turn++) {
       const asleep = new Set([...this.sleepers].map(({ clock }) => clock))
       if ([...this.clocks].every((clock) => clock.stopped || clock.ended || asleep.has(clock))) return
       await new Promise<void>((resolve) => setImmediate(resolve))

@@ -73,7 +73,7 @@ describe.skipIf(!present)('ct beat', () => {
     expect(existsSync(join(folder, 'none'))).toBe(false)
   })
 
-  it('CLI-21: --detach runs it in the background, with pid file and log', async () => {
+  it('CLI-21, SET-209: --detach runs it in the background, with pid file and log', async () => {
     const pidfile = join(folder, 'beat.pid')
     const logfile = join(folder, 'beat.log')
     const argv = [
