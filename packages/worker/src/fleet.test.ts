@@ -79,6 +79,22 @@ describe('gossip', () => {
     expect(heard.filter((line) => line.startsWith('quiet'))).toEqual([])
   })
 
+  it('D57-175, EVT-42: a worker in another time zone is no worker whose clock is off; one that is an hour off is told', async () => {
+    hub = `fleet-${++hubs}`
+    const heard: string[] = []
+    const one = createWorker(makeApp(gossiping), { hostname: 'one@h' })
+    one.on('nodeJoin', ({ hostname }) => heard.push(hostname))
+    closing.push(() => one.stop())
+    await one.start()
+    const dispatcher = makeApp().events.dispatcher({ hostname: 'far@h' })
+    dispatcher.send('worker-online', { utcoffset: -5.5, freq: 2 })
+    await expect.poll(() => heard).toEqual(['far@h'])
+    expect(lines.filter((line) => line.includes('clocks'))).toEqual([])
+    dispatcher.send('worker-heartbeat', { timestamp: Date.now() / 1000 - 3600, freq: 2 })
+    await expect.poll(() => lines.filter((line) => line.includes('The clocks of far@h'))).toHaveLength(1)
+    await dispatcher.close()
+  })
+
   it('WORK-97, CTRL-33: of a fleet one worker sends the signature that the election is about', async () => {
     hub = `fleet-${++hubs}`
     const runs: string[] = []
