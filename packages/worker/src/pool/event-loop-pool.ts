@@ -38,6 +38,9 @@ export function canAbandon(ticket: PoolTicket): ticket is EventLoopTicket {
   return 'abandon' in ticket
 }
 
+/** Asking the process for it costs as much as many a task. */
+const { pid } = process
+
 const asyncCapabilities: PoolCapabilities = {
   implementation: 'ct.pool.async:TaskPool',
   sharesMemory: true,
@@ -171,7 +174,7 @@ class EventLoopPool {
   #run(ticket: Ticket): void {
     this.#running += 1
     ticket.running = true
-    ticket.events.onAccepted({ pid: process.pid, startedAt: Date.now() })
+    ticket.events.onAccepted({ pid, startedAt: Date.now() })
     if (ticket.ended) return
     let running: Promise<PoolOutcome> | PoolOutcome
     try {
@@ -234,7 +237,7 @@ class EventLoopPool {
     }
     return {
       ...base,
-      processes: [process.pid],
+      processes: [pid],
       'max-tasks-per-child': null,
       'put-guarded-by-semaphore': true,
       timeouts: [],

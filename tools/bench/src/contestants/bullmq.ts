@@ -90,8 +90,12 @@ export const bullmq: Contestant = {
     for (let n = 0; n < tasks; n += 1) {
       const start = performance.now()
       const job = await queue.add('add', { x: n, y: 1 })
-      await job.waitUntilFinished(events)
-      milliseconds.push(performance.now() - start)
+      // Waiting may go on for ever when the event overtakes the answer to `add`; such a task is left out.
+      const finished = await job.waitUntilFinished(events, 1000).then(
+        () => true,
+        () => false,
+      )
+      if (finished) milliseconds.push(performance.now() - start)
     }
     await events.close()
     await queue.close()
