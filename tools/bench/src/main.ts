@@ -1,5 +1,6 @@
 /**
- * ct against its peers, side by side in one run: `pnpm --filter @ct-tools/bench bench [--rounds 5] [--tasks 20000] [--only drain,send] [--write]`.
+ * ct against its peers, side by side in one run: `pnpm --filter @ct-tools/bench bench [--rounds 5] [--tasks 20000] [--only drain,send]
+ * [--variants 100,150] [--write]`.
  *
  * Rounds are interleaved: in each round every contestant has its turn, in an order that rotates, each in a fresh process on a flushed Redis.
  * Figures are medians over the rounds. `--write` puts tables and charts into docs/benchmarks.md, and the figures into results/, so that
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     tasks: { type: 'string', default: '20000' },
     only: { type: 'string' },
     contestants: { type: 'string' },
+    variants: { type: 'string' },
     write: { type: 'boolean', default: false },
     more: { type: 'boolean', default: false },
   },
@@ -24,6 +26,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const tasks = Number(values.tasks)
 const wantedScenarios = values.only?.split(',')
+const wantedVariants = values.variants?.split(',')
 const wantedContestants = values.contestants?.split(',')
 
 const chosenScenarios = scenarios.filter((one) => wantedScenarios?.includes(one.name) ?? true)
@@ -38,6 +41,7 @@ try {
         .filter((one) => one !== undefined)
       for (const contestant of order) {
         for (const variant of scenario.variants(contestant)) {
+          if (variant !== '' && wantedVariants?.includes(variant) === false) continue
           await redis.command('FLUSHALL')
           await redis.command('CONFIG', 'RESETSTAT')
           const measured = await scenario.measure({ contestant, variant, redis, tasks })

@@ -7,6 +7,8 @@ import { isPlainObject } from './plain-object.ts'
 
 /** Shapes kept; a fleet has as many as it has kinds of senders. */
 const mostShapes = 8
+/** What is longer is rare, and its shape costs more to learn than it saves. */
+const mostLearned = 64 * 1024
 /** Once there are so many, a new one is learned only now and then: learning costs several times what reading costs. */
 const misses = 64
 
@@ -34,7 +36,8 @@ export class EnvelopeReader {
       return envelope
     }
     const envelope = decodeEnvelope(text)
-    if (shapes.length < mostShapes || ++this.#misses % misses === 0) this.#learn(text)
+    if (text.length <= mostLearned && (shapes.length < mostShapes || ++this.#misses % misses === 0))
+      this.#learn(text)
     return envelope
   }
 

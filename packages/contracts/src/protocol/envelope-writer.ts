@@ -5,6 +5,8 @@ import { base64, encodeEnvelope } from './envelope.ts'
 import type { EnvelopeAddress } from './envelope.ts'
 import { protocol2Headers } from './task-message.ts'
 
+/** What is longer is rare, and its template costs more to make than it saves. */
+const mostLearned = 64 * 1024
 /** Kinds of tasks it remembers. */
 const mostTemplates = 256
 
@@ -21,7 +23,7 @@ export class EnvelopeWriter {
     const template = this.#templates.get(task)
     if (template?.fits(message, address) === true) return template.fill(message, address)
     const text = encodeEnvelope(message, address)
-    const fresh = Template.of(message, address, text)
+    const fresh = text.length > mostLearned ? undefined : Template.of(message, address, text)
     if (fresh !== undefined) {
       if (this.#templates.size >= mostTemplates) this.#templates.clear()
       this.#templates.set(task, fresh)
