@@ -40,6 +40,8 @@ const known: readonly string[] = [
   'description',
 ] satisfies (keyof PeriodicTaskInput)[]
 
+const nothing: Readonly<Record<string, unknown>> = Object.freeze({})
+
 /** Longer names do not fit into everybody's tables. */
 const longestName = 200
 
@@ -63,7 +65,7 @@ export function declareEntry(
         },
       )
   const entry = given as Readonly<Record<keyof PeriodicTaskInput, unknown>>
-  const { args = [], kwargs = {}, enabled, oneOff = false, description = '' } = entry
+  const { args = [], kwargs = nothing, enabled, oneOff = false, description = '' } = entry
   if (typeof args !== 'function' && !Array.isArray(args)) throw wrong(name, 'args', args, 'a list')
   if (typeof kwargs !== 'function' && !isPlainObject(kwargs)) throw wrong(name, 'kwargs', kwargs, 'an object')
   if (enabled !== undefined && typeof enabled !== 'boolean')
@@ -145,7 +147,7 @@ function named<T>(name: string, make: () => T): T {
 }
 
 function optionsOf(name: string, options: unknown): Readonly<Record<string, unknown>> {
-  if (options === undefined || options === null) return {}
+  if (options === undefined || options === null) return nothing
   if (!isPlainObject(options)) throw wrong(name, 'options', options, 'an object of calling options')
   const call = camelKeys(options)
   for (const key of ['taskId', 'signal'])
@@ -162,6 +164,7 @@ function optionsOf(name: string, options: unknown): Readonly<Record<string, unkn
 }
 
 function text(name: string, field: string, value: unknown): string {
+  if (value === nothing) return '{}'
   try {
     return encodeJson(value)
   } catch (error) {
@@ -188,6 +191,7 @@ const zoned = /^\d{4}-\d\d-\d\dT.*(?:Z|[+-]\d\d:?\d\d)$/
 
 /** `routing_key` → `routingKey`: configuration files may be Python's. */
 function camelKeys(record: object): Record<string, unknown> {
+  if (!Object.keys(record).some((key) => key.includes('_'))) return record as Record<string, unknown>
   return Object.fromEntries(
     Object.entries(record).map(([key, value]) => [
       key.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
