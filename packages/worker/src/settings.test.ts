@@ -308,7 +308,7 @@ describe('what a worker takes', () => {
   ])('SET-174, SET-189: with %j two slots ask for %d messages', async (settings, credit) => {
     const { app, credits } = watchedApp({ ...settings, defaults: 'celery', taskAcksLate: true })
     app.task('t', () => 1)
-    await startWorker(app, { concurrency: 2, withoutRemoteControl: true })
+    await startWorker(app, { concurrency: 2, withoutGossip: true, withoutRemoteControl: true })
     expect(credits).toEqual([credit])
   })
 

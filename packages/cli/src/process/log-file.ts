@@ -2,8 +2,7 @@
  * A log that others may rotate (Python's `WatchedFileHandler`, which Celery uses): when the file was moved away or deleted, the next line
  * goes into a new one of the old name. No signal is needed.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 
 /** Between two looks at whether it is still the file of that name. */
@@ -22,7 +21,6 @@ export class LogFile implements Disposable {
     this.#complain = complain
     this.#now = now
     try {
-      mkdirSync(dirname(path), { recursive: true })
       this.#fd = openSync(path, 'a')
     } catch (error) {
       throw new CommandFailure(`The log ${path} cannot be written: ${textOf(error)}`, exitCodes.error, {
