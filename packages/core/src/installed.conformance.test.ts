@@ -12,7 +12,7 @@ import { freshRedis, guardedDirectory, guardProcess, isCi, tryServices } from '@
 const workspace = join(import.meta.dirname, '../../..')
 const tarball = (name: string): string => join(workspace, `.test-results/pack/packages-${name}.tgz`)
 const named = ['core', 'broker-redis'] as const
-const others = ['broker-memory', 'cli', 'client', 'contracts', 'worker'] as const
+const others = ['beat', 'broker-memory', 'cli', 'client', 'contracts', 'worker'] as const
 const missing = [...named, ...others].filter((name) => !existsSync(tarball(name)))
 if (missing.length > 0) {
   const message = `not packed: ${missing.join(', ')}. Run: pnpm nx run @ct/core:conformance`
