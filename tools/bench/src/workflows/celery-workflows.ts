@@ -19,7 +19,6 @@ export const celeryWorkflows: WorkflowContestant = {
       ...app,
       version: '5.7',
       concurrency: 2,
-      loglevel: 'WARNING',
     })
     await using client = await python('5.7', app)
     return await client.exec<number>(
