@@ -84,9 +84,12 @@ async function run(
     case 'spin':
       for (;;);
     case 'return-and-spin':
-      setImmediate(() => {
-        for (;;);
-      })
+      // When the answer has gone out, and before anything else can come in.
+      queueMicrotask(() =>
+        process.nextTick(() => {
+          for (;;);
+        }),
+      )
       return 'done'
     case 'devour':
       for (;;) devoured.push(Array.from({ length: 1000 }, (_, index) => ({ index })))
