@@ -91,6 +91,11 @@ describe.each([
   beforeAll(async () => {
     server = await open()
     log = recordingLogger()
+    // A busy machine is not what the messages are judged by.
+    const { warn } = log
+    log.warn = (message, fields) => {
+      if (!message.startsWith('The event loop stood still')) warn(message, fields)
+    }
     app = createApp({
       name: 'proj',
       ...server.options,
@@ -124,8 +129,8 @@ describe.each([
     const first = await add()
     await server.put('celery', text)
     const second = await add()
-    expect(await first.get({ timeoutMs: 5000 })).toBe(2)
-    expect(await second.get({ timeoutMs: 5000 })).toBe(2)
+    expect(await first.get({ timeoutMs: 15_000 })).toBe(2)
+    expect(await second.get({ timeoutMs: 15_000 })).toBe(2)
     await expect.poll(() => [runs - before, worker.counts.refused - refused]).toEqual(isRun ? [3, 0] : [2, 1])
     const connection = await app.context.producer.connection()
     const kept =
@@ -175,7 +180,7 @@ describe.each([
   it('WIRE-40: an unregistered task is told to its caller', async () => {
     log.records.length = 0
     const result = await app.sendTask('proj.nobody')
-    await expect(result.get({ timeoutMs: 5000 })).rejects.toThrow(/nobody/)
+    await expect(result.get({ timeoutMs: 15_000 })).rejects.toThrow(/nobody/)
     await expect.poll(() => log.lines('warn')).toHaveLength(1)
     await expect.poll(() => parkedCount()).toBe(defaults === 'ct' ? 1 : 0)
     const connection = await app.context.producer.connection()
