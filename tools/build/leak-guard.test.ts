@@ -1,6 +1,6 @@
 /** The guard against leaks, by files that leak: each must fail, and one that cleans up must pass. */
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -19,8 +19,10 @@ let folder = ''
 let output = ''
 
 beforeAll(async () => {
-  // Below this package: vitest resolves itself from where a file lies.
-  folder = await mkdtemp(join(import.meta.dirname, '.leaks-'))
+  // Below this checkout, since vitest is resolved from where a file lies; not below a package, which others lint meanwhile.
+  const results = join(import.meta.dirname, '../../.test-results')
+  await mkdir(results, { recursive: true })
+  folder = await mkdtemp(join(results, 'leaks-'))
   for (const [name, body] of Object.entries(files)) {
     const source = `import { it } from 'vitest'\nit('${name}', async () => { ${body} })\n`
     await writeFile(join(folder, `${name}.test.ts`), source)

@@ -102,7 +102,11 @@ describe.skipIf(ready === undefined)('malformed task messages on RabbitMQ', () =
       .toBe(runsToo ? 0 : 1)
     await connection.purge('celery.parked')
     expect(worker.status).toBe('running')
-    const lines = log.records.filter(({ level }) => level !== 'debug' && level !== 'info')
+    // A busy machine is not what the messages are judged by.
+    const lines = log.records.filter(
+      ({ level, message }) =>
+        ['warn', 'error', 'critical'].includes(level) && !message.startsWith('The event loop stood still'),
+    )
     expect(lines.map(({ fields }) => fields['detail'])).toEqual(runsToo ? [] : [reason])
     const ending = runsToo ? '' : 'The message is parked in celery.parked.'
     expect(lines.map(({ message: line }) => line).join('')).toMatch(new RegExp(`${ending}$`))

@@ -25,7 +25,7 @@ describe('CLI-4, CLI-8, CLI-38: exit codes, help, and what was meant', () => {
     [['--brokr', 'x'], 2, /^$/, /unknown option '--brokr'\n\(Did you mean --broker\?\)/],
     [['ping'], 2, /^$/, /Did you mean inspect ping/],
     [['beat'], 2, /^$/, /Which periodic tasks\? .*ct beat -A/],
-    [['events'], 2, /^$/, /no counterpart of "celery events" yet/],
+    [['events', '-b', 'memory://nobody'], 2, /^$/, /needs a terminal.*ct events --dump/],
     [['inspect', 'activ'], 2, /^$/, /Did you mean "active"/],
     [['inspect', 'revoke'], 2, /^$/, /It is "ct control revoke"/],
     [['control'], 2, /^$/, /Usage: ct control/],

@@ -6,6 +6,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { runMonitor } from './index.ts'
 import { clock, fit } from './text.ts'
 
+// Where CI is set, ink draws nothing before the end.
+vi.hoisted(() => {
+  process.env['CI'] = 'false'
+})
+
 /** A terminal of 120 by 24 that remembers its last screen. */
 class Terminal extends EventEmitter {
   readonly columns = 120

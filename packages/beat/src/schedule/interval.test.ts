@@ -85,7 +85,7 @@ it('comes back from its data; data that nobody reads is refused', () => {
       true,
     )
   expect(interval(30).equals(interval(30, { relative: true }))).toBe(false)
-  expect(() => scheduleFromJSON({ type: 'clocked' })).toThrow(/type "clocked"; known are interval, crontab/)
+  expect(() => scheduleFromJSON({ type: 'lunar' })).toThrow(/type "lunar"; known are interval, crontab/)
   expect(() => scheduleFromJSON({})).toThrow(/type undefined/)
   expect(() => scheduleFromJSON({ type: 'interval', seconds: 'x' })).toThrow(/every is "x"/)
   expect(() => scheduleFromJSON({ type: 'crontab', minute: '61' })).toThrow(/minute "61"/)
