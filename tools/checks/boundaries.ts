@@ -12,7 +12,7 @@ const sources: Readonly<Record<string, readonly string[]>> = {
   cli: ['contracts', 'client', 'worker', 'beat', 'adapter', 'monitor'],
   core: ['contracts', 'client', 'worker', 'beat', 'cli', 'adapter'],
   bundle: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter'],
-  testing: ['contracts', 'client', 'worker'],
+  testing: ['contracts', 'client', 'worker', 'adapter'],
   tool: [
     'contracts',
     'client',

@@ -11,7 +11,7 @@ import { describeHub, hubName, type MemoryOptions } from './options.ts'
 
 /** Makes a result backend on the hub that `options` name. */
 export function memoryBackend(options: MemoryOptions = {}): ResultBackend {
-  const hub = memoryHub(hubName('memoryBackend', options))
+  const hub = memoryHub(hubName('memoryBackend', options), options.time)
   const backend: ResultBackend = defineKeyValueBackend({
     name: 'memory',
     packageName: '@ct/broker-memory',

@@ -19,7 +19,7 @@ export interface MemoryBrokerOptions extends MemoryOptions {
  * @example createApp({ broker: memoryBroker(), backend: memoryBackend() })
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
-  const hub = memoryHub(hubName('memoryBroker', options, ['leaseMs']))
+  const hub = memoryHub(hubName('memoryBroker', options, ['leaseMs']), options.time)
   const { leaseMs } = options
   if (leaseMs !== undefined && !(leaseMs > 0))
     throw new ConfigurationError(`leaseMs must be above 0, not ${leaseMs}.`)

@@ -18,6 +18,11 @@ interface Chord {
 
 export class MemoryChords implements NativeChord {
   readonly #chords = new Map<string, Chord>()
+  readonly #now: () => number
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
 
   async begin({ groupId, size, expiresInMs }: Parameters<NativeChord['begin']>[0]): Promise<void> {
     const chord = this.#chord(groupId)
@@ -53,8 +58,8 @@ export class MemoryChords implements NativeChord {
     if (chord.size === undefined || count < chord.size) return { state: 'open', count, total: chord.size }
     const { claim } = chord
     if (claim !== undefined && claim.token !== token && this.#claimed(chord))
-      return { state: 'claimed', retryInMs: claim.until - Date.now() }
-    if (!this.#claimed(chord)) chord.claim = { token, until: Date.now() + claimMs }
+      return { state: 'claimed', retryInMs: claim.until - this.#now() }
+    if (!this.#claimed(chord)) chord.claim = { token, until: this.#now() + claimMs }
     return { state: 'complete', count, total: chord.size, token }
   }
 
@@ -72,7 +77,7 @@ export class MemoryChords implements NativeChord {
     const chord = this.#live(groupId)
     if (chord?.size === undefined || chord.doneUntil !== undefined) return false
     if (this.#claimed(chord) && chord.claim?.token !== token) return false
-    chord.claim = { token, until: Date.now() + claimMs }
+    chord.claim = { token, until: this.#now() + claimMs }
     return true
   }
 
@@ -82,7 +87,7 @@ export class MemoryChords implements NativeChord {
     chord.parts.clear()
     chord.size = undefined
     chord.claim = undefined
-    chord.doneUntil = Date.now() + doneMs
+    chord.doneUntil = this.#now() + doneMs
     chord.expiresAt = chord.doneUntil
   }
 
@@ -107,16 +112,16 @@ export class MemoryChords implements NativeChord {
   }
 
   #claimed(chord: Chord): boolean {
-    return chord.claim !== undefined && chord.claim.until > Date.now()
+    return chord.claim !== undefined && chord.claim.until > this.#now()
   }
 
   #touch(chord: Chord, expiresInMs: number | undefined): void {
-    chord.expiresAt = expiresInMs === undefined ? undefined : Date.now() + expiresInMs
+    chord.expiresAt = expiresInMs === undefined ? undefined : this.#now() + expiresInMs
   }
 
   #live(groupId: string): Chord | undefined {
     const chord = this.#chords.get(groupId)
-    if (chord?.expiresAt === undefined || chord.expiresAt > Date.now()) return chord
+    if (chord?.expiresAt === undefined || chord.expiresAt > this.#now()) return chord
     this.#chords.delete(groupId)
     return undefined
   }

@@ -4,6 +4,7 @@
  * It is synchronous throughout, so each method is one atomic step, which is all that settling with a result, firing with an election
  * and counting a chord ask for.
  */
+import { ConfigurationError, systemTime, type TimeProvider } from '@ct/contracts'
 import { LocalBindings, type StorePut } from '@ct/contracts/broker-kit'
 import { MemoryChords } from './memory-chords.ts'
 import { MemoryResults } from './memory-results.ts'
@@ -23,9 +24,9 @@ export interface Held {
 export class MemoryHub {
   readonly name: string
   readonly bindings: LocalBindings = new LocalBindings()
-  readonly results: MemoryResults = new MemoryResults()
-  readonly chords: MemoryChords = new MemoryChords()
-  readonly schedule: MemorySchedule = new MemorySchedule()
+  readonly results: MemoryResults
+  readonly chords: MemoryChords
+  readonly schedule: MemorySchedule
   readonly #queues = new Map<string, MessageQueue>()
   readonly #held = new Set<Held>()
   readonly #delayed = new Set<{
@@ -38,12 +39,17 @@ export class MemoryHub {
     object,
     { readonly owner: object; readonly onLost: (error: Error) => void }
   >()
-  #timer: NodeJS.Timeout | undefined
+  readonly time: TimeProvider
+  #disarm: (() => void) | undefined
   /** Epoch ms at which the timer fires. */
   #nextDue = Infinity
 
-  constructor(name: string) {
+  constructor(name: string, time: TimeProvider = systemTime) {
     this.name = name
+    this.time = time
+    this.results = new MemoryResults(time.now)
+    this.chords = new MemoryChords(time.now)
+    this.schedule = new MemorySchedule(time.now)
   }
 
   /** `owner` is the broker or backend whose connection it is. */
@@ -85,12 +91,12 @@ export class MemoryHub {
   }
 
   put({ queue, payload, priority, notBefore, expiresInMs }: StorePut): void {
-    const now = Date.now()
+    const now = this.time.now()
     const expiresAt = expiresInMs === undefined ? undefined : now + expiresInMs
     const message = { payload, priority, expiresAt, redelivered: false, receives: 0, starts: 0 }
     if (notBefore !== undefined && notBefore > now) {
       this.#delayed.add({ queue, message, notBefore })
-      if (this.#timer === undefined || notBefore < this.#nextDue) this.#schedule()
+      if (this.#disarm === undefined || notBefore < this.#nextDue) this.#schedule()
     } else {
       this.declare(queue).push(message)
       this.#wake(queue)
@@ -98,7 +104,7 @@ export class MemoryHub {
   }
 
   take(queues: readonly string[], max: number, holder: object, leaseMs: number | undefined): Held[] {
-    const now = Date.now()
+    const now = this.time.now()
     const taken: Held[] = []
     for (const queue of queues) {
       const from = this.#queues.get(queue)
@@ -150,7 +156,7 @@ export class MemoryHub {
   }
 
   restoreExpired(): number {
-    const now = Date.now()
+    const now = this.time.now()
     return this.#restore((held) => held.expiresAt !== undefined && held.expiresAt <= now)
   }
 
@@ -166,18 +172,18 @@ export class MemoryHub {
 
   /** One timer for the next delayed message, and none while nobody is connected. */
   #schedule(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#disarm?.()
+    this.#disarm = undefined
     if (this.#connections.size === 0 || this.#delayed.size === 0) return
     let next = Infinity
     for (const { notBefore } of this.#delayed) next = Math.min(next, notBefore)
     this.#nextDue = next
-    const wait = Math.min(2 ** 31 - 1, Math.max(0, next - Date.now()))
-    this.#timer = setTimeout(() => this.#release(), wait).unref()
+    const wait = Math.min(2 ** 31 - 1, Math.max(0, next - this.time.now()))
+    this.#disarm = this.time.schedule(wait, () => this.#release())
   }
 
   #release(): void {
-    const now = Date.now()
+    const now = this.time.now()
     const due = [...this.#delayed].filter((delayed) => delayed.notBefore <= now)
     for (const delayed of due.toSorted((a, b) => a.notBefore - b.notBefore)) {
       this.#delayed.delete(delayed)
@@ -191,9 +197,13 @@ export class MemoryHub {
 const hubs = new Map<string, MemoryHub>()
 
 /** The hub of that name, made on first use. Names are process-wide, as a server's address is machine-wide. */
-export function memoryHub(name: string): MemoryHub {
+export function memoryHub(name: string, time?: TimeProvider): MemoryHub {
   let hub = hubs.get(name)
-  if (hub === undefined) hubs.set(name, (hub = new MemoryHub(name)))
+  if (hub === undefined) hubs.set(name, (hub = new MemoryHub(name, time)))
+  else if (time !== undefined && time !== hub.time)
+    throw new ConfigurationError(
+      `The memory hub ${JSON.stringify(name)} exists and goes by another clock. Give a hub with a clock a name of its own.`,
+    )
   return hub
 }
 

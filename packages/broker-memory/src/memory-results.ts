@@ -13,6 +13,11 @@ export class MemoryResults {
   readonly #entries = new Map<string, Entry>()
   #sets = 0
   readonly #watchers = new Set<(key: string, value: Uint8Array) => void>()
+  readonly #now: () => number
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
 
   get(key: string): Uint8Array | undefined {
     return this.#live(key)?.value
@@ -21,7 +26,7 @@ export class MemoryResults {
   set({ key, value, expiresInMs, success }: KeyValueEntry): void {
     // A copy: the caller's buffer may be one of a pool.
     const stored = Uint8Array.from(value)
-    const expiresAt = expiresInMs === undefined ? undefined : Date.now() + expiresInMs
+    const expiresAt = expiresInMs === undefined ? undefined : this.#now() + expiresInMs
     this.#entries.set(key, { value: stored, expiresAt, success })
     // Records that nobody reads again would stay for good: now and then all are looked at.
     if (++this.#sets % 10_000 === 0) this.removeExpired()
@@ -56,7 +61,7 @@ export class MemoryResults {
   }
 
   removeExpired(): number {
-    const now = Date.now()
+    const now = this.#now()
     let removed = 0
     for (const [key, { expiresAt }] of this.#entries) {
       if (expiresAt === undefined || expiresAt > now) continue
@@ -68,7 +73,7 @@ export class MemoryResults {
 
   #live(key: string): Entry | undefined {
     const entry = this.#entries.get(key)
-    if (entry?.expiresAt === undefined || entry.expiresAt > Date.now()) return entry
+    if (entry?.expiresAt === undefined || entry.expiresAt > this.#now()) return entry
     this.#entries.delete(key)
     return undefined
   }

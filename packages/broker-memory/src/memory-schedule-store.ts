@@ -15,7 +15,7 @@ import { describeHub, hubName, type MemoryOptions } from './options.ts'
 
 /** Makes a schedule store on the hub that `options` name. With a broker of the same hub, `fire` publishes in one step (S6). */
 export function memoryScheduleStore(options: MemoryOptions = {}): ScheduleStore {
-  const hub = memoryHub(hubName('memoryScheduleStore', options))
+  const hub = memoryHub(hubName('memoryScheduleStore', options), options.time)
   const connections = new Set<ScheduleStoreConnection>()
   let closed = false
   // S6: who never asked whether a broker fits does not know where a fired message would go.

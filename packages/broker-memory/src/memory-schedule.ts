@@ -11,6 +11,11 @@ export class MemorySchedule {
   #leader: { readonly holder: string; readonly token: number; readonly expiresAt: number } | undefined
   #lastToken = 0
   #changes = 0
+  readonly #now: () => number
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
 
   get changes(): number {
     return this.#changes
@@ -43,7 +48,7 @@ export class MemorySchedule {
   }
 
   lead(holder: string, ttlMs: number): { readonly token: number; readonly expiresAt: number } | undefined {
-    const now = Date.now()
+    const now = this.#now()
     const leader = this.#leader !== undefined && this.#leader.expiresAt > now ? this.#leader : undefined
     if (leader !== undefined && leader.holder !== holder) return undefined
     const token = leader?.token ?? ++this.#lastToken

@@ -119,7 +119,7 @@ export class MemoryStore implements VirtualStore<Held> {
     const hub = this.#live
     return taken.filter(({ handle }) => {
       if (!hub.isHeld(handle)) return true
-      if (this.leaseMs !== undefined) handle.expiresAt = Date.now() + this.leaseMs
+      if (this.leaseMs !== undefined) handle.expiresAt = this.#hub.time.now() + this.leaseMs
       return false
     })
   }

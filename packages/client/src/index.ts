@@ -32,6 +32,7 @@ export type {
 } from './signals/index.ts'
 export {
   AsyncResult,
+  isAborted,
   DependencyGraph,
   EagerResult,
   GroupResult,

@@ -1,46 +1,88 @@
-/** A clock that moves when told: for `createApp({ now: clock.now })` and for code that takes its timers from outside. */
-export interface FakeClock {
-  /** Epoch ms. A function of its own, so it can be handed over without its clock. */
-  readonly now: () => number
+import type { TimeProvider } from '@ct/contracts'
+
+/**
+ * A clock that moves when told. As the `time` of an app and of its memory broker (`testApp({ time: clock })`) it drives countdown, ETA, retries and
+ * expiry, so that a task of next week runs now. Time limits and rate limits are about real work and keep real time.
+ */
+export interface FakeClock extends TimeProvider {
   /** Resolves when the clock has been moved that far, or when the signal fires. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
-  /** Moves the clock, and lets everything that becomes due run at its own instant, in order. */
+  /**
+   * Moves the clock, and lets everything that becomes due run at its own instant, in order. With a test worker it waits before each step until
+   * the worker is idle, so that what a task sends on the way is due at its own instant too.
+   */
   advance(ms: number): Promise<void>
+  /** As {@link advance}, to an instant (epoch ms or `Date`), which must not be past. */
+  advanceTo(instant: number | Date): Promise<void>
   /** How many wait in {@link FakeClock.sleep}. */
   readonly waiting: number
+  /** To be awaited before the clock moves on. Returns what takes it back. */
+  settle(wait: () => Promise<void>): () => void
 }
 
+interface Due {
+  readonly at: number
+  readonly run: () => void
+}
+
+/** `startMs`: epoch ms, default the start of 2026, UTC. */
 export function fakeClock(startMs: number = Date.UTC(2026, 0, 1)): FakeClock {
   let now = startMs
-  const sleepers = new Set<{ readonly due: number; readonly wake: () => void }>()
+  let waiting = 0
+  const due = new Set<Due>()
+  const settlers = new Set<() => Promise<void>>()
+  const schedule = (delayMs: number, run: () => void): (() => void) => {
+    const entry = { at: now + Math.max(0, delayMs), run }
+    due.add(entry)
+    return () => due.delete(entry)
+  }
+  const settled = async (): Promise<void> => {
+    // Whoever was woken may go to sleep again within the time that is left.
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    for (const wait of settlers) await wait()
+  }
+  const advanceTo = async (until: number): Promise<void> => {
+    if (!Number.isFinite(until) || until < now)
+      throw new RangeError(`A clock at ${now} cannot be moved to ${until}: time goes forward.`)
+    await settled()
+    for (;;) {
+      const next = [...due].filter(({ at }) => at <= until).toSorted((a, b) => a.at - b.at)[0]
+      if (next === undefined) break
+      due.delete(next)
+      now = Math.max(now, next.at)
+      next.run()
+      await settled()
+    }
+    now = until
+  }
   return {
     now: () => now,
+    schedule,
     get waiting() {
-      return sleepers.size
+      return waiting
     },
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted === true || ms <= 0) return resolve()
         const wake = (): void => {
-          sleepers.delete(sleeper)
+          waiting--
+          forget()
           signal?.removeEventListener('abort', wake)
           resolve()
         }
-        const sleeper = { due: now + ms, wake }
-        sleepers.add(sleeper)
+        waiting++
+        const forget = schedule(ms, wake)
         signal?.addEventListener('abort', wake)
       }),
-    async advance(ms) {
-      const until = now + ms
-      for (;;) {
-        const next = [...sleepers].filter(({ due }) => due <= until).toSorted((a, b) => a.due - b.due)[0]
-        if (next === undefined) break
-        now = next.due
-        next.wake()
-        // Whoever was woken may go to sleep again within the time that is left.
-        await new Promise<void>((resolve) => setImmediate(resolve))
-      }
-      now = until
+    advance: (ms) => advanceTo(now + ms),
+    advanceTo: (instant) => advanceTo(Number(instant)),
+    settle(wait) {
+      settlers.add(wait)
+      return () => settlers.delete(wait)
     },
   }
+}
+
+export function isFakeClock(time: TimeProvider): time is FakeClock {
+  return 'settle' in time && 'advance' in time
 }

@@ -203,7 +203,7 @@ export class WorkerParts {
       holdLimit: this.#holdLimit,
       signals: new ReceptionSignals(worker),
       parks: settings.maxDeliveries !== null,
-      now: context.now,
+      time: context.time,
     })
     this.#connection = new ReconnectingConnection<BrokerConnection>({
       connect: (connect) => this.#broker.connect(connect),
@@ -550,13 +550,20 @@ export class WorkerParts {
       eventDispatcher: this.#dispatch,
       addTaskQueue: (queue) => worker.addConsumer(queue),
       cancelTaskQueue: (name) => this.cancelQueue(name),
-      resetRateLimits: () => {
-        for (const strategy of this.#strategies.values()) {
-          strategy.setRateLimit(strategy.options.rateLimit)
-          this.#reception.resetRateLimit(strategy)
-        }
-      },
+      resetRateLimits: () => this.#resetRateLimits(),
     }
+  }
+
+  #resetRateLimits(): void {
+    for (const strategy of this.#strategies.values()) {
+      strategy.setRateLimit(strategy.options.rateLimit)
+      this.#reception.resetRateLimit(strategy)
+    }
+  }
+
+  async reload(modules: readonly string[]): Promise<void> {
+    await this.#restartPool(modules)
+    this.#resetRateLimits()
   }
 
   /** New modules bring new tasks. Pools with slots elsewhere replace them, which loads all modules afresh there. */

@@ -151,6 +151,14 @@ export class Worker implements SignalWorker {
     return this.#parts.paused
   }
 
+  /**
+   * Takes in what was defined since the start: imports these modules, knows the tasks that the app has got since, sets rate limits back to the
+   * tasks' own, and replaces threads and child processes, which load all modules afresh (TEST-19; `pool_restart` does it from afar).
+   */
+  async reload(modules: readonly (string | URL)[] = []): Promise<void> {
+    await this.#parts.reload(modules.map(String))
+  }
+
   /** Names of the tasks it can run, built-in ones included. */
   get tasks(): readonly string[] {
     return this.#parts.taskNames()

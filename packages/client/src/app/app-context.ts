@@ -8,6 +8,7 @@ import type {
   ResultBackend,
   ScheduleStore,
   Serializer,
+  TimeProvider,
 } from '@ct/contracts'
 import { ClosedError, CompressorRegistry, ConfigurationError, SerializerRegistry } from '@ct/contracts'
 import { runningTask } from '../canvas/index.ts'
@@ -40,7 +41,7 @@ export interface AppParts {
   readonly serializers: readonly Serializer[]
   readonly compressors: readonly Compressor[]
   readonly logger: Logger
-  readonly now: () => number
+  readonly time: TimeProvider
 }
 
 /** The parts of one app, each made when it is first asked for: making an app opens and reads nothing (APP-1). */
@@ -56,6 +57,7 @@ export class AppServices implements AppContext {
   readonly hostname: string = hostname()
   readonly origin: string = `gen${process.pid}@${this.hostname}`
   readonly now: () => number
+  readonly time: TimeProvider
   readonly #configuration: Configuration
   readonly #parts: AppParts
   #queues: Queues | undefined
@@ -81,7 +83,8 @@ export class AppServices implements AppContext {
     this.serializers = new SerializerRegistry(parts.serializers)
     this.compressors = new CompressorRegistry(parts.compressors)
     this.logger = parts.logger
-    this.now = parts.now
+    this.time = parts.time
+    this.now = parts.time.now
   }
 
   get settings(): Settings {

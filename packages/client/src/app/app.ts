@@ -1,5 +1,5 @@
-import type { Adapter, Compressor, Serializer } from '@ct/contracts'
-import { assertContract, ConfigurationError } from '@ct/contracts'
+import type { Adapter, Compressor, Serializer, TimeProvider } from '@ct/contracts'
+import { assertContract, ConfigurationError, systemTime } from '@ct/contracts'
 import {
   currentTask,
   publishTask,
@@ -54,6 +54,8 @@ export interface AppOptions extends SettingsInput {
   readonly logger?: Logger | undefined
   /** Milliseconds since 1970; for tests. */
   readonly now?: (() => number) | undefined
+  /** The clock, and the timers that wait for an ETA; for tests (`fakeClock` of `@ct/testing`). Default: those of this machine. */
+  readonly time?: TimeProvider | undefined
   /** Default `process.env`; four variables are read: `CELERY_BROKER_URL` and the like (APP-27). */
   readonly environment?: Environment | undefined
 }
@@ -103,6 +105,7 @@ export class App {
       defaults,
       logger,
       now,
+      time,
       environment,
       ...settings
     } = options
@@ -131,7 +134,7 @@ export class App {
       serializers: serializers ?? [],
       compressors: compressors ?? [],
       logger: logger ?? createConsoleLogger(),
-      now: now ?? Date.now,
+      time: timeProvider(time, now),
     })
     this.#hasLogger = logger !== undefined
     this.task = this.#defineTask.bind(this) as DefineTask
@@ -491,6 +494,13 @@ function checkLogger(logger: Logger): void {
   throw new ConfigurationError(
     `The logger has no ${missing.join(', no ')}. It needs ${methods.join(', ')}, each (message, fields?).`,
   )
+}
+
+function timeProvider(time: TimeProvider | undefined, now: (() => number) | undefined): TimeProvider {
+  if (time === undefined) return now === undefined ? systemTime : { ...systemTime, now }
+  if (now !== undefined) throw new ConfigurationError('Give an app `time` or `now`, not both.')
+  if (typeof time.now === 'function' && typeof time.schedule === 'function') return time
+  throw new ConfigurationError('The `time` of an app must have `now` and `schedule`, as `fakeClock()` has.')
 }
 
 /** At once, rather than where the first task is sent. */

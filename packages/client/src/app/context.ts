@@ -5,6 +5,7 @@ import type {
   ResultBackend,
   ScheduleStore,
   SerializerRegistry,
+  TimeProvider,
 } from '@ct/contracts'
 import type { Producer } from '../producer/index.ts'
 import type { Events } from '../events/index.ts'
@@ -63,6 +64,8 @@ export interface AppContext {
   readonly oid: string
   /** Tells monitors of a task that was sent by another way than `producer.publish` (`taskSendSentEvent`). */
   taskSent(fields: Readonly<Record<string, unknown>>): void
+  /** What `now` and waiting for an ETA go by; tests may replace it. */
+  readonly time: TimeProvider
   /** Milliseconds since 1970; tests may replace it. */
   now(): number
   /** Text of an instant in the app's zone (`timezone`, `enableUtc`), as Python writes it: `date_done`, `eta`, `expires`. */

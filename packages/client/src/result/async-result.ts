@@ -6,6 +6,7 @@ import {
   propagateStates,
   readyStates,
 } from '@ct/contracts'
+import { aborted, abortTask } from './abort.ts'
 import { GroupResult } from './group-result.ts'
 import { IncompleteStream } from './incomplete-stream.ts'
 import { throwIfFailed, valueOf } from './meta-value.ts'
@@ -228,6 +229,20 @@ export class AsyncResult<T = unknown> {
   /** Asks all workers not to run the task, and with `terminate` to end it. */
   async revoke(options: ResultRevokeOptions = {}): Promise<unknown> {
     return await this.#control().revoke(this.id, revokeCall(options))
+  }
+
+  /**
+   * Asks the task to stop, by storing the state ABORTED, which `task.isAborted()` sees; a Python task sees it too if it is an `AbortableTask`.
+   * Whether and when it stops is the task's affair, and the state it ends with takes the place of ABORTED. Errors: `CT_CONFIGURATION` when results
+   * are disabled, `CT_UNSUPPORTED` where only the caller can read them (RPC).
+   */
+  async abort(options: StoreCallOptions = {}): Promise<void> {
+    await abortTask(this.#context.store, this.id, options)
+  }
+
+  /** {@link abort} was called, here or elsewhere, and the task has not ended since. */
+  async isAborted(options: StoreCallOptions = {}): Promise<boolean> {
+    return (await this.state(options)) === aborted
   }
 
   /** Asks all workers to revoke every task that carries one of these stamps. */

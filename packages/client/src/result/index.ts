@@ -1,3 +1,4 @@
+export { isAborted } from './abort.ts'
 export { AsyncResult, resultFromHandle, resultFromTuple } from './async-result.ts'
 export type { AsyncResultOptions, ResultNode } from './async-result.ts'
 export { EagerResult } from './eager-result.ts'

@@ -14,6 +14,7 @@ import type { AppContext } from '../app/context.ts'
 import type { Logger } from '../app/logger.ts'
 import { runInTask, signatureFromDict, stampsOf } from '../canvas/index.ts'
 import type { AnySignature, Callback, EagerOutcome, Signature, SignatureCall } from '../canvas/index.ts'
+import { isAborted } from '../result/index.ts'
 import type { ResultNode } from '../result/index.ts'
 import type { RegisteredTask } from './registered-task.ts'
 import { growChord, prepareReplacement } from './replace-control.ts'
@@ -74,6 +75,10 @@ export class LocalTaskContext implements TaskContext {
     if (this.request.calledDirectly || !this.task.options.storeEagerResult || context.backend === undefined)
       return
     await context.results.storeResult({ taskId: this.request.id, state, result: meta ?? null })
+  }
+
+  async isAborted(): Promise<boolean> {
+    return !this.request.calledDirectly && (await isAborted(this.app.context.results, this.request.id))
   }
 
   sendEvent(): Promise<void> {

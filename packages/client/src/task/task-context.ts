@@ -56,6 +56,11 @@ export interface TaskContext {
   addToChord(signature: Callback, options: { readonly lazy: true }): Promise<AnySignature>
   /** Stores a state of your own, such as `PROGRESS` with `{ done: 3, total: 10 }`. */
   updateState(state: string, meta?: unknown): Promise<void>
+  /**
+   * The caller has called `result.abort()` (or Python's `AbortableAsyncResult.abort()`): stop soon, and return. Each call asks the result store, so
+   * do not ask in a tight loop. False when the task was called as a function, and where there is no store that workers can read.
+   */
+  isAborted(): Promise<boolean>
   /** Sends an event `task-<type>` with these fields. */
   sendEvent(type: string, fields?: Readonly<Record<string, unknown>>): Promise<void>
 }

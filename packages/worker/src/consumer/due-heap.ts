@@ -1,3 +1,5 @@
+import { systemTime, type TimeProvider } from '@ct/contracts'
+
 /**
  * Things that become due: one timer for all of them, however many wait. A binary heap by time, then by order of arrival.
  */
@@ -18,15 +20,15 @@ const longestTimerMs = 0x7fff_ffff
 export class DueHeap<T> {
   readonly #heap: HeapEntry<T>[] = []
   readonly #onDue: (item: T) => void
-  readonly #now: () => number
+  readonly #time: TimeProvider
   #order = 0
   #live = 0
-  #timer: NodeJS.Timeout | undefined
+  #disarm: (() => void) | undefined
   #timerAt = Infinity
 
-  constructor(onDue: (item: T) => void, now: () => number = Date.now) {
+  constructor(onDue: (item: T) => void, time: TimeProvider = systemTime) {
     this.#onDue = onDue
-    this.#now = now
+    this.#time = time
   }
 
   get size(): number {
@@ -59,8 +61,8 @@ export class DueHeap<T> {
     for (const entry of this.#heap) entry.cancelled = true
     this.#heap.length = 0
     this.#live = 0
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#disarm?.()
+    this.#disarm = undefined
     this.#timerAt = Infinity
     return items
   }
@@ -68,17 +70,16 @@ export class DueHeap<T> {
   #arm(): void {
     const first = this.#heap[0]
     if (first === undefined || first.at >= this.#timerAt) return
-    clearTimeout(this.#timer)
-    const delay = Math.min(longestTimerMs, Math.max(0, Math.ceil(first.at - this.#now())))
+    this.#disarm?.()
+    const delay = Math.min(longestTimerMs, Math.max(0, Math.ceil(first.at - this.#time.now())))
     this.#timerAt = first.at
-    this.#timer = setTimeout(() => this.#fire(), delay)
-    this.#timer.unref()
+    this.#disarm = this.#time.schedule(delay, () => this.#fire())
   }
 
   #fire(): void {
-    this.#timer = undefined
+    this.#disarm = undefined
     this.#timerAt = Infinity
-    const now = this.#now()
+    const now = this.#time.now()
     for (;;) {
       const first = this.#heap[0]
       if (first === undefined) return

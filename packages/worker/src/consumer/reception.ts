@@ -20,6 +20,7 @@ import {
   type MessageCodecs,
   type Settlement,
   type TaskMessage,
+  type TimeProvider,
 } from '@ct/contracts'
 import { Request, type Revocations, type Strategy, type WorkerState } from '../request/index.ts'
 import { ack, failChordsOf, type Tracer, type TraceServices } from '../trace/index.ts'
@@ -45,7 +46,7 @@ export interface ReceptionOptions {
   readonly signals: ReceptionSignals
   /** Park what is refused; false: reject or acknowledge it as Celery does. */
   readonly parks: boolean
-  readonly now: () => number
+  readonly time: TimeProvider
 }
 
 /** How a refused message is settled with Celery's defaults, and how loud it is. */
@@ -67,7 +68,7 @@ export class Reception {
 
   constructor(options: ReceptionOptions) {
     this.#options = options
-    this.#held = new DueHeap<Request>((request) => this.#due(request), options.now)
+    this.#held = new DueHeap<Request>((request) => this.#due(request), options.time)
     this.#limiter = new RateLimiter((request) => options.dispatcher.submit(request))
   }
 

@@ -4,6 +4,7 @@
  */
 import {
   growChord,
+  isAborted,
   prepareReplacement,
   prepareRetry,
   type AnySignature,
@@ -91,6 +92,10 @@ export class TaskRun implements TaskContext {
       { state, result: meta ?? null, children: this.children ?? null },
     )
     if (write !== undefined) await results.store([write])
+  }
+
+  isAborted(): Promise<boolean> {
+    return isAborted(this.app.context.results, this.#request.id)
   }
 
   sendEvent(type: string, fields: Readonly<Record<string, unknown>> = {}): Promise<void> {
