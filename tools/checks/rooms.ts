@@ -22,6 +22,7 @@ export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>>
   beat: [['service'], ['scheduler'], ['entry'], ['store'], ['schedule']],
   worker: [
     ['slot'],
+    ['parts'],
     ['bootsteps'],
     ['consumer', 'control'],
     ['chords'],

@@ -8,7 +8,8 @@ export type { WorkerOptions } from './options.ts'
 export { asyncPool, soloPool } from './pool/index.ts'
 export { installSignals, type SignalHandlers, type StopMode } from './process-signals.ts'
 export { workerVersion } from './version.ts'
-export { Worker, type StopOptions, type WorkerHealth, type WorkerStatus } from './worker.ts'
+export { Worker, type StopOptions } from './worker.ts'
+export type { WorkerHealth, WorkerStatus } from './worker-health.ts'
 export type { TaskEvent, WorkerEventMap, WorkerEventName } from './worker-events.ts'
 
 declare module '@ct/client' {

@@ -23,32 +23,17 @@ import { installSignals, type StopMode } from './process-signals.ts'
 import type { WorkerEventMap, WorkerEventName } from './worker-events.ts'
 import { hookNames } from './worker-events.ts'
 import { isInSlot } from './slot/index.ts'
-import { WorkerParts } from './worker-parts.ts'
-
-export type WorkerStatus =
-  | 'idle'
-  | 'starting'
-  | 'running'
-  | 'reconnecting'
-  | 'warm'
-  | 'soft'
-  | 'cold'
-  | 'stopped'
-
-export interface WorkerHealth {
-  readonly node: string
-  readonly pid: number
-  readonly status: WorkerStatus
-  /** There is a connection to the broker, and a consumer on it. */
-  readonly connected: boolean
-  /** By `worker.pause()`. */
-  readonly paused: boolean
-  readonly queues: readonly string[]
-  readonly active: number
-  readonly processed: number
-  /** When the last heartbeat event was sent, epoch ms; null: none yet, or heartbeats are off. */
-  readonly lastHeartbeat: number | null
-}
+import type { WorkerHealth, WorkerStatus } from './worker-health.ts'
+import {
+  countsOf,
+  healthOf,
+  PartsLife,
+  reload,
+  runningOf,
+  WorkerParts,
+  type RunningTask,
+  type WorkerCounts,
+} from './parts/index.ts'
 
 export interface StopOptions {
   /** Default `warm`. A later call can only go further. */
@@ -61,7 +46,7 @@ export class Worker implements SignalWorker {
   readonly app: App
   readonly hostname: string
   readonly #options: WorkerOptions
-  #made: WorkerParts | undefined
+  #made: { readonly parts: WorkerParts; readonly life: PartsLife } | undefined
   readonly #hooks = new EventEmitter<WorkerEventMap>()
   #status: WorkerStatus = 'idle'
   #starting: Promise<void> | undefined
@@ -89,8 +74,8 @@ export class Worker implements SignalWorker {
     this.#made = this.#make()
   }
 
-  #make(): WorkerParts {
-    return new WorkerParts(this, this.#options, {
+  #make(): { readonly parts: WorkerParts; readonly life: PartsLife } {
+    const parts = new WorkerParts(this, this.#options, {
       worker: this,
       onShutdown: () => void this.stop(),
       onLost: (error) => this.#lost(error),
@@ -98,11 +83,16 @@ export class Worker implements SignalWorker {
       onFatal: (error) => this.#fatal(error),
       onNode: (what, node) => this.#emit(what, node),
     })
+    return { parts, life: new PartsLife(parts) }
   }
 
   /** Handlers of `celerydInit` and `workerInit` may look at a worker whose parts are not made yet. */
   get #parts(): WorkerParts {
-    return (this.#made ??= this.#make())
+    return (this.#made ??= this.#make()).parts
+  }
+
+  get #life(): PartsLife {
+    return (this.#made ??= this.#make()).life
   }
 
   get status(): WorkerStatus {
@@ -115,40 +105,40 @@ export class Worker implements SignalWorker {
   }
 
   get concurrency(): number {
-    return this.#parts.concurrency
+    return this.#parts.workerPool.concurrency
   }
 
   get pool(): Pool {
-    return this.#parts.pool
+    return this.#parts.workerPool.pool
   }
 
   /** Names of the queues consumed from. */
   get queues(): readonly string[] {
-    return this.#parts.queueNames()
+    return this.#parts.queues.names
   }
 
   /** Takes messages from this queue too, also after a reconnect. Before `start()` it only joins the list. Errors: `CT_QUEUE_NOT_FOUND`. */
   async addConsumer(queue: string | Queue): Promise<void> {
-    await this.#parts.addQueue(typeof queue === 'string' ? this.app.context.queues.get(queue) : queue)
+    await this.#parts.queues.add(typeof queue === 'string' ? this.app.context.queues.get(queue) : queue)
   }
 
   /** Takes no more messages from this queue. */
   async cancelConsumer(queue: string): Promise<void> {
-    await this.#parts.cancelQueue(queue)
+    await this.#parts.queues.cancel(queue)
   }
 
   /** Takes no messages until `resume`, also after a reconnect. What it has already taken is worked off. */
   async pause(): Promise<void> {
-    await this.#parts.pauseQueues()
+    await this.#parts.queues.pause()
   }
 
   async resume(): Promise<void> {
-    await this.#parts.resumeQueues()
+    await this.#parts.queues.resume()
   }
 
   /** Takes no messages because of `pause`. */
   get paused(): boolean {
-    return this.#parts.paused
+    return this.#parts.queues.paused
   }
 
   /**
@@ -156,27 +146,22 @@ export class Worker implements SignalWorker {
    * tasks' own, and replaces threads and child processes, which load all modules afresh (TEST-19; `pool_restart` does it from afar).
    */
   async reload(modules: readonly (string | URL)[] = []): Promise<void> {
-    await this.#parts.reload(modules.map(String))
+    await reload(this.#parts, modules.map(String))
   }
 
   /** Names of the tasks it can run, built-in ones included. */
   get tasks(): readonly string[] {
-    return this.#parts.taskNames()
+    return this.#parts.tasks.names()
   }
 
   /** Tasks running now, and started since the worker did. */
-  get counts(): {
-    readonly active: number
-    readonly processed: number
-    readonly received: number
-    readonly refused: number
-  } {
-    return this.#parts.counts()
+  get counts(): WorkerCounts {
+    return countsOf(this.#parts)
   }
 
   /** Tasks that run now, longest first; `seconds` since each began. */
-  get running(): readonly { readonly id: string; readonly name: string; readonly seconds: number }[] {
-    return this.#parts.running()
+  get running(): readonly RunningTask[] {
+    return runningOf(this.#parts)
   }
 
   /** What a supervisor wants to know. Costs next to nothing. */
@@ -185,7 +170,7 @@ export class Worker implements SignalWorker {
       node: this.hostname,
       pid: process.pid,
       status: this.#status,
-      ...this.#parts.health(),
+      ...healthOf(this.#parts),
     }
   }
 
@@ -213,7 +198,7 @@ export class Worker implements SignalWorker {
       this.app.finalize()
       const { celerydAfterSetup } = this.app.signals
       await celerydAfterSetup.send({ sender: this.hostname, instance: this, conf: this.app.settings })
-      await this.#parts.start()
+      await this.#life.start()
     } catch (error) {
       if (this.#mode === undefined) this.#exitCode = 1
       await this.#finish()
@@ -314,7 +299,7 @@ export class Worker implements SignalWorker {
   #escalate(mode: StopMode): void {
     if (this.#status === 'idle') {
       this.#status = 'stopped'
-      this.#stopping = this.#parts.close()
+      this.#stopping = this.#life.close()
     }
     if (this.#status === 'stopped') return
     if (this.#mode !== undefined && order.indexOf(mode) <= order.indexOf(this.#mode)) return
@@ -324,12 +309,13 @@ export class Worker implements SignalWorker {
   }
 
   async #shutDown(): Promise<void> {
-    const parts = this.#parts
-    parts.stopTaking()
+    const life = this.#life
+    const { settings } = this.app
+    life.stopTaking()
     // A worker that is still starting is stopped by its own failure to start.
     await this.#starting?.catch(() => undefined)
     if (this.#status === 'stopped') return
-    await parts.release()
+    await life.release()
     for (let done = false; !done;) {
       const mode = this.#mode ?? 'warm'
       if (mode === 'warm') {
@@ -337,9 +323,9 @@ export class Worker implements SignalWorker {
         done = await this.#drained(undefined)
       } else if (mode === 'soft') {
         this.#enter('soft')
-        const seconds = parts.softTimeout
-        const onIdle = parts.softShutdownOnIdle
-        if (seconds > 0 && (onIdle || parts.counts().active > 0)) {
+        const seconds = settings.workerSoftShutdownTimeout
+        const onIdle = settings.workerEnableSoftShutdownOnIdle
+        if (seconds > 0 && (onIdle || this.#parts.state.active > 0)) {
           this.app.context.logger.warn(`Initiating Soft Shutdown, terminating in ${seconds} seconds`)
           done = await (onIdle ? this.#pause(seconds * 1000) : this.#drained(seconds * 1000))
         } else done = await this.#drained(0)
@@ -347,7 +333,7 @@ export class Worker implements SignalWorker {
       } else {
         this.#enter('cold')
         this.#exitCode = 1
-        await parts.cancelRunning()
+        await life.cancelRunning()
         done = true
       }
     }
@@ -365,7 +351,7 @@ export class Worker implements SignalWorker {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     this.#escalated = () => resolve(false)
     const timer = ms === undefined ? undefined : setTimeout(() => resolve(false), ms)
-    void this.#parts.drained().then(() => resolve(true))
+    void this.#parts.requests.drained().then(() => resolve(true))
     return promise.finally(() => clearTimeout(timer))
   }
 
@@ -380,7 +366,7 @@ export class Worker implements SignalWorker {
   }
 
   async #finish(): Promise<void> {
-    await this.#parts.close()
+    await this.#life.close()
     await this.app.signals.workerShutdown.send({ sender: this })
     this.#removeSignals?.()
     clearInterval(this.#alive)
