@@ -72,7 +72,7 @@ describe.skipIf(!present)('pools of ct worker', () => {
     ['threads', inThreads],
     ['prefork', inProcesses],
   ] as const)(
-    'WORK-42, WORK-47, WORK-41: -P %s works TypeScript tasks; shows itself in stats; SIGTERM waits for what runs',
+    'WORK-42, WORK-47, WORK-41: -P %s works TypeScript tasks; shows itself in stats; logs where a task threw; SIGTERM waits for what runs',
     async (pool, shown) => {
       await using worker = await ctWorker(
         ['-A', './tasks.ts', '-n', `${pool}@here`, '-P', pool, '-c', '2', '--time-limit', '30'],
@@ -83,6 +83,8 @@ describe.skipIf(!present)('pools of ct worker', () => {
       expect(await sum.get(soon)).toBe(5)
       const failed = await app.sendTask('node.fail', { args: ['no'] })
       await expect(failed.get(soon)).rejects.toMatchObject({ name: 'ValueError', message: 'no' })
+      // The log shows where the task threw, not where the worker was told of it.
+      await worker.logged(/raised unexpected: ValueError\('no'\)\n\w+: no\n(?:\s+at .*\n)*?\s+at .*tasks\.ts:\d+/)
       const stats = (await app.control.inspect().stats())?.[`${pool}@here`] as {
         pool: Record<string, unknown>
       }

@@ -32,6 +32,8 @@ interface PackedError {
   /** An {@link ExceptionDocument}, encoded. */
   readonly document: Uint8Array
   readonly traceback: string
+  /** Where the task threw it, for the worker's log. */
+  readonly stack?: string
   readonly expected: boolean
 }
 
@@ -132,9 +134,11 @@ function packError(request: Request, error: unknown, serializer: Serializer): Pa
       return false
     }
   }
+  const stack = error instanceof Error ? error.stack : undefined
   return {
     document: bytes(serializer, encodeException(error, canEncode)),
     traceback: pythonTraceback(error),
+    ...(stack === undefined ? {} : { stack }),
     expected: matches(request.strategy.options.throws, error),
   }
 }
@@ -229,9 +233,12 @@ function rawJson(encoded: Uint8Array): RawJson {
   return RawJson.trusted(Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength).toString('utf8'))
 }
 
-function errorOf({ document, traceback, expected }: PackedError, { serializer }: UnpackOptions): CeleryError {
+function errorOf(packed: PackedError, { serializer }: UnpackOptions): CeleryError {
+  const { document, traceback, stack, expected } = packed
   const decoded = serializer.decode(document) as ExceptionDocument
   const error = decodeException(decoded, traceback)
+  // Made here, but thrown there: its own stack would be that of this function.
+  if (stack !== undefined) error.stack = stack
   markOfSlot(error, { expected })
   return error
 }
