@@ -15,6 +15,7 @@ it.skipIf(!present)(
     expect(out).toMatch(/word count +\d+ files, \d+ words/)
     expect(out).toContain('succeeded at attempt 2')
     expect(out).toContain('20 frames rendered')
+    expect(out).toContain(`-b ${redis.url} --result-backend ${redis.url} `)
     const connection = await redis.connect()
     const keys = (await connection.command('KEYS', '*')) as string[]
     const forGood: string[] = []

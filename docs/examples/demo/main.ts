@@ -84,7 +84,7 @@ async function run(): Promise<void> {
   console.log(
     values.broker === undefined
       ? 'Next: npm run demo -- --broker redis://localhost   the same on Redis, the worker in its own process'
-      : `Next: npx ct worker -A docs/examples/demo/tasks.ts -b ${url} -l info   a worker that stays
+      : `Next: npx ct worker -A docs/examples/demo/tasks.ts -b ${url} --result-backend ${url} -l info   a worker that stays
       docs/getting-started/first-steps.md   tasks of your own`,
   )
 }

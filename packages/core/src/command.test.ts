@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { guardedDirectory } from '@ct-tools/services'
 import { describe, expect, it } from 'vitest'
-import { ct, fleet } from './fixtures/command.ts'
+import { ct, CtWorker, fleet } from './fixtures/command.ts'
 
 const timeout = 20_000
 
@@ -62,6 +62,17 @@ describe('ct', () => {
         /^The broker redis:\/\/:\*\*@127\.0\.0\.1:1 cannot be reached; tried \d+ times for \d\.\d s\.\n {2}connect ECONNREFUSED 127\.0\.0\.1:1\n.*CELERY_BROKER_URL/,
       )
       expect(ran.err).not.toContain('secret')
+    },
+  )
+
+  it(
+    'WORK-86: a worker whose broker is down says so in a sentence, and when it tries again',
+    { timeout },
+    async () => {
+      await using worker = new CtWorker(['-A', './tasks.ts', '-b', 'redis://127.0.0.1:1'], {})
+      await worker.logged(
+        'Cannot connect to redis://127.0.0.1:1: Redis at 127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Trying again in',
+      )
     },
   )
 

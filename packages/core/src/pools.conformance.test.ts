@@ -84,7 +84,9 @@ describe.skipIf(!present)('pools of ct worker', () => {
       const failed = await app.sendTask('node.fail', { args: ['no'] })
       await expect(failed.get(soon)).rejects.toMatchObject({ name: 'ValueError', message: 'no' })
       // The log shows where the task threw, not where the worker was told of it.
-      await worker.logged(/raised unexpected: ValueError\('no'\)\n\w+: no\n(?:\s+at .*\n)*?\s+at .*tasks\.ts:\d+/)
+      await worker.logged(
+        /raised unexpected: ValueError\('no'\)\n\w+: no\n(?:\s+at .*\n)*?\s+at .*tasks\.ts:\d+/,
+      )
       const stats = (await app.control.inspect().stats())?.[`${pool}@here`] as {
         pool: Record<string, unknown>
       }

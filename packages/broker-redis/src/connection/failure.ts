@@ -85,7 +85,10 @@ export function toFailure(error: unknown, family: FailureFamily, where: string, 
       { cause },
     )
   }
-  return new family.unavailable(`Redis at ${where} cannot be reached to ${what}: ${text}`, { cause })
+  return new family.unavailable(
+    `Redis at ${where} cannot be reached${what === 'connect' ? '' : ` to ${what}`}: ${text}`,
+    { cause },
+  )
 }
 
 /** Throws `CT_ABORTED` when the signal has fired. */

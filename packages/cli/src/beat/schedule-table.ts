@@ -18,7 +18,8 @@ export function scheduleTable(
   if (tasks.length === 0)
     return 'No periodic tasks. Declare some in beatSchedule, or with app.addPeriodicTask().'
   const local = localTime(zone)
-  const both = (at: Date): string => `${local(at)}  ${style.paint('dim', utc(at))}`
+  const isUtc = zone === 'UTC'
+  const both = (at: Date): string => (isUtc ? local(at) : `${local(at)}  ${style.paint('dim', utc(at))}`)
   const blocks = tasks.map((task) => {
     const next = task.next(count, now)
     const row = (name: string, value: string): string => `  ${style.paint('dim', name.padEnd(10))}${value}`
@@ -34,7 +35,7 @@ export function scheduleTable(
         : next.map((at, index) => row(index === 0 ? 'next' : '', both(at)))),
     ].join('\n')
   })
-  const total = `${tasks.length} periodic task${tasks.length === 1 ? '' : 's'}; times in ${zone}, and in UTC.`
+  const total = `${tasks.length} periodic task${tasks.length === 1 ? '' : 's'}; times in ${isUtc ? zone : `${zone}, and in UTC`}.`
   return [...blocks, total].join('\n\n')
 }
 

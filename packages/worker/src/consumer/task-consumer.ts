@@ -308,8 +308,9 @@ export class TaskConsumer {
       retryInMs === undefined
         ? ''
         : ` Trying again in ${(retryInMs / 1000).toFixed(1)} s (attempt ${attempt}).`
+    const why = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`
     this.#options.services.log.error(
-      `Cannot connect to ${this.#options.broker.describe().url}: ${error.message}${again}`,
+      `Cannot connect to ${this.#options.broker.describe().url}: ${why}${again}`,
     )
   }
 
