@@ -1,64 +1,43 @@
 /**
  * From reserved to running: gives requests to the pool as slots become free, and takes their outcomes.
  *
- *   submit ─► ready ───────────────────────────────► checked again (revoked, expired) ─► slot ─► accepted ─► outcome ─► tracer
- *      └─ redelivered ─► counted ─┬─ perhaps never started ─► ready, beside others of its kind
- *                                  ├─ started before ─► alone among the redelivered ─► ready
- *                                  └─ too often ─► parked
+ *   submit ─► admission.ts ─► ready ─► checked again (revoked, expired) ─► slot ─► accepted ─► outcome ─► tracer
  *
  * Nothing waits inside the pool, so that what has not started can be released, revoked or found by remote control. Starting is cut into
  * slices: a batch of tasks that compute must not keep heartbeats, lease renewal and commands from their turn.
  */
 import {
-  isCeleryError,
   SoftTimeLimitExceeded,
   TaskRevokedError,
   TimeLimitExceeded,
-  type Pool,
   type PoolJob,
   type PoolJobEvents,
   type PoolOutcome,
   type ResultWrite,
-  type Settlement,
   type SlotMessage,
 } from '@ct/contracts'
 import { canAbandon, Fifo } from '../pool/index.ts'
-import type { Deduplication } from '../deduplication.ts'
 import type { Disowned, Request, Revocations, WorkerState } from '../request/index.ts'
 import type { SlotRequest } from '../slot/index.ts'
-import { ack, unpackOutcome, type Outcome, type Tracer, type TraceServices } from '../trace/index.ts'
+import { ack, unpackOutcome, type Outcome, type Tracer } from '../trace/index.ts'
+import { Admission, type AdmissionOptions } from './admission.ts'
 
-export interface DispatcherOptions {
-  readonly pool: Pool
+export interface DispatcherOptions extends AdmissionOptions {
   readonly state: WorkerState
-  readonly services: TraceServices
   readonly tracer: Tracer
   readonly revocations: Revocations
-  /** Finds out which requests need no run, since their task has run already. */
-  readonly deduplicate: Pick<Deduplication, 'concerns' | 'settlementOf'> | undefined
-  /** Redelivered does not mean started (`capabilities.marksUnstarted`): what was counted for the first time need not run alone. */
-  readonly marksUnstarted: boolean
   /** A request is ready to run, or has ended: for what follows the load. */
   readonly onReserved?: (() => void) | undefined
   readonly onEnded?: ((request: Request) => void) | undefined
-  /** A settlement that was no ending failed or succeeded: early ack, park. */
-  readonly onSettled: (request: Request, error?: unknown) => void
 }
 
-/** What `countStart` says of a message that comes for the second time, where first deliveries are not counted. */
-const firstRedelivery = 2
 /** Longest time without giving other callbacks their turn. */
 const sliceMs = 8
 
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #ready = new Fifo<Request>()
-  readonly #redelivered = new Fifo<Request>()
-  /** Redelivered, being counted, or running beside others. */
-  readonly #together = new Set<Request>()
-  /** Redelivered and started before: one runs when nobody is in `#together`. */
-  readonly #suspects = new Fifo<Request>()
-  #suspect: Request | undefined
+  readonly #admission: Admission
   #jobs = 0
   #draining = false
   #yielding = false
@@ -68,6 +47,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options
+    this.#admission = new Admission(options, this)
   }
 
   /** Without a connection nothing is started: whose the messages are is known again when it is back. */
@@ -77,44 +57,29 @@ export class Dispatcher {
 
   resume(): void {
     this.#paused = false
-    this.#nextRedelivered()
+    this.#admission.resume()
     this.#drain()
   }
 
   submit(request: Request): void {
     request.phase = 'reserved'
     this.#options.onReserved?.()
-    if (request.delivery.info.redelivered && this.#needsCare(request)) {
-      this.#redelivered.push(request)
-      this.#nextRedelivered()
-      return
-    }
-    if (this.#options.deduplicate?.concerns(request) === true) {
-      void this.#lookUp(request)
-      return
-    }
+    if (!this.#admission.examine(request)) this.ready(request)
+  }
+
+  /** It may run as soon as there is a slot. */
+  ready(request: Request): void {
     this.#ready.push(request)
     this.#drain()
   }
 
-  /** A second copy of what beat sent is dropped. One that nobody can tell runs: a run too many is better than one too few. */
-  async #lookUp(request: Request): Promise<void> {
-    let settlement: Settlement | undefined
-    try {
-      settlement = await this.#options.deduplicate!.settlementOf(request)
-    } catch (error) {
-      this.#options.services.log.warn(
-        `Whether task ${request.label} has run already could not be found out; it runs.`,
-        { error },
-      )
-    }
-    if (request.phase !== 'reserved') return
-    if (settlement !== undefined) {
-      this.#give(request, settlement)
-      return
-    }
-    this.#ready.push(request)
-    this.#drain()
+  /** The request will not run any more; a redelivered one that waits for it may. */
+  left(request: Request): void {
+    this.#admission.left(request)
+  }
+
+  get mayStart(): boolean {
+    return !this.#stopped && !this.#paused
   }
 
   /** Slots may have become free by other means than the end of a task. */
@@ -125,113 +90,6 @@ export class Dispatcher {
   /** Nothing is started any more. */
   stop(): void {
     this.#stopped = true
-  }
-
-  #needsCare(request: Request): boolean {
-    return (
-      request.strategy.options.maxDeliveries !== null || this.#options.deduplicate?.concerns(request) === true
-    )
-  }
-
-  // ---- redelivered messages ------------------------------------------------------------------------------------------
-
-  #nextRedelivered(): void {
-    const { marksUnstarted, pool } = this.#options
-    const most = marksUnstarted ? Math.max(1, pool.size) : 1
-    while (this.#together.size < most && !this.#stopped && !this.#paused) {
-      if (this.#suspect !== undefined || this.#suspects.length > 0) return
-      const next = this.#redelivered.shift()
-      if (next === undefined) return
-      if (next.phase !== 'reserved') continue
-      this.#together.add(next)
-      void this.#count(next)
-    }
-  }
-
-  #nextSuspect(): void {
-    while (this.#together.size === 0 && this.#suspect === undefined) {
-      const next = this.#suspects.shift()
-      if (next === undefined) return
-      if (next.phase !== 'reserved') continue
-      this.#suspect = next
-      this.#ready.push(next)
-    }
-    this.#drain()
-  }
-
-  async #count(request: Request): Promise<void> {
-    try {
-      await this.#check(request)
-    } catch (error) {
-      // Not counted, not started: the broker gives it to somebody again, if it has not done so already.
-      const { log } = this.#options.services
-      if (isCeleryError(error) && error.code === 'CT_LEASE_LOST')
-        log.warn(`The lease of task ${request.label} is lost: somebody else has its message now.`)
-      else log.error(`The redelivered task ${request.label} could not be counted.`, { error })
-      if (request.phase === 'reserved') this.#give(request, { action: 'release' })
-      else this.left(request)
-    }
-  }
-
-  async #check(request: Request): Promise<void> {
-    const { maxDeliveries } = request.strategy.options
-    const { deduplicate } = this.#options
-    if (deduplicate?.concerns(request) === true) {
-      const settlement = await deduplicate.settlementOf(request)
-      if (request.phase !== 'reserved') return
-      if (settlement !== undefined) {
-        this.#give(request, settlement)
-        return
-      }
-    }
-    if (maxDeliveries !== null) {
-      const starts = await request.delivery.countStart()
-      if (request.phase !== 'reserved') return
-      if (starts > maxDeliveries) {
-        this.#park(request, starts, maxDeliveries)
-        return
-      }
-      if (!this.#options.marksUnstarted || starts > firstRedelivery) {
-        this.#suspects.push(request)
-        this.#together.delete(request)
-        this.#nextSuspect()
-        return
-      }
-    }
-    this.#ready.push(request)
-    this.#drain()
-  }
-
-  #park(request: Request, starts: number, maxDeliveries: number): void {
-    this.#options.services.log.error(
-      `Task ${request.label} was started ${starts - 1} times and never ended (maxDeliveries ${maxDeliveries}); ` +
-        `it is parked in ${request.delivery.queue}.parked.`,
-    )
-    this.#give(request, { action: 'park', reason: 'max-deliveries', starts: starts - 1 })
-  }
-
-  #give(request: Request, settlement: Settlement): void {
-    request.phase = 'done'
-    this.#follow(request, request.settle(settlement))
-    this.left(request)
-  }
-
-  #follow(request: Request, settled: Promise<void> | undefined): void {
-    if (settled === undefined) this.#options.onSettled(request)
-    else {
-      settled.then(
-        () => this.#options.onSettled(request),
-        (error: unknown) => this.#options.onSettled(request, error),
-      )
-    }
-  }
-
-  /** The request will not run any more; the next redelivered one may. */
-  left(request: Request): void {
-    if (this.#suspect === request) this.#suspect = undefined
-    else if (!this.#together.delete(request)) return
-    this.#nextSuspect()
-    this.#nextRedelivered()
   }
 
   // ---- slots ---------------------------------------------------------------------------------------------------------

@@ -19,17 +19,19 @@ import {
   type Broker,
   type BrokerConnection,
   type Consumer,
-  type Notice,
   type Subscription,
 } from '@ct/contracts'
 import type { Queue, ReconnectingConnection } from '@ct/client'
 import type { Request, WorkerState } from '../request/index.ts'
-import type { TraceServices } from '../trace/index.ts'
+import { isRetryable, type TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import { BrokerNotices } from './broker-notices.ts'
+import { prepareDelays } from './delay-topology.ts'
 import { HeldMessages } from './held-messages.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import type { Reception } from './reception.ts'
+import { Resubscription } from './resubscription.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
 import { Watchdog } from './watchdog.ts'
 
@@ -64,13 +66,9 @@ export interface TaskConsumerOptions {
   readonly onFatal: (error: Error) => void
 }
 
-/** For the topology of delays, as in Celery. */
-const delayAttempts = 3
 /** Between two attempts to start consuming where the broker refuses (`brokerChannelErrorRetry`). */
 const channelRetryMs = 2_000
 const longestStartPauseMs = 5_000
-/** Between two attempts to consume a queue that the broker refuses. */
-const longestRetryMs = 60_000
 
 export class TaskConsumer {
   readonly #options: TaskConsumerOptions
@@ -79,6 +77,7 @@ export class TaskConsumer {
   #draining = false
   readonly #watchdog: Watchdog
   readonly #held: HeldMessages
+  readonly #notices: BrokerNotices
   #connection: BrokerConnection | undefined
   #consumer: Consumer | undefined
   #leases: LeaseKeeper | undefined
@@ -89,6 +88,20 @@ export class TaskConsumer {
   constructor(options: TaskConsumerOptions) {
     this.#options = options
     this.#held = new HeldMessages(options)
+    const resubscription = new Resubscription({
+      services: options.services,
+      queues: options.queues,
+      add: (queue) => this.add(queue),
+      reopen: options.reopen,
+      consumer: () => this.#consumer,
+      signal: this.#stopping.signal,
+    })
+    this.#notices = new BrokerNotices({
+      log: options.services.log,
+      onCancelled: (queue) => void resubscription.begin(queue),
+      onMalformed: () => options.reception.malformed(),
+      onLeasesLost: (tags) => this.#leasesLost(new Set(tags)),
+    })
     this.#watchdog = new Watchdog({
       ...(options.watchdogMs === undefined ? {} : { intervalMs: options.watchdogMs }),
       delivered: () => options.reception.received,
@@ -104,7 +117,7 @@ export class TaskConsumer {
       this.#unlisten = this.#options.connection.listen({
         onLost: (error) => this.#lost(error),
         onConnectFailed: (error, attempt, retryInMs) => this.#connectFailed(error, attempt, retryInMs),
-        onNotice: (notice) => this.#notice(notice),
+        onNotice: (notice) => this.#notices.take(notice),
       })
       this.#loop = this.#run(resolve, reject)
     })
@@ -254,27 +267,9 @@ export class TaskConsumer {
     this.#options.onReady()
   }
 
-  /** Celery tries three times, says so and goes on (celery/worker/consumer/delayed_delivery.py 5.7). */
   async #prepareDelays(connection: BrokerConnection, queues: readonly Queue[]): Promise<void> {
     const { services, delays } = this.#options
-    if (connection.prepareDelays === undefined || !delays()) return
-    const declarations = queues.filter((queue) => !queue.isBroadcast).map(({ declaration }) => declaration)
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await connection.prepareDelays(declarations, { signal: this.#stopping.signal })
-        return
-      } catch (error) {
-        if (this.#stopping.signal.aborted) return
-        if (attempt === delayAttempts || !isRetryable(error)) {
-          services.log.critical(
-            'What the broker needs to keep tasks until their ETA cannot be declared: those that were delayed elsewhere may not arrive.',
-            { error },
-          )
-          return
-        }
-        if (!(await services.pause(1000))) return
-      }
-    }
+    if (delays()) await prepareDelays(connection, queues, { services, signal: this.#stopping.signal })
   }
 
   #lost(error: Error): void {
@@ -301,7 +296,12 @@ export class TaskConsumer {
     this.#again?.()
   }
 
-  // ---- notices -------------------------------------------------------------------------------------------------------
+  // ---- what happens to it ---------------------------------------------------------------------------------------------
+
+  #leasesLost(tags: ReadonlySet<string>): void {
+    const requests = this.#options.state.unconfirmed().filter((request) => tags.has(request.delivery.tag))
+    this.#held.leasesLost(requests.map((request) => request.delivery))
+  }
 
   #connectFailed(error: Error, attempt: number, retryInMs: number | undefined): void {
     const again =
@@ -312,74 +312,6 @@ export class TaskConsumer {
     this.#options.services.log.error(
       `Cannot connect to ${this.#options.broker.describe().url}: ${why}${again}`,
     )
-  }
-
-  #notice(notice: Notice): void {
-    const { log } = this.#options.services
-    switch (notice.kind) {
-      case 'connection-lost':
-        return
-      case 'connection-blocked':
-        log.warn(`The broker blocks publishing: ${notice.reason}`)
-        return
-      case 'connection-unblocked':
-        log.info('The broker takes messages again.')
-        return
-      case 'consumer-cancelled':
-        log.warn(`The broker ended the subscription to ${notice.queue}: ${notice.reason} Subscribing again.`)
-        void this.#resubscribe(notice.queue)
-        return
-      case 'restored':
-        log.info(`${notice.count} messages whose lease had run out were put back.`)
-        return
-      case 'malformed':
-        this.#options.reception.malformed()
-        log.error(
-          `Received a message from ${notice.queue} that is not even an envelope: ${notice.reason}. ` +
-            (notice.parkedIn === undefined ? 'It is discarded.' : `It is parked in ${notice.parkedIn}.`),
-          { queue: notice.queue, reason: 'malformed', detail: notice.reason, excerpt: notice.excerpt },
-        )
-        return
-      case 'lease-lost': {
-        const tags = new Set(notice.tags)
-        const requests = this.#options.state.unconfirmed().filter((request) => tags.has(request.delivery.tag))
-        this.#held.leasesLost(requests.map((request) => request.delivery))
-        return
-      }
-      case 'warning':
-        log.warn(notice.message)
-        return
-      default:
-        notice satisfies never
-    }
-  }
-
-  async #resubscribe(name: string): Promise<void> {
-    const queue = [...this.#options.queues()].find((one) => one.name === name)
-    const subscribe = queue === undefined ? this.#options.reopen(name) : () => this.add(queue)
-    if (subscribe === undefined) return
-    const { log, pause } = this.#options.services
-    const consumer = this.#consumer
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await subscribe()
-        if (attempt > 0) log.info(`Queue ${name} is consumed again.`)
-        return
-      } catch (error) {
-        // A new connection or consumer subscribes to all queues by itself.
-        if (this.#stopping.signal.aborted || this.#consumer !== consumer) return
-        const waitMs = Math.min(longestRetryMs, 1000 * 2 ** attempt)
-        const text = `Queue ${name} cannot be consumed: ${error instanceof Error ? error.message : String(error)}`
-        // The first time it is news; later on a line a minute is enough.
-        if (attempt === 0 || waitMs === longestRetryMs)
-          log.error(`${text} Trying again until it can.`, { error })
-        else log.debug(`${text} Trying again in ${waitMs / 1000} s.`)
-        if (!(await pause(waitMs))) return
-        if (this.#consumer !== consumer) return
-        // Cancelled meanwhile by a command.
-        if (queue !== undefined && ![...this.#options.queues()].includes(queue)) return
-      }
-    }
   }
 
   /** Where messages are held by the connection itself the server pushes, cancels and beats; asking costs an idle worker its silence. */
@@ -408,10 +340,6 @@ export class TaskConsumer {
     void stuck?.close({ unsettled: 'keep' })
     this.#again?.()
   }
-}
-
-function isRetryable(error: unknown): boolean {
-  return isCeleryError(error) && error.retryable
 }
 
 function subscription(queue: Queue): Subscription {
