@@ -18,6 +18,7 @@ export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>>
     ['result'],
     ['signals'],
     ['connection'],
+    ['diagnostics'],
   ],
   beat: [['service'], ['scheduler'], ['entry'], ['store'], ['schedule']],
   worker: [

@@ -12,6 +12,15 @@ export type {
   ReconnectingOptions,
   WhenReadyOptions,
 } from './connection/index.ts'
+export { channelTable, diagnostics } from './diagnostics/index.ts'
+export type {
+  ConnectionLostMessage,
+  ConnectionOpenMessage,
+  DiagnosticsChannel,
+  TaskPublishMessage,
+  TaskReceiveMessage,
+  TaskRunMessage,
+} from './diagnostics/index.ts'
 export * from './events/index.ts'
 export * from './mailbox/index.ts'
 export * from './producer/index.ts'

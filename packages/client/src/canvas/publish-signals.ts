@@ -11,6 +11,8 @@ import type {
   TaskMessageOptions,
 } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
+import { diagnostics } from '../diagnostics/index.ts'
+import type { TaskPublishMessage } from '../diagnostics/index.ts'
 import type { PublishOptions } from '../producer/index.ts'
 import type { RetryPolicy } from '../routing/index.ts'
 import { decoded } from './signature-source.ts'
@@ -20,6 +22,8 @@ export interface Announcement {
   before(): Promise<void> | undefined
   /** The broker has it. */
   after(): Promise<void> | undefined
+  /** It was not sent, or nobody knows. */
+  failed(error: unknown): void
 }
 
 type Body = [unknown[], Record<string, unknown>, Record<string, unknown>]
@@ -34,7 +38,13 @@ interface Changing {
 /** Undefined: nobody listens. */
 export function announcement(ctx: AppContext, parts: Changing): Announcement | undefined {
   const { beforeTaskPublish, afterTaskPublish, taskSent } = ctx.signals
-  if (!beforeTaskPublish.wanted && !afterTaskPublish.wanted && !taskSent.wanted) return undefined
+  if (
+    !beforeTaskPublish.wanted &&
+    !afterTaskPublish.wanted &&
+    !taskSent.wanted &&
+    !diagnostics.taskPublish.hasSubscribers
+  )
+    return undefined
   return new PublishSignals(ctx, parts)
 }
 
@@ -42,6 +52,8 @@ class PublishSignals implements Announcement {
   readonly #ctx: AppContext
   readonly #parts: Changing
   #body: Body | undefined
+  /** What is told on the channel `ct:task:publish`; undefined: nobody listens. */
+  #traced: TaskPublishMessage | undefined
 
   constructor(ctx: AppContext, parts: Changing) {
     this.#ctx = ctx
@@ -49,6 +61,48 @@ class PublishSignals implements Announcement {
   }
 
   before(): Promise<void> | undefined {
+    const { taskPublish } = diagnostics
+    if (!taskPublish.hasSubscribers) return this.#before()
+    const { message, input } = this.#parts
+    const traced: TaskPublishMessage = {
+      app: this.#ctx.app,
+      task: input.task,
+      taskId: input.id,
+      exchange: message.exchange,
+      routingKey: message.routingKey,
+      retries: input.retries ?? 0,
+      headers: { ...message.headers },
+    }
+    this.#traced = traced
+    return taskPublish.start.runStores(traced, () => {
+      message.headers = traced.headers
+      const told = this.#before()
+      taskPublish.end.publish(traced)
+      return told
+    })
+  }
+
+  after(): Promise<void> | undefined {
+    this.#end()
+    return this.#after()
+  }
+
+  failed(error: unknown): void {
+    if (this.#traced === undefined) return
+    this.#traced.error = error
+    diagnostics.taskPublish.error.publish(this.#traced)
+    this.#end()
+  }
+
+  #end(): void {
+    const traced = this.#traced
+    if (traced === undefined) return
+    traced.headers = { ...this.#parts.message.headers }
+    diagnostics.taskPublish.asyncStart.publish(traced)
+    diagnostics.taskPublish.asyncEnd.publish(traced)
+  }
+
+  #before(): Promise<void> | undefined {
     const { beforeTaskPublish } = this.#ctx.signals
     if (!beforeTaskPublish.wanted) return undefined
     const { message, publish, input } = this.#parts
@@ -87,7 +141,7 @@ class PublishSignals implements Announcement {
     return sent.then(take)
   }
 
-  after(): Promise<void> | undefined {
+  #after(): Promise<void> | undefined {
     const { afterTaskPublish, taskSent } = this.#ctx.signals
     const { message, input } = this.#parts
     const { headers, exchange, routingKey } = message

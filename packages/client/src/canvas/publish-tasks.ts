@@ -1,5 +1,6 @@
 import { isCeleryError, PublishError } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
+import type { PublishOptions } from '../producer/index.ts'
 import { resultHandle } from './result-handles.ts'
 import { mayHaveBeenSent, notSent, prepareTask } from './send-task-message.ts'
 import type { PreparedTask } from './send-task-message.ts'
@@ -128,22 +129,13 @@ async function tryPublish(
   const first = prepared[0]?.publish
   if (first === undefined) return []
   for (const { announcement } of prepared) if (announcement !== undefined) await announcement.before()
-  await context.results.beforePublish(options)
-  const outcomes = await context.producer.publishMany(
-    prepared.map(({ message }) => message),
-    {
-      declare: [...new Set(prepared.flatMap(({ publish }) => publish.declare ?? []))],
-      signal: options.signal,
-      retry: first.retry,
-      retryPolicy: first.retryPolicy,
-      ...(first.timeoutMs === undefined ? {} : { timeoutMs: first.timeoutMs }),
-    },
-  )
+  const outcomes = await publishAll(context, prepared, first, options)
   const failures: Failure[] = []
   const after: (Promise<void> | undefined)[] = []
   outcomes.forEach((error, index) => {
     const { publish, result, announcement } = prepared[index]!
     if (error !== undefined) {
+      announcement?.failed(error)
       failures.push({ index, id: result.id, error })
       if (!mayHaveBeenSent(error)) notSent(result)
       return
@@ -153,6 +145,30 @@ async function tryPublish(
   })
   if (after.length > 0) await Promise.all(after)
   return failures
+}
+
+async function publishAll(
+  context: AppContext,
+  prepared: readonly PreparedTask[],
+  first: PublishOptions,
+  options: ManyOptions,
+): Promise<readonly (Error | undefined)[]> {
+  try {
+    await context.results.beforePublish(options)
+    return await context.producer.publishMany(
+      prepared.map(({ message }) => message),
+      {
+        declare: [...new Set(prepared.flatMap(({ publish }) => publish.declare ?? []))],
+        signal: options.signal,
+        retry: first.retry,
+        retryPolicy: first.retryPolicy,
+        ...(first.timeoutMs === undefined ? {} : { timeoutMs: first.timeoutMs }),
+      },
+    )
+  } catch (error) {
+    for (const { announcement } of prepared) announcement?.failed(error)
+    throw error
+  }
 }
 
 function throwIfAny(failures: readonly Failure[], total: number): void {

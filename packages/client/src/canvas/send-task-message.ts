@@ -157,6 +157,7 @@ async function publishAnnounced(
     await ctx.results.beforePublish({ signal: call.signal })
     await ctx.producer.publish(message, publish)
   } catch (error) {
+    announced.failed(error)
     if (!mayHaveBeenSent(error)) notSent(result)
     throw error
   }

@@ -1,5 +1,7 @@
 import type { CeleryError, Closable, ConnectOptions, Notice, NoticeListener } from '@ct/contracts'
 import { ClosedError, isCeleryError, OperationTimeoutError } from '@ct/contracts'
+import { diagnostics } from '../diagnostics/index.ts'
+import type { ConnectionOpenMessage } from '../diagnostics/index.ts'
 import { abortedError } from './abortable.ts'
 import type { BackoffOptions } from './backoff.ts'
 import { backoffMs } from './backoff.ts'
@@ -205,9 +207,14 @@ export class ReconnectingConnection<C extends Closable> {
     const limit = new AbortController()
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => limit.abort(), timeoutMs)
     // A rejected factory and a throwing one are the same to us.
-    const made = new Promise<C>((resolve) => {
-      resolve(this.#options.connect({ signal: AbortSignal.any([attempt.signal, limit.signal]), onNotice }))
-    })
+    const made = this.#traced(
+      () =>
+        new Promise<C>((resolve) => {
+          resolve(
+            this.#options.connect({ signal: AbortSignal.any([attempt.signal, limit.signal]), onNotice }),
+          )
+        }),
+    )
     const done = made.then(
       (fresh) => {
         clearTimeout(timer)
@@ -230,6 +237,13 @@ export class ReconnectingConnection<C extends Closable> {
     void done.finally(() => this.#closing.delete(done))
   }
 
+  #traced(connect: () => Promise<C>): Promise<C> {
+    const { connectionOpen } = diagnostics
+    if (!connectionOpen.hasSubscribers) return connect()
+    const message: ConnectionOpenMessage = { to: this.#options.describe(), attempt: this.#failures + 1 }
+    return connectionOpen.tracePromise(connect, message)
+  }
+
   #ready(connection: C): void {
     this.#state = 'ready'
     this.#connection = connection
@@ -249,6 +263,8 @@ export class ReconnectingConnection<C extends Closable> {
     this.#state = 'idle'
     this.#closeQuietly(connection)
     this.#shortLives = performance.now() - this.#readyAt < shortLifeMs ? this.#shortLives + 1 : 0
+    const { connectionLost } = diagnostics
+    if (connectionLost.hasSubscribers) connectionLost.publish({ to: this.#options.describe(), error })
     for (const listener of this.#listeners) listener.onLost?.(error)
     if (this.#state !== 'idle' || !this.#needed) return
     if (this.#shortLives < 2) this.#connect()

@@ -9,6 +9,7 @@
  * A refused message costs one log line that says why. It is parked in `<queue>.parked`, or with Celery's defaults rejected or acknowledged
  * as Celery does. Nothing a message holds may throw beyond `receive`.
  */
+import { diagnostics } from '@ct/client'
 import {
   isCeleryError,
   isPlainObject,
@@ -128,10 +129,17 @@ export class Reception {
       }
     }
     this.#options.signals.received(request)
+    if (diagnostics.taskReceive.hasSubscribers) this.#published(request)
     if (events.enabled && strategy.options.sendEvents) events.send('task-received', receivedEvent(request))
     if (message.etaMs !== null) this.#hold(request, message.etaMs)
     else if (strategy.bucket !== undefined) this.#limiter.enter(request)
     else this.#options.dispatcher.submit(request)
+  }
+
+  #published({ id, name, delivery, message }: Request): void {
+    const { app } = this.#options.services
+    const { queue } = delivery
+    diagnostics.taskReceive.publish({ app, taskId: id, task: name, queue, headers: message.headers })
   }
 
   // ---- ETA -----------------------------------------------------------------------------------------------------------

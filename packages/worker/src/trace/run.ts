@@ -1,11 +1,12 @@
 /** The slot's half of the work for pools that share memory: set the current task, run the handler, report what came of it. */
-import { runInTask } from '@ct/client'
+import { diagnostics, runInTask } from '@ct/client'
 import type { PoolJob, PoolOutcome, SlotPort } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
 import { TaskRun } from './task-run.ts'
 import { TaskSignals } from './task-signals.ts'
+import { tracedRun } from './traced-run.ts'
 import { thrown } from './thrown.ts'
 
 export function executor(
@@ -58,6 +59,12 @@ async function prepare(
 
 /** A task that awaits nothing has ended when this returns. */
 function start(request: Request, run: TaskRun): Promise<PoolOutcome> | PoolOutcome {
+  return diagnostics.taskRun.hasSubscribers
+    ? tracedRun(request, run, () => invoke(request, run))
+    : invoke(request, run)
+}
+
+function invoke(request: Request, run: TaskRun): Promise<PoolOutcome> | PoolOutcome {
   const { task } = request.strategy
   const { args, kwargs } = request.body
   let value: unknown
