@@ -16,7 +16,8 @@ const include: Record<string, string[]> = {
   conformance: ['**/*.conformance.test.ts'],
   interop: ['**/*.interop.test.ts'],
 }
-const conditions = ['@ct/source', 'node', 'import', 'module', 'default']
+/** What Node asks for by itself. It does not know `module`: some packages keep files there that only bundlers can read. */
+const conditions = ['@ct/source', 'node', 'import', 'default']
 
 const config: ViteUserConfig = defineConfig({
   // The default is a node_modules folder wherever it is started from, also where there is none.

@@ -9,6 +9,7 @@ const sources: Readonly<Record<string, readonly string[]>> = {
   worker: ['contracts', 'client'],
   beat: ['contracts', 'client'],
   monitor: ['contracts', 'client'],
+  instrumentation: ['contracts', 'client', 'worker'],
   cli: ['contracts', 'client', 'worker', 'beat', 'adapter', 'monitor'],
   core: ['contracts', 'client', 'worker', 'beat', 'cli', 'adapter'],
   bundle: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter'],
@@ -23,10 +24,23 @@ const sources: Readonly<Record<string, readonly string[]>> = {
     'adapter',
     'bundle',
     'monitor',
+    'instrumentation',
     'testing',
     'tool',
   ],
-  docs: ['contracts', 'client', 'worker', 'beat', 'cli', 'core', 'adapter', 'bundle', 'testing', 'tool'],
+  docs: [
+    'contracts',
+    'client',
+    'worker',
+    'beat',
+    'cli',
+    'core',
+    'adapter',
+    'bundle',
+    'instrumentation',
+    'testing',
+    'tool',
+  ],
 }
 
 /** Tests may also bring the suites, a broker to run on, and the tools that start real servers. */

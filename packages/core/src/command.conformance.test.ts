@@ -89,6 +89,9 @@ describe.skipIf(!present)('ct on Redis', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>)
+    const about = { taskName: 'node.fail', taskId: failing.id, rootId: failing.id }
+    for (const said of ['received', 'raised unexpected'])
+      expect(records.find(({ message }) => String(message).includes(said))).toMatchObject(about)
     expect(records[0]).toMatchObject({
       message: 'worker starting',
       node: 'json@test',

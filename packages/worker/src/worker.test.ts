@@ -979,19 +979,26 @@ describe('starting and stopping', () => {
     }
   })
 
-  it('TASK-123: log lines of a task carry its name and id', async () => {
+  it("TASK-123: log lines of a task, its own and the worker's, carry its name, its id and the id of its root", async () => {
     const said: unknown[] = []
     const logger = (fields: object): Logger => ({
       ...recordingLogger([]),
-      info: (message) => void (message === 'here' && said.push(fields)),
+      info: (message, more) =>
+        void (/^here|^Task talk/.test(message) && said.push([message.slice(0, 4), { ...fields, ...more }])),
       child: (more) => logger({ ...fields, ...more }),
     })
     const { app } = makeApp({ logger: logger({}) })
     const talk = app.task('talk', { bind: true }, (task) => task.log.info('here'))
     await startWorker(app)
-    const result = await talk.delay()
+    const result = await talk.applyAsync([], { rootId: 'root-1' })
     await result.get(soon)
-    expect(said).toEqual([{ taskId: result.id, taskName: 'talk' }])
+    await expect.poll(() => said.length).toBe(3)
+    const fields = { taskId: result.id, taskName: 'talk', rootId: 'root-1' }
+    expect(said).toEqual([
+      ['Task', fields],
+      ['here', fields],
+      ['Task', fields],
+    ])
   })
 
   it('CTRL-20: revoked before it starts', async () => {

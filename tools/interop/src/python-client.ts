@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { guardProcess } from '@ct-tools/services'
-import { type CeleryVersion, ensurePython, type PythonApp, pythonEnvironment } from './python-environment.ts'
+import { ensurePython, type PythonApp, type PythonName, pythonEnvironment } from './python-environment.ts'
 
 /** What Python raised. `message` begins with the exception's name; `traceback` is Python's. */
 export class PythonError extends Error {
@@ -66,7 +66,7 @@ export class PythonClient implements AsyncDisposable {
     this.#child = child
   }
 
-  static async open(version: CeleryVersion, app: PythonApp): Promise<PythonClient> {
+  static async open(version: PythonName, app: PythonApp): Promise<PythonClient> {
     const { python } = await ensurePython(version)
     const child = guardProcess(
       spawn(python, ['-m', 'interop_repl'], { env: pythonEnvironment(app), detached: true, stdio: 'pipe' }),
@@ -236,7 +236,7 @@ export class PythonClient implements AsyncDisposable {
 }
 
 /** Opens a Python client of a release; see `PythonClient`. Use `await using`, or call `close` when done. */
-export function python(version: CeleryVersion, app: PythonApp): Promise<PythonClient> {
+export function python(version: PythonName, app: PythonApp): Promise<PythonClient> {
   return PythonClient.open(version, app)
 }
 

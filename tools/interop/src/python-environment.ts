@@ -6,8 +6,8 @@ import { cacheDirectory, ensureVenv, isCi, say, ServiceError, type Venv } from '
 export const PYTHON_VERSIONS = ['5.7', '5.4'] as const
 export type CeleryVersion = (typeof PYTHON_VERSIONS)[number]
 
-/** An environment: a release of Celery, or Flower with the newest of them. */
-export type PythonName = CeleryVersion | 'flower'
+/** An environment: a release of Celery, or the newest of them with Flower, or with OpenTelemetry. */
+export type PythonName = CeleryVersion | 'flower' | 'otel'
 
 const PYTHON_FOLDER = fileURLToPath(new URL('../python', import.meta.url))
 
@@ -27,7 +27,7 @@ export interface PythonApp {
 /** A Python environment, made when it is not there yet. See `ensureVenv` for its errors. */
 export function ensurePython(name: PythonName): Promise<Venv> {
   return ensureVenv(
-    name === 'flower' ? name : `celery-${name}`,
+    name === 'flower' || name === 'otel' ? name : `celery-${name}`,
     join(PYTHON_FOLDER, `requirements-${name}.txt`),
   )
 }

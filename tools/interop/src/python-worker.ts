@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type CeleryProcess, startCelery } from './celery-process.ts'
-import type { CeleryVersion, PythonApp } from './python-environment.ts'
+import type { PythonApp, PythonName } from './python-environment.ts'
 
 export interface PythonWorkerOptions extends PythonApp {
-  version: CeleryVersion
+  version: PythonName
   /** `-Q`. Default: Celery's, i.e. `task_default_queue`. */
   queues?: readonly string[]
   /** `-c`. Default 1. */

@@ -56,7 +56,7 @@ function textLine(name: LogLevel, message: string, fields: LogFields, now: numbe
     .slice(0, -1)
     .replace('T', ' ')
     .replace('.', ',')
-  const { traceback, error, taskName, taskId, ...rest } = fields
+  const { traceback, error, taskName, taskId, rootId: _, ...rest } = fields
   // The lines about a task name it already, as in Celery; what a task logs itself gets the prefix of Celery's task logger.
   const task =
     typeof taskName === 'string' && !message.startsWith('Task ') ? `${taskName}[${String(taskId)}]: ` : ''

@@ -25,8 +25,8 @@ describe('log', () => {
   it('WORK-22: writes lines as Celery does', () => {
     vi.stubEnv('TZ', 'UTC')
     const { written, logger } = lines()
-    logger.info('Task add[1] received', { taskName: 'add', taskId: '1' })
-    logger.child({ taskName: 'add', taskId: '1' }).warn('slow')
+    logger.info('Task add[1] received', { taskName: 'add', taskId: '1', rootId: '0' })
+    logger.child({ taskName: 'add', taskId: '1', rootId: '0' }).warn('slow')
     logger.debug('not wanted')
     expect(written).toEqual([
       '[2026-11-24 03:30:57,123: INFO/MainProcess] Task add[1] received\n',

@@ -25,7 +25,7 @@ describe('WORK-23: what tasks print', () => {
       stream.write('\n', () => resolve())
     })
     const app = createApp({ logger })
-    const context = { app, name: 'proj.add', request: { id: 'x1' } } as never
+    const context = { app, name: 'proj.add', request: { id: 'x1', rootId: 'r1' } } as never
     runInTask({ context, children: undefined }, () => stream.write('from a task\n'))
     stream.write('half')
     stop()
@@ -33,7 +33,7 @@ describe('WORK-23: what tasks print', () => {
     expect(lines).toEqual([
       ['one', undefined],
       ['two', undefined],
-      ['from a task', { taskName: 'proj.add', taskId: 'x1' }],
+      ['from a task', { taskName: 'proj.add', taskId: 'x1', rootId: 'r1' }],
       ['half', undefined],
     ])
     expect(written).toEqual(['logged one\n', 'logged two\n', 'logged from a task\n', 'logged half\n', 'free'])

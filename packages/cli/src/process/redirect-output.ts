@@ -2,7 +2,7 @@
  * What tasks print goes into the log, line by line (WORK-23; celery/app/log.py `redirect_stdouts_to_logger` 5.7): a worker whose log is a file has
  * nobody who reads its standard output. What the logger itself writes is let through.
  */
-import { currentTask, type Logger } from '@ct/client'
+import { currentTask, type LogFields, type Logger, type TaskContext } from '@ct/client'
 import type { LogLevel } from '../output/log.ts'
 
 /** `process.stdout` and `process.stderr` are such. */
@@ -19,6 +19,10 @@ const methods: Readonly<Record<string, 'debug' | 'info' | 'warn' | 'error' | 'cr
   FATAL: 'critical',
 } satisfies Record<LogLevel, keyof Logger>
 
+function fieldsOf({ name, request }: TaskContext): LogFields {
+  return { taskName: name, taskId: request.id, rootId: request.rootId ?? request.id }
+}
+
 /** Returns what gives the streams back; half a line that was left is logged then. */
 export function redirectOutput(
   logger: Logger,
@@ -32,7 +36,7 @@ export function redirectOutput(
     logging = true
     try {
       const task = currentTask()
-      logger[method](line, task === undefined ? undefined : { taskName: task.name, taskId: task.request.id })
+      logger[method](line, task === undefined ? undefined : fieldsOf(task))
     } finally {
       logging = false
     }

@@ -65,6 +65,7 @@ export class HeldMessages {
       },
       (error: unknown) => {
         this.#options.services.log.warn(`Task ${request.label} could not be settled after the reconnect.`, {
+          ...request.logFields,
           error,
         })
         if (request.phase === 'done') this.#options.onSettledLate(request, error)

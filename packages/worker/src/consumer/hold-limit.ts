@@ -97,7 +97,10 @@ export class HoldLimit {
     try {
       moved = (await connection.postpone?.(request.delivery, at)) ?? false
     } catch (error) {
-      log.warn(`Task ${request.label} could not be handed to the broker until its ETA.`, { error })
+      log.warn(`Task ${request.label} could not be handed to the broker until its ETA.`, {
+        ...request.logFields,
+        error,
+      })
     }
     // Revoked or released meanwhile: the copy says the same when it comes.
     if (request.phase !== 'scheduled') return
@@ -108,7 +111,10 @@ export class HoldLimit {
     }
     request.phase = 'done'
     if (log.infoEnabled)
-      log.info(`Task ${request.label} waits at the broker until ${new Date(at).toISOString()}`)
+      log.info(
+        `Task ${request.label} waits at the broker until ${new Date(at).toISOString()}`,
+        request.logFields,
+      )
     const settled = request.settle(ack)
     if (settled === undefined) onSettled(request)
     else
@@ -123,6 +129,7 @@ export class HoldLimit {
     this.#refusalTold = true
     this.#options.log.warn(
       `Task ${request.label} has to be held until its ETA, longer than the broker allows (${this.#maxMs / 1000} s); it will come again. So will others like it.`,
+      request.logFields,
     )
   }
 

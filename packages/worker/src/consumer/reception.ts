@@ -119,7 +119,7 @@ export class Reception {
     const request = new Request(delivery, message, body, strategy)
     state.open.add(request)
     const { log, events } = services
-    if (log.infoEnabled) log.info(`Task ${request.label} received`)
+    if (log.infoEnabled) log.info(`Task ${request.label} received`, request.logFields)
     if (revocations.mayConcern(request)) {
       const reason = revocations.reasonFor(request)
       if (reason !== undefined) {

@@ -64,6 +64,11 @@ export class Request {
     return shadow === null || shadow === '' ? task : shadow
   }
 
+  /** Fields of every line of the log that begins with it. The name is the task's, as in Celery's `%(task_name)s`. */
+  get logFields(): { readonly taskName: string; readonly taskId: string; readonly rootId: string } {
+    return { taskName: this.message.task, taskId: this.id, rootId: this.message.rootId ?? this.id }
+  }
+
   /** `name[id]`, as it stands in log lines. */
   get label(): string {
     return `${this.name}[${this.id}]`

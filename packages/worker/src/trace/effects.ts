@@ -170,7 +170,10 @@ export class Effects {
    */
   guard(request: Request, ending: Promise<void>): void {
     ending.catch((error: unknown) => {
-      this.services.log.critical(`Task ${request.label} INTERNAL ERROR: ${pyRepr(error)}`, { error })
+      this.services.log.critical(`Task ${request.label} INTERNAL ERROR: ${pyRepr(error)}`, {
+        ...request.logFields,
+        error,
+      })
       this.services.onInternalError(error instanceof Error ? error : new Error(String(error)))
       void this.signals.internalError(request, error)
       this.settle(request, { action: 'requeue' })

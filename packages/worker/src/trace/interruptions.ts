@@ -99,7 +99,10 @@ export class Interruptions {
     const { services } = this.#effects
     const { options } = request.strategy
     if (await this.#succeededAlready(request)) {
-      services.log.warn(`Task ${request.label} lost its process after its success was stored.`)
+      services.log.warn(
+        `Task ${request.label} lost its process after its success was stored.`,
+        request.logFields,
+      )
       this.#effects.settle(request, ack, () =>
         this.#effects.event(request, 'task-succeeded', { result: null, runtime: null }),
       )
@@ -109,7 +112,7 @@ export class Interruptions {
     if (options.retryOnWorkerLost && (await this.#retryLost(request, error))) return
     const late = !request.acknowledged
     if (late && options.rejectOnWorkerLost && !this.#retriesSpent(request)) {
-      services.log.error(`Task ${request.label} goes back to its queue: ${error.message}`)
+      services.log.error(`Task ${request.label} goes back to its queue: ${error.message}`, request.logFields)
       this.#effects.settle(request, { action: 'requeue' }, () =>
         this.#effects.event(request, 'task-rejected', { requeue: true }),
       )

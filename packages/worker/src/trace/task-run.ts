@@ -64,7 +64,7 @@ export class TaskRun implements TaskContext {
   }
 
   get log(): Logger {
-    return (this.#log ??= this.#services.log.child({ taskId: this.#request.id, taskName: this.name }))
+    return (this.#log ??= this.#services.log.child(this.#request.logFields))
   }
 
   retry(options: TaskRetryOptions = {}): Retry {

@@ -172,7 +172,8 @@ export class Tracer {
     }
     const runtime = (performance.now() - request.startedAt) / 1000
     const result = request.resultRepr ?? pyRepr(value, { maxLength: options.resultreprMaxsize })
-    if (log.infoEnabled) log.info(`Task ${request.label} succeeded in ${runtime}s: ${result}`)
+    if (log.infoEnabled)
+      log.info(`Task ${request.label} succeeded in ${runtime}s: ${result}`, request.logFields)
     this.#effects.settle(
       request,
       settlement,
@@ -186,7 +187,7 @@ export class Tracer {
     if (error instanceof Retry) await this.#retry(request, error)
     else if (error instanceof Replace) await this.#replace(request, error)
     else if (error instanceof Ignore) {
-      this.#services.log.info(`Task ${request.label} ignored`)
+      this.#services.log.info(`Task ${request.label} ignored`, request.logFields)
       await this.#effects.signals.postrun(request, 'IGNORED', error)
       this.#effects.settle(request, ack)
     } else if (error instanceof Reject) await this.#rejected(request, error)
@@ -215,7 +216,10 @@ export class Tracer {
     }
     this.#effects.settle(request, ack)
     if (this.#services.log.infoEnabled)
-      this.#services.log.info(`Task ${request.label} replaced by ${readSignature(replace.signature).task}`)
+      this.#services.log.info(
+        `Task ${request.label} replaced by ${readSignature(replace.signature).task}`,
+        request.logFields,
+      )
   }
 
   async #failure(request: Request, error: unknown): Promise<void> {
@@ -291,10 +295,11 @@ export class Tracer {
   #logFailure(request: Request, error: unknown): void {
     const { log } = this.#services
     if (slotVerdict(error)?.expected ?? matches(request.strategy.options.throws, error)) {
-      if (log.infoEnabled) log.info(`Task ${request.label} raised expected: ${pyRepr(error)}`)
+      if (log.infoEnabled)
+        log.info(`Task ${request.label} raised expected: ${pyRepr(error)}`, request.logFields)
       return
     }
-    log.error(`Task ${request.label} raised unexpected: ${pyRepr(error)}`, { error })
+    log.error(`Task ${request.label} raised unexpected: ${pyRepr(error)}`, { ...request.logFields, error })
   }
 
   async #retry(request: Request, retry: Retry): Promise<void> {
@@ -338,7 +343,10 @@ export class Tracer {
     )
     await this.#effects.signals.retry(request, retry, traceback)
     if (log.infoEnabled) {
-      log.info(`Task ${request.label} retry: ${retry.message}${reason === null ? '' : `: ${pyRepr(reason)}`}`)
+      log.info(
+        `Task ${request.label} retry: ${retry.message}${reason === null ? '' : `: ${pyRepr(reason)}`}`,
+        request.logFields,
+      )
     }
     await this.#effects.signals.postrun(request, 'RETRY', retry)
     this.#effects.settle(request, ack, () =>
@@ -350,6 +358,7 @@ export class Tracer {
     const { log } = this.#services
     log.warn(
       `Task ${request.label} reject requeue=${reject.requeue ? 'True' : 'False'}: ${pyRepr(reject.reason)}`,
+      request.logFields,
     )
     await this.#effects.signals.postrun(request, 'REJECTED', reject)
     if (reject.requeue) {

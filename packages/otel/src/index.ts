@@ -1,0 +1,3 @@
+/** OpenTelemetry for ct. */
+export { CeleryInstrumentation } from './celery-instrumentation.ts'
+export type { CeleryInstrumentationConfig } from './celery-instrumentation.ts'
