@@ -92,7 +92,7 @@ export class CeleryInstrumentation {
     this.#provider = provider
   }
 
-  /** Spans are all that it makes; metrics are those of `@ct/metrics`. */
+  /** Spans are all that it makes; there are no metrics. */
   setMeterProvider(_provider: unknown): void {}
 
   setConfig(config: CeleryInstrumentationConfig): void {

@@ -13,6 +13,7 @@ const dependencies = Object.fromEntries(
     'broker-memory',
     'client',
     'contracts',
+    'otel',
     'pool-processes',
     'pool-threads',
     'testing',
