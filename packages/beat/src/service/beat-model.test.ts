@@ -4,7 +4,8 @@
  *
  *   arithmetic   each run is made for the instant that its schedule gives after the run before, and not before that instant
  *   never skip   nothing that is due stays unsent for longer than a nap, while a beat leads
- *   never double no instant of an entry is sent twice, and the queue holds exactly what was sent
+ *   never double no instant of an entry is sent twice, and the queue holds exactly what was sent. Where store and broker are two servers, the one
+ *                send that was under way when another one took the lead, under the same id
  */
 import { randomUUID } from 'node:crypto'
 import { memory, memoryBroker, memoryScheduleStore } from '@ct/broker-memory'
@@ -47,6 +48,10 @@ class Simulation {
   readonly known = new Map<string, Known>()
   readonly sent: SentFiring[] = []
   readonly instants = new Set<string>()
+  readonly isOneServer: boolean
+  /** Changes of who leads, and sends that were under way at one. */
+  leads = 0
+  doubled = 0
   names = 0
   /** No beat can be expected to send before; passed time. */
   disturbedUntil = 0
@@ -54,6 +59,7 @@ class Simulation {
   constructor(seed: number, elsewhere: boolean) {
     this.random = seededRandom(seed)
     this.zone = zones[this.random.below(zones.length)]!
+    this.isOneServer = !elsewhere
     this.storeHub = elsewhere ? randomUUID() : this.hub
     // Half of the runs begin within hours of a change of the clock.
     const anywhere = Date.UTC(2015 + this.random.below(20), this.random.below(12), 1 + this.random.below(28))
@@ -107,6 +113,7 @@ class Simulation {
       clock,
       leaseMs,
     })
+    beat.on('leading', () => void this.leads++)
     beat.on('sent', (one) => this.heard(one))
     this.beats.push({ beat, clock, app })
     await beat.start()
@@ -115,7 +122,13 @@ class Simulation {
   heard(one: SentFiring): void {
     this.sent.push(one)
     const key = `${one.name} ${one.scheduledAt.getTime()}`
-    expect(this.instants.has(key), `twice: ${key}`).toBe(false)
+    const isTwice = this.instants.has(key)
+    if (isTwice && !this.isOneServer) {
+      // The first leader takes the lead from nobody.
+      expect(++this.doubled, `twice: ${key}`).toBeLessThan(this.leads)
+      return
+    }
+    expect(isTwice, `twice: ${key}`).toBe(false)
     this.instants.add(key)
     const entry = this.known.get(one.name)
     expect(entry, `${one.name} is gone`).toBeDefined()

@@ -1,13 +1,13 @@
 /** What the settings of beat do, and what happens when a server is away. */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { memory, memoryBroker, memoryScheduleStore } from '@ct/broker-memory'
 import { App, type AppOptions } from '@ct/client'
 import { chaosBroker, recordingLogger, type RecordingLogger } from '@ct/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { VirtualTime, type VirtualClock } from '../../test/virtual-time.ts'
 import { createBeat, type Beat } from './beat.ts'
 import type { BeatOptions } from './beat-options.ts'
@@ -166,5 +166,32 @@ describe('settings of beat', () => {
     // Inside a worker it is no node of its own.
     await run(proj, { store, embedded: true, hostname: 'inside@%h' })
     expect(await nodes()).toEqual([beat.hostname])
+  })
+
+  it('BEAT-12: a beat whose schedule file another process has taken sends no more, and goes on from it when that one is gone', async () => {
+    const path = join(folder, 'schedule')
+    const theirs = { host: hostname(), pid: process.ppid, id: 'other' }
+    const state = await run(app({ beatSchedule, beatScheduleFilename: path }))
+    const failing = vi.fn<(error: Error) => void>()
+    state.beat.on('failing', failing)
+    await time.advance(10_000)
+    expect(state.sent).toBe(1)
+    // Held up for longer than a lock holds, and somebody came.
+    state.clock.stopped = true
+    await time.advance(30_000)
+    await writeFile(`${path}.lock`, JSON.stringify(theirs))
+    state.clock.stopped = false
+    await time.advance(60_000)
+    expect(state.sent).toBe(1)
+    expect(state.beat.status).toBe('standby')
+    expect(failing.mock.calls.map(([error]) => error.message)).toContainEqual(
+      expect.stringContaining(`in use by process ${process.ppid}`),
+    )
+    await rm(`${path}.lock`)
+    await time.advance(20_000)
+    expect(state.beat.status).toBe('leading')
+    // The one that was missed, and one in time.
+    expect(state.sent).toBeGreaterThanOrEqual(2)
+    expect(state.sent).toBeLessThanOrEqual(4)
   })
 })

@@ -49,6 +49,8 @@ export interface BeatEventMap {
 const longestNapMs = 1000
 /** A clock that goes back by more is taken as set, not as corrected. */
 const jumpMs = 500
+/** A turn that comes so late was held up, as by SIGSTOP or a machine that slept. Less than after what a store for one beat is anybody's. */
+const heldUpMs = 10_000
 const firstPauseMs = 200
 const longestPauseMs = 10_000
 /** How long a stop waits for what is under way. */
@@ -87,6 +89,8 @@ export class Beat {
   #markerAt = -Infinity
   #wake = new AbortController()
   #turnedAt: number
+  /** The same by the wall clock, which goes on while a machine sleeps. */
+  #turnedAtWall: number
   #clockOffset: number
   #alive: NodeJS.Timeout | undefined
   #removeSignals: (() => void) | undefined
@@ -101,6 +105,7 @@ export class Beat {
     this.maxIntervalMs = maxIntervalMs(options.maxInterval ?? settings.beatMaxLoopInterval)
     this.#clock = options.clock ?? systemClock(() => context.now())
     this.#turnedAt = this.#clock.monotonic()
+    this.#turnedAtWall = this.#clock.now()
     this.#clockOffset = this.#clock.now() - this.#clock.monotonic()
     const readers = options.schedules ?? {}
     this.#configured = configuredEntries(app, options.entries ?? {}, readers)
@@ -283,7 +288,7 @@ export class Beat {
       const { token } = this.#leadership
       if (!(await this.#leadership.keep(connection))) {
         this.#standBy()
-        this.#turnedAt = this.#clock.monotonic()
+        this.#turned()
         return this.#leadership.pauseMs
       }
       // Between two leads of ours others may have led: what we know of runs is of the past.
@@ -292,14 +297,27 @@ export class Beat {
         this.#scheduler.clear()
         this.#stale = true
       }
+    } else if (this.#loadedOver === connection && this.#wasHeldUp()) {
+      // Before anything is sent: another one may have taken what is for one.
+      await connection.save({})
     }
     this.#watchClock()
     if (this.#loadedOver !== connection || this.#stale || (await this.#hasChanged(connection)))
       await this.#load(connection)
     const more = await this.#sender.sendDue(connection)
     await this.#disableFinished(connection)
-    this.#turnedAt = this.#clock.monotonic()
+    this.#turned()
     return more ? 0 : this.#untilNext()
+  }
+
+  #turned(): void {
+    this.#turnedAt = this.#clock.monotonic()
+    this.#turnedAtWall = this.#clock.now()
+  }
+
+  #wasHeldUp(): boolean {
+    const byWall = this.#clock.now() - this.#turnedAtWall
+    return Math.max(this.#clock.monotonic() - this.#turnedAt, byWall) > heldUpMs
   }
 
   async #load(connection: ScheduleStoreConnection): Promise<void> {
@@ -382,7 +400,10 @@ export class Beat {
     if (isCeleryError(error) && error.code === 'CT_LEASE_LOST') {
       logger.warn(`beat: ${error.message} This one stands by.`)
       this.#standBy()
-      return 0
+      if (this.#store.capabilities.election) return 0
+      // What we know of a store for one beat is of the past. It is opened anew, and refuses us for as long as the other one lives.
+      const { current } = this.#connection
+      if (current !== undefined) this.#connection.markLost(current, error)
     }
     const message = error instanceof Error ? error.message : String(error)
     const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 10))

@@ -3,7 +3,7 @@
  * process on this machine has ended, is anybody's. It holds between machines that share a folder, as far as their clocks agree.
  */
 import { randomUUID } from 'node:crypto'
-import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { BackendError, LeaseLostError } from '@ct/contracts'
 
@@ -51,9 +51,7 @@ export class FileLock {
 
   async #create(): Promise<boolean> {
     try {
-      const handle = await open(this.#path, 'wx')
-      await handle.writeFile(JSON.stringify(this.#owner))
-      await handle.close()
+      await this.#place(JSON.stringify(this.#owner))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
       throw error
@@ -63,6 +61,22 @@ export class FileLock {
     this.#timer = setInterval(() => void this.#touch(), touchMs)
     this.#timer.unref()
     return true
+  }
+
+  /** With its content at once: a lock without an owner is anybody's. */
+  async #place(content: string): Promise<void> {
+    const whole = `${this.#path}.${this.#owner.id}`
+    try {
+      await writeFile(whole, content, { flag: 'wx' })
+      await link(whole, this.#path)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      // Some shares have no second names for a file.
+      if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error
+      await writeFile(this.#path, content, { flag: 'wx' })
+    } finally {
+      await rm(whole, { force: true })
+    }
   }
 
   async #isStale({ host, pid }: Owner): Promise<boolean> {

@@ -10,6 +10,7 @@ import type { Notice, ScheduleStoreConnection, StoredScheduleEntry } from '@ct/c
 import { seededRandom } from '@ct/testing'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { writeLine } from './entry-record.ts'
+import { FileLock } from './file-lock.ts'
 import { fileScheduleStore } from './file-schedule-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-schedule-'))
@@ -152,6 +153,21 @@ describe('a schedule in a file', () => {
     expect(await readFile(path)).toEqual(bytes)
   })
 
+  it('BEAT-20: a text of somebody else is refused and left alone; what a crash left of a schedule is not one', async () => {
+    await writeFile(path, '{\n  "name": "proj"\n}\n')
+    await expect(connect()).rejects.toMatchObject({
+      code: 'CT_CONFIGURATION',
+      message: expect.stringContaining('left as it is') as string,
+    })
+    expect(await readFile(path, 'utf8')).toContain('"proj"')
+    for (const left of ['{"ct":"sch', `damaged\n${writeLine({ put: [entry('a')] })}`]) {
+      path = join(folder, `left-${count++}`)
+      await writeFile(path, left)
+      expect(await names()).toEqual([])
+      expect(warnings.at(-1)).toMatch(/moved to/)
+    }
+  })
+
   it('S2: an entry that makes no sense is told by its name, until somebody mends it', async () => {
     const header = '{"ct":"schedule","version":1}\n'
     const bad = [{ ...entry('bad'), task: 5 }, null, { ...entry('worse'), schedule: [] }] as never
@@ -232,6 +248,21 @@ describe('a second beat on the file', () => {
       await closeAll()
       await expect(stat(`${path}.lock`)).rejects.toMatchObject({ code: 'ENOENT' })
     }
+  })
+
+  it('BEAT-12: a lock names its owner from the first moment, so that nobody takes it for one of nobody', async () => {
+    let ended = false
+    const seen = new Set<boolean>()
+    const look = async (): Promise<void> => {
+      while (!ended) seen.add((await readFile(`${path}.lock`, 'utf8').catch(() => 'none')) !== '')
+    }
+    const looking = [look(), look()]
+    for (let time = 0; time < 100; time++) await (await FileLock.take(path)).release()
+    ended = true
+    await Promise.all(looking)
+    expect([...seen]).toEqual([true])
+    const own = path.slice(folder.length + 1)
+    expect((await readdir(folder)).filter((name) => name.startsWith(own))).toEqual([])
   })
 
   it('reading needs no lock', async () => {

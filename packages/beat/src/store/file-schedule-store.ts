@@ -4,6 +4,7 @@ import {
   AbortedError,
   ClosedError,
   defineScheduleStore,
+  LeaseLostError,
   UnsupportedError,
   type CallOptions,
   type ScheduleStore,
@@ -43,15 +44,18 @@ export function fileScheduleStore(options: FileScheduleStoreOptions = {}): Sched
     async connect({ signal, onNotice }) {
       if (signal?.aborted === true) throw aborted(signal)
       if (closed) throw closedError()
-      const { file, release } = await shared(path, (message) => onNotice({ kind: 'warning', message }))
+      const { file, release, forget } = await shared(path, (message) =>
+        onNotice({ kind: 'warning', message }),
+      )
       if (isClosed() || signal?.aborted) {
         await release()
         throw isClosed() ? closedError() : aborted(signal!)
       }
-      const connection = connectionTo(file, async () => {
+      const onClosed = async (): Promise<void> => {
         connections.delete(connection)
         await release()
-      })
+      }
+      const connection = connectionTo(file, { onClosed, onLost: forget })
       connections.add(connection)
       return connection
     },
@@ -68,19 +72,28 @@ const files = new Map<string, { readonly file: Promise<ScheduleFile>; users: num
 async function shared(
   path: string,
   warn: (message: string) => void,
-): Promise<{ readonly file: ScheduleFile; readonly release: () => Promise<void> }> {
+): Promise<{
+  readonly file: ScheduleFile
+  readonly release: () => Promise<void>
+  /** Another process has the file: who opens it from now on reads it anew. */
+  readonly forget: () => void
+}> {
   const entry = files.get(path) ?? { file: ScheduleFile.open(path, warn), users: 0 }
   files.set(path, entry)
   entry.users++
+  const forget = (): void => {
+    if (files.get(path) === entry) files.delete(path)
+  }
   const leave = (): boolean => {
     if (--entry.users > 0) return false
-    if (files.get(path) === entry) files.delete(path)
+    forget()
     return true
   }
   try {
     const file = await entry.file
     return {
       file,
+      forget,
       release: async () => {
         if (leave()) await file.close()
       },
@@ -91,7 +104,10 @@ async function shared(
   }
 }
 
-function connectionTo(file: ScheduleFile, onClosed: () => Promise<void>): ScheduleStoreConnection {
+function connectionTo(
+  file: ScheduleFile,
+  { onClosed, onLost }: { readonly onClosed: () => Promise<void>; readonly onLost: () => void },
+): ScheduleStoreConnection {
   let closing: Promise<void> | undefined
   const check = (options: CallOptions | undefined): void => {
     if (options?.signal?.aborted === true) throw aborted(options.signal)
@@ -108,11 +124,17 @@ function connectionTo(file: ScheduleFile, onClosed: () => Promise<void>): Schedu
     },
     async save({ put, remove, runs }, options) {
       check(options)
-      await file.save({
+      const change = {
         ...(put === undefined ? {} : { put }),
         ...(remove === undefined ? {} : { remove }),
         ...(runs === undefined ? {} : { runs }),
-      })
+      }
+      try {
+        await file.save(change)
+      } catch (error) {
+        if (error instanceof LeaseLostError) onLost()
+        throw error
+      }
     },
     changeMarker: async (options) => {
       check(options)

@@ -4,8 +4,9 @@
  *   open ── read all lines ──► state in memory ── save: one line appended, then synced ──► …
  *              │ a torn or damaged line: told, left out                │ grown to twice of what it holds
  *              │ not a file of ours: moved aside, told                 ▼
- *              └─ another program's: refused                  written anew beside it, synced, renamed over it
+ *              └─ another program's, or a text: refused     written anew beside it, synced, renamed over it
  */
+import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -78,6 +79,12 @@ export class ScheduleFile {
     const lines = bytes.toString('utf8').split('\n')
     const tail = lines.pop()
     if (lines[0] !== fileHeader) {
+      // `-s package.json` is a slip, and no schedule that a crash has damaged.
+      if (isTextOfOthers(bytes, lines))
+        throw new ConfigurationError(
+          `${this.path} is a text that is not a schedule of ct; it was left as it is. Give ct a file of its own (-s, beatScheduleFilename), or remove this one.`,
+          { details: { file: this.path } },
+        )
       await this.#moveAside(bytes.length)
       return
     }
@@ -241,6 +248,12 @@ async function syncFolder(path: string): Promise<void> {
   } catch {
     // As far as it goes.
   }
+}
+
+/** What a crash leaves of a schedule has zeros in it, or whole lines, or a part of the first one. */
+function isTextOfOthers(bytes: Buffer, lines: readonly string[]): boolean {
+  if (!isUtf8(bytes) || bytes.includes(0) || fileHeader.startsWith(bytes.toString())) return false
+  return !lines.some((line) => safely(() => readLine(line)) !== undefined)
 }
 
 function safely<T>(read: () => T): T | undefined {
