@@ -251,14 +251,15 @@ describe('a second beat on the file', () => {
   })
 
   it('BEAT-12: a lock names its owner from the first moment, so that nobody takes it for one of nobody', async () => {
-    let ended = false
+    const end = new AbortController()
     const seen = new Set<boolean>()
     const look = async (): Promise<void> => {
-      while (!ended) seen.add((await readFile(`${path}.lock`, 'utf8').catch(() => 'none')) !== '')
+      while (!end.signal.aborted)
+        seen.add((await readFile(`${path}.lock`, 'utf8').catch(() => 'none')) !== '')
     }
-    const looking = [look(), look()]
-    for (let time = 0; time < 100; time++) await (await FileLock.take(path)).release()
-    ended = true
+    const looking = [look(), look(), look()]
+    for (let time = 0; time < 300; time++) await (await FileLock.take(path)).release()
+    end.abort()
     await Promise.all(looking)
     expect([...seen]).toEqual([true])
     const own = path.slice(folder.length + 1)
