@@ -14,7 +14,6 @@
  */
 import { automaticRetry } from '@ct/client'
 import {
-  CeleryError,
   Ignore,
   pyRepr,
   pythonTraceback,
@@ -29,11 +28,12 @@ import type { Request } from '../request/index.ts'
 import { reportPart } from './chord.ts'
 import { ack, Effects, isRefusal, noChildren, sent, type OnEnd } from './effects.ts'
 import { Interruptions } from './interruptions.ts'
+import { FailureRecord } from './failure-record.ts'
 import { memberOf, propagateFailure } from './failure.ts'
 import { callFrom, sendSuccessors } from './links.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
-import { matches, retryCopy, type RetryCopy } from './retry.ts'
+import { retryCopy, type RetryCopy } from './retry.ts'
 import { slotVerdict } from './slot-error.ts'
 import { taskRequest } from './task-request.ts'
 import { thrown } from './thrown.ts'
@@ -52,6 +52,7 @@ export class Tracer {
   readonly #services: TraceServices
   readonly #options: TracerOptions
   readonly #effects: Effects
+  readonly #failureRecord: FailureRecord
   /** Endings that are not the task's own doing. */
   readonly interruptions: Interruptions
 
@@ -59,6 +60,7 @@ export class Tracer {
     this.#services = options.services
     this.#options = options
     this.#effects = new Effects(options.services, options.onEnd)
+    this.#failureRecord = new FailureRecord(this.#effects)
     this.interruptions = new Interruptions(this.#effects, options)
   }
 
@@ -243,63 +245,24 @@ export class Tracer {
   ): Promise<void> {
     const { results } = this.#services
     const { options } = request.strategy
-    const write = request.storeErrors ? this.#encodeFailure(request, error, traceback) : undefined
+    const write = request.storeErrors ? this.#failureRecord.encode(request, error, traceback) : undefined
     const { signals } = this.#effects
     const hooks = options.onFailure !== undefined || options.afterReturn !== undefined || signals.afterFailure
     const fusable = settlement.action === 'ack' || settlement.action === 'reject'
     const fused = request.isPlain && !hooks && fusable && !request.acknowledged && results.canSettle
     if (!fused) {
-      if (write !== undefined) await this.#storeFailure(request, write)
+      if (write !== undefined) await this.#failureRecord.store(request, write)
       if (!request.isPlain)
         await propagateFailure(this.#services, request, error, traceback, request.storeErrors)
       await this.#effects.hooks(request, 'FAILURE', error, () => signals.failure(request, error, traceback))
       await signals.postrun(request, 'FAILURE', error)
     }
-    this.#logFailure(request, error)
+    this.#failureRecord.log(request, error)
     this.#effects.settle(
       request,
       fused && write !== undefined ? { ...settlement, results: [write] } : settlement,
       then,
     )
-  }
-
-  /** A store that refuses even the failure must not make the message go round for ever. */
-  async #storeFailure(request: Request, write: ResultWrite): Promise<void> {
-    try {
-      await this.#effects.store(request, [write])
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-      this.#services.log.critical(`The result store refuses the failure of task ${request.label}.`, { error })
-    }
-  }
-
-  /** An error that cannot be stored as it is (its own arguments cannot be encoded) is stored by its text. */
-  #encodeFailure(request: Request, error: unknown, traceback: string): ResultWrite | undefined {
-    const subject = { taskId: request.id, request }
-    const children = request.children ?? noChildren
-    try {
-      return this.#services.results.encode(subject, { state: 'FAILURE', result: error, traceback, children })
-    } catch (cause) {
-      const replacement = new CeleryError('CT_ENCODE', `The failure could not be encoded: ${pyRepr(error)}`, {
-        cause,
-      })
-      return this.#services.results.encode(subject, {
-        state: 'FAILURE',
-        result: replacement,
-        traceback,
-        children,
-      })
-    }
-  }
-
-  #logFailure(request: Request, error: unknown): void {
-    const { log } = this.#services
-    if (slotVerdict(error)?.expected ?? matches(request.strategy.options.throws, error)) {
-      if (log.infoEnabled)
-        log.info(`Task ${request.label} raised expected: ${pyRepr(error)}`, request.logFields)
-      return
-    }
-    log.error(`Task ${request.label} raised unexpected: ${pyRepr(error)}`, { ...request.logFields, error })
   }
 
   async #retry(request: Request, retry: Retry): Promise<void> {
@@ -368,7 +331,7 @@ export class Tracer {
     }
     const traceback = pythonTraceback(reject)
     if (request.storeErrors) {
-      const write = this.#encodeFailure(request, reject, traceback)
+      const write = this.#failureRecord.encode(request, reject, traceback)
       if (write !== undefined) await this.#effects.store(request, [write])
     }
     if (!request.isPlain)
