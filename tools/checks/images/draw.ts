@@ -105,5 +105,15 @@ svg(
           : `<path class="arrow" d="M${x - 1} ${y + 36} H${x - 16}"/>`
       return here + link
     })
-    .join(''),
+    .join('') +
+    box({ x: 15 + 3 * 177, y: 230, w: 160, h: 72 }, 'mid', [
+      'beside the way',
+      'signals · connection',
+      'events · mailbox',
+    ]) +
+    box({ x: 15 + 4 * 177, y: 230, w: 160, h: 72 }, 'mid', [
+      'beside the way',
+      'control · chords',
+      'bootsteps · slot · parts',
+    ]),
 )
