@@ -106,12 +106,12 @@ svg(
       return here + link
     })
     .join('') +
-    box({ x: 15 + 3 * 177, y: 230, w: 160, h: 72 }, 'mid', [
+    box({ x: 15 + 3 * 177, y: 230, w: 160, h: 72 }, 'card ts', [
       'beside the way',
       'signals · connection',
       'events · mailbox',
     ]) +
-    box({ x: 15 + 4 * 177, y: 230, w: 160, h: 72 }, 'mid', [
+    box({ x: 15 + 4 * 177, y: 230, w: 160, h: 72 }, 'card py', [
       'beside the way',
       'control · chords',
       'bootsteps · slot · parts',
