@@ -6,6 +6,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { memory, memoryBroker, memoryScheduleStore } from '@ct/broker-memory'
 import { App, type AppOptions } from '@ct/client'
+import type { ScheduleStore } from '@ct/contracts'
 import { chaosBroker, recordingLogger, type RecordingLogger } from '@ct/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { VirtualTime, type VirtualClock } from '../../test/virtual-time.ts'
@@ -193,5 +194,47 @@ describe('settings of beat', () => {
     // The one that was missed, and one in time.
     expect(state.sent).toBeGreaterThanOrEqual(2)
     expect(state.sent).toBeLessThanOrEqual(4)
+  })
+
+  it('a store that gives no answer any more does not hold up the end', async () => {
+    const memoryStore = memoryScheduleStore({ url: `memory://${hub}` })
+    const store: ScheduleStore = {
+      ...memoryStore,
+      connect: async (options) => ({
+        ...(await memoryStore.connect(options)),
+        resign: () => new Promise(() => undefined),
+      }),
+    }
+    const { beat, clock } = await run(app({ beatSchedule }), { store })
+    expect(beat.status).toBe('leading')
+    clock.ended = true
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now: time.wall })
+    const stopping = beat.stop()
+    await vi.advanceTimersByTimeAsync(10_000)
+    await stopping
+    expect(logger.lines('error')).toEqual([expect.stringContaining('could not be saved within 5 s')])
+  })
+
+  it('S2: rows that cannot be read and entries that go are told in lines that people can read', async () => {
+    const store = memoryScheduleStore({ url: `memory://${hub}` })
+    const many = Object.fromEntries(
+      Array.from({ length: 30 }, (_, index) => [`e${index}`, { task: 'proj.e', schedule: 60 }]),
+    )
+    const first = await run(app({ beatSchedule: many }), { store })
+    first.clock.ended = true
+    await first.beat.stop()
+    const connection = await store.connect({ onNotice: () => undefined })
+    const [one] = (await connection.load()).entries
+    await connection.save({
+      put: [{ ...one!, name: 'bad', origin: 'run-time', schedule: { type: 'crontab', minute: '99' } }],
+    })
+    const { beat } = await run(app({ beatSchedule }), { store })
+    expect(beat.size).toBe(1)
+    expect(logger.lines('error')).toEqual([
+      expect.stringMatching(/"bad" .*lists of them\. Change or remove it/),
+    ])
+    expect(logger.lines('info')).toContainEqual(
+      expect.stringMatching(/no longer has them: .* and 10 more\.$/),
+    )
   })
 })

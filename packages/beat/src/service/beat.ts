@@ -477,23 +477,39 @@ export class Beat {
     }
   }
 
+  /** What has run is saved, the lead given back. Never rejects. */
+  async #handOver(): Promise<void> {
+    const { current } = this.#connection
+    if (current === undefined) return
+    try {
+      await this.#sender.sync(current)
+      if (this.#store.capabilities.election && this.#leadership.token !== undefined)
+        await current.resign(this.#holder)
+    } catch (error) {
+      if (this.#status === 'stopped' || (isCeleryError(error) && error.code === 'CT_LEASE_LOST')) return
+      this.app.context.logger.error('beat: the last runs could not be saved.', { error })
+    }
+  }
+
   async #finish(): Promise<void> {
     if (this.#status !== 'idle') this.#status = 'stopping'
     this.#stop.abort()
     const patience = new AbortController()
     await Promise.race([this.#running, systemClock(Date.now).sleep(stopPatienceMs, patience.signal)])
     patience.abort()
-    try {
-      const { current } = this.#connection
-      if (current !== undefined) {
-        await this.#sender.sync(current)
-        if (this.#store.capabilities.election && this.#leadership.token !== undefined)
-          await current.resign(this.#holder)
-      }
-    } catch (error) {
-      if (!(isCeleryError(error) && error.code === 'CT_LEASE_LOST'))
-        this.app.context.logger.error('beat: the last runs could not be saved.', { error })
-    }
+    // A server that gives no answer is not waited for: somebody has said stop.
+    const ending = new AbortController()
+    const isSaved = await Promise.race([
+      this.#handOver().then(() => true),
+      systemClock(Date.now)
+        .sleep(stopPatienceMs, ending.signal)
+        .then(() => false),
+    ])
+    ending.abort()
+    if (!isSaved)
+      this.app.context.logger.error(
+        `beat: the last runs could not be saved within ${stopPatienceMs / 1000} s: no answer from ${this.storeUrl}.`,
+      )
     await this.#remoteControl?.close()
     await this.#connection.close()
     if (this.#ownsStore) await this.#store.close()

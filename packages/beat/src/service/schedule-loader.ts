@@ -20,6 +20,8 @@ type Stored = ReadonlyMap<string, StoredScheduleEntry>
 
 /** Entries in one save: a step that a server takes in milliseconds. */
 const perSave = 1000
+/** Names in one line of the log. */
+const mostNames = 20
 
 export class ScheduleLoader {
   readonly #options: ScheduleLoaderOptions
@@ -43,7 +45,7 @@ export class ScheduleLoader {
     if (remove.length > 0) {
       await connection.save({ remove, token })
       this.#options.app.context.logger.info(
-        `Left the schedule, since the configuration no longer has them: ${remove.join(', ')}.`,
+        `Left the schedule, since the configuration no longer has them: ${some(remove)}.`,
       )
     }
     for (const name of remove) stored.delete(name)
@@ -119,11 +121,17 @@ export class ScheduleLoader {
   }
 
   #tell(name: string, reason: string): void {
-    const line = `The periodic task "${name}" of the store cannot be read and is left out: ${reason}. Change or remove it; the others run.`
+    const line = `The periodic task "${name}" of the store cannot be read and is left out: ${reason.replace(/\.$/, '')}. Change or remove it; the others run.`
     if (this.#told.has(line)) return
     this.#told.add(line)
     this.#options.app.context.logger.error(line, { entry: name })
   }
+}
+
+/** A line that people can read, however many there are. */
+function some(names: readonly string[]): string {
+  const shown = names.slice(0, mostNames).join(', ')
+  return names.length <= mostNames ? shown : `${shown} and ${names.length - mostNames} more`
 }
 
 /** As a store puts it (S3). */
