@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { guardedDirectory } from '@ct-tools/services'
 import { describe, expect, it } from 'vitest'
 import { ct, CtWorker, fleet } from './fixtures/command.ts'
+import { version } from './version.ts'
 
 const timeout = 20_000
 
 describe('ct', () => {
   it('runs from a checkout without being told how', { timeout }, async () => {
     const ran = await ct(['--version'])
-    expect(ran).toEqual({ code: 0, out: 'ct 0.1.0\n', err: '' })
+    expect(ran).toEqual({ code: 0, out: `ct ${version}\n`, err: '' })
   })
 
   it('says in one line that Node is too old, and the way out', { timeout }, async () => {
@@ -75,6 +76,13 @@ describe('ct', () => {
       )
     },
   )
+
+  it('EVT-51: ct events --dump tells that its broker is down and goes on trying', { timeout }, async () => {
+    await using events = new CtWorker(['--dump', '-b', 'redis://127.0.0.1:1'], {}, 'events')
+    await events.logged(
+      /Events cannot be received: Redis at 127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1\. Trying again in \d\.\d s\./,
+    )
+  })
 
   it('names the package to install for a scheme nobody owns', { timeout }, async () => {
     const ran = await ct(['-b', 'sqs://', 'status'])

@@ -216,6 +216,24 @@ describe('createApp', () => {
     expect(() => createApp({ adapters: [undefined as never] })).toThrow(/Look at the import/)
   })
 
+  it('refuses a Node that is too old in a sentence', () => {
+    const { withResolvers } = Promise
+    try {
+      Object.defineProperty(Promise, 'withResolvers', {
+        value: undefined,
+        configurable: true,
+        writable: true,
+      })
+      expect(() => createApp()).toThrow(`ct needs Node 22.18 or newer; this is ${process.versions.node}.`)
+    } finally {
+      Object.defineProperty(Promise, 'withResolvers', {
+        value: withResolvers,
+        configurable: true,
+        writable: true,
+      })
+    }
+  })
+
   it('refuses unknown settings at once', () => {
     expect(() => createApp({ taskAckLate: true } as never)).toThrow(/Did you mean "taskAcksLate"/)
     expect(() => createApp({ defaults: 'python' as never })).toThrow(/"ct" or "celery"/)

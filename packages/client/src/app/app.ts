@@ -94,6 +94,7 @@ export class App {
   #imported: Promise<readonly string[]> | undefined
 
   constructor(options: AppOptions = {}) {
+    assertRuntime()
     const {
       name,
       broker,
@@ -515,6 +516,12 @@ function checkParts(
   if (adapters !== undefined && !Array.isArray(adapters))
     throw new ConfigurationError('adapters must be a list, such as [redis].')
   for (const adapter of adapters ?? []) assertContract(adapter, 'adapter')
+}
+
+/** npm only warns of an old Node, and what fails there later names no reason. What is asked for is there in every supported one. */
+function assertRuntime(): void {
+  if (typeof Promise.withResolvers === 'function') return
+  throw new ConfigurationError(`ct needs Node 22.18 or newer; this is ${process.versions.node}.`)
 }
 
 /**

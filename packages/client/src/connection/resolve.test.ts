@@ -51,6 +51,7 @@ describe('brokers and backends from URLs', () => {
     expect(() => resolveBackend('db+sqlite:///x')).toThrow(/@ct\/backend-sql/)
     expect(() => resolveBackend('rpc://')).toThrow(/@ct\/broker-amqp/)
     expect(() => resolveBroker('rediss2://h')).toThrow(/Did you mean "rediss"/)
+    expect(() => resolveBroker('localhost')).toThrow(/Give a URL, such as redis:\/\/localhost\./)
     expect(() => resolveBroker('')).toThrow()
   })
 

@@ -105,7 +105,9 @@ function adapterFor(kind: 'broker' | 'backend', url: string, options: ResolveOpt
   const packageName = packageForScheme(scheme)
   const advice =
     packageName === undefined
-      ? `No package of ct is known for it.${suggestScheme(scheme, known)}`
+      ? url.includes('://')
+        ? `No package of ct is known for it.${suggestScheme(scheme, known)}`
+        : `Give a URL, such as redis://localhost.${suggestScheme(scheme, known)}`
       : `Run: npm install ${packageName}` +
         (options.discover === undefined ? ` — and pass its adapter: createApp({ adapters: […] }).` : '')
   throw new AdapterError(`No adapter for the ${kind} scheme "${scheme}" of ${maskedUrl(url)}. ${advice}`, {

@@ -80,6 +80,10 @@ export class EventReceiver {
       },
       onConnectFailed: (error, _attempt, retryInMs) => {
         if (retryInMs === undefined) this.#fail(error)
+        else
+          options.warn?.(
+            `Events cannot be received: ${sentence(error)} Trying again in ${seconds(retryInMs)} s.`,
+          )
       },
       onNotice: (notice) => {
         // The broker gave up our queue: without this we would be deaf and not know it.
@@ -255,6 +259,14 @@ export class EventReceiver {
     }
     for (const capture of [...this.#captures]) capture.onEvent()
   }
+}
+
+function sentence(error: Error): string {
+  return /[.!?]$/.test(error.message) ? error.message : `${error.message}.`
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1)
 }
 
 function closedError(): ClosedError {
