@@ -1,21 +1,17 @@
-import type { Broker, BrokerConnection, CeleryError, OutgoingMessage } from '@ct/contracts'
-import { AbortedError, BrokerUnavailableError, ClosedError, isCeleryError } from '@ct/contracts'
-import type { ConnectionListener } from '../connection/index.ts'
+import { ClosedError, type BrokerConnection, type CeleryError, type OutgoingMessage } from '@ct/contracts'
 import {
   abortable,
   abortedError,
   Deadline,
   delay,
   longestTimerMs,
-  ReconnectingConnection,
+  type ConnectionListener,
 } from '../connection/index.ts'
-import { Declarations } from './declarations.ts'
 import type { ProducerOptions, PublishOptions, SentEvent } from './producer-options.ts'
 import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
 import { PublishRetries } from './publish-retries.ts'
+import { PublishingLink } from './publishing-link.ts'
 
-/** Share of `publishTimeoutMs` without an answer after which a connection is given up; the rest was spent on making it. */
-const leastSilence = 0.9
 const noOptions: PublishOptions = Object.freeze({})
 
 interface Waiting {
@@ -30,15 +26,6 @@ interface Turn {
   readonly confirmed: Promise<void>
   readonly timeoutMs: number | null
   readonly waiting: Waiting[]
-}
-
-/** With a blank in front; nothing where no adapter owns the URL: that is for connecting to say, not for closing. */
-function addressOf(broker: () => Broker): string {
-  try {
-    return ` ${broker().describe().url}`
-  } catch {
-    return ''
-  }
 }
 
 /**
@@ -60,37 +47,19 @@ export class Producer {
   readonly #options: ProducerOptions
   readonly #timeoutMs: number | null
   readonly #retries: PublishRetries
-  readonly #connection: ReconnectingConnection<BrokerConnection>
-  readonly #declarations = new Declarations()
+  readonly #link: PublishingLink
   /** The latest, until it is confirmed. */
   #turn: Turn | undefined
   #inFlight = 0
   #drained: PromiseWithResolvers<void> | undefined
   #closing: Promise<void> | undefined
-  /** The broker asked us to wait: silence is then no sign of a dead connection. */
-  #blocked = false
 
   constructor(options: ProducerOptions) {
     this.#options = options
     const { settings = {} } = options
     this.#timeoutMs = settings.publishTimeoutMs === undefined ? 10_000 : settings.publishTimeoutMs
     this.#retries = new PublishRetries(settings)
-    this.#connection = new ReconnectingConnection({
-      connect: (connect) => options.broker().connect(connect),
-      describe: () => `the broker${addressOf(options.broker)}`,
-      connectTimeoutMs: (settings.brokerConnectionTimeout ?? 4) * 1000,
-      unavailable: (message, cause) => new BrokerUnavailableError(message, { cause }),
-      backoff: options.backoff,
-    })
-    this.#connection.listen({
-      onReady: () => {
-        this.#blocked = false
-      },
-      onNotice: ({ kind }) => {
-        if (kind === 'connection-blocked') this.#blocked = true
-        else if (kind === 'connection-unblocked') this.#blocked = false
-      },
-    })
+    this.#link = new PublishingLink({ ...options, timeoutMs: this.#timeoutMs, retries: this.#retries })
   }
 
   /** Messages handed over and not yet confirmed or failed. */
@@ -100,24 +69,13 @@ export class Producer {
 
   /** See {@link ConnectionListener}. */
   listen(listener: ConnectionListener<BrokerConnection>): () => void {
-    return this.#connection.listen(listener)
+    return this.#link.listen(listener)
   }
 
   /** The publishing connection, made if need be; waits at most `publishTimeoutMs`. Also for queue sizes, purging and the like. */
   async connection(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<BrokerConnection> {
     this.#assertOpen()
-    using deadline = new Deadline(this.#timeoutMs, options.signal)
-    try {
-      return await this.#connection.whenReady({ signal: deadline.signal })
-    } catch (error) {
-      if (!deadline.expired) throw error
-      const { lastFailure } = this.#connection
-      throw new BrokerUnavailableError(
-        `The broker${addressOf(this.#options.broker)} could not be reached within ${this.#timeoutMs} ms` +
-          `${lastFailure === undefined ? ': it does not answer' : `: ${lastFailure.message}`}`,
-        { cause: lastFailure ?? error },
-      )
-    }
+    return await this.#link.ready(options.signal)
   }
 
   /**
@@ -126,12 +84,12 @@ export class Producer {
    */
   publish(message: OutgoingMessage, options: PublishOptions = noOptions): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(this.#closedError())
-    const connection = this.#connection.current
+    const connection = this.#link.current
     const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
     if (
       connection === undefined ||
       options.signal !== undefined ||
-      !this.#declarations.has(connection, options.declare, options.exchanges)
+      !this.#link.hasDeclared(connection, options)
     ) {
       return this.#counted(this.#publishSlowly(message, options, timeoutMs, 0, false))
     }
@@ -163,7 +121,7 @@ export class Producer {
         ? undefined
         : setTimeout(
             () => {
-              this.#unanswered(connection, timeoutMs)
+              this.#link.unanswered(connection, timeoutMs)
               for (const { message, reject } of end()) {
                 this.#leave()
                 reject(publishTimedOut(message, timeoutMs, true, undefined))
@@ -221,7 +179,7 @@ export class Producer {
 
   /** Takes no more messages, waits for those under way as {@link idle}, then closes the connection. Never rejects. */
   close(): Promise<void> {
-    this.#closing ??= this.idle().then(() => this.#connection.close())
+    this.#closing ??= this.idle().then(() => this.#link.close())
     return this.#closing
   }
 
@@ -249,17 +207,10 @@ export class Producer {
     connection: BrokerConnection,
   ): Promise<void> {
     const maybe = mayBeDelivered(error)
-    if (this.#vanished(error, connection, options))
+    if (this.#link.forgetVanished(error, connection, options))
       return await this.#publishSlowly(message, options, leftMs, 0, maybe, true)
     if (!this.#retries.allow(error, options, 1)) throw publishErrorFrom(error, message, maybe)
     await this.#publishSlowly(message, options, leftMs, 1, maybe)
-  }
-
-  /** The message was returned because a queue that we had declared is no more: it will be declared again. */
-  #vanished(error: unknown, connection: BrokerConnection, { declare = [] }: PublishOptions): boolean {
-    if (!isCeleryError(error) || error.details['returned'] !== true || declare.length === 0) return false
-    this.#declarations.forget(connection, declare)
-    return true
   }
 
   /** `failures`: publishes that failed so far; `maybe`: whether one of them may have arrived. */
@@ -279,7 +230,7 @@ export class Producer {
       let handedOverAt = 0
       try {
         if (failures > 0) await delay(this.#retries.pauseMs(options, failures), deadline.signal, 'Publishing')
-        const connection = await this.#connected(options, deadline)
+        const connection = await this.#link.declared(options, deadline)
         // Given up before: nothing is handed over.
         if (deadline.signal.aborted) throw abortedError(deadline.signal, 'Publishing')
         handedOver = connection
@@ -293,12 +244,16 @@ export class Producer {
       } catch (error) {
         if (handedOver !== undefined && mayBeDelivered(error)) maybe = true
         if (deadline.expired) {
-          if (handedOver !== undefined) this.#unanswered(handedOver, performance.now() - handedOverAt)
-          throw publishTimedOut(message, allowedMs!, maybe, lastError ?? this.#whyNot(handedOver, error))
+          if (handedOver !== undefined) this.#link.unanswered(handedOver, performance.now() - handedOverAt)
+          throw publishTimedOut(message, allowedMs!, maybe, lastError ?? this.#link.whyNot(handedOver, error))
         }
         if (options.signal?.aborted === true) throw publishAborted(message, options.signal, maybe)
         // Once: a queue that goes as fast as it is made is nobody's to wait for.
-        if (!redeclared && handedOver !== undefined && this.#vanished(error, handedOver, options)) {
+        if (
+          !redeclared &&
+          handedOver !== undefined &&
+          this.#link.forgetVanished(error, handedOver, options)
+        ) {
           redeclared = true
           lastError = error
           continue
@@ -328,7 +283,7 @@ export class Producer {
       let error: unknown
       try {
         if (failures > 0) await delay(this.#retries.pauseMs(options, failures), deadline.signal, 'Publishing')
-        const connection = await this.#connected(options, deadline)
+        const connection = await this.#link.declared(options, deadline)
         // Given up before: nothing is handed over.
         if (deadline.signal.aborted) throw abortedError(deadline.signal, 'Publishing')
         handedOver = connection
@@ -349,7 +304,7 @@ export class Producer {
           }
           maybe[index] ||= mayBeDelivered(answer)
           outcomes[index] = publishErrorFrom(answer, messages[index]!, maybe[index]!)
-          const again = !redeclared && this.#vanished(answer, connection, options)
+          const again = !redeclared && this.#link.forgetVanished(answer, connection, options)
           if (again) vanished = true
           if (again || this.#retries.allow(answer, options, failures + 1)) failed.push(index)
         })
@@ -366,8 +321,8 @@ export class Producer {
       const over =
         deadline.expired || options.signal?.aborted === true || !this.#retries.allow(error, options, failures)
       if (deadline.expired && handedOver !== undefined)
-        this.#unanswered(handedOver, performance.now() - handedOverAt)
-      const cause = this.#whyNot(handedOver, error)
+        this.#link.unanswered(handedOver, performance.now() - handedOverAt)
+      const cause = this.#link.whyNot(handedOver, error)
       for (const index of open) {
         const message = messages[index]!
         if (arrived) maybe[index] = true
@@ -379,38 +334,6 @@ export class Producer {
       }
       if (over) return outcomes
     }
-  }
-
-  async #connected(options: PublishOptions, deadline: Deadline): Promise<BrokerConnection> {
-    const connection = await this.#connection.whenReady({
-      signal: deadline.signal,
-      ...(this.#retries.wanted(options) ? {} : { maxAttempts: 1 }),
-    })
-    const { declare, exchanges } = options
-    if (!this.#declarations.has(connection, declare, exchanges)) {
-      const declaring = this.#declarations.declare(connection, declare, exchanges)
-      await abortable(declaring, deadline.signal, 'Declaring queues')
-    }
-    return connection
-  }
-
-  /** No answer for as long as a publish may take at all: the connection is dead, whatever the socket says. */
-  #unanswered(connection: BrokerConnection, waitedMs: number): void {
-    if (this.#blocked || this.#timeoutMs === null || waitedMs < this.#timeoutMs * leastSilence) return
-    this.#connection.markLost(
-      connection,
-      new BrokerUnavailableError(`The broker did not answer a publish for ${Math.round(waitedMs)} ms.`),
-    )
-  }
-
-  /** What stood in the way when the time was up. Our own giving up explains nothing. */
-  #whyNot(handedOver: BrokerConnection | undefined, error: unknown): unknown {
-    if (!(error instanceof AbortedError)) return error
-    if (handedOver !== undefined || this.#connection.current !== undefined) return undefined
-    return (
-      this.#connection.lastFailure ??
-      new BrokerUnavailableError(`the broker${addressOf(this.#options.broker)} does not answer`)
-    )
   }
 
   #sent(event: SentEvent | undefined): void {
