@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -264,6 +264,23 @@ describe('a second beat on the file', () => {
     expect([...seen]).toEqual([true])
     const own = path.slice(folder.length + 1)
     expect((await readdir(folder)).filter((name) => name.startsWith(own))).toEqual([])
+  })
+
+  it('what others wrote between our look and our first save stays', async () => {
+    await (await connect()).save({ put: [entry('a')] })
+    await closeAll()
+    const early = await connect()
+    expect((await early.load()).entries).toHaveLength(1)
+    // Another process, since in this one they would share the file.
+    const change = { put: [entry('b'), entry('c')], runs: [{ name: 'a', lastRunAt: 7, totalRunCount: 1 }] }
+    await appendFile(path, writeLine(change))
+    await early.save({ put: [entry('d')] })
+    expect((await early.load()).entries.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd'])
+    await closeAll()
+    const [a, ...others] = (await (await connect()).load()).entries
+    expect(a).toMatchObject({ name: 'a', lastRunAt: 7, totalRunCount: 1 })
+    expect(others.map(({ name }) => name)).toEqual(['b', 'c', 'd'])
+    expect(warnings).toEqual([])
   })
 
   it('reading needs no lock', async () => {

@@ -8,7 +8,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
   BackendError,
@@ -46,6 +46,8 @@ export class ScheduleFile {
   #compactAt = smallBytes
   #tornTail = false
   #mustRewrite = false
+  /** What the file was when it was read; others may write until the lock is ours. */
+  #readAs = ''
 
   private constructor(path: string, warn: (message: string) => void) {
     this.path = path
@@ -60,6 +62,7 @@ export class ScheduleFile {
   }
 
   async #read(): Promise<void> {
+    this.#readAs = await stateOf(this.path)
     let bytes: Buffer
     try {
       bytes = await readFile(this.path)
@@ -105,6 +108,27 @@ export class ScheduleFile {
     this.#warn(
       `${damaged} of ${lines.length - 1} lines of the schedule file ${this.path} are damaged and left out. Entries of the configuration come back by themselves and count their runs anew; those made at run time may be missing.`,
     )
+  }
+
+  /** Until the lock is ours others write: what they wrote counts, and we go on behind it. */
+  async #take(): Promise<FileLock> {
+    const lock = await FileLock.take(this.path)
+    try {
+      if ((await stateOf(this.path)) !== this.#readAs) await this.#readAgain()
+      return lock
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  }
+
+  async #readAgain(): Promise<void> {
+    this.entries.clear()
+    this.broken.clear()
+    this.#length = 0
+    this.#tornTail = false
+    this.#mustRewrite = false
+    await this.#read()
   }
 
   /** BEAT-22: never deleted, since somebody may need it. */
@@ -166,7 +190,7 @@ export class ScheduleFile {
     try {
       if (this.#lock === undefined) {
         await mkdir(dirname(this.path), { recursive: true })
-        this.#lock = await FileLock.take(this.path)
+        this.#lock = await this.#take()
       }
       await this.#lock.assertOurs()
       if (this.#mustRewrite) await this.#rewrite()
@@ -248,6 +272,12 @@ async function syncFolder(path: string): Promise<void> {
   } catch {
     // As far as it goes.
   }
+}
+
+/** Differs when somebody has written. */
+async function stateOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined)
+  return found === undefined ? 'none' : `${found.ino} ${found.size} ${found.mtimeNs}`
 }
 
 /** What a crash leaves of a schedule has zeros in it, or whole lines, or a part of the first one. */
