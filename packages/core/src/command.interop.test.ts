@@ -1,5 +1,5 @@
 /** `ct` and Python’s `celery` in one fleet on Redis and on RabbitMQ: each side’s command sees the other’s worker. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { python, runCelery, startPythonWorker, tryPython } from '@ct-tools/interop'
 import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
 import { runCli } from '@ct/cli'
@@ -78,6 +78,9 @@ describe.for(brokers)('ct and celery on one $name', ({ name, ready }) => {
   it.runIf(name === 'Redis')(
     'CLI-7, CLI-24, CLI-25: every command of ct inspect and ct control, given to a Python worker',
     async () => {
+      // The command, run in this process, tells its children of `-b` by the environment: not those of the tests that follow.
+      vi.stubEnv('CELERY_BROKER_URL', line.url)
+      vi.stubEnv('CELERY_RESULT_BACKEND', redis.url)
       await using peer = await startPythonWorker({
         version: '5.7',
         ...app(),
