@@ -13,6 +13,7 @@ const dependencies = Object.fromEntries(
     'broker-memory',
     'client',
     'contracts',
+    'metrics',
     'otel',
     'pool-processes',
     'pool-threads',
