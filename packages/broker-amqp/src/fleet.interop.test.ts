@@ -166,6 +166,18 @@ describe.skipIf(!ready)('Celery 5.7 and ct on RabbitMQ', () => {
     expect(worker.counts.received).toBe(3)
   }, 120_000)
 
+  it('WIRE-1, TASK-61: headers of one’s own with integers beyond 32 bits go from Python to ct', async () => {
+    const mine = app()
+    mine.task('ct.headers', { bind: true }, ({ request }) => request.headers)
+    await work(mine, { queues: ['ct'] })
+    const client = await python('5.7', peer())
+    closing.push(() => client[Symbol.asyncDispose]())
+    const read = await client.exec(
+      "app.send_task('ct.headers', headers={'ms': 2**40, 'below': -2**40}, queue='ct').get(timeout=20)",
+    )
+    expect(read).toMatchObject({ ms: 2 ** 40, below: -(2 ** 40) })
+  }, 60_000)
+
   it('BACK-21: rpc:// of a Python worker answers direct reply-to as a ct worker does', async () => {
     const theirs = await startPythonWorker({ version: '5.7', ...peer(), backend: 'rpc://' })
     closing.push(() => theirs.stop())

@@ -1,9 +1,11 @@
 /** Messages that no Celery would send, as AMQP can carry them, put before a ct worker. */
 import { freshVhost, tryServices } from '@ct-tools/services'
 import { createApp, type Logger } from '@ct/client'
+import { recordingLogger } from '@ct/testing'
 import { createWorker } from '@ct/worker'
 import { connect, type Options } from 'amqplib'
 import { expect, it, vi } from 'vitest'
+import { publishRaw, rawDepth, rawField, rawText } from '../test/raw-headers.ts'
 import { amqpBroker } from './index.ts'
 
 const ready = await tryServices(['rabbitmq'])
@@ -82,6 +84,62 @@ it.skipIf(ready === undefined)(
       await vi.waitFor(() => expect(runs).toBe(1))
       expect(lines.length).toBe(corpus.length)
       expect((await channel.checkQueue('bad')).messageCount).toBe(0)
+    } finally {
+      await other.close()
+      await worker.stop()
+      await app.close()
+    }
+  },
+  30_000,
+)
+
+it.skipIf(ready === undefined)(
+  'WIRE-1, WORK-72: headers that amqplib cannot decode end no connection: py-amqp’s long integers are read, what is too deep is parked',
+  async () => {
+    await using vhost = await freshVhost()
+    const log = recordingLogger()
+    const app = createApp({
+      name: 'proj',
+      broker: amqpBroker({ url: vhost.url }),
+      logger: log,
+      taskDefaultQueue: 'odd',
+      taskIgnoreResult: true,
+    })
+    const seen: unknown[] = []
+    const task = app.task('proj.t', { bind: true }, ({ request }) => void seen.push(request.headers))
+    const worker = createWorker(app, { withoutMingle: true })
+    const other = await connect(vhost.url)
+    try {
+      await worker.start()
+      const channel = await other.createConfirmChannel()
+      const names = [rawField('task', 'S', rawText('proj.t')), rawField('id', 'S', rawText('a1'))]
+      const long = Buffer.from('0000010000000000', 'hex')
+      const list = Buffer.concat([Buffer.from('L'), long, Buffer.from('t\x01')])
+      await publishRaw(channel, 'odd', [
+        ...names,
+        rawField('big', 'L', long),
+        rawField('below', 'L', Buffer.from('ffffff0000000000', 'hex')),
+        rawField('in', 'F', rawText(rawField('list', 'A', rawText(list)))),
+      ])
+      await vi.waitFor(() => expect(seen).toHaveLength(1))
+      expect(seen[0]).toMatchObject({ big: 2 ** 40, below: -(2 ** 40), in: { list: [2 ** 40, true] } })
+
+      await publishRaw(channel, 'odd', [...names, rawDepth(14_000)])
+      const parked = await vi.waitFor(async () => {
+        const looking = await other.createChannel()
+        looking.on('error', () => {})
+        const found = await looking.get('odd.parked', { noAck: true })
+        expect(found).not.toBe(false)
+        return found
+      }, 10_000)
+      expect(JSON.stringify(parked)).toMatch(/ct-unreadable-headers.*call stack/)
+
+      // Deep, and no trouble to amqplib: the task runs, and what could not be sent on is cut off.
+      await publishRaw(channel, 'odd', [...names, rawDepth(500)])
+      await vi.waitFor(() => expect(seen).toHaveLength(2))
+      await task.delay()
+      await vi.waitFor(() => expect(seen).toHaveLength(3))
+      expect(log.lines('warn').join('\n')).not.toContain('is lost')
     } finally {
       await other.close()
       await worker.stop()

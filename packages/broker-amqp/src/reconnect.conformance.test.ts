@@ -101,6 +101,53 @@ describe.skipIf(ready === undefined)('a worker on RabbitMQ', () => {
     }
   }, 30_000)
 
+  it('TRANS-24, WORK-87: is not ended by a queue that has come back with other arguments when it connects again', async () => {
+    await using vhost = await freshVhost()
+    const line = await Line.to(vhost.url)
+    const lines: string[] = []
+    const app = createApp({
+      name: 'proj',
+      broker: amqpBroker({ url: line.url }),
+      logger: recording(lines),
+      taskIgnoreResult: true,
+    })
+    let runs = 0
+    const task = app.task('proj.t', () => void runs++)
+    const worker = createWorker(app, { queues: ['swapped', 'stays'], withoutMingle: true })
+    const other = await connect(vhost.url)
+    try {
+      await worker.start()
+      await vi.waitFor(async () => {
+        const channel = await other.createChannel()
+        channel.on('error', () => {})
+        const [, made] = await Promise.allSettled([
+          channel.deleteQueue('swapped'),
+          channel.assertQueue('swapped', { durable: true, maxPriority: 7 }),
+        ])
+        expect(made.status).toBe('fulfilled')
+      }, 10_000)
+      const told = (): number => lines.filter((text) => text.includes('swapped cannot be consumed')).length
+      await vi.waitFor(() => expect(told()).toBe(1), { timeout: 5_000 })
+      await line.cut()
+      await vi.waitFor(() => expect(told()).toBe(2), { timeout: 10_000 })
+      await task.applyAsync([], { queue: 'stays' })
+      await vi.waitFor(() => expect(runs).toBe(1), { timeout: 10_000 })
+      expect(worker.status).toBe('running')
+      const channel = await other.createChannel()
+      await channel.deleteQueue('swapped')
+      await vi.waitFor(async () => {
+        const looking = await other.createChannel()
+        looking.on('error', () => {})
+        expect((await looking.checkQueue('swapped')).consumerCount).toBe(1)
+      }, 15_000)
+    } finally {
+      await other.close()
+      await worker.stop()
+      await app.close()
+      await line.close()
+    }
+  }, 45_000)
+
   it('TRANS-22: a task to a queue that was deleted meanwhile is not lost: the client makes the queue again', async () => {
     await using vhost = await freshVhost()
     const app = createApp({ name: 'proj', broker: amqpBroker({ url: vhost.url }), taskIgnoreResult: true })

@@ -5,7 +5,7 @@ import { recordingLogger } from '@ct/testing'
 import { createWorker, type Worker, type WorkerOptions } from '@ct/worker'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Line } from '../test/line.ts'
-import { RabbitScene } from '../test/rabbit-scene.ts'
+import { messageTo, queueNamed, RabbitScene } from '../test/rabbit-scene.ts'
 import { amqp, amqpBroker } from './index.ts'
 
 const ready = await tryServices(['rabbitmq'])
@@ -95,6 +95,33 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     line.freeze()
     await vi.waitFor(() => expect(notices).toMatchObject([{ kind: 'connection-lost' }]), { timeout: 5_000 })
   }, 15_000)
+
+  it('TRANS-20: a worker and its app stop although the server answers no more', async () => {
+    const line = await Line.to(scene.vhost.url)
+    closing.push(() => line.close())
+    const on = app({ broker: line.url, publishTimeoutMs: 2_000, taskIgnoreResult: true })
+    const worker = workerOf(on)
+    await worker.start()
+    line.freeze()
+    // Its missing heartbeats would be noticed after two minutes.
+    await worker.stop()
+    await on.close()
+    expect(worker.status).toBe('stopped')
+  }, 40_000)
+
+  it('TRANS-21: without confirms, what the socket does not take any more is told of when the line is gone', async () => {
+    const line = await Line.to(scene.vhost.url)
+    closing.push(() => line.close())
+    const { connection } = await scene.connect({ url: line.url, confirmPublish: false, heartbeat: 1 })
+    await connection.declare([queueNamed('much')])
+    line.freeze()
+    const body = Buffer.alloc(20_000, 'x')
+    const sending = Array.from({ length: 3_000 }, () => connection.publish(messageTo('much', { body })))
+    const outcomes = await Promise.allSettled(sending)
+    const refused = outcomes.filter(({ status }) => status === 'rejected')
+    expect(refused.length).toBeGreaterThan(1_000)
+    expect(refused[0]).toMatchObject({ reason: { code: 'CT_PUBLISH', details: { maybeDelivered: true } } })
+  }, 30_000)
 
   it('TRANS-20: an idle worker sends nothing but heartbeats', async () => {
     const line = await Line.to(scene.vhost.url)

@@ -135,14 +135,17 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     clearTimeout(this.#rebalance)
     for (const lane of this.#lanes.values()) lane.ended = true
     if (this.#session === undefined) return
-    await this.#step('stopping', () => this.#adjust()).catch(() => undefined)
+    // Nothing is handed on from here, whether or not RabbitMQ has answered.
+    await this.#parts.link.lastWord(this.#step('stopping', () => this.#adjust())).catch(() => undefined)
   }
 
   async flush(): Promise<void> {
     const session = this.#session
     if (session === undefined) return
     try {
-      await this.#step('flushing', () => session.roundTrip(wirePrefetch(this.#credit)))
+      await this.#parts.link.lastWord(
+        this.#step('flushing', () => session.roundTrip(wirePrefetch(this.#credit))),
+      )
     } catch (error) {
       throw this.#parts.link.failure(error, 'flushing acknowledgements')
     }
@@ -167,7 +170,8 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     const session = this.#session
     this.#session = undefined
     // The end of the channel gives everything unsettled back, in its old place.
-    if (this.#parts.link.isOpen) await session?.close()
+    const { link } = this.#parts
+    if (link.isOpen && session !== undefined) await link.lastWord(session.close()).catch(() => undefined)
     this.#parts.onClosed(this)
   }
 

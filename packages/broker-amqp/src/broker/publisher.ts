@@ -40,6 +40,8 @@ export class Publisher {
   readonly #delayed: DelayedDelivery | undefined
   readonly #known = new Set<string>(['', 'amq.direct', 'amq.topic', 'amq.fanout', 'amq.headers', 'amq.match'])
   readonly #pending = new Set<Pending>()
+  /** Without confirms: written where the socket takes no more for now. */
+  readonly #unflushed = new Set<Pending>()
   /** Ids that nobody else uses, and that cost little. */
   readonly #idPrefix: string = randomUUID()
   #mandatory: number = 0
@@ -142,6 +144,10 @@ export class Publisher {
     const channel = await (this.#settings.confirms ? this.#link.confirmChannel() : this.#link.channel())
     channel.on('error', (error: Error) => (this.#closedBecause = error))
     channel.on('return', (message: Message) => this.#onReturn(message))
+    channel.on('drain', () => {
+      for (const { settle } of this.#unflushed) settle(undefined)
+      this.#unflushed.clear()
+    })
     channel.on('close', () => {
       this.#open = undefined
       this.#channel = undefined
@@ -154,8 +160,9 @@ export class Publisher {
       }
       const error = this.#closedBecause
       this.#closedBecause = undefined
-      for (const pending of this.#pending) this.#unconfirmed(pending, error)
+      for (const pending of [...this.#pending, ...this.#unflushed]) this.#unconfirmed(pending, error)
       this.#pending.clear()
+      this.#unflushed.clear()
     })
     this.#open = channel
     if (this.#settings.confirms) this.#raw = rawChannel(channel)
@@ -193,7 +200,7 @@ export class Publisher {
       } else {
         const flowing = channel.publish(message.exchange, message.routingKey, body, options)
         if (flowing) resolve(undefined)
-        else channel.once('drain', () => resolve(undefined))
+        else this.#unflushed.add(pending)
       }
     } catch (error) {
       // amqplib refuses before it writes anything.

@@ -327,6 +327,11 @@ describe.skipIf(ready === undefined)('RabbitMQ', () => {
     await expect(external.connect({ onNotice: () => {} })).rejects.toMatchObject({ code: 'CT_BROKER' })
     const nowhere = amqpBroker({ url: vhost.url.replace(/\/[^/]*$/, '/no-such-vhost') })
     await expect(nowhere.connect({ onNotice: () => {} })).rejects.toMatchObject({ code: 'CT_BROKER' })
+    const noTls = amqpBroker({ url: vhost.url.replace('amqp:', 'amqps:') })
+    await expect(noTls.connect({ onNotice: () => {} })).rejects.toMatchObject({
+      code: 'CT_BROKER_UNAVAILABLE',
+      message: expect.stringMatching(/cannot be reached by TLS.*does not speak it/) as unknown,
+    })
     const amqplain = amqpBroker({ url: vhost.url, loginMethod: 'AMQPLAIN' })
     await (await amqplain.connect({ onNotice: () => {} })).close()
   })

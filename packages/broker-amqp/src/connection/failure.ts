@@ -14,7 +14,7 @@ export function replyCode(error: unknown): number | undefined {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return (error instanceof Error ? error.message : String(error)).trim()
 }
 
 /** While connecting: being refused is not the same as nobody there. */
@@ -32,6 +32,12 @@ export function connectFailure(error: unknown, server: string): CeleryError {
     return new BrokerError(
       `RabbitMQ at ${server} has taken the login but refuses the virtual host: it does not exist, is down, or this user has no permissions in it.`,
       { cause: error, retryable: true },
+    )
+  }
+  if (/SSL routines.*(wrong version number|packet length too long)/.test(message)) {
+    return new BrokerUnavailableError(
+      `RabbitMQ at ${server} cannot be reached by TLS: what answers there does not speak it. Use amqp:// for this port, or amqps:// with the port of TLS (5671).`,
+      { cause: error },
     )
   }
   return new BrokerUnavailableError(`RabbitMQ at ${server} cannot be reached: ${message}`, { cause: error })

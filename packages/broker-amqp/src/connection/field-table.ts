@@ -4,6 +4,7 @@
  * two bytes, and would take an object with the key `!` for one of its own type markers.
  */
 import { EncodeError, isRawJson, PyFloat, resolveRawJson } from '@ct/contracts'
+import { deepestTable } from './unreadable-headers.ts'
 
 type Encodable =
   | null
@@ -78,14 +79,21 @@ function refused(why: string, path: string): EncodeError {
   return new EncodeError(`The value at ${path} ${why}; AMQP headers cannot hold it`, { details: { path } })
 }
 
-/** What amqplib has read, made plain: moments as `Date`, decimals as text, `__proto__` as the name it is. */
+/**
+ * What amqplib has read, made plain: moments as `Date`, decimals as text, `__proto__` as the name it is. What is nested so deep that it could not be
+ * sent on (when the message is parked, say) is cut off: null.
+ */
 export function decodeTable(table: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
   if (table === undefined) return {}
-  if (isPlainTable(table)) return table as Record<string, unknown>
+  return decodeFields(table, 0)
+}
+
+function decodeFields(table: Readonly<Record<string, unknown>>, depth: number): Record<string, unknown> {
+  if (isPlainTable(table, depth)) return table as Record<string, unknown>
   const prototype: unknown = Object.getPrototypeOf(table)
   const decoded: Record<string, unknown> = {}
-  if (isOdd(prototype)) define(decoded, '__proto__', decodeTable(prototype as Record<string, unknown>))
-  for (const [name, value] of Object.entries(table)) define(decoded, name, decodeValue(value))
+  if (isOdd(prototype)) define(decoded, '__proto__', decodeValue(prototype, depth))
+  for (const [name, value] of Object.entries(table)) define(decoded, name, decodeValue(value, depth))
   return decoded
 }
 
@@ -95,25 +103,27 @@ function isOdd(prototype: unknown): boolean {
 }
 
 /** Nothing to be changed in it: most tables, of tasks too, are so. */
-function isPlainTable(table: Readonly<Record<string, unknown>>): boolean {
+function isPlainTable(table: Readonly<Record<string, unknown>>, depth: number): boolean {
   if (isOdd(Object.getPrototypeOf(table))) return false
-  for (const name in table) if (!isPlainValue(table[name])) return false
+  for (const name in table) if (!isPlainValue(table[name], depth)) return false
   return true
 }
 
-function isPlainValue(value: unknown): boolean {
+function isPlainValue(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return true
-  if (Array.isArray(value)) return value.every(isPlainValue)
-  return !Object.hasOwn(value, '!') && isPlainTable(value as Readonly<Record<string, unknown>>)
+  if (depth >= deepestTable) return false
+  if (Array.isArray(value)) return value.every((item) => isPlainValue(item, depth + 1))
+  return !Object.hasOwn(value, '!') && isPlainTable(value as Readonly<Record<string, unknown>>, depth + 1)
 }
 
-function decodeValue(value: unknown): unknown {
+function decodeValue(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value
-  if (Array.isArray(value)) return value.map(decodeValue)
+  if (depth >= deepestTable) return null
+  if (Array.isArray(value)) return value.map((item) => decodeValue(item, depth + 1))
   const marked = value as { readonly '!'?: unknown; readonly value?: unknown }
   if (marked['!'] === 'timestamp' && typeof marked.value === 'number') return new Date(marked.value * 1000)
   if (marked['!'] === 'decimal' && typeof marked.value === 'object') return decimal(marked.value)
-  return decodeTable(value as Record<string, unknown>)
+  return decodeFields(value as Record<string, unknown>, depth + 1)
 }
 
 function decimal(value: unknown): string {

@@ -1,9 +1,12 @@
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
 import { BrokerUnavailableError, ClosedError, type CeleryError, type NoticeListener } from '@ct/contracts'
 import { operationFailure } from './failure.ts'
+import { readAnyHeaders } from './unreadable-headers.ts'
 
 /** How long RabbitMQ may take to answer that we close, before the socket is simply cut. */
 const farewellMs = 2_000
+/** How long what has to be done before may take altogether: a server that stands still must not keep a worker from stopping. */
+const lastWordsMs = 5_000
 
 /**
  * One AMQP connection, from open to gone.
@@ -19,6 +22,8 @@ export class Link {
   #lost: BrokerUnavailableError | undefined
   #closing: Promise<void> | undefined
   #cause: unknown
+  /** It has not answered for `lastWordsMs`. */
+  #silent: boolean = false
   /** Set while RabbitMQ blocks publishers (memory or disk alarm). */
   blocked: string | undefined
 
@@ -26,6 +31,7 @@ export class Link {
     this.#model = model
     this.#server = server
     this.#onNotice = onNotice
+    readAnyHeaders(model)
     model.on('error', (error: Error) => (this.#cause ??= error))
     model.on('close', (error?: Error) => this.#ended(error))
     model.on('blocked', (reason: string) => {
@@ -88,6 +94,28 @@ export class Link {
     }
   }
 
+  /** For calls of which all is ended: rejects with `CT_BROKER_UNAVAILABLE` after a while, at once where another one has waited in vain. */
+  async lastWord<T>(call: Promise<T>): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(
+      () => {
+        this.#silent = true
+        reject(
+          new BrokerUnavailableError(
+            `RabbitMQ at ${this.#server} has not answered for ${lastWordsMs / 1000} s.`,
+          ),
+        )
+      },
+      this.#silent ? 0 : lastWordsMs,
+    )
+    try {
+      return await Promise.race([call, promise])
+    } finally {
+      clearTimeout(timer)
+      call.catch(() => undefined)
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#farewell()
     return this.#closing
@@ -126,9 +154,14 @@ export class Link {
     }
   }
 
-  /** amqplib ends its side only; a server that hangs would keep the socket. */
+  /**
+   * amqplib ends its side only; a server that hangs would keep the socket. By the error amqplib learns that nothing will be answered any more:
+   * it gives up what is pending and its heartbeat.
+   */
   #cut(): void {
-    const { stream } = this.#model.connection as unknown as { readonly stream?: { destroy(): void } }
-    setImmediate(() => stream?.destroy())
+    const { stream } = this.#model.connection as unknown as {
+      readonly stream?: { destroy(error: Error): void }
+    }
+    setImmediate(() => stream?.destroy(new Error('The connection was closed')))
   }
 }

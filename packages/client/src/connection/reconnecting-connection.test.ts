@@ -179,6 +179,25 @@ describe('a connection that comes back', () => {
     await connection.close()
   })
 
+  it('who asks for one after each loss does not get around the pauses, and need not wait for one that is over', async () => {
+    const source = server()
+    const connection = made(source)
+    const used = (async () => {
+      for (let turn = 0; turn < 5; turn++) (await connection.whenReady()).lose()
+    })()
+    await vi.advanceTimersByTimeAsync(50)
+    expect(source.lines).toHaveLength(2)
+    expect(connection.state).toBe('waiting')
+    await vi.advanceTimersByTimeAsync(100 + 200 + 400)
+    await used
+    expect(source.lines).toHaveLength(5)
+    await vi.advanceTimersByTimeAsync(60_000)
+    const late = connection.whenReady()
+    await vi.advanceTimersByTimeAsync(0)
+    await late
+    await connection.close()
+  })
+
   it('says why there is no connection, while there is none', async () => {
     const connection = made(server(away()))
     const ready = connection.whenReady()

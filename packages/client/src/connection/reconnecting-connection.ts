@@ -75,6 +75,7 @@ export class ReconnectingConnection<C extends Closable> {
   #failures = 0
   #lastFailure: Error | undefined
   #readyAt = 0
+  #lostAt = 0
   /** Connections in a row that were lost as soon as they were made. */
   #shortLives = 0
   #attempt: AbortController | undefined
@@ -132,7 +133,7 @@ export class ReconnectingConnection<C extends Closable> {
       }
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#waiters.add(waiter)
-      if (this.#state === 'idle') void this.#connect()
+      if (this.#state === 'idle') this.#begin()
     })
   }
 
@@ -140,7 +141,7 @@ export class ReconnectingConnection<C extends Closable> {
   keepAlive(): () => void {
     let released = false
     this.#holds++
-    if (this.#state === 'idle') void this.#connect()
+    if (this.#state === 'idle') this.#begin()
     return () => {
       if (released) return
       released = true
@@ -262,13 +263,20 @@ export class ReconnectingConnection<C extends Closable> {
     this.#attempt = undefined
     this.#state = 'idle'
     this.#closeQuietly(connection)
-    this.#shortLives = performance.now() - this.#readyAt < shortLifeMs ? this.#shortLives + 1 : 0
+    this.#lostAt = performance.now()
+    this.#shortLives = this.#lostAt - this.#readyAt < shortLifeMs ? this.#shortLives + 1 : 0
     const { connectionLost } = diagnostics
     if (connectionLost.hasSubscribers) connectionLost.publish({ to: this.#options.describe(), error })
     for (const listener of this.#listeners) listener.onLost?.(error)
-    if (this.#state !== 'idle' || !this.#needed) return
-    if (this.#shortLives < 2) this.#connect()
-    else this.#connectLater(backoffMs(this.#shortLives - 1, this.#options.backoff))
+    if (this.#state === 'idle' && this.#needed) this.#begin()
+  }
+
+  /** At once, or when the back-off is over since one after the other was lost at once; who asks a moment later waits as well. */
+  #begin(): void {
+    const waitMs = this.#shortLives < 2 ? 0 : backoffMs(this.#shortLives - 1, this.#options.backoff)
+    const leftMs = waitMs - (performance.now() - this.#lostAt)
+    if (waitMs === 0 || leftMs <= 0) this.#connect()
+    else this.#connectLater(leftMs)
   }
 
   #connectLater(ms: number): void {

@@ -244,7 +244,8 @@ export class TaskConsumer {
     this.setCredit(credit.current, credit.maxClaim)
     if (!this.#draining) {
       const queues = [...this.#options.queues()]
-      await consumer.subscribe(queues.map(subscription))
+      if (first) await consumer.subscribe(queues.map(subscription))
+      else await this.#subscribeAgain(connection, consumer, queues)
       await this.#prepareDelays(connection, queues)
     }
     if (connection.leaseMs !== undefined) {
@@ -265,6 +266,33 @@ export class TaskConsumer {
     if (this.#isWatched) this.#watchdog.start()
     dispatcher.resume()
     this.#options.onReady()
+  }
+
+  /** After a loss: a queue that the broker refuses by now is no reason to leave the others; it is tried again like one that is refused while we run. */
+  async #subscribeAgain(
+    connection: BrokerConnection,
+    consumer: Consumer,
+    queues: readonly Queue[],
+  ): Promise<void> {
+    const isRefusal = (error: unknown): boolean =>
+      isCeleryError(error) &&
+      error.code === 'CT_BROKER' &&
+      !error.retryable &&
+      this.#options.connection.current === connection
+    try {
+      await consumer.subscribe(queues.map(subscription))
+      return
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+    }
+    for (const queue of queues) {
+      try {
+        await consumer.subscribe([subscription(queue)])
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+        void this.#resubscribe(queue.name)
+      }
+    }
   }
 
   async #prepareDelays(connection: BrokerConnection, queues: readonly Queue[]): Promise<void> {
