@@ -29,6 +29,8 @@ export const app: App = createApp({
   broker,
   backend: redisBackend({ url: scene.backend ?? scene.url, ...patience }),
   taskDefaultQueue: 'ledger',
+  // A worker that is started again while a queue is swapped waits for it; nobody would start it a second time.
+  brokerChannelErrorRetry: true,
   ...(scene.maxDeliveries === undefined ? {} : { maxDeliveries: scene.maxDeliveries }),
 })
 
