@@ -81,6 +81,7 @@ export class TaskConsumer {
   #connection: BrokerConnection | undefined
   #consumer: Consumer | undefined
   #leases: LeaseKeeper | undefined
+  readonly #resubscription: Resubscription
   #again: (() => void) | undefined
   #unlisten: (() => void) | undefined
   #loop: Promise<void> | undefined
@@ -88,7 +89,7 @@ export class TaskConsumer {
   constructor(options: TaskConsumerOptions) {
     this.#options = options
     this.#held = new HeldMessages(options)
-    const resubscription = new Resubscription({
+    this.#resubscription = new Resubscription({
       services: options.services,
       queues: options.queues,
       add: (queue) => this.add(queue),
@@ -98,7 +99,7 @@ export class TaskConsumer {
     })
     this.#notices = new BrokerNotices({
       log: options.services.log,
-      onCancelled: (queue) => void resubscription.begin(queue),
+      onCancelled: (queue) => void this.#resubscription.begin(queue),
       onMalformed: () => options.reception.malformed(),
       onLeasesLost: (tags) => this.#leasesLost(new Set(tags)),
     })
@@ -290,7 +291,7 @@ export class TaskConsumer {
         await consumer.subscribe([subscription(queue)])
       } catch (error) {
         if (!isRefusal(error)) throw error
-        void this.#resubscribe(queue.name)
+        void this.#resubscription.begin(queue.name)
       }
     }
   }
