@@ -1,5 +1,4 @@
-import type { Adapter, Compressor, Serializer, TimeProvider } from '@ct/contracts'
-import { assertContract, ConfigurationError, systemTime } from '@ct/contracts'
+import { ConfigurationError } from '@ct/contracts'
 import {
   currentTask,
   publishTask,
@@ -10,7 +9,6 @@ import {
   toSignatureOptions,
 } from '../canvas/index.ts'
 import type { AnySignature, ApplyOptions, CallOptions, HandleOf, Signature } from '../canvas/index.ts'
-import type { BackendSource, BrokerSource, DiscoverAdapter } from '../connection/index.ts'
 import type { Events } from '../events/index.ts'
 import type { Control, DefineCommand, RegisteredCommand } from '../mailbox/index.ts'
 import { AsyncResult, restoreGroup } from '../result/index.ts'
@@ -19,10 +17,12 @@ import type { AppSignals } from '../signals/index.ts'
 import { RemoteTask, TaskObject } from '../task/index.ts'
 import type { DefineTask, RegisteredTask, TaskContext, TaskDefinition, TaskRegistry } from '../task/index.ts'
 import { AppServices } from './app-context.ts'
+import { assertRuntime, checkAppOptions, timeProvider, type AppOptions } from './app-options.ts'
 import { bugReport } from './bug-report.ts'
 import type { AppContext } from './context.ts'
 import { createConsoleLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
+import { DiscoveredModules, type PackageList } from './discovered-modules.ts'
 import { generatedTaskName } from './naming.ts'
 import { Configuration } from './settings/configuration.ts'
 import type { Settings, SettingsInput } from './settings/index.ts'
@@ -32,36 +32,6 @@ import type { ConfigSourceOptions, Environment } from './settings/setting-source
 import { StepSet } from './steps.ts'
 import type { UserOptions, WorkerStepParents } from './steps.ts'
 import { zoneOf } from './zone.ts'
-
-/** What an app is made from: its parts, and any setting by its camelCase name. */
-export interface AppOptions extends SettingsInput {
-  /** Prefix of generated task names (Celery's main name). */
-  readonly name?: string | undefined
-  /** What an adapter made, or a URL; several to fail over between. Default `brokerUrl`. */
-  readonly broker?: BrokerSource | undefined
-  /** What an adapter made, or a URL. Default `resultBackend`; neither: results are disabled. */
-  readonly backend?: BackendSource | undefined
-  /** Adapters that may own the URLs' schemes. */
-  readonly adapters?: readonly Adapter[] | undefined
-  /** Finds an adapter that is not among `adapters`; `@ct/core` looks among the installed packages. */
-  readonly discover?: DiscoverAdapter | undefined
-  /** Serializers besides json. */
-  readonly serializers?: readonly Serializer[] | undefined
-  /** Compressors besides those of Node. */
-  readonly compressors?: readonly Compressor[] | undefined
-  /** `celery`: Celery's defaults where ct's own differ. Default `ct`. */
-  readonly defaults?: 'ct' | 'celery' | undefined
-  readonly logger?: Logger | undefined
-  /** Milliseconds since 1970; for tests. */
-  readonly now?: (() => number) | undefined
-  /** The clock, and the timers that wait for an ETA; for tests (`fakeClock` of `@ct/testing`). Default: those of this machine. */
-  readonly time?: TimeProvider | undefined
-  /** Default `process.env`; four variables are read: `CELERY_BROKER_URL` and the like (APP-27). */
-  readonly environment?: Environment | undefined
-}
-
-/** Folders, by path or URL, and npm packages. */
-export type PackageList = readonly (string | URL)[]
 
 /** Options of `sendTask`. */
 export interface SendTaskOptions extends CallOptions {
@@ -86,12 +56,7 @@ export class App {
   /** Options of your own on the command line (APP-73); what is given for `worker` reaches the constructors of steps. */
   readonly userOptions: UserOptions = { worker: [], beat: [], events: [], preload: [] }
   #finalized = false
-  readonly #discover: {
-    readonly packages: PackageList | (() => PackageList)
-    readonly relatedName: string | null
-  }[] = []
-  readonly #discovered: string[] = []
-  #imported: Promise<readonly string[]> | undefined
+  readonly #modules = new DiscoveredModules()
 
   constructor(options: AppOptions = {}) {
     assertRuntime()
@@ -110,13 +75,7 @@ export class App {
       environment,
       ...settings
     } = options
-    if (defaults !== undefined && defaults !== 'ct' && defaults !== 'celery') {
-      throw new ConfigurationError(`defaults must be "ct" or "celery"; it is ${JSON.stringify(defaults)}.`)
-    }
-    checkParts(broker, backend, adapters)
-    if (name !== undefined && name !== null && typeof name !== 'string')
-      throw new ConfigurationError(`The name of an app must be text; it is of type ${typeof name}.`)
-    if (logger !== undefined) checkLogger(logger)
+    checkAppOptions(options)
     this.name = name
     this.#configuration = new Configuration(
       {
@@ -182,11 +141,8 @@ export class App {
     packages: PackageList | (() => PackageList),
     options: { readonly relatedName?: string | null; readonly force?: boolean } = {},
   ): Promise<void> {
-    this.#discover.push({
-      packages,
-      relatedName: options.relatedName === undefined ? 'tasks' : options.relatedName,
-    })
-    if (options.force === true || this.#imported !== undefined) await this.#importDiscovered()
+    const { relatedName = 'tasks', force = false } = options
+    await this.#modules.add({ packages, relatedName }, force)
   }
 
   /**
@@ -194,26 +150,7 @@ export class App {
    * beat do it as they start. Resolves to the URLs of what was imported. Idempotent.
    */
   importModules(): Promise<readonly string[]> {
-    return (this.#imported ??= this.#importModules())
-  }
-
-  async #importModules(): Promise<readonly string[]> {
-    await this.signals.importModules.sendOrThrow({ sender: this })
-    await this.#importDiscovered()
-    return this.#discovered
-  }
-
-  async #importDiscovered(): Promise<void> {
-    const waiting = this.#discover.splice(0)
-    if (waiting.length === 0) return
-    const { importRelated } = await import('./autodiscover.ts')
-    for (const { packages, relatedName } of waiting) {
-      const list = typeof packages === 'function' ? packages() : packages
-      for (const one of list) {
-        const url = await importRelated(one, relatedName)
-        if (url !== undefined && !this.#discovered.includes(url)) this.#discovered.push(url)
-      }
-    }
+    return this.#modules.importAll(() => this.signals.importModules.sendOrThrow({ sender: this }))
   }
 
   /** All tasks are registered: `onAfterFinalize` is sent, once. Workers and beat do it as they start (APP-51). */
@@ -483,45 +420,6 @@ export class App {
       this.#services.logger.warn(`The setting ${name} is deprecated; use ${use}.`)
     }
   }
-}
-
-/** At once, rather than when the first critical line is lost: loggers differ in the names of their levels. */
-function checkLogger(logger: Logger): void {
-  const methods = ['debug', 'info', 'warn', 'error', 'critical', 'child'] as const
-  const missing = methods.filter(
-    (method) => typeof (logger as Partial<Logger> | null)?.[method] !== 'function',
-  )
-  if (missing.length === 0) return
-  throw new ConfigurationError(
-    `The logger has no ${missing.join(', no ')}. It needs ${methods.join(', ')}, each (message, fields?).`,
-  )
-}
-
-function timeProvider(time: TimeProvider | undefined, now: (() => number) | undefined): TimeProvider {
-  if (time === undefined) return now === undefined ? systemTime : { ...systemTime, now }
-  if (now !== undefined) throw new ConfigurationError('Give an app `time` or `now`, not both.')
-  if (typeof time.now === 'function' && typeof time.schedule === 'function') return time
-  throw new ConfigurationError('The `time` of an app must have `now` and `schedule`, as `fakeClock()` has.')
-}
-
-/** At once, rather than where the first task is sent. */
-function checkParts(
-  broker: BrokerSource | undefined,
-  backend: BackendSource | undefined,
-  adapters: readonly Adapter[] | undefined,
-): void {
-  const brokers: readonly unknown[] = broker === undefined ? [] : Array.isArray(broker) ? broker : [broker]
-  for (const one of brokers) if (typeof one !== 'string') assertContract(one, 'broker')
-  if (backend !== undefined && typeof backend !== 'string') assertContract(backend, 'result-backend')
-  if (adapters !== undefined && !Array.isArray(adapters))
-    throw new ConfigurationError('adapters must be a list, such as [redis].')
-  for (const adapter of adapters ?? []) assertContract(adapter, 'adapter')
-}
-
-/** npm only warns of an old Node, and what fails there later names no reason. What is asked for is there in every supported one. */
-function assertRuntime(): void {
-  if (typeof Promise.withResolvers === 'function') return
-  throw new ConfigurationError(`ct needs Node 22.18 or newer; this is ${process.versions.node}.`)
 }
 
 /**

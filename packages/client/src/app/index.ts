@@ -1,6 +1,8 @@
 /** Room 1, first half: the app, its settings, clock and logger. */
 export { App, createApp } from './app.ts'
-export type { AppOptions, PackageList, SendTaskOptions } from './app.ts'
+export type { AppOptions } from './app-options.ts'
+export type { SendTaskOptions } from './app.ts'
+export type { PackageList } from './discovered-modules.ts'
 export { bugReport } from './bug-report.ts'
 export type { AppContext } from './context.ts'
 export { createConsoleLogger } from './logger.ts'
