@@ -51,6 +51,8 @@ describe('taskAlwaysEager', () => {
     const task = app.task('proj.replaced', { bind: true }, (running: TaskContext, kind: string): number => {
       if (kind === 'group') throw running.replace(group([plus.s(1, 1), plus.s(2, 2)]))
       if (kind === 'none') throw running.replace(chain())
+      // The types refuse it, a message from elsewhere may have it.
+      if (kind === 'no body') throw running.replace(chord([plus.s(1, 1)], chain() as never))
       throw running.replace(chain(plus.s(1, 1), plus.s(40)))
     })
     const result = await task.applyAsync(['chain'], { link: note.s(), taskId: 'mine' })
@@ -58,6 +60,7 @@ describe('taskAlwaysEager', () => {
     expect(seen).toEqual([42])
     expect(await (await task.delay('group')).get()).toEqual([2, 4])
     await expect((await task.delay('none')).get()).rejects.toThrow(/Cannot replace with an empty chain/)
+    await expect((await task.delay('no body')).get()).rejects.toThrow(/empty chain as the body of a chord/)
   })
 
   it('CANVAS-50…52: map, starmap and chunks run in the caller too', async () => {

@@ -19,7 +19,8 @@ export interface ReplaceOptions {
 
 /**
  * The replacement takes over the id, the callbacks, the place in chord and group, and the rest of the chain. What ends in a group gets
- * `celery.accumulate` behind it, so that the id has one result, the list. Throws `CT_CONFIGURATION` for an empty chain and for a part of a chord.
+ * `celery.accumulate` behind it, so that the id has one result, the list. Throws `CT_CONFIGURATION` for an empty chain, also as the body of a chord, and for a
+ * part of a chord.
  */
 export function prepareReplacement(
   { app, name, request }: ReplaceScope,
@@ -36,6 +37,12 @@ export function prepareReplacement(
   if (made.endsInGroup()) {
     const accumulate = new TaskSignature({ app, task: builtinTasks.accumulate, kwargs: { index: 0 } })
     made = piped(made, accumulate)
+  }
+  const last = ends(made).at(-1)
+  if (last instanceof Chain && last.steps.length === 0) {
+    throw new ConfigurationError(
+      `Cannot replace with an empty chain as the body of a chord: ${name} would never end.`,
+    )
   }
   for (const callback of request.callbacks ?? []) made.addLink(signatureFromDict(app, callback))
   for (const errback of request.errbacks ?? []) made.addErrback(signatureFromDict(app, errback))
