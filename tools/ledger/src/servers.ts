@@ -80,7 +80,7 @@ async function onRabbit(redis: PrivateRedis, stack: AsyncDisposableStack): Promi
     },
     openWork: (names) => queues.open(names),
     async findLeftovers(names, withPython) {
-      const ofResults = await findLeftovers(redis, [], withPython, true)
+      const ofResults = await findLeftovers(redis, [], withPython)
       return {
         open: await queues.open([...names, ...names.map((name) => `${name}.parked`)]),
         stray: [...ofResults.stray, ...(await queues.stray(names))],
