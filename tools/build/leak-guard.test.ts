@@ -13,6 +13,10 @@ const files = {
   thread: "new (await import('node:worker_threads')).Worker('setInterval(() => {}, 1000)', { eval: true })",
   child:
     "(await import('node:child_process')).spawn(process.execPath, ['-e', 'setTimeout(() => {}, 20000)'])",
+  socket:
+    "const net = await import('node:net'); const server = net.createServer().listen(0, '127.0.0.1'); server.unref(); " +
+    "await new Promise((resolve) => server.on('listening', resolve)); " +
+    "await new Promise((resolve) => net.connect(server.address().port, '127.0.0.1').on('connect', resolve))",
   nothing: 'clearInterval(setInterval(() => {}, 1000))',
 }
 let folder = ''
@@ -44,11 +48,12 @@ it.each([
   ['server', '1 × TCPServerWrap'],
   ['thread', '1 × Worker'],
   ['child', '1 × ProcessWrap'],
+  ['socket', 'TCPSocketWrap. Sockets: [0-9]+ → 127\\.0\\.0\\.1:[0-9]+ \\(open, 0 bytes read, 0 unread\\)'],
 ])('a file that leaves a %s alive fails, and is told of %s', (name, what) => {
   expect(output).toMatch(new RegExp(`FAIL .*${name}\\.test\\.ts[^]*?this file leaves alive: [^\\n]*${what}`))
 })
 
 it('a file that cleans up passes', () => {
   expect(output).toMatch(/✓ .*nothing\.test\.ts/)
-  expect(output).toMatch(/Test Files +4 failed \| 1 passed/)
+  expect(output).toMatch(/Test Files +5 failed \| 1 passed/)
 })

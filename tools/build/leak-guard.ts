@@ -6,6 +6,7 @@
  * counted before the file's code runs. Closing takes a few turns of the event loop, hence the grace period.
  */
 import { createHook } from 'node:async_hooks'
+import { Socket } from 'node:net'
 import { afterAll, vi } from 'vitest'
 
 /** Resources that end by themselves within a turn or two, or that never keep anything alive for long. */
@@ -17,7 +18,8 @@ const passing = new Set([
   'CloseReq',
   'TTYWrap',
 ])
-const graceMs = 2_000
+/** A server that was killed while it wrote to a slow disk closes its sockets when the disk lets it go. */
+const graceMs = 5_000
 
 /** Taken before a test can fake them. */
 const { setTimeout: wait } = globalThis
@@ -61,8 +63,20 @@ function leaks(): string[] {
   return threads > 0 ? [...resources, `${threads} × Worker`] : resources
 }
 
+/** Both ends of the sockets that are open, which tell a database from a browser at a glance. */
+function sockets(): string {
+  const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles()
+  const open = handles.filter((one) => one instanceof Socket && one.remotePort !== undefined) as Socket[]
+  const ends = open.map(
+    (one) =>
+      `${one.localPort ?? '?'} → ${one.remoteAddress ?? '?'}:${one.remotePort ?? '?'} ` +
+      `(${one.readyState}${one.destroyed ? ', destroyed' : ''}, ${one.bytesRead} bytes read, ${one.readableLength} unread)`,
+  )
+  return ends.length === 0 ? '' : `Sockets: ${ends.join(', ')}. `
+}
+
 function hint(): string {
-  if (origins.size === 0) return 'Run the file with CT_LEAK_TRACE=1 to see where they were made.'
+  if (origins.size === 0) return `${sockets()}Run the file with CT_LEAK_TRACE=1 to see where they were made.`
   const stacks = [...origins.values()].map(({ stack }) => stack.split('\n').slice(0, 9).join('\n'))
   return [...new Set(stacks)].join('\n\n')
 }

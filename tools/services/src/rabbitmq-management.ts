@@ -34,7 +34,12 @@ export class RabbitManagement {
   async call(method: string, path: string, body?: unknown): Promise<unknown> {
     const response = await fetch(`${this.#base}${path}`, {
       method,
-      headers: { authorization: this.#authorization, 'content-type': 'application/json' },
+      // No connection is kept: tests count what is left open, and brokers are killed under it.
+      headers: {
+        authorization: this.#authorization,
+        'content-type': 'application/json',
+        connection: 'close',
+      },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(10_000),
     })
