@@ -16,6 +16,8 @@ export interface EndedTask {
 
 export interface NxRunOptions {
   readonly targets: readonly string[]
+  /** Default: all projects. */
+  readonly projects?: readonly string[]
   readonly parallel: number
   /** The folder that `announce` writes to. */
   readonly progress: string
@@ -55,7 +57,7 @@ export async function plannedTasks(targets: readonly string[], env: NodeJS.Proce
   }
 }
 
-/** Runs targets of all projects and reports each as it ends. What depends on a task that failed is not run, and not in the result. */
+/** Runs targets of projects and reports each as it ends. What depends on a task that failed is not run, and not in the result. */
 export async function runTargets(options: NxRunOptions): Promise<EndedTask[]> {
   const folder = mkdtempSync(join(tmpdir(), 'ct-nx-'))
   const results = join(folder, 'results.json')
@@ -64,8 +66,16 @@ export async function runTargets(options: NxRunOptions): Promise<EndedTask[]> {
     options.onEnded(task, ok, cached, output)
   })
   try {
+    const projects = options.projects === undefined ? [] : ['-p', ...options.projects]
     const { output } = await run(
-      ['run-many', '-t', ...options.targets, `--parallel=${options.parallel}`, '--outputStyle=static'],
+      [
+        'run-many',
+        '-t',
+        ...options.targets,
+        ...projects,
+        `--parallel=${options.parallel}`,
+        '--outputStyle=static',
+      ],
       { ...options.env, CT_PROGRESS: options.progress, CT_TASK_RESULTS: results },
       (line) => blocks.take(line),
     )

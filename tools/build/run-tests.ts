@@ -6,11 +6,15 @@
  *
  * Ends with one line, `N passed, N failed` (`, N skipped`): the tests of all vitest runs, and one for each lint, types, build, pack and
  * checks target. With `CI` set, a missing service is a failure; elsewhere its tests are skipped, with a notice.
+ *
+ * Suites that need servers get a second attempt when one or two of them fail: a machine that stood still for seconds fails a test that is
+ * right. The first attempt is printed in full and named again at the end, so that a race is seen, and only the second one counts.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isCi, tryServices } from '@ct-tools/services'
+import { progressFile } from './announce.ts'
 import { bold, clock, dim, Display, red, yellow } from './display.ts'
 import { type EndedTask, plannedTasks, runTargets, workspace } from './nx-run.ts'
 import { add, lineOf, type Tally, tallyOfTask } from './tally.ts'
@@ -26,6 +30,9 @@ const display = new Display(progress)
 const total: Tally = { passed: 0, failed: 0, skipped: 0 }
 const byTarget = new Map<string, Tally>()
 const failures: string[] = []
+const secondAttempts: string[] = []
+/** More than that is no accident. */
+const mostSecondAttempts = 2
 
 function count(target: string, tally: Tally): void {
   add(total, tally)
@@ -83,7 +90,7 @@ async function phase(
       }
     },
   })
-  for (const task of ended) {
+  for (const task of await tryAgain(ended, env)) {
     const target = task.id.split(':')[1] ?? ''
     count(target, tallyOfTask(task.ok, summaryOf(task.id)))
     if (!task.ok && !failures.includes(task.id)) failures.push(task.id)
@@ -94,6 +101,36 @@ async function phase(
     failures.push(`${id} (not run)`)
     count(id.split(':')[1] ?? '', { passed: 0, failed: 1, skipped: 0 })
   }
+}
+
+/** The results, those of a second attempt in place of a first that failed. */
+async function tryAgain(ended: readonly EndedTask[], env: NodeJS.ProcessEnv): Promise<readonly EndedTask[]> {
+  const again = ended.filter(({ id, ok }) => !ok && withServices.includes(id.split(':')[1] ?? ''))
+  if (again.length === 0 || again.length > mostSecondAttempts) return ended
+  const ids = new Set(again.map(({ id }) => id))
+  display.print(yellow(`A second attempt for ${[...ids].join(', ')}`))
+  display.expect(ids.size)
+  for (const id of ids) rmSync(progressFile(progress, id, 'failed'), { force: true })
+  const results = await runTargets({
+    targets: [...new Set(again.map(({ id }) => id.split(':')[1] ?? ''))],
+    projects: [...new Set(again.map(({ id }) => id.split(':')[0] ?? ''))],
+    parallel: 1,
+    progress,
+    env,
+    onEnded(task, ok, _cached, output) {
+      if (!ids.delete(task)) return
+      display.ended(task, ok, `${lineOf(tallyOfTask(ok, summaryOf(task)))}, second attempt`)
+      if (!ok) display.print(output)
+    },
+  })
+  const second = new Map(results.map((task) => [task.id, task]))
+  return ended.map((task) => {
+    const other = task.ok ? undefined : second.get(task.id)
+    if (other?.ok !== true) return task
+    failures.splice(failures.indexOf(task.id), 1)
+    secondAttempts.push(task.id)
+    return other
+  })
 }
 
 async function main(): Promise<void> {
@@ -127,6 +164,10 @@ function report(): void {
   if (failures.length > 0) {
     console.log(`\n${bold(red('Failed:'))}`)
     for (const what of failures) console.log(`  ${what}`)
+  }
+  if (secondAttempts.length > 0) {
+    console.log(`\n${bold(yellow('Failed at first, passed at the second attempt (see above):'))}`)
+    for (const what of secondAttempts) console.log(`  ${what}`)
   }
   if (total.skipped > 0 && !isCi())
     console.log(yellow('\nSkipped tests need a service or program that this machine lacks (see above).'))
