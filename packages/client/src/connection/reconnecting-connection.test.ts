@@ -1,5 +1,5 @@
 import type { Closable, ConnectOptions } from '@ct/contracts'
-import { BrokerError, BrokerUnavailableError } from '@ct/contracts'
+import { BrokerError, BrokerUnavailableError, ClosedError } from '@ct/contracts'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ReconnectingConnection } from './index.ts'
 
@@ -280,5 +280,25 @@ describe('a connection that comes back', () => {
     arrive!(line)
     await closing
     expect(line.closed).toBe(true)
+  })
+
+  it('what ended because the connection was lost may be tried again; what ended because of close may not', async () => {
+    const connection = made(server())
+    const [first, refused, closed] = [
+      await connection.whenReady(),
+      new BrokerError('no'),
+      new ClosedError('this line is closed'),
+    ]
+    expect(connection.meaningOf(first, closed)).toBe(closed)
+    first.lose()
+    expect(connection.meaningOf(first, closed)).toMatchObject({
+      code: 'CT_TIMEOUT',
+      retryable: true,
+      message: 'The connection to the broker memory://test was lost.',
+      cause: closed,
+    })
+    expect(connection.meaningOf(first, refused)).toBe(refused)
+    await connection.close()
+    expect(connection.meaningOf(first, closed)).toBe(closed)
   })
 })

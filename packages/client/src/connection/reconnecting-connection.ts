@@ -16,7 +16,7 @@ export interface ReconnectingOptions<C extends Closable> {
   readonly backoff?: BackoffOptions | undefined
   /** Most milliseconds for one attempt (`broker_connection_timeout`, 4 s). */
   readonly connectTimeoutMs?: number | undefined
-  /** Makes the error of an attempt that took too long. Default: `CT_TIMEOUT`. */
+  /** Makes the error of an attempt that took too long, and of a connection that was lost under an operation. Default: `CT_TIMEOUT`. */
   readonly unavailable?: ((message: string, cause: unknown) => CeleryError) | undefined
 }
 
@@ -165,6 +165,16 @@ export class ReconnectingConnection<C extends Closable> {
   markLost(connection: C, error: Error): void {
     if (this.#connection !== connection) return
     this.#lost(connection, error)
+  }
+
+  /**
+   * What the failure of an operation on this connection means to whoever asked for it. A connection that was lost is closed here, and what
+   * was under way on it may end with `CT_CLOSED`, although nobody wanted an end: to its user it was lost, which trying again mends.
+   */
+  meaningOf(connection: C, error: unknown): unknown {
+    if (!isCeleryError(error) || error.code !== 'CT_CLOSED') return error
+    if (this.#state === 'closed' || this.#connection === connection) return error
+    return this.#unavailable(`The connection to ${this.#options.describe()} was lost.`, error)
   }
 
   /** Idempotent, never rejects; resolves when no socket and no timer is left. */
@@ -318,7 +328,10 @@ export class ReconnectingConnection<C extends Closable> {
   }
 
   #timedOut(ms: number, cause: unknown): CeleryError {
-    const message = `Connecting to ${this.#options.describe()} took longer than ${ms} ms.`
+    return this.#unavailable(`Connecting to ${this.#options.describe()} took longer than ${ms} ms.`, cause)
+  }
+
+  #unavailable(message: string, cause: unknown): CeleryError {
     return this.#options.unavailable?.(message, cause) ?? new OperationTimeoutError(message, { cause })
   }
 

@@ -6,7 +6,7 @@ import type {
   OutgoingMessage,
   QueueDeclaration,
 } from '@ct/contracts'
-import { BrokerError, BrokerUnavailableError, defineBroker, PublishError } from '@ct/contracts'
+import { BrokerError, BrokerUnavailableError, ClosedError, defineBroker, PublishError } from '@ct/contracts'
 import { memory } from '@ct/broker-memory'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Queue } from '../routing/index.ts'
@@ -63,6 +63,7 @@ class Script {
         return await Promise.all(
           messages.map(async () => {
             const answer = this.publishes.shift()
+            if (answer instanceof ClosedError) this.lose()
             if (answer instanceof Error) return answer as CeleryError
             await this.#answer(answer, options?.signal)
             return undefined
@@ -80,6 +81,8 @@ class Script {
 
   #answer(answer: Answer = 'ok', signal: AbortSignal | undefined): Promise<void> {
     if (answer === 'ok') return Promise.resolve()
+    // Whoever gives up a connection closes it, and the adapter tells all that is under way on it.
+    if (answer instanceof ClosedError) this.lose()
     if (answer !== 'silence') return Promise.reject(answer)
     return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)))
   }
@@ -237,6 +240,60 @@ describe('publishing', () => {
     expect(await failed).toMatchObject({ maybeDelivered: true, retryable: true })
     await producer.publish(message())
     expect(script.log.filter((line) => line === 'connect')).toHaveLength(2)
+  })
+
+  describe('a connection that is given up while others publish on it: they go on, on the next one', () => {
+    const closed = (): ClosedError => new ClosedError('This connection is closed')
+    const inTime = async <T>(publishing: Promise<T>): Promise<T> => {
+      const [outcome] = await Promise.all([publishing, vi.advanceTimersByTimeAsync(2000)])
+      return outcome
+    }
+
+    it.each(['the everyday way', 'with a signal'])('publish, %s', async (way) => {
+      start()
+      await producer.publish(message('a'))
+      script.publishes = [closed()]
+      const { signal } = new AbortController()
+      await inTime(producer.publish(message('b'), way === 'with a signal' ? { signal } : {}))
+      expect(script.log.filter((line) => line !== 'close')).toEqual([
+        'connect',
+        'publish a',
+        'publish b',
+        'connect',
+        'publish b',
+      ])
+    })
+
+    it('it may have been delivered', async () => {
+      start()
+      script.publishes = [closed()]
+      expect(await failureOf(producer.publish(message(), { retry: false }))).toMatchObject({
+        code: 'CT_PUBLISH',
+        maybeDelivered: true,
+        retryable: true,
+        cause: { code: 'CT_CLOSED' },
+      })
+    })
+
+    it('publishMany, and while queues are declared', async () => {
+      start()
+      script.publishes = ['ok', closed()]
+      expect(await inTime(producer.publishMany([message('a'), message('b')]))).toEqual([undefined, undefined])
+      script.declares = [closed()]
+      await inTime(producer.publish(message('c'), { declare: [new Queue('q').declaration] }))
+      expect(script.log.filter((line) => line !== 'close')).toEqual([
+        ...['connect', 'publishMany a,b', 'connect', 'publishMany b'],
+        ...['declare q', 'connect', 'declare q', 'publish c'],
+      ])
+    })
+
+    it('a connection that says so of itself is believed', async () => {
+      start()
+      await producer.publish(message())
+      vi.spyOn(script, 'lose').mockReturnValue()
+      script.publishes = [closed()]
+      expect(await failureOf(producer.publish(message()))).toMatchObject({ code: 'CT_CLOSED' })
+    })
   })
 
   it('a shorter time for one call does not give up the connection', async () => {

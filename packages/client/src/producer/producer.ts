@@ -137,7 +137,8 @@ export class Producer {
           this.#leave()
         }
       },
-      (error: unknown) => {
+      (caught: unknown) => {
+        const error = this.#link.meaningOf(connection, caught)
         const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
         for (const { message, options, resolve, reject } of end()) {
           this.#afterFailure(error, message, options, left, connection)
@@ -241,7 +242,8 @@ export class Producer {
           'Publishing',
         )
         break
-      } catch (error) {
+      } catch (caught) {
+        const error = this.#link.meaningOf(handedOver, caught)
         if (handedOver !== undefined && mayBeDelivered(error)) maybe = true
         if (deadline.expired) {
           if (handedOver !== undefined) this.#link.unanswered(handedOver, performance.now() - handedOverAt)
@@ -297,7 +299,7 @@ export class Producer {
         const failed: number[] = []
         let vanished = false
         open.forEach((index, position) => {
-          const answer = answers[position]
+          const answer = this.#link.meaningOf(connection, answers[position])
           if (answer === undefined) {
             outcomes[index] = undefined
             return
@@ -314,7 +316,7 @@ export class Producer {
         if (open.length === 0) return outcomes
         continue
       } catch (caught) {
-        error = caught
+        error = this.#link.meaningOf(handedOver, caught)
       }
       failures++
       const arrived = handedOver !== undefined && mayBeDelivered(error)

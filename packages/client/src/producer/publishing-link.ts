@@ -3,6 +3,7 @@ import {
   AbortedError,
   BrokerUnavailableError,
   isCeleryError,
+  PublishError,
   type Broker,
   type BrokerConnection,
 } from '@ct/contracts'
@@ -105,7 +106,11 @@ export class PublishingLink {
     const { declare, exchanges } = options
     if (!this.#declarations.has(connection, declare, exchanges)) {
       const declaring = this.#declarations.declare(connection, declare, exchanges)
-      await abortable(declaring, deadline.signal, 'Declaring queues')
+      try {
+        await abortable(declaring, deadline.signal, 'Declaring queues')
+      } catch (error) {
+        throw this.#connection.meaningOf(connection, error)
+      }
     }
     return connection
   }
@@ -122,6 +127,14 @@ export class PublishingLink {
       connection,
       new BrokerUnavailableError(`The broker did not answer a publish for ${Math.round(waitedMs)} ms.`),
     )
+  }
+
+  /** See {@link ReconnectingConnection.meaningOf}; a message that had been handed over may have arrived. */
+  meaningOf<E>(connection: BrokerConnection | undefined, error: E): E | PublishError {
+    if (connection === undefined) return error
+    const meaning = this.#connection.meaningOf(connection, error)
+    if (meaning === error) return error
+    return new PublishError((meaning as Error).message, { maybeDelivered: true, cause: error })
   }
 
   /** What stood in the way when the time was up. Our own giving up explains nothing. */

@@ -281,7 +281,8 @@ export class ResultStore {
         (await connection.whenReady({ signal: options.signal, maxAttempts: this.#maxRetries - retries + 1 }))
       try {
         return await operation(ready)
-      } catch (error) {
+      } catch (caught) {
+        const error = connection.meaningOf(ready, caught)
         if (!isCeleryError(error) || !error.retryable || retries >= this.#maxRetries || this.#closed)
           throw error
         // A lost connection waits by itself before it comes back; everything else waits here.
