@@ -3,7 +3,7 @@
  *
  * What is stored before the channel is open is looked for. Who waits for what he has just sent would look in vain nearly always, and at the
  * very moment at which server and worker have better things to do; so after a look that found nothing the next one comes a moment later,
- * and not at all where a message was quicker. A look that finds something makes the next one come at once again.
+ * each time twice the moment, and not at all where a message was quicker. A look that finds something makes the next one come at once again.
  */
 import type { Buffer } from 'node:buffer'
 import { ClosedError, type CallOptions, type ResultSubscription, type StoredResult } from '@ct/contracts'
@@ -13,8 +13,9 @@ import type { Subscriber } from '../connection/subscriber.ts'
 import type { ResultKeys } from './keys.ts'
 import type { ResultReader } from './reader.ts'
 
-/** Milliseconds. */
-const moment = 1
+/** Milliseconds: the first moment, and the longest. */
+const shortest = 1
+const longest = 16
 
 interface Watched {
   count: number
@@ -36,6 +37,7 @@ export class RedisSubscription implements ResultSubscription {
   #closed = false
   /** The latest look found something, or there was none yet. */
   #looksAtOnce = true
+  #momentMs = shortest
   #moment: Promise<void> | undefined
 
   constructor(
@@ -95,7 +97,9 @@ export class RedisSubscription implements ResultSubscription {
     if (!this.#looksAtOnce) await this.#aMoment()
     // Whoever had his answer by message meanwhile does not wait any more.
     const waiting = taskIds.filter((taskId) => this.#watched.has(taskId))
-    if (waiting.length > 0) this.#looksAtOnce = false
+    if (waiting.length === 0) return
+    this.#momentMs = this.#looksAtOnce ? shortest : Math.min(longest, this.#momentMs * 2)
+    this.#looksAtOnce = false
     await this.#read(waiting, (taskId, stored) => {
       if (stored !== undefined) this.#looksAtOnce = true
       const watched = this.#watched.get(taskId)
@@ -112,7 +116,7 @@ export class RedisSubscription implements ResultSubscription {
       setTimeout(() => {
         this.#moment = undefined
         resolve()
-      }, moment)
+      }, this.#momentMs)
     }))
   }
 

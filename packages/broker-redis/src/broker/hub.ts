@@ -4,6 +4,9 @@
  * Waiting: the link for scripts has client tracking on, redirected to the subscribed one. An EXISTS on the lists of a consumer makes the
  * server remember them; whoever pushes to one of them, Python too, makes it send us one message. Nothing is popped, nothing polls. A
  * server that refuses tracking (before 6.0, some proxies and ACLs) is polled with EXISTS, at most once a second when idle.
+ *
+ * Whatever is read on that link is remembered like the lists, so little is: of the rest nobody is a waiter's list, and a message that tells
+ * of it is dropped. Choosing what to remember (OPTIN) would cost a command more for each wait.
  */
 import type { Buffer } from 'node:buffer'
 import type { Notice } from '@ct/contracts'
@@ -12,8 +15,8 @@ import type { Link } from '../connection/link.ts'
 import { Subscriber } from '../connection/subscriber.ts'
 
 export interface Waiter {
-  /** One of our lists changed, or (null) any may have. */
-  changed(): void
+  /** These of our lists changed, or (null) any may have. */
+  changed(lists: readonly string[] | null): void
   /** Makes sure that nothing was missed. */
   recheck(): void
   /** Listens to the channels it attends, on which nothing is ever said. */
@@ -65,8 +68,10 @@ export class Hub {
       const hub = new Hub(link, subscriber, tracking, options.recheckMs)
       if (tracking) {
         await subscriber.onInvalidation((keys) => {
-          for (const waiter of hub.#waiters)
-            if (keys === null || keys.some((key) => waiter.lists.has(key))) waiter.changed()
+          for (const waiter of hub.#waiters) {
+            const lists = keys === null ? null : keys.filter((key) => waiter.lists.has(key))
+            if (lists === null || lists.length > 0) waiter.changed(lists)
+          }
         })
       }
       return hub
@@ -103,14 +108,16 @@ export class Hub {
     lists: readonly string[],
     channels?: readonly string[],
   ): Promise<{ readonly found: number; readonly peers: number | undefined }> {
-    if (!this.tracking) return { found: Number(await this.link.send('exists', [...lists])), peers: 1 }
-    const [, found, numsub] = await this.link.all([
-      ['client', 'CACHING', 'YES'],
+    if (channels === undefined || !this.tracking) {
+      const found = Number(await this.link.send('exists', [...lists]))
+      return { found, peers: this.tracking ? undefined : 1 }
+    }
+    const [found, numsub] = await this.link.all([
       ['exists', ...lists],
-      ...(channels === undefined ? [] : [['pubsub', 'NUMSUB', ...channels] as const]),
+      ['pubsub', 'NUMSUB', ...channels],
     ])
-    const counts = (numsub as (Buffer | number)[] | undefined)?.filter((one) => typeof one === 'number')
-    return { found: Number(found), peers: counts === undefined ? undefined : Math.max(1, ...counts) }
+    const counts = (numsub as (Buffer | number)[]).filter((one) => typeof one === 'number')
+    return { found: Number(found), peers: Math.max(1, ...counts) }
   }
 
   async close(): Promise<void> {
@@ -128,7 +135,7 @@ async function startTracking(
   try {
     const id = await subscriber.link.send('client', ['ID'])
     // Without NOLOOP: with it, our own pop would silently take the key out of the table, and the next push would go unheard.
-    await link.send('client', ['TRACKING', 'ON', 'REDIRECT', String(id), 'OPTIN'])
+    await link.send('client', ['TRACKING', 'ON', 'REDIRECT', String(id)])
     return true
   } catch (error) {
     if (!link.usable || !subscriber.link.usable) throw error

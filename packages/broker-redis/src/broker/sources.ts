@@ -22,6 +22,8 @@ export interface Round {
   readonly sources: readonly Source[]
   readonly lists: readonly string[]
   readonly about: readonly string[]
+  /** Lists of each queue. */
+  readonly steps: number
 }
 
 export function makeSource(
@@ -50,6 +52,7 @@ export class Sources {
   readonly #order: 'round_robin' | 'sorted' | 'priority'
   readonly #all = new Map<string, Source>()
   #rounds: Round[] = []
+  readonly #single = new Map<string, Round>()
   #turn = 0
   #active: readonly Source[] = []
   #lists: readonly string[] = []
@@ -107,7 +110,19 @@ export class Sources {
     return round
   }
 
+  /** Of this list alone; undefined when nothing is taken from it now. */
+  only(list: string): Round | undefined {
+    const known = this.#single.get(list)
+    if (known !== undefined) return known
+    const source = this.#active.find(({ lists }) => lists.includes(list))
+    if (source === undefined) return undefined
+    const round = { sources: [source], lists: [list], about: [source.tail, source.parked], steps: 1 }
+    this.#single.set(list, round)
+    return round
+  }
+
   #changed(): void {
+    this.#single.clear()
     const active = [...this.#all.values()].filter((source) => !source.paused)
     if (this.#order === 'sorted') active.sort((a, b) => (a.queue < b.queue ? -1 : a.queue > b.queue ? 1 : 0))
     this.#active = active
@@ -122,6 +137,6 @@ export class Sources {
     const lists: string[] = []
     for (let step = 0; step < steps; step++)
       for (const source of sources) lists.push(source.lists[step] as string)
-    return { sources, lists, about: sources.flatMap((source) => [source.tail, source.parked]) }
+    return { sources, lists, about: sources.flatMap((source) => [source.tail, source.parked]), steps }
   }
 }

@@ -85,7 +85,7 @@ export class Stepper {
       sources,
       pollingIntervalMs: context.settings.pollingIntervalMs,
       go: () => this.#pump(),
-      goAnd: (arm) => this.#pumpAnd(arm),
+      goAnd: (lists, arm) => this.#pumpAnd(lists, arm),
       onError: (error) => this.#lost(error, 'wait for messages'),
     })
   }
@@ -149,14 +149,16 @@ export class Stepper {
     this.#send(room)
   }
 
-  /** Idle and alone: the claim, and the question whether that was all, go in one write. */
-  #pumpAnd(arm: () => void): boolean {
+  /**
+   * Idle and alone: whatever was told of is claimed, and nothing else looked at; the question whether that was all comes right behind, while
+   * the server works on the claim.
+   */
+  #pumpAnd(lists: readonly string[] | null, arm: () => void): boolean {
     const room = this.#room()
     if (this.#ended || this.#inFlight > 0 || room === 0) return false
-    this.#hub.link.together(() => {
-      this.#send(room)
-      arm()
-    })
+    const [list] = lists ?? []
+    this.#send(room, list === undefined || lists?.length !== 1 ? undefined : this.#sources.only(list))
+    arm()
     return true
   }
 
@@ -170,10 +172,11 @@ export class Stepper {
     return Math.max(1, Math.min(this.maxClaim, mostPerStep, Math.ceil(this.#options.credit() / 2)))
   }
 
-  #send(wanted: number): void {
+  /** `only`: takes from no more than these lists. */
+  #send(wanted: number, only?: Round): void {
     const batch = this.#full.shift() ?? this.#batch
     if (batch === this.#batch) this.#batch = new SettlementBatch()
-    const round = wanted > 0 ? this.#sources.next() : undefined
+    const round = wanted > 0 ? (only ?? this.#sources.next()) : undefined
     const step: Step = { batch, wanted, base: this.#base, round }
     this.#base += wanted
     this.#requested += wanted
@@ -195,7 +198,7 @@ export class Stepper {
       ...batch.counts,
       wanted,
       round?.sources.length ?? 0,
-      context.settings.prioritySteps.length,
+      round?.steps ?? 0,
       this.#sources.strict ? '1' : '0',
       tagPrefix,
       base,

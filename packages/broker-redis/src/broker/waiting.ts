@@ -5,7 +5,7 @@
  *   ┌──────► busy ──────────────────────► arming ─────────────► armed ─┐
  *   │        (takes while there is room)   │ found something           │ a list changed
  *   │          ▲        ▲                  ▼                           ▼
- *   │          │        └──────────────── busy           alone or drawn: busy, take and arm in one write
+ *   │          │        └──────────────── busy           alone or drawn: busy, take what was told of, and arm
  *   │          └── its turn came ◄── waiting (1…n ms, n peers; then looks before it takes)
  *   └─ stop(): takes no more
  *
@@ -29,8 +29,8 @@ export interface WaitingOptions {
   readonly pollingIntervalMs: number
   /** There may be something: take. */
   readonly go: () => void
-  /** Takes at once, in one write with what `arm` sends; false when that is not possible now. */
-  readonly goAnd: (arm: () => void) => boolean
+  /** Takes at once, of these lists, and calls `arm`; false when that is not possible now. */
+  readonly goAnd: (lists: readonly string[] | null, arm: () => void) => boolean
   readonly onError: (error: unknown) => void
 }
 
@@ -99,7 +99,7 @@ export class Waiting implements Waiter {
     if (this.#mode === 'busy') this.#arm()
   }
 
-  changed(): void {
+  changed(lists: readonly string[] | null): void {
     if (this.#mode === 'arming') this.#stirred = true
     if (this.#mode !== 'armed') return
     if (this.#peers > first && Math.random() * this.#peers > first) {
@@ -109,7 +109,7 @@ export class Waiting implements Waiter {
       return
     }
     this.#mode = 'busy'
-    if (!this.#options.goAnd(() => this.#arm())) this.#options.go()
+    if (!this.#options.goAnd(lists, () => this.#arm())) this.#options.go()
   }
 
   recheck(): void {
@@ -139,7 +139,7 @@ export class Waiting implements Waiter {
   #settle(): void {
     this.#fruitless = 0
     this.#mode = 'armed'
-    if (this.#stirred) this.changed()
+    if (this.#stirred) this.changed(null)
     else if (!this.#options.hub.tracking) this.#poll()
   }
 

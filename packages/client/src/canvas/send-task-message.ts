@@ -129,6 +129,7 @@ export function publishTaskAs<T>(
     const { result, message, publish } = prepared
     if (prepared.announcement !== undefined)
       return publishAnnounced(ctx, call, prepared, prepared.announcement).then(handle)
+    if (result.ignored !== true) ctx.results.willSend(result.id)
     const ready = ctx.results.beforePublish({ signal: call.signal })
     const published =
       ready === undefined

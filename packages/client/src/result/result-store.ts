@@ -18,6 +18,7 @@ import {
 } from '@ct/contracts'
 import type { BackoffOptions, ConnectionListener } from '../connection/index.ts'
 import { backoffMs, delay, ReconnectingConnection } from '../connection/index.ts'
+import { Anticipation } from './anticipation.ts'
 import { MetaCache } from './meta-cache.ts'
 import type { TaskOutcome } from './result-codec.ts'
 import { ResultCodec } from './result-codec.ts'
@@ -126,6 +127,11 @@ export class ResultStore {
     return this.connection(options)
   }
 
+  /** To be told of each task that is sent by itself, before it is: whose results are waited for are then listened for in time. */
+  willSend(taskId: string): void {
+    this.#open?.anticipation?.sent(taskId)
+  }
+
   /** What is known of a task; PENDING when nothing is. */
   async getMeta(taskId: string, options: StoreCallOptions = {}): Promise<ResultMeta> {
     const [meta] = await this.getMetas([taskId], options)
@@ -172,7 +178,10 @@ export class ResultStore {
    */
   watch(taskId: string, watcher: ResultWatcher): () => void {
     const cached = this.#cache.get(taskId)
-    return cached === undefined ? this.#opened.hub.watch(taskId, watcher) : soon(() => watcher.onMeta(cached))
+    if (cached !== undefined) return soon(() => watcher.onMeta(cached))
+    const { hub, anticipation } = this.#opened
+    anticipation?.asked(taskId)
+    return hub.watch(taskId, watcher)
   }
 
   /** Saves the handle of a group, so that it can be restored by its id. */
@@ -224,6 +233,7 @@ export class ResultStore {
     this.#closed = true
     const opened = this.#open
     if (opened === undefined) return
+    opened.anticipation?.stop()
     opened.hub.close(this.#closedError())
     await opened.connection.close()
   }
@@ -266,7 +276,8 @@ export class ResultStore {
       this.#cache.put(meta)
       return meta
     })
-    this.#open = { backend, codec, connection, hub }
+    const anticipation = capabilities.subscribe === 'push' ? new Anticipation(hub) : undefined
+    this.#open = { backend, codec, connection, hub, anticipation }
     return this.#open
   }
 
@@ -303,6 +314,8 @@ interface Opened {
   readonly codec: ResultCodec
   readonly connection: ReconnectingConnection<ResultBackendConnection>
   readonly hub: SubscriptionHub
+  /** Undefined where waiting means asking again and again. */
+  readonly anticipation: Anticipation | undefined
 }
 
 /** What Celery says of a task nobody has stored anything about. */

@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { ConnectOptions, ResultBackend, ResultBackendConnection } from '@ct/contracts'
+import type {
+  ConnectOptions,
+  ResultBackend,
+  ResultBackendConnection,
+  ResultSubscription,
+} from '@ct/contracts'
 import {
   BackendError,
   BackendUnavailableError,
@@ -16,6 +21,8 @@ let backend: ResultBackend
 let refusals: Error[]
 let connects: number
 let connections: ResultBackendConnection[]
+/** Ids that are subscribed to. */
+let subscribed: Set<string>
 let reader: ResultStore
 let writer: ResultStore
 
@@ -40,12 +47,28 @@ function failureOf(promise: Promise<unknown>): Promise<unknown> {
   )
 }
 
+function recording(one: ResultSubscription): ResultSubscription {
+  return {
+    add(ids, options) {
+      for (const id of ids) subscribed.add(id)
+      return one.add(ids, options)
+    },
+    remove(ids) {
+      for (const id of ids) subscribed.delete(id)
+      return one.remove(ids)
+    },
+    close: () => one.close(),
+    [Symbol.asyncDispose]: () => one.close(),
+  }
+}
+
 beforeEach(() => {
   name = `hub-${randomUUID()}`
   const inner = memoryBackend({ name })
   refusals = []
   connects = 0
   connections = []
+  subscribed = new Set()
   backend = defineResultBackend({
     name: 'refusing',
     packageName: '@ct/test',
@@ -58,6 +81,10 @@ beforeEach(() => {
       if (refusal !== undefined) throw refusal
       const connection = await inner.connect(options)
       connections.push(connection)
+      const subscribe = connection.subscribe.bind(connection)
+      connection.subscribe = (onResult) => {
+        return recording(subscribe(onResult))
+      }
       return connection
     },
   })
@@ -159,6 +186,23 @@ describe('waiting for results over a connection that comes and goes', () => {
     expect(await waiting).toMatchObject({ code: 'CT_RESULT_TIMEOUT' })
     expect(connects).toBeLessThan(12)
     await inner.close()
+  })
+
+  it('what was stored before anybody came is told to who was expected; who is not expected any more is let go', async () => {
+    await put('a', 1)
+    await get('a')
+    // Who asks for what he sent last is expected to do so again.
+    reader.willSend('b')
+    void get('b').catch(() => undefined)
+    reader.willSend('c')
+    await vi.waitFor(() => expect(subscribed).toEqual(new Set(['b', 'c'])))
+    await put('c', 3)
+    expect(await get('c')).toBe(3)
+    reader.willSend('d')
+    await vi.waitFor(() => expect(subscribed).toEqual(new Set(['b', 'd'])))
+    reader.willSend('e')
+    await put('b', 2)
+    await vi.waitFor(() => expect(subscribed).toEqual(new Set()))
   })
 
   it('who comes late to an id that others watch is told what is known', async () => {

@@ -10,7 +10,7 @@ export interface ResultWatcher {
 }
 
 interface Watched {
-  /** Empty until the next flush, when the last has left and nobody else has come. */
+  /** Empty until the next flush, when the last has left and nobody else has come; or nobody has come yet ({@link SubscriptionHub.expect}). */
   readonly watchers: Set<ResultWatcher>
   /** What was told last, for those who come later. */
   last: ResultMeta | undefined
@@ -81,6 +81,21 @@ export class SubscriptionHub {
       this.#left.add(taskId)
       this.#schedule()
     }
+  }
+
+  /** Somebody is likely to watch it soon. What the store tells until then is kept for him. Ends with {@link dismiss}, or as any watch does. */
+  expect(taskId: string): void {
+    if (this.#watched.has(taskId)) return
+    this.#watched.set(taskId, { watchers: new Set(), last: undefined })
+    this.#adds.add(taskId)
+    this.#schedule()
+  }
+
+  /** Not expected any more; of no effect when somebody watches. */
+  dismiss(taskId: string): void {
+    if (this.#watched.get(taskId)?.watchers.size !== 0) return
+    this.#left.add(taskId)
+    this.#schedule()
   }
 
   /** Everybody who watches gets the error. */
