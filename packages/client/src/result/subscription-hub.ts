@@ -83,7 +83,7 @@ export class SubscriptionHub {
     }
   }
 
-  /** Somebody is likely to watch it soon. What the store tells until then is kept for him. Ends with {@link dismiss}, or as any watch does. */
+  /** Somebody is likely to watch it soon. What the store tells until then is kept for him. Ends with {@link dismiss}, or when the last who came to watch leaves. */
   expect(taskId: string): void {
     if (this.#watched.has(taskId)) return
     this.#watched.set(taskId, { watchers: new Set(), last: undefined })
