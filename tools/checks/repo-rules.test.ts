@@ -19,6 +19,7 @@ describe('repository rules refuse', () => {
     ['registry-host', '.npmrc', 'registry=https://mirror.example/'],
     ['any', 'packages/client/src/app.ts', 'const x = y as any'],
     ['any', 'packages/client/src/app.ts', 'x() // @ts-ignore'],
+    ['relative-link', 'packages/client/README.md', 'See [Canvas](../../docs/userguide/canvas.md).'],
     ['file-length', 'packages/client/src/app.ts', 'let x = 1\n'.repeat(301)],
   ])('%s: %s', (rule, path, text) => {
     expect(rulesBroken(path, text)).toEqual([rule])
@@ -30,6 +31,8 @@ describe('repository rules allow', () => {
     ['packages/client/src/routing/index.ts', 'export const homework = "a/work/b"'],
     ['.github/x.yml', 'uses: x'],
     ['packages/client/src/app.ts', '// as any of them'],
+    ['packages/client/README.md', '[ink](https://example.org/ink), [below](#below)'],
+    ['docs/x.md', '[Canvas](../canvas.md)'],
     ['docs/x.md', 'https://example.org/work/x and ./tmp/x'],
     ['packages/client/src/long.test.ts', 'let x = 1\n'.repeat(400)],
   ])('%s', (path, text) => {

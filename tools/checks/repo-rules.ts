@@ -110,7 +110,26 @@ const shortFiles: Rule = (path, text) => {
     : []
 }
 
-const rules: readonly Rule[] = [namesSayWhat, topLevelIsShort, noMachine, noAny, shortFiles]
+/** What is published is read where this repository is not: no path leads anywhere from there. */
+const packageReadmesStandAlone: Rule = (path, text) =>
+  /^packages\/[^/]+\/README\.md$/.test(path)
+    ? lines(text, (line) => /\]\((?!https?:|#)/.test(line)).map((line) => ({
+        rule: 'relative-link',
+        path,
+        line,
+        level: 'error' as const,
+        message: 'leads nowhere from the package registry; say it here, or name the page',
+      }))
+    : []
+
+const rules: readonly Rule[] = [
+  namesSayWhat,
+  topLevelIsShort,
+  noMachine,
+  noAny,
+  shortFiles,
+  packageReadmesStandAlone,
+]
 
 /** The rules' own patterns and canaries have to spell out what they forbid. */
 const exempt = /^tools\/checks\/repo-rules(?:\.test)?\.ts$/

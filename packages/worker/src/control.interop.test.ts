@@ -1,56 +1,27 @@
 /** Every command of Celery's `inspect` and `control`, given by Python's command line and API to a ct worker, on Redis and on RabbitMQ. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { python, runCelery, tryPython, type PythonClient } from '@ct-tools/interop'
-import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
-import { amqpBroker } from '@ct/broker-amqp'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, type App, type Logger } from '@ct/client'
+import { runCelery, type PythonClient } from '@ct-tools/interop'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from './index.ts'
-
-const ready = await tryPython('5.7')
-const silent: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: () => {},
-  child: () => silent,
-}
-
-const brokers = [
-  { name: 'Redis', transport: 'redis', present: ready, make: redisBroker },
-  {
-    name: 'RabbitMQ',
-    transport: 'amqp',
-    present: ready && (await tryServices(['rabbitmq'])) !== undefined,
-    make: amqpBroker,
-  },
-]
+import { fleetBrokers, PythonFleet } from '../test/python-fleet.ts'
+import type { Worker } from './index.ts'
 
 const node = 'ct@control'
 const soon = { timeout: 15_000 }
 
-describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, present, make }) => {
+const brokers = await fleetBrokers('5.7')
+
+describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, present }) => {
   if (!present) {
     it.skipIf(true)('a service is missing', () => {})
     return
   }
-  let line: Fresh
-  let redis: Awaited<ReturnType<typeof freshRedis>>
-  let app: App
+  let fleet: PythonFleet
   let worker: Worker
   let client: PythonClient
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    line = transport === 'redis' ? redis : await freshVhost()
-    app = createApp({
-      name: 'interop_tasks',
-      broker: make({ url: line.url }),
-      backend: redisBackend({ url: redis.url }),
-      logger: silent,
-    })
+    fleet = await PythonFleet.open(transport)
+    const { app } = fleet
     app.task('interop_tasks.add', { rateLimit: '100/s' }, (x: number, y: number) => x + y)
     app.task('interop_tasks.sleep', { bind: true, params: ['seconds'] }, async (task, seconds: number) => {
       await sleep(seconds * 1000, undefined, { signal: task.signal }).catch(() => {})
@@ -60,16 +31,9 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
       { name: 'double', args: { n: 'integer' }, required: ['n'], help: 'twice as much' },
       ({ hostname }, { n }) => ({ ok: `${hostname} ${n * 2}` }),
     )
-    worker = createWorker(app, { hostname: node, concurrency: 2, withoutMingle: true })
-    ;[client] = await Promise.all([python('5.7', { broker: line.url, backend: redis.url }), worker.start()])
+    ;[client, worker] = await Promise.all([fleet.client(), fleet.work({ hostname: node, concurrency: 2 })])
   })
-  afterAll(async () => {
-    await worker?.stop({ mode: 'cold' })
-    await app?.close()
-    await client?.[Symbol.asyncDispose]()
-    if (line !== redis) await line?.[Symbol.asyncDispose]()
-    await redis?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => fleet?.close('cold'))
 
   /** `app.control.<source>`, answered by the one worker. */
   const tell = async (call: string, vars: Record<string, unknown> = {}): Promise<unknown> => {
@@ -120,12 +84,10 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
       }),
     ])
     const conf = await ask<Record<string, unknown>>('conf()')
-    // Counted there: Python's JSON knows infinity, which is the default of one of them.
-    const all = await client.exec<number>(
-      'len(app.control.inspect(destination=[node], timeout=5).conf(with_defaults=True)[node])',
-      { node },
-    )
-    expect(all).toBeGreaterThan(Object.keys(conf).length + 50)
+    const all = await ask<Record<string, unknown>>('conf(with_defaults=True)')
+    expect(Object.keys(all).length).toBeGreaterThan(Object.keys(conf).length + 50)
+    // JSON has no infinity: Celery sends what only Python can read.
+    expect(all).toMatchObject({ result_backend_max_retries: 'inf' })
     expect(JSON.stringify(conf)).not.toContain('guest:guest')
   })
 
@@ -264,7 +226,7 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
   })
 
   it('CTRL-14, CLI-24, CLI-25: the celery command', async () => {
-    const options = { broker: line.url, backend: redis.url }
+    const options = fleet.python
     const [stats, report, limit] = await Promise.all([
       runCelery('5.7', ['inspect', '-t', '5', '-d', node, '--json', 'stats'], options),
       runCelery('5.7', ['inspect', '-t', '5', '-d', node, 'report'], options),

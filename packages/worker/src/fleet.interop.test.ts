@@ -1,39 +1,23 @@
 /** A ct worker that gossips, beside a Python worker that does, on Redis and on RabbitMQ. */
-import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
-import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
-import { amqpBroker } from '@ct/broker-amqp'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, type App, type Logger } from '@ct/client'
+import type { PythonClient, PythonWorker } from '@ct-tools/interop'
+import type { App, Logger } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from './index.ts'
+import { fleetBrokers, PythonFleet } from '../test/python-fleet.ts'
+import type { Worker } from './index.ts'
 
-const ready = await tryPython('5.7')
+const brokers = await fleetBrokers('5.7')
 
-const brokers = [
-  { name: 'Redis', transport: 'redis', present: ready, make: redisBroker },
-  {
-    name: 'RabbitMQ',
-    transport: 'amqp',
-    present: ready && (await tryServices(['rabbitmq'])) !== undefined,
-    make: amqpBroker,
-  },
-]
-
-describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present, make }) => {
+describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present }) => {
   if (!present) {
     it.skipIf(true)('a service is missing', () => {})
     return
   }
-  let line: Fresh
-  let redis: Awaited<ReturnType<typeof freshRedis>>
-  let app: App
-  let worker: Worker
+  let fleet: PythonFleet
   let peer: PythonWorker
   let client: PythonClient
   const lines: string[] = []
   const heard: string[] = []
   const acted: string[] = []
-  const closing: (() => Promise<unknown>)[] = []
   const logger: Logger = {
     debug: () => {},
     info: (message) => lines.push(message),
@@ -43,53 +27,26 @@ describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present, 
     child: () => logger,
   }
 
-  /** Of a worker: each has a clock of its own. */
-  const fleetApp = (log: Logger): App =>
-    createApp({
-      name: 'fleet',
-      broker: make({ url: line.url }),
-      backend: redisBackend({ url: redis.url }),
-      defaults: 'celery',
-      logger: log,
-    })
-
-  /** Beside the first one. */
-  const another = async (hostname: string): Promise<Worker> => {
-    const own = fleetApp({ ...logger, info: () => {}, child: () => logger })
-    const more = createWorker(own, { hostname, queues: ['ct'], withoutMingle: true })
-    closing.push(async () => {
-      await more.stop()
-      await own.close()
-    })
-    own.task('fleet.act', { ignoreResult: true }, (what: string) => void acted.push(what))
-    await more.start()
-    return more
+  const options = { name: 'fleet', defaults: 'celery', logger } as const
+  const work = async (app: App, hostname: string): Promise<Worker> => {
+    app.task('fleet.act', { ignoreResult: true }, (what: string) => void acted.push(what))
+    return await fleet.work({ hostname, queues: ['ct'] }, app)
   }
+  /** Beside the first one: each has an app, and so a clock, of its own. */
+  const another = (hostname: string): Promise<Worker> =>
+    work(
+      fleet.anotherApp({ ...options, logger: { ...logger, info: () => {}, child: () => logger } }),
+      hostname,
+    )
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    line = transport === 'redis' ? redis : await freshVhost()
-    const peers = { broker: line.url, backend: redis.url }
-    app = fleetApp(logger)
-    app.task('fleet.act', { ignoreResult: true }, (what: string) => void acted.push(what))
-    worker = createWorker(app, { hostname: 'ct@gossip', queues: ['ct'], withoutMingle: true })
+    fleet = await PythonFleet.open(transport, options)
+    const worker = await work(fleet.app, 'ct@gossip')
     for (const name of ['nodeJoin', 'nodeLeave', 'nodeLost'] as const)
       worker.on(name, ({ hostname, swIdent }) => heard.push(`${name} ${hostname} ${swIdent ?? ''}`))
-    await worker.start()
-    ;[client, peer] = await Promise.all([
-      python('5.7', peers),
-      startPythonWorker({ version: '5.7', ...peers, gossip: true, loglevel: 'DEBUG' }),
-    ])
+    ;[client, peer] = await Promise.all([fleet.client(), fleet.peer({ gossip: true, loglevel: 'DEBUG' })])
   })
-  afterAll(async () => {
-    await worker?.stop()
-    await app?.close()
-    for (const close of closing) await close()
-    await client?.[Symbol.asyncDispose]()
-    await peer?.kill()
-    if (line !== redis) await line?.[Symbol.asyncDispose]()
-    await redis?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => fleet?.close())
 
   it('WORK-93, WORK-96, EVT-29: each hears the other join, and ct’s clock follows', async () => {
     await peer.waitForLog('ct@gossip joined the party')
@@ -118,7 +75,11 @@ describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present, 
           { i: id },
         )
       } else {
-        await app.control.election(id, 'task', app.signature('fleet.act', { args: [id], queue: 'ct' }))
+        await fleet.app.control.election(
+          id,
+          'task',
+          fleet.app.signature('fleet.act', { args: [id], queue: 'ct' }),
+        )
       }
       const theirs = await peer.waitForLog(
         new RegExp(`I won the election '${id}'|node (\\S+) elected for '${id}'`),
@@ -135,7 +96,7 @@ describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present, 
       ])
       await expect.poll(() => acted.filter((one) => one === id), { timeout: 10_000 }).toHaveLength(1)
     }
-    await closing.pop()!()
+    await third.stop()
   })
 
   it('WORK-93: each hears the other leave', async () => {

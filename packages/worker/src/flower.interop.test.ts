@@ -2,66 +2,31 @@
  * Flower 2, unmodified, in front of ct workers: its pages, its API and its metrics, on Redis and on RabbitMQ (worker-behaviour §11).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startFlower, tryPython, type Flower } from '@ct-tools/interop'
-import { freshRedis, freshVhost, tryServices, type Fresh, type FreshVhost } from '@ct-tools/services'
-import { amqpBroker } from '@ct/broker-amqp'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, type App, type Logger } from '@ct/client'
+import { startFlower, type Flower } from '@ct-tools/interop'
+import type { App } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker, type WorkerOptions } from './index.ts'
-
-const ready = await tryPython('flower')
-const silent: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: () => {},
-  child: () => silent,
-}
-
-const brokers = [
-  { name: 'Redis', transport: 'redis', present: ready, make: redisBroker },
-  {
-    name: 'RabbitMQ',
-    transport: 'amqp',
-    present: ready && (await tryServices(['rabbitmq'])) !== undefined,
-    make: amqpBroker,
-  },
-]
+import { fleetBrokers, PythonFleet } from '../test/python-fleet.ts'
+import type { Worker } from './index.ts'
 
 const node = 'ct@flower'
 const soon = { timeout: 15_000, interval: 100 }
 
-describe.for(brokers)('Flower 2.2 on $name', ({ transport, present, make }) => {
+const brokers = await fleetBrokers('flower')
+
+describe.for(brokers)('Flower 2.2 on $name', ({ transport, present }) => {
   if (!present) {
     it.skipIf(true)('a service is missing', () => {})
     return
   }
-  let line: Fresh | FreshVhost
-  let redis: Awaited<ReturnType<typeof freshRedis>>
+  let fleet: PythonFleet
   let app: App
   let worker: Worker
   let flower: Flower
   const authorization = `Basic ${Buffer.from('me:secret').toString('base64')}`
 
-  const work = async (options: WorkerOptions): Promise<Worker> => {
-    const made = createWorker(app, { concurrency: 4, taskEvents: true, withoutMingle: true, ...options })
-    await made.start()
-    return made
-  }
-
   beforeAll(async () => {
-    redis = await freshRedis()
-    line = transport === 'redis' ? redis : await freshVhost()
-    app = createApp({
-      name: 'interop_tasks',
-      broker: make({ url: line.url }),
-      backend: redisBackend({ url: redis.url }),
-      workerPoolRestarts: true,
-      taskSendSentEvent: true,
-      logger: silent,
-    })
+    fleet = await PythonFleet.open(transport, { workerPoolRestarts: true, taskSendSentEvent: true })
+    app = fleet.app
     app.task('interop_tasks.add', (x: number, y: number) => x + y)
     app.task('interop_tasks.fail', (message = 'broken') => {
       throw new RangeError(message)
@@ -70,26 +35,22 @@ describe.for(brokers)('Flower 2.2 on $name', ({ transport, present, make }) => {
       await sleep(seconds * 1000, undefined, { signal: task.signal }).catch(() => {})
       return seconds
     })
-    flower = await startFlower({
-      broker: line.url,
-      backend: redis.url,
-      authorization,
-      args: [
-        '--basic-auth=me:secret',
-        '--max-tasks=500',
-        '--inspect-timeout=3000',
-        ...('management' in line ? [`--broker-api=${line.management.url}`] : []),
-      ],
-    })
-    worker = await work({ hostname: node })
+    const { line } = fleet
+    flower = fleet.with(
+      await startFlower({
+        ...fleet.python,
+        authorization,
+        args: [
+          '--basic-auth=me:secret',
+          '--max-tasks=500',
+          '--inspect-timeout=3000',
+          ...('management' in line ? [`--broker-api=${line.management.url}`] : []),
+        ],
+      }),
+    )
+    worker = await fleet.work({ hostname: node, concurrency: 4, taskEvents: true })
   })
-  afterAll(async () => {
-    await worker?.stop({ mode: 'cold' })
-    await app?.close()
-    await flower?.[Symbol.asyncDispose]()
-    if (line !== redis) await line?.[Symbol.asyncDispose]()
-    await redis?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => fleet?.close('cold'))
 
   const get = async (path: string, fields: Record<string, string | number> = {}) =>
     await flower.request('GET', path, fields)

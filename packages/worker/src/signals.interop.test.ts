@@ -1,22 +1,12 @@
 /** The signals of a ct worker and of a Python one: the same ones, in the same order, with the same arguments. */
-import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
-import { freshRedis } from '@ct-tools/services'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, currentTask, type App, type Logger, type SignalName } from '@ct/client'
+import { tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { currentTask, type App, type SignalName } from '@ct/client'
 import { Ignore, Reject } from '@ct/contracts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from './index.ts'
+import { PythonFleet } from '../test/python-fleet.ts'
+import type { Worker } from './index.ts'
 
 const ready = await tryPython('5.7')
-const quiet: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: () => {},
-  child: () => quiet,
-}
-
 const ofTasks = [
   ...['task_received', 'task_prerun', 'task_postrun', 'task_success', 'task_retry', 'task_failure'],
   ...['task_internal_error', 'task_revoked', 'task_rejected', 'task_unknown'],
@@ -84,7 +74,7 @@ const camel = (name: string): string =>
   name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
 describe.skipIf(!ready)('signals with Celery 5.7 as the judge', () => {
-  let redis: Awaited<ReturnType<typeof freshRedis>>
+  let fleet: PythonFleet
   let app: App
   let worker: Worker
   let peer: PythonWorker
@@ -112,14 +102,8 @@ describe.skipIf(!ready)('signals with Celery 5.7 as the judge', () => {
     }))
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    const { url } = redis
-    app = createApp({
-      name: 'sig',
-      broker: redisBroker({ url }),
-      backend: redisBackend({ url }),
-      logger: quiet,
-    })
+    fleet = await PythonFleet.open('redis', { name: 'sig' })
+    app = fleet.app
     for (const name of [...ofTasks, ...ofWorkers]) watch(name)
     app.task('sig.add', (x: number, y: number) => x + y)
     app.task('sig.fail', () => {
@@ -138,22 +122,13 @@ describe.skipIf(!ready)('signals with Celery 5.7 as the judge', () => {
     app.task('sig.requeue', { bind: true, acksLate: true }, (task) => {
       if (!task.request.deliveryInfo.redelivered) throw new Reject('once more', true)
     })
-    worker = createWorker(app, { queues: ['ct'], withoutMingle: true, signals: true, pool: 'solo' })
-    const peers = { broker: url, backend: url }
-    ;[client, peer] = await Promise.all([
-      python('5.7', peers),
-      startPythonWorker({ version: '5.7', ...peers, queues: ['py'], pool: 'solo', setup }),
-      worker.start(),
+    ;[client, peer, worker] = await Promise.all([
+      fleet.client(),
+      fleet.peer({ queues: ['py'], pool: 'solo', setup }),
+      fleet.work({ queues: ['ct'], signals: true, pool: 'solo' }),
     ])
   })
-
-  afterAll(async () => {
-    await worker?.stop()
-    await app?.close()
-    await client?.[Symbol.asyncDispose]()
-    await peer?.stop()
-    await redis?.[Symbol.asyncDispose]()
-  })
+  afterAll(() => fleet?.close())
 
   /** What both saw of a task, when both have seen as much as the other. */
   async function compare(

@@ -1,65 +1,27 @@
 /** A ct worker and a ct client in a fleet with real Celery 5.7, on Redis and on RabbitMQ: both directions, and workflows that both sides work on. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  python,
-  runCelery,
-  startPythonWorker,
-  tryPython,
-  type PythonClient,
-  type PythonWorker,
-} from '@ct-tools/interop'
-import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
-import { amqpBroker } from '@ct/broker-amqp'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { chain, chord, createApp, type App, type Logger, type Signature } from '@ct/client'
+import { runCelery, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { chain, chord, type App, type Signature } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from './index.ts'
+import { fleetBrokers, PythonFleet } from '../test/python-fleet.ts'
 
-const ready = await tryPython('5.7')
-const quiet: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: (message, fields) => void (process.env['CT_DEBUG'] !== undefined && console.error(message, fields)),
-  error: () => {},
-  critical: (message, fields) => console.error(message, fields),
-  child: () => quiet,
-}
+const brokers = await fleetBrokers('5.7')
 
-const brokers = [
-  { name: 'Redis', transport: 'redis', present: ready, make: redisBroker },
-  {
-    name: 'RabbitMQ',
-    transport: 'amqp',
-    present: ready && (await tryServices(['rabbitmq'])) !== undefined,
-    make: amqpBroker,
-  },
-]
-
-describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make }) => {
+describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
   if (!present) {
     it.skipIf(true)('a service is missing', () => {})
     return
   }
-  let line: Fresh
-  let redis: Awaited<ReturnType<typeof freshRedis>>
+  let fleet: PythonFleet
   let app: App
-  let worker: Worker
   let peer: PythonWorker
   let client: PythonClient
   const failures: string[] = []
   const seen: unknown[][] = []
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    line = transport === 'redis' ? redis : await freshVhost()
-    const { url } = redis
-    app = createApp({
-      name: 'interop_tasks',
-      broker: make({ url: line.url }),
-      backend: redisBackend({ url }),
-      resultExtended: true,
-      logger: quiet,
-    })
+    fleet = await PythonFleet.open(transport, { resultExtended: true })
+    app = fleet.app
     app.task('interop_tasks.add', (x: number, y: number) => x + y)
     app.task('interop_tasks.mul', (x: number, y: number) => x * y)
     app.task('interop_tasks.xsum', (numbers: number[]) => numbers.reduce((sum, one) => sum + one, 0))
@@ -89,35 +51,16 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make })
       await sleep(300)
       return 'done'
     })
-    worker = createWorker(app, {
-      hostname: 'ct@interop',
-      queues: ['ct'],
-      taskEvents: true,
-      withoutMingle: true,
-    })
-    worker.on('taskFailed', (event) => failures.push(event.uuid))
-    const peers = { broker: line.url, backend: url }
-    ;[client, peer] = await Promise.all([
-      python('5.7', peers),
-      startPythonWorker({
-        version: '5.7',
-        ...peers,
-        queues: ['celery'],
-        concurrency: 2,
-        config: { result_extended: true },
-      }),
-      worker.start(),
+    const started = await Promise.all([
+      fleet.client(),
+      fleet.peer({ queues: ['celery'], concurrency: 2, config: { result_extended: true } }),
+      fleet.work({ hostname: 'ct@interop', queues: ['ct'], taskEvents: true }),
     ])
+    ;[client, peer] = started
+    started[2].on('taskFailed', (event) => failures.push(event.uuid))
   })
-
-  afterAll(async () => {
-    await worker?.stop()
-    await app?.close()
-    await client?.[Symbol.asyncDispose]()
-    await peer?.stop()
-    if (line !== redis) await line?.[Symbol.asyncDispose]()
-    await redis?.[Symbol.asyncDispose]()
-  })
+  // A task that only had to be seen running may be running still.
+  afterAll(() => fleet?.close('cold'))
 
   const ct = { queue: 'ct' }
 
@@ -338,19 +281,26 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make })
   })
 
   describe('remote control', () => {
+    /** With a destination Python waits for that one's answer, not until its time is over. */
+    const inspect = async <T = unknown>(command: string, args: readonly unknown[] = []): Promise<T> => {
+      const options = { destination: ['ct@interop'], timeout: 10 }
+      return (await client.inspect<Record<string, T>>(command, args, options))['ct@interop']!
+    }
+    const running = (id: string): Promise<void> =>
+      expect
+        .poll(() => inspect<{ id: string }[]>('active'), { timeout: 8000 })
+        .toContainEqual(expect.objectContaining({ id }))
+
     it('CTRL-40…47: inspect sees a ct worker', async () => {
-      const held = await client.send('ct.sleep', [8], {}, ct)
+      const held = await client.send('ct.sleep', [60], {}, ct)
       const later = await client.send('interop_tasks.add', [1, 1], {}, { ...ct, countdown: 60 })
-      await expect
-        .poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 })
-        .toContain(held)
-      const active = (await client.inspect('active')) as Record<string, unknown>
-      expect(active['ct@interop']).toMatchObject([
+      await running(held)
+      expect(await inspect('active')).toMatchObject([
         {
           id: held,
           name: 'ct.sleep',
           type: 'ct.sleep',
-          args: [8],
+          args: [60],
           kwargs: {},
           hostname: 'ct@interop',
           acknowledged: false,
@@ -358,41 +308,40 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make })
           worker_pid: process.pid,
         },
       ])
-      const scheduled = (await client.inspect('scheduled')) as Record<string, { request: { id: string } }[]>
-      expect(scheduled['ct@interop']?.map(({ request }) => request.id)).toEqual([later])
+      const scheduled = await inspect<{ request: { id: string } }[]>('scheduled')
+      expect(scheduled.map(({ request }) => request.id)).toEqual([later])
       expect(await client.inspect('ping')).toMatchObject({ 'ct@interop': { ok: 'pong' } })
-      const registered = (await client.inspect('registered')) as Record<string, string[]>
-      expect(registered['ct@interop']).toContain('ct.sleep')
-      expect(registered['ct@interop']).toEqual(registered['ct@interop']?.toSorted())
-      const stats = (await client.inspect('stats')) as Record<string, Record<string, unknown>>
-      expect(stats['ct@interop']).toMatchObject({
+      const registered = await inspect<string[]>('registered')
+      expect(registered).toContain('ct.sleep')
+      expect(registered).toEqual(registered.toSorted())
+      expect(await inspect('stats')).toMatchObject({
         pid: process.pid,
         total: expect.objectContaining({ 'ct.sleep': expect.any(Number) }),
         broker: expect.objectContaining({ transport }),
         pool: expect.objectContaining({ 'max-concurrency': 50 }),
         rusage: expect.objectContaining({ utime: expect.any(Number) }),
       })
-      const queues = (await client.inspect('active_queues')) as Record<string, { name: string }[]>
-      expect(queues['ct@interop']?.map(({ name }) => name)).toEqual(['ct'])
-      const queried = (await client.inspect('query_task', [held, later])) as Record<
-        string,
-        Record<string, [string]>
-      >
-      expect(queried['ct@interop']?.[later]?.[0]).toBe('scheduled')
-      expect(await client.inspect('conf')).toHaveProperty('ct@interop')
+      const queues = await inspect<{ name: string }[]>('active_queues')
+      expect(queues.map(({ name }) => name)).toEqual(['ct'])
+      expect(await inspect('query_task', [held, later])).toMatchObject({
+        [held]: ['active', expect.anything()],
+        [later]: ['scheduled', expect.anything()],
+      })
+      expect(await inspect('conf')).toBeTypeOf('object')
     })
 
     it('CTRL-20, D57-60: revoke reaches a held task; terminate ends a running one', async () => {
       const held = await client.send('interop_tasks.add', [1, 1], {}, { ...ct, countdown: 1 })
       await client.exec('app.control.revoke(i)', { i: held })
       await expect(client.get(held)).rejects.toMatchObject({ type: 'TaskRevokedError' })
-      const running = await client.send('ct.sleep', [30], {}, ct)
-      await expect
-        .poll(async () => JSON.stringify(await client.inspect('active')), { timeout: 8000 })
-        .toContain(running)
-      const answer = await client.exec('app.control.revoke(i, terminate=True, reply=True)', { i: running })
-      expect(JSON.stringify(answer)).toContain(`terminate: ${running}`)
-      await expect(client.get(running)).rejects.toMatchObject({ type: 'TaskRevokedError' })
+      const long = await client.send('ct.sleep', [60], {}, ct)
+      await running(long)
+      const answer = await client.exec(
+        'app.control.revoke(i, terminate=True, reply=True, destination=["ct@interop"])',
+        { i: long },
+      )
+      expect(JSON.stringify(answer)).toContain(`terminate: ${long}`)
+      await expect(client.get(long)).rejects.toMatchObject({ type: 'TaskRevokedError' })
     })
 
     it('CTRL-23, CTRL-24, CTRL-25, CTRL-30, CTRL-31: commands answer with Celery’s words', async () => {
@@ -461,11 +410,9 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make })
     })
 
     it('CTRL-44, CTRL-48, CTRL-50…53: the rest of inspect', async () => {
-      for (const command of ['reserved', 'revoked', 'report', 'clock', 'memsample', 'conf']) {
-        expect(await client.inspect(command)).toHaveProperty('ct@interop')
-      }
-      const report = (await client.inspect('report')) as Record<string, { ok: string }>
-      expect(report['ct@interop']?.ok).toContain('software -> ct:')
+      for (const command of ['reserved', 'revoked', 'clock', 'memsample', 'conf'])
+        expect(await inspect(command)).toBeDefined()
+      expect((await inspect<{ ok: string }>('report')).ok).toContain('software -> ct:')
       const hello = await client.exec(
         'app.control.inspect(destination=["ct@interop"]).hello("somebody@else", revoked={"old": 1.5})',
       )
@@ -475,17 +422,14 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present, make })
     })
 
     it('CTRL-40: celery status and celery inspect ping', async () => {
-      const options = { broker: line.url, backend: redis.url }
-      const status = await runCelery('5.7', ['status'], options)
+      const status = await runCelery('5.7', ['status', '-t', '10', '-d', 'ct@interop'], fleet.python)
       expect(status.stdout).toContain('ct@interop')
       expect(status.code).toBe(0)
     })
 
     it('CTRL-32: celery control shutdown stops a ct worker warm', async () => {
-      const other = createWorker(app, { hostname: 'ct2@interop', queues: ['elsewhere'], withoutMingle: true })
-      await other.start()
-      const options = { broker: line.url, backend: redis.url }
-      const shutdown = await runCelery('5.7', ['control', '-d', 'ct2@interop', 'shutdown'], options)
+      const other = await fleet.work({ hostname: 'ct2@interop', queues: ['elsewhere'] })
+      const shutdown = await runCelery('5.7', ['control', '-d', 'ct2@interop', 'shutdown'], fleet.python)
       expect(shutdown.stderr + shutdown.stdout).not.toContain('Traceback')
       await other.finished()
       expect(other.status).toBe('stopped')

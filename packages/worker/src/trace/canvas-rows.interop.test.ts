@@ -2,23 +2,10 @@
  * The cases of the canvas semantics (§14, rows 1…100 and 118, 119) and of Celery 5.7's own canvas tests (D57-150…169): Python builds and sends, ct is
  * the only worker. Rows 101…117 are in replace.interop.test.ts.
  */
-import { python, tryPython, type PythonClient } from '@ct-tools/interop'
-import { freshRedis, freshVhost, tryServices, type Fresh } from '@ct-tools/services'
-import { amqpBroker } from '@ct/broker-amqp'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, Ignore, type App, type Logger } from '@ct/client'
+import type { PythonClient } from '@ct-tools/interop'
+import { Ignore, type App } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from '../index.ts'
-
-const ready = await tryPython('5.7')
-const quiet: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: (message, fields) => console.error(message, fields),
-  child: () => quiet,
-}
+import { fleetBrokers, PythonFleet } from '../../test/python-fleet.ts'
 
 class ValueError extends Error {
   override readonly name = 'ValueError'
@@ -143,51 +130,29 @@ const values: readonly (readonly [row: string, canvas: string, value: unknown, c
   ],
 ]
 
-const brokers = [
-  { name: 'Redis', present: ready, make: redisBroker },
-  { name: 'RabbitMQ', present: ready && (await tryServices(['rabbitmq'])) !== undefined, make: amqpBroker },
-]
+const brokers = await fleetBrokers('5.7')
 
-describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name, present, make }) => {
+describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name, transport, present }) => {
   if (!present) {
     it.skipIf(true)('a service is missing', () => {})
     return
   }
-  let redis: Awaited<ReturnType<typeof freshRedis>>
-  let line: Fresh
-  let app: App
-  let worker: Worker
+  let fleet: PythonFleet
   let client: PythonClient
   const calls: (readonly [task: string, ...args: unknown[]])[] = []
   const of = (task: string, ...args: unknown[]): unknown[] =>
     calls.filter(([called, ...given]) => called === task && args.every((arg, at) => given[at] === arg))
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    line = name === 'Redis' ? redis : await freshVhost()
-    app = createApp({
-      name: 'rows',
-      broker: make({ url: line.url }),
-      backend: redisBackend({ url: redis.url }),
-      logger: quiet,
-    })
-    defineTasks(app, calls)
-    worker = createWorker(app, {
-      hostname: 'ct@rows',
-      queues: ['celery', 'cq', 'q1'],
-      withoutMingle: true,
-      withoutHeartbeat: true,
-    })
-    ;[client] = await Promise.all([python('5.7', { broker: line.url, backend: redis.url }), worker.start()])
+    fleet = await PythonFleet.open(transport, { name: 'rows' })
+    defineTasks(fleet.app, calls)
+    ;[client] = await Promise.all([
+      fleet.client(),
+      fleet.work({ hostname: 'ct@rows', queues: ['celery', 'cq', 'q1'], withoutHeartbeat: true }),
+    ])
     await client.exec(inClient)
   })
-  afterAll(async () => {
-    await client?.close()
-    await worker?.stop()
-    await app?.close()
-    if (line !== redis) await line?.release()
-    await redis?.release()
-  })
+  afterAll(() => fleet?.close())
 
   const status = async (id: string): Promise<string> => (await client.meta(id)).status
   const send = async (canvas: string, options = ''): Promise<string> =>

@@ -1,40 +1,20 @@
 /** Chords whose members run on ct, on Celery 5.7 and on Celery 5.4 at once: whoever reports last, the body runs once (docs: decision 16). */
-import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
-import { freshRedis, type Fresh } from '@ct-tools/services'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, type App, type Logger } from '@ct/client'
+import { tryPython, type PythonClient } from '@ct-tools/interop'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from '../index.ts'
+import { PythonFleet } from '../../test/python-fleet.ts'
 
 const ready = await tryPython('5.7', '5.4')
-const quiet: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: (message, fields) => console.error(message, fields),
-  child: () => quiet,
-}
 const queues = ['ct', 'py57', 'py54'] as const
 
 describe.skipIf(!ready)('chords in a fleet of ct, Celery 5.7 and Celery 5.4', () => {
-  let redis: Fresh
-  let app: App
-  let worker: Worker
+  let fleet: PythonFleet
   let client: PythonClient
   let old: PythonClient
-  let peers: PythonWorker[] = []
   const bodies: string[] = []
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    const { url } = redis
-    app = createApp({
-      name: 'interop_tasks',
-      broker: redisBroker({ url }),
-      backend: redisBackend({ url }),
-      logger: quiet,
-    })
+    fleet = await PythonFleet.open('redis')
+    const { app } = fleet
     app.task('interop_tasks.add', (x: number, y: number) => x + y)
     app.task('interop_tasks.fail', () => {
       throw new RangeError('no')
@@ -43,30 +23,15 @@ describe.skipIf(!ready)('chords in a fleet of ct, Celery 5.7 and Celery 5.4', ()
       bodies.push(task.request.id)
       return numbers
     })
-    worker = createWorker(app, {
-      hostname: 'ct@mixed',
-      queues: ['ct'],
-      withoutMingle: true,
-      withoutHeartbeat: true,
-    })
-    const peer = { broker: url, backend: url }
-    ;[client, old, ...peers] = (await Promise.all([
-      python('5.7', peer),
-      python('5.4', peer),
-      startPythonWorker({ ...peer, version: '5.7', queues: ['py57', 'celery'] }),
-      startPythonWorker({ ...peer, version: '5.4', queues: ['py54'] }),
-      worker.start(),
-    ])) as unknown as [PythonClient, PythonClient, ...PythonWorker[]]
-    peers = peers.filter(Boolean)
+    ;[client, old] = await Promise.all([
+      fleet.client('5.7'),
+      fleet.client('5.4'),
+      fleet.peer({ version: '5.7', queues: ['py57', 'celery'] }),
+      fleet.peer({ version: '5.4', queues: ['py54'] }),
+      fleet.work({ hostname: 'ct@mixed', queues: ['ct'], withoutHeartbeat: true }),
+    ])
   })
-  afterAll(async () => {
-    await client?.close()
-    await old?.close()
-    for (const peer of peers) await peer[Symbol.asyncDispose]()
-    await worker?.stop()
-    await app?.close()
-    await redis?.release()
-  })
+  afterAll(() => fleet?.close())
 
   /** Every order of who is slow, so that each of the three reports last. */
   const slowest = queues.flatMap((last) => (['client', 'old'] as const).map((sender) => ({ last, sender })))

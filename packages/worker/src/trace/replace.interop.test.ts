@@ -2,23 +2,12 @@
  * Tasks that replace themselves, and chords that grow: rows 101…117 of the canvas semantics, built by Python, worked by ct alone and by ct and
  * Celery 5.7 side by side, whoever gets what.
  */
-import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
-import { freshRedis, type Fresh } from '@ct-tools/services'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { chain, chord, createApp, group, type AnySignature, type App, type Logger } from '@ct/client'
+import { tryPython, type PythonClient } from '@ct-tools/interop'
+import { chain, chord, group, type AnySignature, type App } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from '../index.ts'
+import { PythonFleet } from '../../test/python-fleet.ts'
 
 const ready = await tryPython('5.7')
-const quiet: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: (message, fields) => console.error(message, fields),
-  child: () => quiet,
-}
-
 const setup = `
 from celery import chain, chord, group
 def _s(name, *args, **options): return app.signature('interop_tasks.' + name, args=args, **options)
@@ -46,32 +35,22 @@ import json
 `
 
 describe.skipIf(!ready)('replaced tasks, in a fleet with Celery 5.7', () => {
-  let redis: Fresh
+  let fleet: PythonFleet
   let app: App
-  let worker: Worker
   let client: PythonClient
   const noted: unknown[][] = []
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    const { url } = redis
-    app = createApp({
-      name: 'interop_tasks',
-      broker: redisBroker({ url }),
-      backend: redisBackend({ url }),
-      logger: quiet,
-    })
+    fleet = await PythonFleet.open('redis')
+    app = fleet.app
     defineTasks(app, noted)
-    worker = createWorker(app, { hostname: 'ct@replace', withoutMingle: true, withoutHeartbeat: true })
-    ;[client] = await Promise.all([python('5.7', { broker: url, backend: url }), worker.start()])
+    ;[client] = await Promise.all([
+      fleet.client(),
+      fleet.work({ hostname: 'ct@replace', withoutHeartbeat: true }),
+    ])
     await client.exec(inClient)
   })
-  afterAll(async () => {
-    await client?.close()
-    await worker?.stop()
-    await app?.close()
-    await redis?.release()
-  })
+  afterAll(() => fleet?.close())
 
   const cases: readonly (readonly [row: string, canvas: string, value: unknown])[] = [
     ['row 101', 'rep(1)', 101],
@@ -149,18 +128,8 @@ describe.skipIf(!ready)('replaced tasks, in a fleet with Celery 5.7', () => {
   })
 
   describe('side by side with a Python worker', () => {
-    let peer: PythonWorker
     beforeAll(async () => {
-      peer = await startPythonWorker({
-        version: '5.7',
-        broker: redis.url,
-        backend: redis.url,
-        concurrency: 2,
-        setup,
-      })
-    })
-    afterAll(async () => {
-      await peer?.stop()
+      await fleet.peer({ concurrency: 2, setup })
     })
 
     it.each(cases)('TASK-115: %s: %s', async (_row, canvas, value) => {

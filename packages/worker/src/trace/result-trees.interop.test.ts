@@ -1,52 +1,23 @@
 /** Trees of results of canvases that ct works off, read by ct and by Celery 5.7: parents, children, saved groups, graphs. */
-import { python, tryPython, type PythonClient } from '@ct-tools/interop'
-import { freshRedis, type Fresh } from '@ct-tools/services'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import {
-  chain,
-  createApp,
-  group,
-  GroupResult,
-  resultFromTuple,
-  type App,
-  type AsyncResult,
-  type Logger,
-  type Task,
-} from '@ct/client'
+import { tryPython, type PythonClient } from '@ct-tools/interop'
+import { chain, group, GroupResult, resultFromTuple, type App, type AsyncResult, type Task } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from '../index.ts'
+import { PythonFleet } from '../../test/python-fleet.ts'
 
 const ready = await tryPython('5.7')
-const quiet: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: (message, fields) => console.error(message, fields),
-  child: () => quiet,
-}
-
 const timeoutMs = 20_000
 
 describe.skipIf(!ready)('trees of results, in a fleet with Celery 5.7', () => {
-  let redis: Fresh
+  let fleet: PythonFleet
   let app: App
-  let worker: Worker
   let client: PythonClient
   let add: Task<[x: number, y: number], number>
   let xsum: Task<[numbers: readonly number[]], number>
   let spawn: Task<[levels: number], number>
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    const { url } = redis
-    app = createApp({
-      name: 'interop_tasks',
-      broker: redisBroker({ url }),
-      backend: redisBackend({ url }),
-      resultExtended: true,
-      logger: quiet,
-    })
+    fleet = await PythonFleet.open('redis', { resultExtended: true })
+    app = fleet.app
     add = app.task('interop_tasks.add', { params: ['x', 'y'] }, (x: number, y: number) => x + y)
     xsum = app.task('interop_tasks.xsum', (numbers: readonly number[]) =>
       numbers.reduce((sum, one) => sum + one, 0),
@@ -55,15 +26,12 @@ describe.skipIf(!ready)('trees of results, in a fleet with Celery 5.7', () => {
       if (levels > 0) await group([spawn.s(levels - 1), add.s(levels, 0)]).applyAsync()
       return levels
     })
-    worker = createWorker(app, { hostname: 'ct@trees', withoutMingle: true, withoutHeartbeat: true })
-    ;[client] = await Promise.all([python('5.7', { broker: url, backend: url }), worker.start()])
+    ;[client] = await Promise.all([
+      fleet.client(),
+      fleet.work({ hostname: 'ct@trees', withoutHeartbeat: true }),
+    ])
   })
-  afterAll(async () => {
-    await client?.close()
-    await worker?.stop()
-    await app?.close()
-    await redis?.release()
-  })
+  afterAll(() => fleet?.close())
 
   const pythonEdges = (id: string): Promise<[string, string][]> =>
     client.exec(
@@ -166,7 +134,8 @@ while line[-1].parent is not None: line.append(line[-1].parent)
     ).applyAsync()
     await later.save()
     await client.exec('GroupResult.restore(id, app=app).revoke()', { id: later.id })
-    const revoked = (): Promise<unknown> => client.exec('app.control.inspect().revoked()')
+    const revoked = (): Promise<unknown> =>
+      client.exec('app.control.inspect(destination=["ct@trees"], timeout=10).revoked()')
     await expect
       .poll(revoked, { timeout: timeoutMs })
       .toEqual({ 'ct@trees': expect.arrayContaining([...later.leafIds()]) as unknown })

@@ -1,28 +1,10 @@
 /** Stamps in a fleet of ct and Celery 5.7: put on by either, seen by both, through chains, chords, callbacks and replacements; revoked by them. */
-import { python, startPythonWorker, tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
-import { freshRedis, type Fresh } from '@ct-tools/services'
-import { redisBackend, redisBroker } from '@ct/broker-redis'
-import {
-  chain,
-  chord,
-  createApp,
-  type AnySignature,
-  type App,
-  type Logger,
-  type StampingVisitor,
-} from '@ct/client'
+import { tryPython, type PythonClient, type PythonWorker } from '@ct-tools/interop'
+import { chain, chord, type AnySignature, type App, type StampingVisitor } from '@ct/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorker, type Worker } from '../index.ts'
+import { PythonFleet } from '../../test/python-fleet.ts'
 
 const ready = await tryPython('5.7')
-const quiet: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  critical: (message, fields) => console.error(message, fields),
-  child: () => quiet,
-}
 const timeoutMs = 20_000
 
 /** What a task saw of itself: `ct` or `py`, and its stamps. */
@@ -39,24 +21,19 @@ def note(self, *args):
 `
 
 describe.skipIf(!ready)('stamps, in a fleet with Celery 5.7', () => {
-  let redis: Fresh
+  let fleet: PythonFleet
   let app: App
-  let worker: Worker
   let peer: PythonWorker
   let client: PythonClient
   const noted: unknown[] = []
 
   beforeAll(async () => {
-    redis = await freshRedis()
-    const { url } = redis
-    app = createApp({
+    fleet = await PythonFleet.open('redis', {
       name: 'ct',
-      broker: redisBroker({ url }),
-      backend: redisBackend({ url }),
       resultExtended: true,
       taskRoutes: { 'py.*': 'py' },
-      logger: quiet,
     })
+    app = fleet.app
     app.task('ct.stamps', { bind: true }, (task, ...before: readonly unknown[]) => {
       const seen = Array.isArray(before[0]) ? (before[0] as Seen[]) : []
       return [...seen, ['ct', task.request.stamps]]
@@ -72,29 +49,14 @@ describe.skipIf(!ready)('stamps, in a fleet with Celery 5.7', () => {
       { bind: true },
       (task, ..._given: readonly unknown[]) => void noted.push(task.request.stamps),
     )
-    worker = createWorker(app, { hostname: 'ct@stamps', withoutMingle: true, withoutHeartbeat: true })
     const config = { result_extended: true, task_routes: { 'py.*': { queue: 'py' } } }
     ;[client, peer] = await Promise.all([
-      python('5.7', { broker: url, backend: url, config }),
-      startPythonWorker({
-        version: '5.7',
-        broker: url,
-        backend: url,
-        config,
-        setup,
-        queues: ['py'],
-        concurrency: 2,
-      }),
-      worker.start(),
+      fleet.client('5.7', { config }),
+      fleet.peer({ config, setup, queues: ['py'], concurrency: 2 }),
+      fleet.work({ hostname: 'ct@stamps', withoutHeartbeat: true }),
     ])
   })
-  afterAll(async () => {
-    await client?.close()
-    await worker?.stop()
-    await peer?.stop()
-    await app?.close()
-    await redis?.release()
-  })
+  afterAll(() => fleet?.close())
 
   const sig = (name: string, ...args: readonly unknown[]): AnySignature => app.signature(name, { args })
   const value = async (canvas: AnySignature): Promise<unknown> =>

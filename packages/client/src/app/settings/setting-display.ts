@@ -1,4 +1,5 @@
 /** Settings as people and remote commands may see them: no secrets (celery/app/utils.py 5.7, `Settings.table`). */
+import { pyRepr } from '@ct/contracts'
 import { settingsTable } from './index.ts'
 import type { Settings, SettingsInput } from './index.ts'
 import { snakeCased } from './setting-names.ts'
@@ -15,7 +16,10 @@ const urlSettings: ReadonlySet<string> = new Set([
 ])
 const mask = '********'
 
-/** Python's names, values without secrets. Functions and objects of ct are shown by their text. */
+/**
+ * Python's names, values without secrets; all of it is JSON. Functions and objects of ct are shown by their text, and so is infinity (`inf`):
+ * JSON has none, and Python's `Infinity` can be read by Python alone.
+ */
 export function settingsForDisplay(settings: Settings | SettingsInput): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(settings)
@@ -37,7 +41,7 @@ function censor(key: string, value: unknown): unknown {
   if (urlSettings.has(key)) return censorUrls(value)
   if (secret.test(key) && !harmless.test(key)) return mask
   if (typeof value === 'string') return value.includes('://') ? censorUrls(value) : value
-  if (typeof value === 'number') return value
+  if (typeof value === 'number') return Number.isFinite(value) ? value : pyRepr(value)
   if (Array.isArray(value)) return value.map((item) => censor('', item))
   if (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
     return Object.fromEntries(

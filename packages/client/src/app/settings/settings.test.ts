@@ -304,6 +304,9 @@ describe('settingsForDisplay', () => {
     expect(shown['broker_url']).toEqual(['redis://user:**@host/0', 'redis://:**@other'])
     expect(shown['task_default_routing_key']).toBe('shown')
     expect(shown['broker_transport_options']).toEqual({ password: '********', visibilityTimeout: 60 })
+    expect(settingsForDisplay({ resultBackendMaxRetries: Infinity })).toEqual({
+      result_backend_max_retries: 'inf',
+    })
     expect(settingsAsText({ timezone: 'UTC', acceptContent: ['json'] })).toBe(
       'accept_content: ["json"]\ntimezone: "UTC"',
     )
