@@ -45,8 +45,9 @@ export interface CeleryInstrumentationConfig {
   readonly useSpanLinks?: boolean
 }
 
+import { otelVersion } from './version.ts'
+
 const name = '@ct/otel'
-const version = '0.1.0'
 const nothing = (): void => undefined
 
 /**
@@ -55,7 +56,7 @@ const nothing = (): void => undefined
  */
 export class CeleryInstrumentation {
   readonly instrumentationName: string = name
-  readonly instrumentationVersion: string = version
+  readonly instrumentationVersion: string = otelVersion
   #config: CeleryInstrumentationConfig
   #provider: TracerProvider | undefined
   #enabled = false
@@ -104,7 +105,7 @@ export class CeleryInstrumentation {
   }
 
   get #tracer(): Tracer {
-    return (this.#provider ?? trace).getTracer(name, version)
+    return (this.#provider ?? trace).getTracer(name, otelVersion)
   }
 
   // ---- publishing ----------------------------------------------------------------------------------------------------

@@ -1,2 +1,2 @@
 /** Version of this package, as monitors see it (`sw_ver`). */
-export const workerVersion = '0.1.0'
+export const workerVersion = '0.0.0'

@@ -1,2 +1,2 @@
 /** Version of this package. */
-export const clientVersion = '0.1.0'
+export const clientVersion = '0.0.0'
