@@ -115,7 +115,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     expect(await delayQueues()).toEqual([])
   })
 
-  it('ROUTE-42: brokerNativeDelayedDeliveryQueueType says of which type the queues of the delay are', async () => {
+  it('ROUTE-42, SET-26: brokerNativeDelayedDeliveryQueueType says of which type the queues of the delay are', async () => {
     const mine = app({ taskDefaultQueueType: 'quorum', brokerNativeDelayedDeliveryQueueType: 'classic' })
     mine.task('proj.t', () => {})
     await work(mine)

@@ -41,7 +41,7 @@ function task(id: string, more: Partial<OutgoingMessage>): OutgoingMessage {
 }
 
 it.skipIf(!ready)(
-  'ROUTE-41, D57-36: delayed tasks of ct reach a Python worker and the reverse, over one topology',
+  'ROUTE-41, D57-36, WIRE-14: delayed tasks of ct reach a Python worker and the reverse, over one topology',
   async () => {
     await using vhost = await freshVhost()
     await using redis = await freshRedis()

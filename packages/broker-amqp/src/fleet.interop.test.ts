@@ -178,6 +178,41 @@ describe.skipIf(!ready)('Celery 5.7 and ct on RabbitMQ', () => {
     expect(read).toMatchObject({ ms: 2 ** 40, below: -(2 ** 40) })
   }, 60_000)
 
+  it('WIRE-66, WIRE-9: the properties of a message of each', async () => {
+    const mine = app()
+    const [client, plain] = await Promise.all([python('5.7', peer()), connect(vhost.url)])
+    closing.push(
+      () => client[Symbol.asyncDispose](),
+      () => plain.close(),
+    )
+    const channel = await plain.createChannel()
+    const propertiesOf = async (): Promise<Record<string, unknown>> => {
+      const got = await vi.waitFor(async () => {
+        const message = await channel.get('raw', { noAck: true })
+        if (message === false) throw new Error('not there yet')
+        return message
+      })
+      // By its message_id ct counts how often a message was started.
+      const { correlationId, replyTo, headers, messageId: _, ...rest } = got.properties
+      expect(correlationId).toBe((headers as Record<string, unknown>)['id'])
+      expect(replyTo).toMatch(/^[\da-f-]{36}$/)
+      return Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+    }
+    const none = { contentType: 'application/json', contentEncoding: 'utf-8', deliveryMode: 2, priority: 0 }
+    await client.exec(`app.send_task('t', args=(1,), queue='raw').id`)
+    expect(await propertiesOf()).toEqual(none)
+    await mine.sendTask('t', { args: [1], queue: 'raw' })
+    expect(await propertiesOf()).toEqual(none)
+    // The lasting text of `expires` is a header besides.
+    const some = { ...none, deliveryMode: 1, priority: 3, expiration: expect.stringMatching(/^\d{4,5}$/) }
+    await client.exec(
+      `app.send_task('t', args=(1,), queue='raw', priority=3, expires=30, delivery_mode=1).id`,
+    )
+    expect(await propertiesOf()).toEqual(some)
+    await mine.sendTask('t', { args: [1], queue: 'raw', priority: 3, expires: 30, deliveryMode: 1 })
+    expect(await propertiesOf()).toEqual(some)
+  }, 60_000)
+
   it('BACK-21: rpc:// of a Python worker answers direct reply-to as a ct worker does', async () => {
     const theirs = await startPythonWorker({ version: '5.7', ...peer(), backend: 'rpc://' })
     closing.push(() => theirs.stop())

@@ -170,7 +170,7 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     expect(new Set(prefetches)).toEqual(new Set([0]))
   }, 30_000)
 
-  it('WORK-87: a refused queue ends the start; with brokerChannelErrorRetry it is waited for until it can be consumed', async () => {
+  it('WORK-87, SET-16: a refused queue ends the start; with brokerChannelErrorRetry it is waited for until it can be consumed', async () => {
     await scene.channel.assertQueue('work', { durable: true, maxPriority: 5 })
     const strict = workerOf(app({ logger: recordingLogger() }), { queues: ['work'], hostname: 'strict@h' })
     await expect(strict.start()).rejects.toThrow(/queue "work".*PRECONDITION.FAILED.*x-max-priority/s)

@@ -327,7 +327,7 @@ for (const { version, broker } of fleets) {
             (one) => one.name === queue && one.durable && !one.auto_delete && !one.exclusive,
           )
 
-    it('ROUTE-7 APP-95: the queue is declared as Python declares it', async () => {
+    it('ROUTE-7 APP-95, WIRE-60: the queue is declared as Python declares it', async () => {
       await app.sendTask('interop_tasks.noop', { queue: 'ours' })
       // RabbitMQ would refuse other arguments, Redis keeps the binding.
       expect(

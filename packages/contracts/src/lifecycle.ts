@@ -25,4 +25,6 @@ export interface ServerDescription {
   readonly ssl: boolean
   /** The URL with its password masked as `**`, as Celery prints it. */
   readonly url: string
+  /** Where several servers stand in for each other: all of their URLs, masked too. */
+  readonly alternates?: readonly string[]
 }

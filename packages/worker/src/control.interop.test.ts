@@ -52,7 +52,7 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
       })
     )[node]!
 
-  it('CTRL-40, CTRL-50, CTRL-51, CTRL-52, CTRL-53: what needs no tasks', async () => {
+  it('CTRL-40, CTRL-50, CTRL-51, CTRL-52, CTRL-53, D57-10, D57-163, WIRE-52: what needs no tasks', async () => {
     expect(await ask('ping()')).toEqual({ ok: 'pong' })
     expect(await ask('clock()')).toEqual({ clock: expect.any(Number) })
     expect(await ask('memsample()')).toMatch(/^\d+(\.\d)?[MG]B$/)
@@ -64,12 +64,17 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
       ok: expect.stringContaining('software -> ct:'),
     })
     expect(await ask('hello("py@h", ["known-to-python"])')).toMatchObject({ revoked: ['known-to-python'] })
+    // As releases before 5.7 send it: a map of moments.
+    expect(await ask('hello("old@h", {"known-to-old": 1700000000})')).toMatchObject({
+      revoked: ['known-to-python', 'known-to-old'],
+    })
     expect(await ask('hello(node)')).toBeNull()
   })
 
-  it('CTRL-45, CTRL-46, CTRL-47, CTRL-48: what it is', async () => {
+  it('CTRL-45, CTRL-46, CTRL-47, CTRL-48, D57-15: what it is', async () => {
     expect(await ask('registered()')).toEqual(['interop_tasks.add [rate_limit=100/s]', 'interop_tasks.sleep'])
     expect(await ask('registered("max_retries")')).toContain('interop_tasks.sleep [max_retries=3]')
+    expect(await ask('registered("__class__", "_given", 5)')).toContain('interop_tasks.sleep')
     expect(await ask('stats()')).toMatchObject({
       clock: expect.stringMatching(/^\d+$/),
       uptime: expect.any(Number),
@@ -91,7 +96,7 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
     expect(JSON.stringify(conf)).not.toContain('guest:guest')
   })
 
-  it('CTRL-41, CTRL-42, CTRL-43, CTRL-49, CTRL-55, D57-171: what it has', async () => {
+  it('CTRL-41, CTRL-42, CTRL-43, CTRL-49, CTRL-55, D57-14, D57-171: what it has', async () => {
     const running = await client.send('interop_tasks.sleep', [60])
     const second = await client.send('interop_tasks.sleep', [60])
     const waiting = await client.send('interop_tasks.sleep', [60])

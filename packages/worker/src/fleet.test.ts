@@ -142,6 +142,28 @@ describe('gossip', () => {
   })
 })
 
+describe('what a worker tells of its broker', () => {
+  it('D57-16: stats names all servers that stand in for each other, and no password', async () => {
+    hub = `fleet-${++hubs}`
+    const app = makeApp({
+      broker: ['one', 'two'].map((name) => {
+        const inner = memoryBroker({ name: hub })
+        return new Proxy(inner, {
+          get: (target, key) =>
+            key === 'describe'
+              ? () => ({ ...target.describe(), url: `memory://me:**@${name}` })
+              : (Reflect.get(target, key) as unknown),
+        })
+      }),
+    })
+    await start(app, { hostname: 'one@h', withoutMingle: true })
+    const [answer] = Object.values((await app.control.inspect().stats()) ?? {})
+    expect(answer).toMatchObject({
+      broker: { transport: 'memory', alternates: ['memory://me:**@one', 'memory://me:**@two'] },
+    })
+  })
+})
+
 describe('commands of the user’s own', () => {
   it('CTRL-13: typed arguments, an alias, and answers by node', async () => {
     hub = `fleet-${++hubs}`

@@ -13,6 +13,7 @@ import {
 } from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createWorker, type Worker, type WorkerOptions } from './index.ts'
+import { traceServices } from './trace-services.ts'
 
 let hubs = 0
 const open: { worker?: Worker; app: App }[] = []
@@ -146,6 +147,18 @@ afterEach(async () => {
   for (const { worker } of open) await worker?.stop({ mode: 'cold' })
   for (const { app } of open) await app.close()
   open.length = 0
+})
+
+describe('chords', () => {
+  it('RES-72, SET-108: resultChordJoinTimeout is how long a worker waits for the values of a header', () => {
+    const joinTimeout = (options: AppOptions): number => {
+      const { app } = makeApp(options)
+      const own = { hostname: 'w@test', task: () => undefined, pause: () => Promise.resolve(true) }
+      return traceServices(app.context, { ...own, events: { enabled: false, send: () => undefined } })
+        .chordJoinTimeout
+    }
+    expect([joinTimeout({}), joinTimeout({ resultChordJoinTimeout: 0.5 })]).toEqual([3, 0.5])
+  })
 })
 
 describe('how a task is settled', () => {
@@ -346,7 +359,7 @@ describe('what a worker takes', () => {
     over.resolve()
   })
 
-  it('SET-173, ROUTE-46, WIRE-15: workerDirect adds a queue of the worker’s own, which a task can be sent to', async () => {
+  it('SET-173, ROUTE-46, WIRE-15, WIRE-65: workerDirect adds a queue of the worker’s own, which a task can be sent to', async () => {
     const { app } = makeApp({ workerDirect: true })
     const t = app.task('t', { bind: true }, (task) => task.request.deliveryInfo.routingKey)
     const worker = await startWorker(app)

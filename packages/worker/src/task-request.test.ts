@@ -1,6 +1,15 @@
 /** What a running task sees of its message, and the ways it can end. */
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import { chain, chord, createApp, currentTask, type App, type AppOptions, type Logger } from '@ct/client'
+import {
+  chain,
+  chord,
+  createApp,
+  currentTask,
+  type App,
+  type AppOptions,
+  type Logger,
+  type TaskContext,
+} from '@ct/client'
 import { Ignore, Reject } from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createWorker, type Worker } from './index.ts'
@@ -148,6 +157,64 @@ describe('the request', () => {
     const [differs, isEager, back, child] = await result.get(soon)
     expect([differs, isEager, back]).toEqual([true, true, true])
     expect((await app.context.results.getMeta(result.id)).children?.map(({ id }) => id)).toEqual([child])
+  })
+})
+
+describe('what a task makes of its request', () => {
+  it('TASK-120: addTrail records a result that the task has not sent; without trail it does nothing', async () => {
+    const app = await start((app) => {
+      app.task('leaf', () => 1)
+      const body = async (task: TaskContext, id: string): Promise<string> =>
+        task.addTrail(app.asyncResult(id)).id
+      app.task('keeps', { bind: true }, body)
+      app.task('forgets', { bind: true, trail: false }, body)
+    })
+    const leaf = await app.sendTask('leaf')
+    const childrenOf = async (name: string): Promise<unknown> => {
+      const result = await app.sendTask(name, { args: [leaf.id] })
+      expect(await result.get(soon)).toBe(leaf.id)
+      return (await result.children())?.map(({ id }) => id) ?? null
+    }
+    expect(await childrenOf('keeps')).toEqual([leaf.id])
+    expect(await childrenOf('forgets')).toEqual([])
+  })
+
+  it('TASK-121: signatureFromRequest is the run once more: ids, callbacks, limits, headers and place stay', async () => {
+    const app = await start((app) => {
+      app.task('note', { typing: false }, () => 1)
+      app.task('again', { bind: true, params: ['x', 'y'] }, (task) => {
+        const plain = task.signatureFromRequest()
+        const changed = task.signatureFromRequest({ args: [9], retries: 4, queue: 'other', priority: 1 })
+        return [plain.toJSON(), changed.toJSON()]
+      })
+    })
+    const result = await app.sendTask('again', {
+      args: [1],
+      kwargs: { y: 2 },
+      taskId: 'mine',
+      priority: 3,
+      timeLimit: 50,
+      softTimeLimit: 40,
+      headers: { tenant: 'a' },
+      stamps: { order: 7 },
+      shadow: 'shown',
+      replyTo: 'who',
+      link: app.signature('note'),
+      linkError: app.signature('note'),
+      chain: [app.signature('note')],
+    })
+    const [plain, changed] = (await result.get(soon)) as Record<string, Record<string, unknown>>[]
+    const names = (list: unknown): unknown => (list as { task: string }[]).map(({ task }) => task)
+    const { link, link_error: linkError, chain: rest, ...options } = plain!['options']!
+    expect([plain!['task'], plain!['args'], plain!['kwargs']]).toEqual(['again', [1], { y: 2 }])
+    expect([names(link), names(linkError), names(rest)]).toEqual([['note'], ['note'], ['note']])
+    expect(options).toMatchObject({
+      ...{ task_id: 'mine', root_id: 'mine', retries: 0, priority: 3, queue: 'celery', shadow: 'shown' },
+      ...{ time_limit: 50, soft_time_limit: 40, headers: { tenant: 'a' }, reply_to: 'who' },
+      ...{ stamped_headers: ['order'], order: 7, replaced_task_nesting: 0, group_id: null },
+    })
+    expect(changed!['args']).toEqual([9])
+    expect(changed!['options']).toMatchObject({ retries: 4, queue: 'other', priority: 1, task_id: 'mine' })
   })
 })
 

@@ -124,7 +124,7 @@ describe('signals of tasks', () => {
     expect(seen).toEqual(['ready', 'run'])
   })
 
-  it('SIG-9, D57-133: failure, with its task as the current one', async () => {
+  it('SIG-9, D57-133, TASK-74: failure, with its task as the current one', async () => {
     makeApp()
     record()
     app.task('proj.fail', { onFailure: () => void seen.push('onFailure') }, () => {
@@ -167,7 +167,7 @@ describe('signals of tasks', () => {
   it.each([
     ['Ignore', () => new Ignore(), ['taskPostrun IGNORED']],
     ['Reject', () => new Reject('no', false), ['taskPostrun REJECTED', 'taskFailure']],
-  ])('SIG-6: %s', async (_, error, then) => {
+  ])('SIG-6, TASK-74: %s', async (_, error, then) => {
     makeApp()
     record()
     const done = Promise.withResolvers<void>()

@@ -99,7 +99,7 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
       expect(failures).toContain(id)
     })
 
-    it('TASK-95, TASK-96: a retry keeps the id', async () => {
+    it('TASK-95, TASK-96, WIRE-13: a retry keeps the id', async () => {
       const id = await client.send('ct.retry', [2], {}, ct)
       expect(await client.get(id)).toEqual([2, id])
     })
@@ -344,7 +344,7 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
       await expect(client.get(long)).rejects.toMatchObject({ type: 'TaskRevokedError' })
     })
 
-    it('CTRL-23, CTRL-24, CTRL-25, CTRL-30, CTRL-31: commands answer with Celery’s words', async () => {
+    it('CTRL-23, CTRL-24, CTRL-25, CTRL-30, CTRL-31, ROUTE-47: commands answer with Celery’s words', async () => {
       const ask = async (source: string): Promise<string> => JSON.stringify(await client.exec(source))
       const to = 'destination=["ct@interop"], reply=True'
       expect(await ask(`app.control.rate_limit("ct.fields", "100/s", ${to})`)).toContain(

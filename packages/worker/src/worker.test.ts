@@ -562,7 +562,7 @@ describe('workflows', () => {
     await expect.poll(async () => (await app.context.results.getMeta(last.id)).status).toBe('FAILURE')
   })
 
-  it('WIRE-60: built-in tasks can be called by name', async () => {
+  it('APP-57: built-in tasks can be called by name', async () => {
     const { app } = makeApp()
     app.task('double', (x: number) => x * 2)
     app.task('add', (x: number, y: number) => x + y)

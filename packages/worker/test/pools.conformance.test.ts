@@ -182,7 +182,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(told.at(-1)).toBe('prerun')
   })
 
-  it('TASK-7, D57-179: the hard limit ends a task that computes; the slot is replaced', async () => {
+  it('TASK-7, D57-179, TASK-104, PAIN-26: the hard limit ends a task that computes; the slot is replaced', async () => {
     await common()
     const result = await tasks.app.sendTask('spin', { timeLimit: 0.3 })
     const error = await result.get(soon).catch((reason: unknown) => reason as Error)
@@ -191,13 +191,13 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(await run('add', 1, 1)).toBe(2)
   })
 
-  it('TASK-8: the soft limit fires the signal of the task, which ends as it likes', async () => {
+  it('TASK-8, TASK-104, PAIN-26: the soft limit fires the signal of the task, which ends as it likes', async () => {
     await common()
     const result = await tasks.app.sendTask('wait', { softTimeLimit: 0.2 })
     expect(await result.get(soon)).toBe('aborted: SoftTimeLimitExceeded')
   })
 
-  it('CTRL-20, WORK-54: revoke with terminate ends a task that computes', async () => {
+  it('CTRL-20, WORK-54, TASK-104: revoke with terminate ends a task that computes', async () => {
     await common()
     const result = await send('spin')
     await expect.poll(() => worker.counts.active, { timeout: 20_000 }).toBe(1)
@@ -207,7 +207,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(await run('add', 1, 1)).toBe(2)
   })
 
-  it('WORK-44, TASK-12: a lost slot: WorkerLostError, or back to its queue and parked in the end', async () => {
+  it('WORK-44, TASK-12, SET-155, TASK-104, D57-114, PAIN-7: a lost slot: WorkerLostError, or back to its queue and parked in the end', async () => {
     await stop()
     await start()
     const { app } = tasks
@@ -241,7 +241,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     await stop()
   })
 
-  it('WORK-45, WORK-46: slots are renewed after so many tasks, and when they have grown', async () => {
+  it('WORK-45, WORK-46, PAIN-42: slots are renewed after so many tasks, and when they have grown', async () => {
     await stop()
     await start({ maxTasksPerChild: 2 })
     const seen = [await run('who'), await run('who'), await run('who'), await run('who')]

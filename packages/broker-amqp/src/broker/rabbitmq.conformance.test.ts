@@ -70,7 +70,7 @@ describe.skipIf(ready === undefined)('RabbitMQ', () => {
     return { consumer, got }
   }
 
-  it('WIRE-1: header values travel as the types that py-amqp writes', async () => {
+  it('WIRE-1, WIRE-11: header values travel as the types that py-amqp writes', async () => {
     const { connection } = await ct()
     await connection.declare([queue('q')])
     const stream = (plain as unknown as { connection: { stream: NodeJS.EventEmitter } }).connection.stream

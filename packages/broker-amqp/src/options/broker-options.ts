@@ -220,6 +220,7 @@ export function brokerSettings(
       virtualHost: first.virtualHost,
       ssl: first.ssl,
       url: text === undefined ? printed(first) : maskUrl(text),
+      ...(addresses.length > 1 ? { alternates: addresses.map(printed) } : {}),
     },
   }
 }

@@ -41,18 +41,19 @@ describe('AMQP URLs', () => {
     })
   })
 
-  it('TRANS-3: several are a failover list; no password is ever printed', () => {
+  it('TRANS-3, SEC-55, D57-16: several are a failover list; no password is ever printed', () => {
     const settings = brokerSettings({ url: 'amqp://a:secret@one//;amqps://b:hidden@two/x' })
     expect(settings.addresses.map(({ host, ssl }) => [host, ssl])).toEqual([
       ['one', false],
       ['two', true],
     ])
     expect(settings.description.url).toBe('amqp://a:**@one//;amqps://b:**@two/x')
+    expect(settings.description.alternates).toEqual(['amqp://a:**@one:5672//', 'amqps://b:**@two:5671/x'])
     expect(() => brokerSettings({ url: 'amqq://a:secret@one' })).toThrow(ConfigurationError)
     expect(() => brokerSettings({ url: 'amqq://a:secret@one' })).not.toThrow(/secret/)
   })
 
-  it('SET-35: broker_use_ssl with the names of Python’s ssl module', () => {
+  it('SET-35, SEC-50: broker_use_ssl with the names of Python’s ssl module', () => {
     const { tls } = brokerSettings({
       url: 'amqps://h',
       ssl: { caCerts: '/ca', certfile: '/c', keyfile: '/k', certReqs: 'CERT_NONE', serverHostname: 'x' },
@@ -83,7 +84,7 @@ describe('AMQP URLs', () => {
 })
 
 describe('field tables', () => {
-  it('WIRE-1: integers are 32 or 64 bits, fractions doubles, markers of amqplib are data', () => {
+  it('WIRE-1, WIRE-11: integers are 32 or 64 bits, fractions doubles, markers of amqplib are data', () => {
     expect(encodeTable({ a: 1, b: 2 ** 31, c: 0.5, d: 10n, e: [1], f: undefined })).toEqual({
       a: { '!': 'int32', value: 1 },
       b: { '!': 'int64', value: 2 ** 31 },

@@ -54,7 +54,7 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     return (await vhost.management.call('GET', path)) as QueueInfo | undefined
   }
 
-  it('BACK-20, BACK-22: the reply queue is as 5.7 declares it, and results go to the caller alone', async () => {
+  it('BACK-20, BACK-22, WIRE-64, PAIN-74: the reply queue is as 5.7 declares it, and results go to the caller alone', async () => {
     const [caller, other] = [app({ resultExpires: 120 }), app()]
     await work(app())
     const sent = await caller.sendTask('proj.double', { args: [21] })
@@ -117,7 +117,7 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     expect(await replyQueue(caller)).toBeDefined()
   })
 
-  it('BACK-26: result_exchange and result_exchange_type are taken and change nothing', async () => {
+  it('BACK-26, SET-111, SET-112: result_exchange and result_exchange_type are taken and change nothing', async () => {
     const caller = app({}, { resultExchange: 'elsewhere', resultExchangeType: 'topic' })
     await work(app())
     expect(await (await caller.sendTask('proj.double', { args: [4] })).get({ timeoutMs: 5_000 })).toBe(8)

@@ -9,7 +9,7 @@ import { amqp } from '../index.ts'
 const ready = (await tryPython('5.7')) && (await tryServices(['rabbitmq'])) !== undefined
 
 it.skipIf(!ready)(
-  'BACK-20, BACK-21, BACK-22: rpc:// between ct and Python, whoever works',
+  'BACK-20, BACK-21, BACK-22, WIRE-36, D57-174: rpc:// between ct and Python, whoever works',
   async () => {
     await using vhost = await freshVhost()
     const peers = { broker: vhost.url, backend: 'rpc://' }

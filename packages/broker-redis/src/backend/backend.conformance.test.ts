@@ -216,7 +216,7 @@ describe.each([true, false])('chords, resultChordOrdered: %s', (resultChordOrder
     return { chord: store.chord!, record, key, store }
   }
 
-  it('BACK-34, D57-1, D57-2: parts count once, the first value wins, the last one claims', async () => {
+  it('BACK-34, D57-1, D57-2, BACK-15, PAIN-16: parts count once, the first value wins, the last one claims', async () => {
     const { chord: it, record, key, store } = await chord(3)
     await store.storeGroup('g', Buffer.from('x'), { expiresInMs: 1000 })
     expect(await record('c', 2)).toEqual({ state: 'open', count: 1, total: 3 })

@@ -128,7 +128,7 @@ it('B5: messages of one turn keep their order, through exchanges and past them',
   expect(got).toEqual(sent)
 })
 
-it('WIRE-27: each copy of a message has a delivery tag of its own', async () => {
+it('B7: each copy of a message has a delivery tag of its own', async () => {
   const connection = await connect()
   const exchange = { name: 'ex', type: 'direct', durable: true, autoDelete: false }
   await connection.declare(

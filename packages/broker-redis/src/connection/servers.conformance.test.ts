@@ -93,7 +93,7 @@ it('TRANS-30: a unix socket', async () => {
   expect(redisBroker({ url: `socket://${server.socketPath}` }).describe().hostname).toBe(server.socketPath)
 })
 
-it('TRANS-30: TLS by rediss://, verified unless told otherwise', async () => {
+it('TRANS-30, SEC-50: TLS by rediss://, verified unless told otherwise', async () => {
   await using server = await startPrivateRedisTls()
   const { caFile } = server.certificates
   await roundTrip({ url: `${server.url}?ssl_ca_certs=${encodeURIComponent(caFile)}` })
@@ -104,7 +104,7 @@ it('TRANS-30: TLS by rediss://, verified unless told otherwise', async () => {
   expect((error as Error).message).toContain('sslCaCerts')
 })
 
-it('TRANS-30, TRANS-41: an ACL user and a credential provider', async () => {
+it('TRANS-30, TRANS-41, SEC-56, SEC-55: an ACL user and a credential provider', async () => {
   await using server = await startPrivateRedis({
     password: 'of-default',
     acl: [{ user: 'ct', password: 'p@ss:w/rd', rules: ['~*', '&*', '+@all'] }],

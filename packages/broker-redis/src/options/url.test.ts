@@ -41,7 +41,7 @@ describe('TRANS-30: URLs', () => {
     expect(server({ host: 'h', port: 7 })).toEqual([{ host: 'h', port: 7 }])
   })
 
-  it('user and password, however odd', () => {
+  it('SEC-55: user and password, however odd', () => {
     const of = (url: string): unknown[] => [parseRedisUrl(url).username, parseRedisUrl(url).password]
     expect(of('redis://:secret@host')).toEqual([undefined, 'secret'])
     expect(of('redis://user@host')).toEqual(['user', undefined])
@@ -85,7 +85,7 @@ describe('TRANS-30: URLs', () => {
     expect(failure(() => redisBroker({ url: 'sentinel://one' }))).toContain('masterName')
   })
 
-  it('are described with passwords masked', () => {
+  it('SEC-55: are described with passwords masked', () => {
     expect(maskUrl('redis://user:p@ss@host:1/0')).toBe('redis://user:**@host:1/0')
     expect(maskUrl('redis://:pw@host')).toBe('redis://:**@host')
     expect(maskUrl('sentinel://:pw@a;sentinel://:pw@b/0?ssl_password=x&y=1')).toBe(

@@ -43,7 +43,7 @@ describe('WORK-10: the pid file', () => {
   const said: string[] = []
   const say = (text: string): void => void said.push(text)
 
-  it('is made with the pid and mode 644, and gone afterwards', () => {
+  it('WIRE-42: is made with the pid and mode 644, and gone afterwards', () => {
     const path = fresh('a.pid')
     const file = PidFile.acquire(path, say)
     expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n`)

@@ -70,7 +70,7 @@ describe('createApp', () => {
     )
   })
 
-  it('TRANS-6 SET-22 SET-25 SET-33 SET-35: an adapter is told what the settings say of it', () => {
+  it('TRANS-6 SET-22 SET-25 SET-33 SET-35, SEC-54: an adapter is told what the settings say of it', () => {
     const told: unknown[] = []
     const adapter = defineAdapter({
       name: 'amqp',
@@ -97,7 +97,7 @@ describe('createApp', () => {
     expect(told).toEqual([amqp, amqp, told2])
   })
 
-  it('BACK-30 SET-89…94 SET-96…99 SET-106 SET-204…206: the settings of the Redis result store reach it, the URL wins', () => {
+  it('BACK-30 SET-89…94 SET-96…99 SET-106 SET-204…206, SEC-52, D57-121: the settings of the Redis result store reach it, the URL wins', () => {
     const given = {
       adapters: [redis],
       environment: {},

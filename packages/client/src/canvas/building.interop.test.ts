@@ -98,7 +98,7 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
     await compare(nightly ? triples : triples.filter((_, index) => index % 5 === 0))
   })
 
-  it('CANVAS-21, CANVAS-25, CANVAS-41, CANVAS-67, D57-40, D57-41: every single canvas and every pair sends what Python sends', async () => {
+  it('CANVAS-21, CANVAS-25, CANVAS-41, CANVAS-67, D57-40, D57-41, WIRE-8, D57-42, D57-43: every single canvas and every pair sends what Python sends', async () => {
     const all = [...names.map((name) => [name]), ...pairs].filter((canvas) => canvas.every(comparable))
     const theirs = await client.exec<readonly (readonly RawMessage[] | string)[]>(
       '[send([kinds[name] for name in names]) for names in all]',

@@ -32,6 +32,7 @@ const wireNames: Readonly<Record<Exclude<keyof CallOptions, 'stamps' | 'signal' 
   replyTo: 'reply_to',
   deliveryMode: 'delivery_mode',
   mandatory: 'mandatory',
+  declare: 'declare',
   addToParent: 'add_to_parent',
   argsrepr: 'argsrepr',
   kwargsrepr: 'kwargsrepr',
@@ -96,6 +97,11 @@ const kinds: Readonly<Record<string, Kind>> = {
     fits: (value) => [1, 2, 'transient', 'persistent'].includes(value as string),
   },
   mandatory: flag,
+  declare: {
+    wanted: 'a list of queues and exchanges',
+    fits: (value) =>
+      Array.isArray(value) && value.every((one) => Queue.isQueue(one) || Exchange.isExchange(one)),
+  },
   add_to_parent: flag,
   argsrepr: text,
   kwargsrepr: text,
@@ -204,8 +210,9 @@ function wrong(key: string, wanted: string): ConfigurationError {
 
 /** Names a queue where its object cannot travel, and leaves out what concerns this process alone. */
 export function travellingOptions(options: SignatureOptions): SignatureOptions {
-  if (!Queue.isQueue(options['queue']) && options['publish_timeout_ms'] === undefined) return options
-  const { publish_timeout_ms: _here, ...travelling } = options
+  const here = ['publish_timeout_ms', 'declare'].some((name) => options[name] !== undefined)
+  if (!Queue.isQueue(options['queue']) && !here) return options
+  const { publish_timeout_ms: _timeout, declare: _declare, ...travelling } = options
   const { queue } = travelling
   return Queue.isQueue(queue) ? { ...travelling, queue: queue.name } : travelling
 }

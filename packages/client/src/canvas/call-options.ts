@@ -1,5 +1,5 @@
 import type { SignatureSource } from '@ct/contracts'
-import type { Queue, RetryPolicy } from '../routing/index.ts'
+import type { Exchange, Queue, RetryPolicy } from '../routing/index.ts'
 import type { AnySignature } from './signature.ts'
 
 /** A callback: a signature, a task, or a signature as data. */
@@ -47,6 +47,8 @@ export interface CallOptions {
   readonly replyTo?: string | undefined
   readonly deliveryMode?: 1 | 2 | 'transient' | 'persistent' | undefined
   readonly mandatory?: boolean | undefined
+  /** Queues and exchanges to declare first, besides the queue that it goes to. */
+  readonly declare?: readonly (Queue | Exchange)[] | undefined
   /** Named values that travel with the task; workers can be told to revoke by them. */
   readonly stamps?: Readonly<Record<string, unknown>> | undefined
   /** Record it as a child of the running task. Default true. */

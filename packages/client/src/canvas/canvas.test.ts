@@ -592,7 +592,7 @@ describe('chords', () => {
     expect(await bare.sent()).toEqual([])
   })
 
-  it('CANVAS-68, D57-85: where nothing counts, celery.chord_unlock polls', async () => {
+  it('CANVAS-68, D57-85, RES-72, SET-109: where nothing counts, celery.chord_unlock polls', async () => {
     const memory = memoryBackend({ name: 'unlock' })
     const backend = defineResultBackend({
       name: 'polling',
@@ -602,7 +602,11 @@ describe('chords', () => {
       connect: (options) => memory.connect(options),
       close: () => memory.close(),
     })
-    await using polling = capturedApp({ backend, taskRoutes: { far: 'images' } })
+    await using polling = capturedApp({
+      backend,
+      taskRoutes: { far: 'images' },
+      resultChordRetryInterval: 4,
+    })
     const task = polling.app.task('add', (x: number) => x)
     const body = polling.app.signature('far').set({ priority: 4 })
     const handle = await chord([task.s(1), task.s(2)], body).applyAsync()
@@ -617,7 +621,7 @@ describe('chords', () => {
         max_retries: null,
         result: members.map(({ headers }) => [[headers['id'], null], null]),
       },
-      headers: { task: 'celery.chord_unlock', ignore_result: true, eta: isoformat(nowMs + 1000) },
+      headers: { task: 'celery.chord_unlock', ignore_result: true, eta: isoformat(nowMs + 4000) },
       properties: { priority: 4 },
     })
   })

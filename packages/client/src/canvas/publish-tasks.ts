@@ -159,6 +159,7 @@ async function publishAll(
       prepared.map(({ message }) => message),
       {
         declare: [...new Set(prepared.flatMap(({ publish }) => publish.declare ?? []))],
+        exchanges: [...new Set(prepared.flatMap(({ publish }) => publish.exchanges ?? []))],
         signal: options.signal,
         retry: first.retry,
         retryPolicy: first.retryPolicy,

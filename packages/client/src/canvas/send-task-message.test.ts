@@ -1,4 +1,4 @@
-import { Broadcast, Queue } from '../routing/index.ts'
+import { Broadcast, Exchange, Queue } from '../routing/index.ts'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { isoformat, jsonSerializer, PublishError, RawJson } from '@ct/contracts'
 import type { Serializer } from '@ct/contracts'
@@ -68,6 +68,31 @@ describe('a sent task', () => {
       {},
       { callbacks: null, errbacks: null, chain: null, chord: null },
     ])
+  })
+
+  it('APP-11: ids are random UUIDs; a caller may give any text that is not empty', async () => {
+    const { app } = captured
+    const task = app.task('proj.add', add)
+    const ids = [await task.delay(1, 1), await task.delay(1, 1), await app.sendTask('x')].map(({ id }) => id)
+    for (const id of ids)
+      expect(id).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/)
+    expect(new Set(ids).size).toBe(3)
+    expect((await task.applyAsync([1, 1], { taskId: 'order 7/ü' })).id).toBe('order 7/ü')
+    await expect(task.applyAsync([1, 1], { taskId: '' })).rejects.toThrow('must be a text that is not empty')
+  })
+
+  it('TASK-80: keyword arguments that are no mapping, and arguments that are no list, are refused', async () => {
+    const { app } = captured
+    const task = app.task('proj.add', add)
+    for (const kwargs of [[1], 'x', 5] as never[]) {
+      await expect(task.applyAsync([1, 2], { kwargs })).rejects.toMatchObject({
+        code: 'CT_ARGUMENTS',
+        message: 'add() keyword arguments must be an object such as { x: 1 }',
+      })
+      await expect(app.sendTask('x', { kwargs })).rejects.toMatchObject({ code: 'CT_INVALID_MESSAGE' })
+    }
+    await expect(app.sendTask('x', { args: 'ab' as never })).rejects.toThrow('args must be an array')
+    expect(await captured.sent()).toEqual([])
   })
 
   it('TASK-131…133, TASK-151: turns countdown, eta and expires into instants', async () => {
@@ -295,6 +320,25 @@ describe('a sent task', () => {
       declare: [{ name: 'celery' }],
     })
     expect(publish.signal).toBe(signal)
+  })
+
+  it('TASK-148: declares what the call names before it publishes, one call and many; it does not travel', async () => {
+    const task = captured.app.task('proj.add', add)
+    const declare = vi.spyOn(await captured.app.context.producer.connection(), 'declare')
+    const side = new Queue('side')
+    const exchange = new Exchange('audit', { type: 'topic' })
+    await task.applyAsync([1, 1], { declare: [side, exchange] })
+    const [queues, options] = declare.mock.calls[0]!
+    expect(queues.map(({ name }) => name)).toEqual(['celery', 'side'])
+    expect(options?.exchanges).toEqual([exchange.declaration])
+    const signature = task.s(1, 2).set({ declare: [new Queue('more')] })
+    await captured.app.sendMany([signature])
+    expect(declare.mock.calls[1]![0].map(({ name }) => name)).toEqual(['more'])
+    expect(JSON.stringify(signature)).not.toContain('more')
+    // @ts-expect-error names say nothing of how to declare them
+    await expect(task.applyAsync([1, 1], { declare: ['side'] })).rejects.toThrow(
+      'The calling option "declare" must be a list of queues and exchanges.',
+    )
   })
 
   it('a queue given as an object is declared once, not at each send', async () => {

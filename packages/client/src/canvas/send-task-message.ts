@@ -10,7 +10,7 @@ import { buildTaskMessage, ConfigurationError, isCeleryError, isRawJson, parseIs
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
-import { delaysNatively } from '../routing/index.ts'
+import { delaysNatively, Exchange, Queue } from '../routing/index.ts'
 import type { Destination } from '../routing/index.ts'
 import { builtinTasks } from './builtin-task-names.ts'
 import { routedCall, routeOptions } from './call-routing.ts'
@@ -283,6 +283,11 @@ function publishOptions(
   options: SignatureOptions,
 ): Mutable<PublishOptions> {
   const publish: Mutable<PublishOptions> = { declare: destination.declare }
+  const first = options['declare'] as readonly (Queue | Exchange)[] | undefined
+  if (first !== undefined) {
+    publish.declare = [...destination.declare, ...first.filter(Queue.isQueue).map((one) => one.declaration)]
+    publish.exchanges = first.filter(Exchange.isExchange).map((one) => one.declaration)
+  }
   if (call.signal !== undefined) publish.signal = call.signal
   if (destination.options.retry != null) publish.retry = destination.options.retry
   if (destination.options.retryPolicy != null) publish.retryPolicy = destination.options.retryPolicy

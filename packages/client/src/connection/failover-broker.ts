@@ -29,7 +29,10 @@ export function failoverBroker(
     name: first.name,
     packageName: first.packageName,
     capabilities: first.capabilities,
-    describe: () => order[position]!.describe(),
+    describe: () => ({
+      ...order[position]!.describe(),
+      alternates: brokers.map((broker) => broker.describe().url),
+    }),
     settlesWith: (backend) => order[position]!.settlesWith(backend),
     async connect(options) {
       const failures: unknown[] = []

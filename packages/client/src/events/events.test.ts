@@ -206,7 +206,7 @@ describe('the receiver', () => {
     )
   })
 
-  it('EVT-5: queue as Celery declares it', () => {
+  it('EVT-5, WIRE-63: queue as Celery declares it', () => {
     expect(eventQueue('id', '#', {}, broker.capabilities)).toMatchObject({
       name: 'celeryev.id',
       durable: false,

@@ -74,7 +74,7 @@ afterEach(async () => {
 })
 
 describe('remote control', () => {
-  it('CTRL-2 CTRL-40: asks all nodes and merges their answers', async () => {
+  it('CTRL-2 CTRL-40, WIRE-51: asks all nodes and merges their answers', async () => {
     const requests = await node('a@h', () => ({ ok: 'pong' }))
     await node('b@h', () => ({ ok: 'pong' }))
     expect(await control.inspect({ timeoutMs: 100 }).ping()).toEqual({
@@ -96,7 +96,7 @@ describe('remote control', () => {
     expect(own.value).toBeGreaterThan(40)
   })
 
-  it('CTRL-3 CTRL-4 SET-52…56: queues as Celery declares them', () => {
+  it('CTRL-3 CTRL-4 SET-52…56, WIRE-61, WIRE-62: queues as Celery declares them', () => {
     expect(nodeQueue('a@h', {})).toMatchObject({
       name: 'a@h.celery.pidbox',
       durable: false,
@@ -255,7 +255,7 @@ describe('remote control', () => {
     await expect(asking).rejects.toMatchObject({ code: 'CT_ABORTED' })
   })
 
-  it('CTRL-20…32: every command with the arguments Celery sends', async () => {
+  it('CTRL-20…32, ROUTE-47, WIRE-53: every command with the arguments Celery sends', async () => {
     const requests = await node('a@h', () => ({ ok: 'done' }))
     await control.revoke('id', { terminate: true, killSignal: 'SIGKILL' })
     await control.terminate(['x', 'y'])

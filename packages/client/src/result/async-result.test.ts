@@ -73,7 +73,7 @@ describe('AsyncResult', () => {
     expect(await Promise.resolve(handle)).toBe(handle)
   })
 
-  it('RES-4 RES-31: PENDING when nothing is known, which exists() tells apart', async () => {
+  it('RES-4 RES-31, PAIN-15: PENDING when nothing is known, which exists() tells apart', async () => {
     const handle = result('a')
     expect(await handle.state()).toBe('PENDING')
     expect(await handle.exists()).toBe(false)
@@ -772,7 +772,7 @@ describe('the store', () => {
     })
   })
 
-  it('RES-67 SET-113 D57-9: expiry, of failures by their own setting', () => {
+  it('RES-67 SET-113 D57-9, D57-113: expiry, of failures by their own setting', () => {
     const expiry = (settings: ResultSettings, state: string): number | undefined =>
       open(settings).encodeResult({ taskId: 'x', state, result: null }).expiresInMs
     expect(expiry({}, 'SUCCESS')).toBe(86_400_000)
@@ -825,7 +825,7 @@ describe('the store', () => {
     await expect(result('a').get()).rejects.toMatchObject({ code: 'CT_CLOSED' })
   })
 
-  it('RES-73: one subscription however many wait; ids that come in one turn are added together', async () => {
+  it('RES-73, PAIN-14: one subscription however many wait; ids that come in one turn are added together', async () => {
     const connection = await context.store.connection()
     const subscribe = vi.spyOn(connection, 'subscribe')
     const waiting = Promise.all(Array.from({ length: 50 }, (_, index) => result(`many-${index % 25}`).get()))

@@ -97,7 +97,7 @@ afterEach(async () => {
 })
 
 describe('waiting for results over a connection that comes and goes', () => {
-  it('RES-73, BACK-33: what was stored while the connection was gone is told after it is back', async () => {
+  it('RES-73, BACK-33, PAIN-14: what was stored while the connection was gone is told after it is back', async () => {
     const waiting = Promise.all([get('a'), get('b')])
     await vi.waitFor(() => expect(connections).toHaveLength(1))
     refusals = [new BackendUnavailableError('away'), new BackendUnavailableError('away')]

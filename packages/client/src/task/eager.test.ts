@@ -43,6 +43,25 @@ describe('taskAlwaysEager', () => {
     expect(await result.state()).toBe('REVOKED')
   })
 
+  it('APP-8: the current task is the innermost that runs, then the one around it again; one that is called as a function is none', async () => {
+    const { app } = captured
+    const seen: unknown[] = []
+    const note = (): void => void seen.push(currentTask()?.name)
+    const plain = app.task('proj.plain', note)
+    const inner = app.task('proj.inner', () => {
+      note()
+      plain()
+    })
+    const outer = app.task('proj.outer', async () => {
+      note()
+      await inner.delay()
+      note()
+    })
+    await outer.delay()
+    note()
+    expect(seen).toEqual(['proj.outer', 'proj.inner', 'proj.inner', 'proj.outer', undefined])
+  })
+
   it('TASK-115, CANVAS-36, CANVAS-93: a task that replaces itself gives what its replacement gives', async () => {
     const { app } = captured
     const plus = app.task('proj.add', add)
@@ -63,7 +82,7 @@ describe('taskAlwaysEager', () => {
     await expect((await task.delay('no body')).get()).rejects.toThrow(/empty chain as the body of a chord/)
   })
 
-  it('CANVAS-50…52: map, starmap and chunks run in the caller too', async () => {
+  it('CANVAS-50…52, TASK-114: map, starmap and chunks run in the caller too', async () => {
     const plus = captured.app.task('proj.add', add)
     const pairs: [number, number][] = [
       [1, 1],

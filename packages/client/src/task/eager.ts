@@ -12,7 +12,7 @@ import type { ResultHandle } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { AppContext } from '../app/context.ts'
 import type { Logger } from '../app/logger.ts'
-import { runInTask, signatureFromDict, stampsOf } from '../canvas/index.ts'
+import { runInTask, runningTask, signatureFromDict, stampsOf } from '../canvas/index.ts'
 import type { AnySignature, Callback, EagerOutcome, Signature, SignatureCall } from '../canvas/index.ts'
 import { isAborted } from '../result/index.ts'
 import type { ResultNode } from '../result/index.ts'
@@ -20,6 +20,8 @@ import type { RegisteredTask } from './registered-task.ts'
 import { growChord, prepareReplacement } from './replace-control.ts'
 import type { ReplaceOptions } from './replace-control.ts'
 import { automaticRetry, prepareRetry } from './retry-control.ts'
+import { signatureFromRequest } from './signature-from-request.ts'
+import type { RequestSignatureOptions } from './signature-from-request.ts'
 import type { TaskContext, TaskRetryOptions } from './task-context.ts'
 import type { TaskRequest } from './task-request.ts'
 
@@ -67,6 +69,16 @@ export class LocalTaskContext implements TaskContext {
   ): Promise<ResultNode | AnySignature> {
     const member = await growChord(this, signature)
     return options.lazy === true ? member : ((await (member as Signature).delay()) as ResultNode)
+  }
+
+  signatureFromRequest(options?: RequestSignatureOptions): Signature<readonly unknown[], unknown> {
+    return signatureFromRequest(this, options)
+  }
+
+  addTrail<T extends ResultNode>(result: T): T {
+    const running = runningTask()
+    if (running?.context === this) running.children?.push(result.handle())
+    return result
   }
 
   /** Stored only where eager results are (`taskStoreEagerResult`). */

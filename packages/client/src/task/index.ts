@@ -6,6 +6,8 @@ export type { Kwargs, ParameterList } from './parameters.ts'
 export type { RegisteredTask } from './registered-task.ts'
 export { growChord, prepareReplacement } from './replace-control.ts'
 export type { ReplaceOptions } from './replace-control.ts'
+export { signatureFromRequest } from './signature-from-request.ts'
+export type { RequestSignatureOptions } from './signature-from-request.ts'
 export { automaticRetry, prepareRetry } from './retry-control.ts'
 export type {
   SchemaInput,

@@ -1,10 +1,11 @@
 import type { Replace, Retry } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { Logger } from '../app/logger.ts'
-import type { AnySignature, Callback } from '../canvas/index.ts'
+import type { AnySignature, Callback, Signature } from '../canvas/index.ts'
 import type { ResultNode } from '../result/index.ts'
 import type { ReplaceOptions } from './replace-control.ts'
 import type { RegisteredTask } from './registered-task.ts'
+import type { RequestSignatureOptions } from './signature-from-request.ts'
 import type { TaskRequest } from './task-request.ts'
 
 /** Options of `task.retry()`; other calling options are those of the running message. */
@@ -54,6 +55,16 @@ export interface TaskContext {
    */
   addToChord(signature: Callback, options?: { readonly lazy?: false }): Promise<ResultNode>
   addToChord(signature: Callback, options: { readonly lazy: true }): Promise<AnySignature>
+  /**
+   * A signature that sends this run again as it is: its id, root, place in a group, chord, chain, callbacks, limits, headers and count of retries.
+   * What the options say counts instead. Errors: `CT_CONFIGURATION`.
+   */
+  signatureFromRequest(options?: RequestSignatureOptions): Signature<readonly unknown[], unknown>
+  /**
+   * Records a result as a child of this task, as if the task had sent it; sends inside of a task are recorded by themselves. Nothing happens with
+   * `trail: false`. Gives the result back.
+   */
+  addTrail<T extends ResultNode>(result: T): T
   /** Stores a state of your own, such as `PROGRESS` with `{ done: 3, total: 10 }`. */
   updateState(state: string, meta?: unknown): Promise<void>
   /**

@@ -40,7 +40,7 @@ describe('app.task', () => {
     expect(() => (app.task as unknown as (name: string) => void)('x')).toThrow(/needs a function/)
   })
 
-  it('APP-52, APP-53: registers it; a name belongs to one task', () => {
+  it('APP-52, APP-53, D57-134: registers it; a name belongs to one task', () => {
     const { app } = captured
     const task = app.task('a', () => 1)
     expect(app.tasks.get('a')).toBe(task)
@@ -162,6 +162,14 @@ describe('app.task', () => {
     expect([task.options.acksLate, task.options.softTimeLimit]).toEqual([false, 3])
     const plain = resolveTaskOptions('x', {}, capturedApp({ defaults: 'celery' }).app.settings)
     expect([plain.acksLate, plain.rejectOnWorkerLost, plain.maxDeliveries]).toEqual([false, false, null])
+  })
+
+  it('SET-155, D57-114: taskRejectOnWorkerLost and taskRetryOnWorkerLost are those of tasks that say nothing', () => {
+    const { settings } = capturedApp({ taskRejectOnWorkerLost: false, taskRetryOnWorkerLost: true }).app
+    const lost = { rejectOnWorkerLost: false, retryOnWorkerLost: true }
+    expect(resolveTaskOptions('x', {}, settings)).toMatchObject(lost)
+    const other = { rejectOnWorkerLost: true, retryOnWorkerLost: false }
+    expect(resolveTaskOptions('x', other, settings)).toMatchObject(other)
   })
 
   it('TASK-11: failure and time-out are settled apart', () => {

@@ -17,6 +17,7 @@ import type {
   Signature,
   SignatureCall,
 } from '../canvas/index.ts'
+import { ArgumentsError } from './arguments-error.ts'
 import { LocalTaskContext, localRequest, runTaskEagerly } from './eager.ts'
 import { bindArguments, parametersOf } from './parameters.ts'
 import type { Kwargs, ParameterList } from './parameters.ts'
@@ -288,6 +289,11 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   /** TASK-30: at the caller, with the error a worker would answer. */
   check(args: readonly unknown[], kwargs: Kwargs): unknown {
     if (!this.options.typing) return undefined
+    if (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs)) {
+      throw new ArgumentsError(
+        `${this.#parameters.label}() keyword arguments must be an object such as { x: 1 }`,
+      )
+    }
     const { args: schema, kwargs: objectSchema } = this.#given
     if (objectSchema !== undefined)
       return validated(this.#parameters.label, objectSchema, this.#keywords(args, kwargs))

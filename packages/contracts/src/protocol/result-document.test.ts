@@ -158,7 +158,7 @@ describe('result handles', () => {
 })
 
 describe('exceptions', () => {
-  it('WIRE-31: JavaScript errors under Python names', () => {
+  it('WIRE-31, SEC-27: JavaScript errors under Python names', () => {
     const system = Object.assign(new Error('ENOENT: no such file'), {
       code: 'ENOENT',
       errno: -2,

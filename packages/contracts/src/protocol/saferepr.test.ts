@@ -4,7 +4,7 @@ import { decodeJson, RawJson } from '../serialization/index.ts'
 import { argsRepr, kwargsRepr, pyRepr, pyStr, saferepr } from './index.ts'
 
 describe('argsrepr and kwargsrepr beside Celery 5.7', () => {
-  it('WIRE-5 D57-19: the same text for random arguments, at any length and depth', () => {
+  it('WIRE-5 D57-19, D57-115: the same text for random arguments, at any length and depth', () => {
     for (const [args, kwargs, maxLength, maxLevels, expectedArgs, expectedKwargs] of fixtures.saferepr) {
       expect(argsRepr(decodeJson(args), { maxLength, maxLevels })).toBe(expectedArgs)
       expect(kwargsRepr(decodeJson(kwargs), { maxLength, maxLevels })).toBe(expectedKwargs)

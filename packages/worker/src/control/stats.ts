@@ -34,7 +34,7 @@ function broker({ context }: CommandTarget): Record<string, unknown> {
     heartbeat: settings.brokerHeartbeat,
     failover_strategy:
       typeof settings.brokerFailoverStrategy === 'string' ? settings.brokerFailoverStrategy : 'round-robin',
-    alternates: [],
+    alternates: server.alternates ?? [],
     credential_provider: null,
   }
 }

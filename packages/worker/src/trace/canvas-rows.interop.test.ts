@@ -376,7 +376,7 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
       .toHaveLength(2)
   })
 
-  it('D57-150, D57-151: keys of an open chord live as result_chord_expires says; the parts count once', async () => {
+  it('D57-150, D57-151, D57-7, D57-112: keys of an open chord live as result_chord_expires says; the parts count once', async () => {
     const [id, header] = await client.exec<string[]>(
       '_r = sent(chord([add(1, 1), add(2, 2).set(queue="held")], xsum()))\n[_r.id, _r.parent.id]',
     )

@@ -201,7 +201,7 @@ describe('a store that counts', () => {
     ).toContain('body [1,[2]] parent t1')
   })
 
-  it('a member that is not ready in time is a join error', async () => {
+  it('RES-72: a member that is not ready in time is a join error', async () => {
     const seen = await run({
       kind: 'native',
       progress: [complete],
@@ -226,7 +226,7 @@ describe('a store that counts', () => {
 describe('a store with a counter', () => {
   const members = { a: ['SUCCESS', 1], b: ['SUCCESS', 2] } as const
 
-  it('CANVAS-68: the last member joins and clears up', async () => {
+  it('CANVAS-68, BACK-16: the last member joins and clears up', async () => {
     expect(await run({ kind: 'counter', count: 1, group: ['a', 'b'], members })).toEqual([])
     expect(await run({ kind: 'counter', count: 2, group: ['a', 'b'], members })).toEqual([
       'body [1,2] parent t1',

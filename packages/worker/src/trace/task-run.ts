@@ -7,9 +7,11 @@ import {
   isAborted,
   prepareReplacement,
   prepareRetry,
+  signatureFromRequest,
   type AnySignature,
   type Callback,
   type ReplaceOptions,
+  type RequestSignatureOptions,
   type ResultNode,
   type Signature,
   type App,
@@ -83,6 +85,15 @@ export class TaskRun implements TaskContext {
   ): Promise<ResultNode | AnySignature> {
     const member = await growChord(this, signature)
     return options.lazy === true ? member : ((await (member as Signature).delay()) as ResultNode)
+  }
+
+  signatureFromRequest(options?: RequestSignatureOptions): Signature<readonly unknown[], unknown> {
+    return signatureFromRequest(this, options)
+  }
+
+  addTrail<T extends ResultNode>(result: T): T {
+    this.children?.push(result.handle())
+    return result
   }
 
   async updateState(state: string, meta?: unknown): Promise<void> {

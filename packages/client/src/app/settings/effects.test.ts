@@ -44,6 +44,15 @@ describe('messages', () => {
     expect(prepare()).toEqual(['application/json', 'application/x-gzip'])
   })
 
+  it('D57-115: taskReprMaxlevels is how deep the texts of arguments go', () => {
+    const deep = [[[[[1]]]]]
+    const shown = (taskReprMaxlevels?: number): unknown => {
+      const { app } = use(taskReprMaxlevels === undefined ? {} : { taskReprMaxlevels })
+      return prepareTask(app.context, { task: 't', args: [deep], kwargs: {} }).message.headers['argsrepr']
+    }
+    expect([shown(), shown(1), shown(9)]).toEqual(['([[[...]]],)', '([...],)', '([[[[[1]]]]],)'])
+  })
+
   it('SET-140, SET-141, SET-146: exchange, its type and the key of queues that name none', () => {
     const { app } = use({
       taskDefaultExchange: 'events',
