@@ -8,7 +8,11 @@ import type { Finding } from './repo-rules.ts'
 
 /** One rank per entry; rooms of one rank may import each other. */
 export const roomOrder: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  contracts: [['broker-kit', 'backend-kit', 'pool-kit'], ['protocol'], ['serialization', 'compression']],
+  contracts: [
+    ['broker-kit', 'backend-kit', 'pool-kit', 'schedule-kit'],
+    ['protocol'],
+    ['serialization', 'compression'],
+  ],
   client: [
     ['app', 'task'],
     ['canvas'],

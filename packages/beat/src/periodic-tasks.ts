@@ -9,6 +9,7 @@ import {
   CeleryError,
   ConfigurationError,
   decodeJson,
+  type ScheduleContents,
   type ScheduleStoreConnection,
   type StoredScheduleEntry,
 } from '@ct/contracts'
@@ -81,7 +82,8 @@ export class PeriodicTasks {
   }
 
   async get(name: string): Promise<PeriodicTask | undefined> {
-    return (await this.list()).find((task) => task.name === name)
+    const contents = await (await this.#options.connection()).load({ names: [name] })
+    return this.view(contents).tasks[0]
   }
 
   /** Error: `CT_CONFIGURATION` for what is wrong with it, and when there is one of that name. */
@@ -137,10 +139,10 @@ export class PeriodicTasks {
   async remove(name: string): Promise<boolean> {
     const { connection, onChanged } = this.#options
     const store = await connection()
-    const { entries, broken } = await store.load()
-    const before = entries.find((entry) => entry.name === name)
+    const { entries, broken } = await store.load({ names: [name] })
+    const [before] = entries
     assertOurs(before)
-    if (before === undefined && !broken.some((one) => one.name === name)) return false
+    if (before === undefined && broken.length === 0) return false
     await store.save({ remove: [name] })
     onChanged()
     return true
@@ -184,7 +186,7 @@ export class PeriodicTasks {
   }
 
   /** @internal What a store holds, for people. */
-  view({ entries, broken }: Awaited<ReturnType<ScheduleStoreConnection['load']>>): PeriodicTaskList {
+  view({ entries, broken }: Omit<ScheduleContents, 'marker'>): PeriodicTaskList {
     const tasks: PeriodicTask[] = []
     const all = [...broken]
     for (const stored of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -198,8 +200,8 @@ export class PeriodicTasks {
   }
 
   async #stored(name: string): Promise<StoredScheduleEntry | undefined> {
-    const { entries } = await (await this.#options.connection()).load()
-    return entries.find((entry) => entry.name === name)
+    const { entries } = await (await this.#options.connection()).load({ names: [name] })
+    return entries[0]
   }
 
   async #existing(name: string): Promise<StoredScheduleEntry> {

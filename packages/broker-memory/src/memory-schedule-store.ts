@@ -64,9 +64,9 @@ function connectSchedule(
     onClosed()
   }
   return {
-    load: async (options) => ({ entries: live(options).entries(), broken: [] }),
+    load: async (options) => live(options).load(options?.names),
     save: async (change, options) => live(options).save(change),
-    changeMarker: async (options) => String(live(options).changes),
+    changes: async (since, options) => live(options).changes(since),
     lead: async ({ holder, ttlMs }, options) => live(options).lead(holder, ttlMs),
     resign: async (holder) => live().resign(holder),
     async fire({ run, message, token }, options) {

@@ -2,30 +2,41 @@
 import {
   LeaseLostError,
   type ScheduleChange,
+  type ScheduleChanges,
+  type ScheduleContents,
   type ScheduleRun,
+  type ScheduleSaved,
   type StoredScheduleEntry,
 } from '@ct/contracts'
+import { ChangeLog } from '@ct/contracts/schedule-kit'
 
 export class MemorySchedule {
   readonly #entries = new Map<string, StoredScheduleEntry>()
   #leader: { readonly holder: string; readonly token: number; readonly expiresAt: number } | undefined
   #lastToken = 0
-  #changes = 0
+  readonly #log = new ChangeLog()
   readonly #now: () => number
 
   constructor(now: () => number = Date.now) {
     this.#now = now
   }
 
-  get changes(): number {
-    return this.#changes
+  load(names?: readonly string[]): ScheduleContents {
+    const entries =
+      names === undefined
+        ? [...this.#entries.values()]
+        : names.map((name) => this.#entries.get(name)).filter((entry) => entry !== undefined)
+    return { entries, broken: [], marker: this.#log.marker }
   }
 
-  entries(): readonly StoredScheduleEntry[] {
-    return [...this.#entries.values()]
+  changes(since: string): ScheduleChanges | undefined {
+    const logged = this.#log.since(since)
+    if (logged === undefined) return undefined
+    const { names, marker, more } = logged
+    return { ...this.load(names), removed: names.filter((name) => !this.#entries.has(name)), marker, more }
   }
 
-  save({ put = [], remove = [], runs = [], token }: ScheduleChange): void {
+  save({ put = [], remove = [], runs = [], token }: ScheduleChange): ScheduleSaved {
     this.check(token)
     for (const entry of put) {
       const before = this.#entries.get(entry.name)
@@ -35,7 +46,7 @@ export class MemorySchedule {
     }
     for (const name of remove) this.#entries.delete(name)
     for (const run of runs) this.#run(run)
-    if (put.length > 0 || remove.length > 0) this.#changes++
+    return this.#log.add([...put.map(({ name }) => name), ...remove])
   }
 
   /** S6: whether the run is one to be sent; then it is noted. */

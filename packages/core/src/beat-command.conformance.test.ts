@@ -1,5 +1,5 @@
 /** `ct beat` and `ct worker -B` as processes, on Redis. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freshRedis, guardedDirectory, tryServices } from '@ct-tools/services'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -71,6 +71,23 @@ describe.skipIf(!present)('ct beat', () => {
     expect(out).toContain('hourly')
     expect(out).toMatch(/3 periodic tasks; times in Europe\/Berlin, and in UTC\.\n$/)
     expect(existsSync(join(folder, 'none'))).toBe(false)
+  })
+
+  it('CLI-21, BEAT-22: --list of a damaged file tells what is wrong with it and changes nothing', async () => {
+    const file = join(folder, 'damaged')
+    const list = (): ReturnType<typeof ct> =>
+      ct(['beat', '-A', './periodic.ts', '-s', file, '--list', '1'], env)
+    for (const [content, told, code] of [
+      ['\0\0 lost {"ct":"schedule"', /cannot be read as a schedule/, 0],
+      ['{"ct":"schedule","version":1}\n00000000 {"put":[]}\n', /damaged line 2.*checksum/, 1],
+    ] as const) {
+      writeFileSync(file, content)
+      const listed = await list()
+      expect([listed.code, listed.err]).toEqual([code, expect.stringMatching(told)])
+      expect(listed.out).toMatch(/3 periodic tasks;/)
+      expect(readdirSync(folder)).toEqual(['damaged'])
+      expect(readFileSync(file, 'utf8')).toBe(content)
+    }
   })
 
   it('CLI-21, SET-209: --detach runs it in the background, with pid file and log', async () => {

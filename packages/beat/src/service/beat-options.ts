@@ -30,6 +30,8 @@ export interface BeatOptions {
   readonly leaseMs?: number
   /** Where others may change the entries: milliseconds between looks for changes. Default 1,000. */
   readonly changesMs?: number
+  /** Milliseconds after which a store that gives no answer is taken for lost. Default 30,000. */
+  readonly storeTimeoutMs?: number
   /** For tests. */
   readonly clock?: BeatClock
 }
@@ -46,6 +48,7 @@ const known: ReadonlySet<string> = new Set<keyof BeatOptions>([
   'signals',
   'leaseMs',
   'changesMs',
+  'storeTimeoutMs',
   'clock',
 ])
 
@@ -64,6 +67,7 @@ export function checkBeatOptions(options: BeatOptions): void {
   number('maxInterval', options.maxInterval, 0)
   number('leaseMs', options.leaseMs, 100)
   number('changesMs', options.changesMs, 10)
+  number('storeTimeoutMs', options.storeTimeoutMs, 10)
   for (const name of ['scheduleFilename', 'hostname'] as const)
     if (options[name] !== undefined && (typeof options[name] !== 'string' || options[name] === ''))
       throw wrong(name, options[name], 'a text that is not empty')

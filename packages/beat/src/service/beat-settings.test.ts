@@ -102,7 +102,7 @@ describe('settings of beat', () => {
     },
   )
 
-  it('BEAT-21: a changed time zone keeps the runs: they are instants', async () => {
+  it('BEAT-21, PAIN-55: a changed time zone keeps the runs: they are instants', async () => {
     const path = join(folder, 'schedule')
     const first = await run(app({ beatSchedule }), { scheduleFilename: path })
     await time.advance(20_000)
@@ -215,7 +215,7 @@ describe('settings of beat', () => {
     expect(logger.lines('error')).toEqual([expect.stringContaining('could not be saved within 5 s')])
   })
 
-  it('S2: rows that cannot be read and entries that go are told in lines that people can read', async () => {
+  it('S2, BEAT-60: rows that cannot be read and entries that go are told in lines that people can read', async () => {
     const store = memoryScheduleStore({ url: `memory://${hub}` })
     const many = Object.fromEntries(
       Array.from({ length: 30 }, (_, index) => [`e${index}`, { task: 'proj.e', schedule: 60 }]),

@@ -194,6 +194,26 @@ describe('PAIN-30: three beats, broker and store on one Redis', () => {
   }, 60_000)
 })
 
+it('BEAT-14: a second Ctrl-C ends a beat at once whose store gives no answer', async () => {
+  const server = await startPrivateRedis()
+  try {
+    const beat = new BeatProcess(server.url, server.url)
+    beats = [beat]
+    await beat.more(2)
+    server.pause()
+    beat.child.kill('SIGINT')
+    await beat.until(() => beat.out.includes('stopping'))
+    const closed = once(beat.child, 'close')
+    beat.child.kill('SIGINT')
+    await closed
+    expect(beat.child.exitCode).toBe(130)
+    expect(beat.out).not.toContain('stopped')
+  } finally {
+    server.resume()
+    await server[Symbol.asyncDispose]()
+  }
+}, 30_000)
+
 describe('the broker is another server than the store', () => {
   it('a stopped leader that wakes up sends at most what was under way, under the same id', async () => {
     const [leader, ...others] = await three(elsewhere.url)

@@ -217,7 +217,7 @@ describe('beat', () => {
     expect(sent.map(({ name }) => name)).toEqual(['just'])
   })
 
-  it('BEAT-10: entries that the configuration no longer has go, others keep their runs under new definitions, new ones begin', async () => {
+  it('BEAT-10, BEAT-52: entries that the configuration no longer has go, others keep their runs under new definitions, new ones begin', async () => {
     const first = await run(
       app({
         beatSchedule: { kept: { task: 'proj.a', schedule: 100 }, gone: { task: 'proj.b', schedule: 10 } },
@@ -256,7 +256,7 @@ describe('beat', () => {
     expect(await names(keeps)).toEqual(auto ? [] : ['celery.backend_cleanup at 04:00 every day (UTC)'])
   })
 
-  it('BEAT-9, PAIN-27: entries are added, changed, switched, run and removed while beat runs', async () => {
+  it('BEAT-9, BEAT-53, BEAT-63, PAIN-27: entries are added, changed, switched, run and removed while beat runs', async () => {
     const { beat, sent } = await run(app({ beatSchedule: { ours: { task: 'proj.ours', schedule: 3600 } } }))
     await beat.tasks.add('a', { task: 'proj.a', schedule: 10 })
     await time.advance(10_000)
@@ -305,7 +305,7 @@ describe('beat', () => {
     await other.close()
   })
 
-  it('BEAT-54..57: start, end, a single run, an appointment', async () => {
+  it('BEAT-54, BEAT-55, BEAT-56, BEAT-57, PAIN-55: start, end, a single run, an appointment', async () => {
     const { beat, sent } = await run(app())
     await beat.tasks.add('later', { task: 'proj.t', schedule: 10, startAt: new Date(start + 25_000) })
     await beat.tasks.add('ends', { task: 'proj.t', schedule: 10, expiresAt: new Date(start + 25_000) })

@@ -6,9 +6,7 @@
  *                        │ refused     └── stop() ──┴──► stopping ──► stopped
  *                        └────────────────────────────────────────────────▲
  *
- * One turn: the lease is kept, entries are read where they have changed, what is due is sent, then it sleeps until something is due or has to be
- * looked at. A turn that fails because a server is away is logged and made again with back-off; what was due meanwhile is sent when it is back, each
- * entry once (BEAT-13).
+ * What it does meanwhile: `beat-turns.ts`.
  */
 import { EventEmitter } from 'node:events'
 import { randomUUID } from 'node:crypto'
@@ -20,17 +18,19 @@ import {
   type ScheduleStore,
   type ScheduleStoreConnection,
 } from '@ct/contracts'
-import { configuredEntries } from '../entry/index.ts'
-import type { DeclaredEntry } from '../entry/index.ts'
+import { configuredEntries, type LazyArguments } from '../entry/index.ts'
 import { PeriodicTasks, type PeriodicTaskList } from '../periodic-tasks.ts'
 import { Scheduler } from '../scheduler/index.ts'
-import { scheduleStoreOf } from '../store/index.ts'
+import { scheduleStoreOf, timedConnection } from '../store/index.ts'
 import { systemClock, type BeatClock } from './beat-clock.ts'
 import { checkBeatOptions, maxIntervalMs, type BeatOptions } from './beat-options.ts'
+import { installSignals } from './beat-signals.ts'
+import { BeatTurns } from './beat-turns.ts'
 import { FiringSender, type SentFiring } from './firing-sender.ts'
 import { Leadership } from './leadership.ts'
-import { RemoteControl } from './remote-control.ts'
+import { openRemoteControl, type RemoteControl } from './remote-control.ts'
 import { ScheduleLoader } from './schedule-loader.ts'
+import { ScheduleMirror } from './schedule-mirror.ts'
 
 export type BeatStatus = 'idle' | 'starting' | 'standby' | 'leading' | 'stopping' | 'stopped'
 
@@ -45,16 +45,9 @@ export interface BeatEventMap {
   stopped: []
 }
 
-/** Timers are asked again so often: the wall clock may have been set meanwhile. */
-const longestNapMs = 1000
-/** A clock that goes back by more is taken as set, not as corrected. */
-const jumpMs = 500
-/** A turn that comes so late was held up, as by SIGSTOP or a machine that slept. Less than after what a store for one beat is anybody's. */
-const heldUpMs = 10_000
-const firstPauseMs = 200
-const longestPauseMs = 10_000
 /** How long a stop waits for what is under way. */
 const stopPatienceMs = 5_000
+const storeTimeoutMs = 30_000
 
 export class Beat {
   readonly app: App
@@ -65,33 +58,21 @@ export class Beat {
   readonly #store: ScheduleStore
   readonly #ownsStore: boolean
   readonly #connection: ReconnectingConnection<ScheduleStoreConnection>
-  readonly #configured: ReadonlyMap<string, DeclaredEntry>
   readonly #scheduler: Scheduler
   readonly #leadership: Leadership
   readonly #holder: string
   readonly #sender: FiringSender
   readonly #loader: ScheduleLoader
-  readonly #inOneStep: boolean
+  readonly #turns: BeatTurns
   /** The entries: list them, change them while beat runs, run one now. */
   readonly tasks: PeriodicTasks
-  readonly #changesMs: number
   readonly #events = new EventEmitter<BeatEventMap>()
   readonly #stop = new AbortController()
   #remoteControl: RemoteControl | undefined
-  #status: BeatStatus = 'idle'
+  #life: 'idle' | 'running' | 'stopping' | 'stopped' = 'idle'
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
   #running: Promise<void> = Promise.resolve()
-  /** The connection that the entries in the scheduler were read over. */
-  #loadedOver: ScheduleStoreConnection | undefined
-  #stale = true
-  #marker: string | undefined
-  #markerAt = -Infinity
-  #wake = new AbortController()
-  #turnedAt: number
-  /** The same by the wall clock, which goes on while a machine sleeps. */
-  #turnedAtWall: number
-  #clockOffset: number
   #alive: NodeJS.Timeout | undefined
   #removeSignals: (() => void) | undefined
 
@@ -103,75 +84,109 @@ export class Beat {
     this.#options = options
     this.hostname = nodeName(options.hostname ?? 'celerybeat@%h', context.hostname)
     this.maxIntervalMs = maxIntervalMs(options.maxInterval ?? settings.beatMaxLoopInterval)
-    this.#clock = options.clock ?? systemClock(() => context.now())
-    this.#turnedAt = this.#clock.monotonic()
-    this.#turnedAtWall = this.#clock.now()
-    this.#clockOffset = this.#clock.now() - this.#clock.monotonic()
+    const clock = (this.#clock = options.clock ?? systemClock(() => context.now()))
     const readers = options.schedules ?? {}
-    this.#configured = configuredEntries(app, options.entries ?? {}, readers)
+    const configured = configuredEntries(app, options.entries ?? {}, readers)
     const source = options.store ?? settings.beatScheduler
     this.#ownsStore = typeof source === 'string'
-    this.#store =
+    const store = (this.#store =
       typeof source === 'string'
         ? scheduleStoreOf(app, source, options.scheduleFilename ?? settings.beatScheduleFilename)
-        : source
-    this.#inOneStep = this.#store.firesWith(context.broker)
-    this.#changesMs = options.changesMs ?? 1000
+        : source)
     this.#holder = `${this.hostname} ${process.pid} ${randomUUID()}`
-    this.#connection = new ReconnectingConnection({
-      connect: (connect) => this.#store.connect(connect),
-      describe: () => `the schedule store ${this.#store.describe().url}`,
-      connectTimeoutMs: 10_000,
-      unavailable: (message, cause) => new BackendUnavailableError(message, { cause }),
-    })
-    this.#connection.listen({
-      onNotice: (notice) => {
-        if (notice.kind === 'warning') context.logger.warn(notice.message)
-      },
-      onConnectFailed: (error, _attempt, retryInMs) => {
-        if (retryInMs === undefined) return
-        const pause = (retryInMs / 1000).toFixed(1)
-        context.logger.error(`beat: ${error.message} Trying again in ${pause} s.`)
-        this.#emit('failing', error)
-      },
-    })
+    const connection = (this.#connection = this.#connecting())
     const zone = { timezone: app.timezone, beatCronStartingDeadline: settings.beatCronStartingDeadline }
-    const clock = this.#clock
-    this.#scheduler = new Scheduler({ maxIntervalMs: this.maxIntervalMs, logger: context.logger })
-    this.#leadership = new Leadership({ holder: this.#holder, leaseMs: options.leaseMs ?? 10_000, clock })
-    this.#loader = new ScheduleLoader({
+    const lazyOf = (name: string): LazyArguments | undefined => configured.get(name)?.lazy
+    const scheduler = (this.#scheduler = new Scheduler({
+      maxIntervalMs: this.maxIntervalMs,
+      logger: context.logger,
+    }))
+    const leadership = (this.#leadership = new Leadership({
+      holder: this.#holder,
+      leaseMs: options.leaseMs ?? 10_000,
+      clock,
+    }))
+    const loader = (this.#loader = new ScheduleLoader({
       app,
-      scheduler: this.#scheduler,
-      configured: this.#configured,
+      scheduler,
+      configured,
       readers,
       settings: zone,
-    })
-    this.#sender = new FiringSender({
+    }))
+    const { election, changes } = store.capabilities
+    const sender = (this.#sender = new FiringSender({
       app,
-      scheduler: this.#scheduler,
+      scheduler,
       clock,
-      leadership: this.#leadership,
-      election: this.#store.capabilities.election,
-      inOneStep: this.#inOneStep,
+      leadership,
+      election,
+      inOneStep: store.firesWith(context.broker),
       syncEvery: settings.beatSyncEvery,
-      lazyOf: (name) => this.#configured.get(name)?.lazy,
+      lazyOf,
       onSent: (sent) => this.#emit('sent', sent),
-      onStale: () => {
-        this.#stale = true
-      },
+      onStale: (name) => mirror.doubt(name),
+    }))
+    const changesMs = changes ? (options.changesMs ?? 1000) : undefined
+    const mirror = new ScheduleMirror({ app, clock, loader, sender, changesMs })
+    this.#turns = new BeatTurns({
+      app,
+      hostname: this.hostname,
+      clock,
+      store,
+      connection,
+      scheduler,
+      leadership,
+      sender,
+      mirror,
+      maxIntervalMs: this.maxIntervalMs,
+      signal: this.#stop.signal,
+      onLeading: () => this.#emit('leading'),
+      onStandby: () => this.#emit('standby'),
+      onFailing: (error) => this.#emit('failing', error),
     })
     this.tasks = new PeriodicTasks({
       app,
-      connection: () => this.#connection.whenReady({ signal: this.#stop.signal }),
+      connection: () => connection.whenReady({ signal: this.#stop.signal }),
       readers,
       settings: zone,
-      lazyOf: (name) => this.#configured.get(name)?.lazy,
-      onChanged: () => this.#changed(),
+      lazyOf,
+      onChanged: () => {
+        mirror.noteNews()
+        this.#turns.wake()
+      },
     })
   }
 
+  #connecting(): ReconnectingConnection<ScheduleStoreConnection> {
+    const { logger } = this.app.context
+    const { url } = this.#store.describe()
+    const connection = new ReconnectingConnection<ScheduleStoreConnection>({
+      connect: async (connect) =>
+        timedConnection(await this.#store.connect(connect), {
+          timeoutMs: this.#options.storeTimeoutMs ?? storeTimeoutMs,
+          url,
+          onTimeout: (lost, error) => connection.markLost(lost, error),
+        }),
+      describe: () => `the schedule store ${url}`,
+      connectTimeoutMs: 10_000,
+      unavailable: (message, cause) => new BackendUnavailableError(message, { cause }),
+    })
+    connection.listen({
+      onNotice: (notice) => {
+        if (notice.kind === 'warning') logger.warn(notice.message)
+      },
+      onConnectFailed: (error, _attempt, retryInMs) => {
+        if (retryInMs === undefined) return
+        logger.error(`beat: ${error.message} Trying again in ${(retryInMs / 1000).toFixed(1)} s.`)
+        this.#emit('failing', error)
+      },
+    })
+    return connection
+  }
+
   get status(): BeatStatus {
-    return this.#status
+    if (this.#life !== 'running') return this.#life
+    return this.#turns.role === 'none' ? 'starting' : this.#turns.role
   }
 
   /** Where entries are kept. No password in it. */
@@ -199,20 +214,35 @@ export class Beat {
   async #start(): Promise<void> {
     if (this.#stopping !== undefined)
       throw new ClosedError('This beat was stopped before it started. Make a new one.')
-    this.#status = 'starting'
-    const { context, signals } = this.app
+    this.#life = 'running'
+    const { context, settings, signals } = this.app
+    const age = settings.beatRemoteControlMaxTickAge
+    const oldestMs = age === null ? Math.max(2 * this.maxIntervalMs, 60_000) : age * 1000
     // Sockets of some brokers do not keep a process alive; beat does.
     this.#alive = setInterval(() => {}, 0x7fff_ffff)
-    if (this.#options.signals === true) this.#removeSignals = this.#installSignals()
+    if (this.#options.signals === true)
+      this.#removeSignals = installSignals({
+        onStop: (signal) => {
+          context.logger.warn(`${signal}: beat stops. Once more: it ends at once.`)
+          void this.stop()
+        },
+        onEnd: (_signal, exitCode) => process.exit(exitCode),
+      })
     this.app.finalize()
     const started = Promise.withResolvers<void>()
     try {
       if (signals.beatInit.wanted) await signals.beatInit.send({ sender: this })
       if (this.#options.embedded === true && signals.beatEmbeddedInit.wanted)
         await signals.beatEmbeddedInit.send({ sender: this })
-      this.#openRemoteControl()
+      if (this.#options.embedded !== true)
+        this.#remoteControl = openRemoteControl({
+          context,
+          hostname: this.hostname,
+          wanted: this.#options.enableRemoteControl ?? settings.beatEnableRemoteControl,
+          isAlive: () => oldestMs === 0 || this.#turns.ageMs <= oldestMs,
+        })
       context.logger.info('beat: Starting...')
-      this.#running = this.#run(started)
+      this.#running = this.#turns.run(started)
       await started.promise
     } catch (error) {
       await this.stop()
@@ -228,7 +258,7 @@ export class Beat {
 
   /** Resolves when it has stopped, for whatever reason. */
   async finished(): Promise<void> {
-    if (this.#status === 'stopped') return
+    if (this.#life === 'stopped') return
     await new Promise<void>((resolve) => {
       this.#events.once('stopped', resolve)
     })
@@ -251,230 +281,8 @@ export class Beat {
   /** @internal For benchmarks: makes a turn now; resolves to the milliseconds that it took. */
   async measureTurn(): Promise<number> {
     const begun = performance.now()
-    await this.#turn()
+    await this.#turns.turn()
     return performance.now() - begun
-  }
-
-  // ---- turns -----------------------------------------------------------------------------------------------------------
-
-  async #run(started: PromiseWithResolvers<void>): Promise<void> {
-    const { signal } = this.#stop
-    let failures = 0
-    while (!signal.aborted) {
-      try {
-        const pauseMs = await this.#turn()
-        started.resolve()
-        failures = 0
-        if (!signal.aborted) await this.#sleep(pauseMs)
-      } catch (error) {
-        if (signal.aborted) break
-        if (this.#status === 'starting' && !(isCeleryError(error) && error.retryable)) {
-          started.reject(error)
-          break
-        }
-        const pauseMs = this.#afterFailure(error, ++failures)
-        await this.#clock.sleep(pauseMs, signal)
-      }
-    }
-    started.reject(new ClosedError('This beat was stopped before it had started.'))
-    // Who waits for the start hears of it there.
-    started.promise.catch(() => undefined)
-  }
-
-  /** Milliseconds until the next turn. */
-  async #turn(): Promise<number> {
-    const connection = await this.#connection.whenReady({ signal: this.#stop.signal })
-    if (this.#store.capabilities.election) {
-      const { token } = this.#leadership
-      if (!(await this.#leadership.keep(connection))) {
-        this.#standBy()
-        this.#turned()
-        return this.#leadership.pauseMs
-      }
-      // Between two leads of ours others may have led: what we know of runs is of the past.
-      if (token !== undefined && token !== this.#leadership.token) {
-        this.#sender.forget()
-        this.#scheduler.clear()
-        this.#stale = true
-      }
-    } else if (this.#loadedOver === connection && this.#wasHeldUp()) {
-      // Before anything is sent: another one may have taken what is for one.
-      await connection.save({})
-    }
-    this.#watchClock()
-    if (this.#loadedOver !== connection || this.#stale || (await this.#hasChanged(connection)))
-      await this.#load(connection)
-    const more = await this.#sender.sendDue(connection)
-    await this.#disableFinished(connection)
-    this.#turned()
-    return more ? 0 : this.#untilNext()
-  }
-
-  #turned(): void {
-    this.#turnedAt = this.#clock.monotonic()
-    this.#turnedAtWall = this.#clock.now()
-  }
-
-  #wasHeldUp(): boolean {
-    const byWall = this.#clock.now() - this.#turnedAtWall
-    return Math.max(this.#clock.monotonic() - this.#turnedAt, byWall) > heldUpMs
-  }
-
-  async #load(connection: ScheduleStoreConnection): Promise<void> {
-    const { token } = this.#leadership
-    if (
-      this.#loadedOver !== undefined &&
-      this.#loadedOver !== connection &&
-      this.#store.capabilities.election
-    ) {
-      // While the connection was away others may have led, and what we tried may have been done.
-      this.#sender.forget()
-      this.#scheduler.clear()
-    } else await this.#sender.sync(connection)
-    // A store that is for one beat says at once that it is another one's.
-    if (this.#loadedOver !== connection) await connection.save({ token })
-    const begun = this.#clock.monotonic()
-    // Before the entries: what changes in between is seen the next time.
-    this.#marker = await connection.changeMarker()
-    const written = await this.#loader.load(connection, token, this.#clock.now())
-    this.#loadedOver = connection
-    this.#stale = false
-    this.#markerAt = this.#clock.monotonic()
-    const ms = Math.round(this.#clock.monotonic() - begun)
-    this.app.context.logger.debug(
-      `beat: ${this.#scheduler.size} entries read, ${written} written, in ${ms} ms.`,
-    )
-    if (this.#status === 'leading' || this.#stop.signal.aborted) return
-    this.#status = 'leading'
-    if (this.#store.capabilities.election)
-      this.app.context.logger.info(`beat: ${this.hostname} leads (token ${String(token)}).`)
-    this.#emit('leading')
-  }
-
-  async #hasChanged(connection: ScheduleStoreConnection): Promise<boolean> {
-    if (!this.#store.capabilities.changes) return false
-    const now = this.#clock.monotonic()
-    if (now - this.#markerAt < this.#changesMs) return false
-    this.#markerAt = now
-    return (await connection.changeMarker()) !== this.#marker
-  }
-
-  /** What is over, or had its only run, is so for everybody. */
-  async #disableFinished(connection: ScheduleStoreConnection): Promise<void> {
-    const finished = this.#scheduler.takeFinished()
-    if (finished.length === 0) return
-    const put = finished.map(({ stored }) => ({ ...stored, enabled: false, lastRunAt: undefined }))
-    await this.#sender.sync(connection)
-    await connection.save({ put, token: this.#leadership.token })
-    for (const { name, oneOff } of put)
-      this.app.context.logger.info(
-        `The periodic task "${name}" is disabled: ${oneOff ? 'it was to run once' : 'its time is over'}.`,
-      )
-    this.#stale = true
-  }
-
-  #untilNext(): number {
-    const until = this.#scheduler.next - this.#clock.now()
-    const { election, changes } = this.#store.capabilities
-    return Math.max(
-      0,
-      Math.min(
-        this.#stale ? 0 : this.maxIntervalMs,
-        until,
-        election ? this.#leadership.pauseMs : Infinity,
-        changes ? this.#changesMs : Infinity,
-      ),
-    )
-  }
-
-  /** In naps, so that a clock that is set forward does not find us asleep for long. */
-  async #sleep(ms: number): Promise<void> {
-    if (this.#wake.signal.aborted) this.#wake = new AbortController()
-    if (this.#stale && this.#status === 'leading') return
-    const either = AbortSignal.any([this.#wake.signal, this.#stop.signal])
-    await this.#clock.sleep(Math.min(longestNapMs, Math.ceil(ms)), either)
-  }
-
-  #afterFailure(error: unknown, failures: number): number {
-    const { logger } = this.app.context
-    if (isCeleryError(error) && error.code === 'CT_LEASE_LOST') {
-      logger.warn(`beat: ${error.message} This one stands by.`)
-      this.#standBy()
-      if (this.#store.capabilities.election) return 0
-      // What we know of a store for one beat is of the past. It is opened anew, and refuses us for as long as the other one lives.
-      const { current } = this.#connection
-      if (current !== undefined) this.#connection.markLost(current, error)
-    }
-    const message = error instanceof Error ? error.message : String(error)
-    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failures - 1, 10))
-    logger.error(
-      `beat: ${message} Trying again in ${pauseMs / 1000} s.`,
-      isCeleryError(error) ? {} : { error },
-    )
-    this.#emit('failing', error instanceof Error ? error : new Error(message))
-    return pauseMs
-  }
-
-  #standBy(): void {
-    this.#leadership.lose()
-    this.#sender.forget()
-    this.#scheduler.clear()
-    this.#stale = true
-    if (this.#status === 'standby' || this.#stop.signal.aborted) return
-    const { logger } = this.app.context
-    logger.info(`beat: another beat leads; ${this.hostname} stands by.`)
-    this.#status = 'standby'
-    this.#emit('standby')
-  }
-
-  #watchClock(): void {
-    const offset = this.#clock.now() - this.#clock.monotonic()
-    if (offset < this.#clockOffset - jumpMs) {
-      this.app.context.logger.warn(
-        `beat: the clock was set back by ${Math.round((this.#clockOffset - offset) / 1000)} s; everything is planned anew.`,
-      )
-      this.#scheduler.replan(this.#clock.now())
-    }
-    this.#clockOffset = offset
-  }
-
-  #changed(): void {
-    this.#stale = true
-    this.#wake.abort()
-  }
-
-  // ---- beginning and end -----------------------------------------------------------------------------------------------
-
-  #openRemoteControl(): void {
-    const { context, settings } = this.app
-    const wanted = this.#options.enableRemoteControl ?? settings.beatEnableRemoteControl
-    if (!wanted || this.#options.embedded === true) return
-    if (!context.readBroker.capabilities.exchanges.fanout) {
-      context.logger.warn(
-        `Remote control of beat needs a broker with fanout exchanges; ${context.readBroker.name} has none.`,
-      )
-      return
-    }
-    const given = settings.beatRemoteControlMaxTickAge
-    const oldestMs = given === null ? Math.max(2 * this.maxIntervalMs, 60_000) : given * 1000
-    this.#remoteControl = new RemoteControl({
-      context,
-      hostname: this.hostname,
-      isAlive: () => oldestMs === 0 || this.#clock.monotonic() - this.#turnedAt <= oldestMs,
-    })
-    void this.#remoteControl.start()
-  }
-
-  #installSignals(): () => void {
-    const handle = (signal: NodeJS.Signals): void => {
-      this.app.context.logger.warn(`${signal}: beat stops.`)
-      void this.stop()
-    }
-    const names = ['SIGTERM', 'SIGINT'] as const
-    for (const name of names) process.on(name, handle)
-    return () => {
-      for (const name of names) process.off(name, handle)
-    }
   }
 
   /** What has run is saved, the lead given back. Never rejects. */
@@ -486,13 +294,13 @@ export class Beat {
       if (this.#store.capabilities.election && this.#leadership.token !== undefined)
         await current.resign(this.#holder)
     } catch (error) {
-      if (this.#status === 'stopped' || (isCeleryError(error) && error.code === 'CT_LEASE_LOST')) return
+      if (this.#life === 'stopped' || (isCeleryError(error) && error.code === 'CT_LEASE_LOST')) return
       this.app.context.logger.error('beat: the last runs could not be saved.', { error })
     }
   }
 
   async #finish(): Promise<void> {
-    if (this.#status !== 'idle') this.#status = 'stopping'
+    if (this.#life !== 'idle') this.#life = 'stopping'
     this.#stop.abort()
     const patience = new AbortController()
     await Promise.race([this.#running, systemClock(Date.now).sleep(stopPatienceMs, patience.signal)])
@@ -515,7 +323,7 @@ export class Beat {
     if (this.#ownsStore) await this.#store.close()
     clearInterval(this.#alive)
     this.#removeSignals?.()
-    this.#status = 'stopped'
+    this.#life = 'stopped'
     this.#emit('stopped')
   }
 

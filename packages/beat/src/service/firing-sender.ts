@@ -44,8 +44,8 @@ export interface FiringSenderOptions {
   readonly syncEvery: number
   readonly lazyOf: (name: string) => LazyArguments | undefined
   readonly onSent: (sent: SentFiring) => void
-  /** The store knows better: entries have to be read again. */
-  readonly onStale: () => void
+  /** The store knows better: that entry has to be read again. */
+  readonly onStale: (name: string) => void
 }
 
 /** Most firings that are under way at a time. */
@@ -66,6 +66,10 @@ export class FiringSender {
   constructor(options: FiringSenderOptions) {
     this.#options = options
     this.#syncedAt = options.clock.monotonic()
+  }
+
+  get hasUnsaved(): boolean {
+    return this.#unsaved.size > 0
   }
 
   /** What is due now, as far as it goes in one go. Resolves to true when there may be more. Rejects when the store cannot be used. */
@@ -148,7 +152,7 @@ export class FiringSender {
     const { app, leadership, onStale } = this.#options
     await this.#declare(publish.declare ?? [])
     const sent = await connection.fire({ run, message, token: leadership.token })
-    if (!sent) onStale()
+    if (!sent) onStale(run.name)
     else if (publish.sentEvent !== undefined) app.context.taskSent(publish.sentEvent)
     return sent
   }

@@ -100,3 +100,19 @@ export class RemoteControl {
     await this.#connection.close()
   }
 }
+
+/** Undefined: it is not wanted, or the broker has no fanout exchanges, which is told. */
+export function openRemoteControl({
+  wanted,
+  ...options
+}: RemoteControlOptions & { readonly wanted: boolean }): RemoteControl | undefined {
+  const { readBroker, logger } = options.context
+  if (!wanted) return undefined
+  if (!readBroker.capabilities.exchanges.fanout) {
+    logger.warn(`Remote control of beat needs a broker with fanout exchanges; ${readBroker.name} has none.`)
+    return undefined
+  }
+  const remoteControl = new RemoteControl(options)
+  void remoteControl.start()
+  return remoteControl
+}

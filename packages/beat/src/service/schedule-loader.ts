@@ -1,7 +1,14 @@
 /** Brings together what the program declares and what the store holds, and tells what is wrong with either. */
 import type { App } from '@ct/client'
-import type { ScheduleRun, ScheduleStoreConnection, StoredScheduleEntry } from '@ct/contracts'
-import type { DeclaredEntry } from '../entry/index.ts'
+import type {
+  ScheduleChanges,
+  ScheduleContents,
+  ScheduleRun,
+  ScheduleSaved,
+  ScheduleStoreConnection,
+  StoredScheduleEntry,
+} from '@ct/contracts'
+import type { DeclaredEntry, Entry } from '../entry/index.ts'
 import { isSameDeclaration, readEntry } from '../entry/index.ts'
 import type { ScheduleReader, ScheduleSettings } from '../schedule/index.ts'
 import type { Scheduler } from '../scheduler/index.ts'
@@ -14,7 +21,18 @@ export interface ScheduleLoaderOptions {
   readonly settings: ScheduleSettings
 }
 
-export type ScheduleContents = Awaited<ReturnType<ScheduleStoreConnection['load']>>
+/** What goes with the writes of a load. */
+export interface Writing {
+  readonly token: number | undefined
+  readonly now: number
+  /** After each save that changes what is declared. */
+  readonly onSaved: (saved: ScheduleSaved) => void
+}
+
+interface Differences {
+  readonly put: readonly StoredScheduleEntry[]
+  readonly remove: readonly string[]
+}
 
 type Stored = ReadonlyMap<string, StoredScheduleEntry>
 
@@ -32,100 +50,152 @@ export class ScheduleLoader {
   }
 
   /**
-   * Reads the store, writes into it what the configuration says (BEAT-10: runs are kept, entries that it no longer has go), and gives the scheduler
-   * what is new or different. Resolves to the number of entries that it wrote.
+   * Writes into the store what the configuration says (BEAT-10: runs are kept, entries that it no longer has go), and gives the scheduler what is
+   * new or different.
    */
-  async load(connection: ScheduleStoreConnection, token: number | undefined, now: number): Promise<number> {
-    const { entries, broken } = await connection.load()
-    for (const { name, reason } of broken) this.#tell(name, reason)
-    const stored = new Map(entries.map((entry) => [entry.name, entry]))
-    const { put, remove } = this.#differences(stored, now)
-    for (let at = 0; at < put.length; at += perSave)
-      await connection.save({ put: put.slice(at, at + perSave), token })
-    if (remove.length > 0) {
-      await connection.save({ remove, token })
-      this.#options.app.context.logger.info(
-        `Left the schedule, since the configuration no longer has them: ${some(remove)}.`,
-      )
+  async load(
+    connection: ScheduleStoreConnection,
+    contents: ScheduleContents,
+    writing: Writing,
+  ): Promise<{ readonly read: number; readonly written: number }> {
+    const { scheduler, configured } = this.#options
+    const stored = byName(contents.entries)
+    this.#tellBroken(contents)
+    const written = await this.#write(connection, stored, configured, writing)
+    for (const { stored: known } of [...scheduler.entries()])
+      if (!stored.has(known.name)) scheduler.remove(known.name)
+    await this.#hand(connection, stored, writing)
+    return { read: scheduler.size, written }
+  }
+
+  /** The same for some entries; those among `removed` that are not in the contents are gone. */
+  async update(
+    connection: ScheduleStoreConnection,
+    contents: Omit<ScheduleChanges, 'more'>,
+    writing: Writing,
+  ): Promise<void> {
+    const { scheduler, configured } = this.#options
+    const stored = byName(contents.entries)
+    const broken = contents.broken.map(({ name }) => name)
+    const declared = new Map<string, DeclaredEntry>()
+    for (const name of [...stored.keys(), ...broken, ...contents.removed]) {
+      const one = configured.get(name)
+      if (one !== undefined) declared.set(name, one)
     }
-    for (const name of remove) stored.delete(name)
-    for (const entry of put) stored.set(entry.name, withRunOf(stored.get(entry.name), entry))
-    await this.#hand(stored, connection, token, now)
-    return put.length + remove.length
+    this.#tellBroken(contents)
+    await this.#write(connection, stored, declared, writing)
+    for (const name of [...broken, ...contents.removed]) if (!stored.has(name)) scheduler.remove(name)
+    await this.#hand(connection, stored, writing)
+  }
+
+  /** Entries as the store has them by now; nothing is written. */
+  take(entries: readonly StoredScheduleEntry[], now: number): void {
+    for (const entry of entries) this.#give(entry, now)
   }
 
   /** What a load would give, without writing anything: for people who look. */
   async preview(connection: ScheduleStoreConnection, now: number): Promise<ScheduleContents> {
-    const { entries, broken } = await connection.load()
-    const stored = new Map(entries.map((entry) => [entry.name, entry]))
-    const { put, remove } = this.#differences(stored, now)
-    for (const name of remove) stored.delete(name)
-    for (const entry of put) stored.set(entry.name, withRunOf(stored.get(entry.name), entry))
-    return { entries: [...stored.values()], broken }
+    const { entries, broken, marker } = await connection.load()
+    const stored = byName(entries)
+    this.#merge(stored, this.#differences(stored, this.#options.configured, now))
+    return { entries: [...stored.values()], broken, marker }
   }
 
-  #differences(
-    stored: Stored,
-    now: number,
-  ): { readonly put: StoredScheduleEntry[]; readonly remove: string[] } {
-    const { configured } = this.#options
+  async #write(
+    connection: ScheduleStoreConnection,
+    stored: Map<string, StoredScheduleEntry>,
+    declared: ReadonlyMap<string, DeclaredEntry>,
+    { token, now, onSaved }: Writing,
+  ): Promise<number> {
+    const differences = this.#differences(stored, declared, now)
+    const { put, remove } = differences
+    for (let at = 0; at < put.length; at += perSave)
+      onSaved(await connection.save({ put: put.slice(at, at + perSave), token }))
+    if (remove.length > 0) {
+      onSaved(await connection.save({ remove, token }))
+      this.#options.app.context.logger.info(
+        `Left the schedule, since the configuration no longer has them: ${some(remove)}.`,
+      )
+    }
+    this.#merge(stored, differences)
+    return put.length + remove.length
+  }
+
+  #merge(stored: Map<string, StoredScheduleEntry>, { put, remove }: Differences): void {
+    for (const name of remove) stored.delete(name)
+    for (const entry of put) stored.set(entry.name, withRunOf(stored.get(entry.name), entry))
+  }
+
+  #differences(stored: Stored, declared: ReadonlyMap<string, DeclaredEntry>, now: number): Differences {
     const put: StoredScheduleEntry[] = []
-    for (const [name, declared] of configured) {
+    for (const [name, one] of declared) {
       const before = stored.get(name)
       if (before === undefined) {
-        put.push({ ...declared.stored, lastRunAt: firstRunAt(declared.stored, now) })
+        put.push({ ...one.stored, lastRunAt: firstRunAt(one.stored, now) })
         continue
       }
       // Whether it runs is for people to switch, unless the configuration says so; what is over or had its only run stays off.
-      const isFixed =
-        declared.saysEnabled && !declared.stored.oneOff && declared.stored.expiresAt === undefined
-      if (isSameDeclaration(before, declared.stored, isFixed)) continue
-      put.push(isFixed ? declared.stored : { ...declared.stored, enabled: before.enabled })
+      const isFixed = one.saysEnabled && !one.stored.oneOff && one.stored.expiresAt === undefined
+      if (isSameDeclaration(before, one.stored, isFixed)) continue
+      put.push(isFixed ? one.stored : { ...one.stored, enabled: before.enabled })
     }
+    const { configured } = this.#options
     const remove = [...stored.values()]
       .filter(({ name, origin }) => origin === 'configuration' && !configured.has(name))
       .map(({ name }) => name)
     return { put, remove }
   }
 
-  async #hand(
-    stored: Stored,
-    connection: ScheduleStoreConnection,
-    token: number | undefined,
-    now: number,
-  ): Promise<void> {
-    const { scheduler, readers, settings, configured } = this.#options
-    for (const { stored: known } of [...scheduler.entries()])
-      if (!stored.has(known.name)) scheduler.remove(known.name)
+  async #hand(connection: ScheduleStoreConnection, stored: Stored, { token, now }: Writing): Promise<void> {
     const begun: ScheduleRun[] = []
     for (const entry of stored.values()) {
-      const known = scheduler.get(entry.name)
-      const isSame =
-        known !== undefined &&
-        isSameDeclaration(known.stored, entry) &&
-        (entry.lastRunAt === known.lastRunAt || entry.lastRunAt === undefined)
-      if (isSame) continue
-      try {
-        const schedule = entry.origin === 'configuration' ? configured.get(entry.name)?.schedule : undefined
-        const read = readEntry(entry, { settings, readers, now: firstRunAt(entry, now), schedule })
-        scheduler.put(read, now)
-        if (entry.lastRunAt === undefined)
-          begun.push({ name: entry.name, lastRunAt: read.lastRunAt, totalRunCount: entry.totalRunCount })
-      } catch (error) {
-        scheduler.remove(entry.name)
-        this.#tell(entry.name, error instanceof Error ? error.message : String(error))
-      }
+      const read = this.#give(entry, now)
+      if (read !== undefined && entry.lastRunAt === undefined)
+        begun.push({ name: entry.name, lastRunAt: read.lastRunAt, totalRunCount: entry.totalRunCount })
     }
-    // From when on they count is the same for whoever leads next.
-    if (begun.length > 0) await connection.save({ runs: begun, token })
+    // From when on they count is the same for whoever leads next. In steps: a server does nothing else meanwhile.
+    for (let at = 0; at < begun.length; at += perSave)
+      await connection.save({ runs: begun.slice(at, at + perSave), token })
+  }
+
+  /** What the scheduler has of it now; undefined: it is as it was, or cannot be read. */
+  #give(entry: StoredScheduleEntry, now: number): Entry | undefined {
+    const { scheduler, readers, settings, configured } = this.#options
+    const known = scheduler.get(entry.name)
+    const isSame =
+      known !== undefined &&
+      isSameDeclaration(known.stored, entry) &&
+      (entry.lastRunAt === known.lastRunAt || entry.lastRunAt === undefined)
+    if (isSame) return undefined
+    try {
+      const schedule = entry.origin === 'configuration' ? configured.get(entry.name)?.schedule : undefined
+      const read = readEntry(entry, { settings, readers, now: firstRunAt(entry, now), schedule })
+      scheduler.put(read, now)
+      return read
+    } catch (error) {
+      scheduler.remove(entry.name)
+      this.#tell(entry.name, error instanceof Error ? error.message : String(error))
+      return undefined
+    }
+  }
+
+  #tellBroken({ broken }: Pick<ScheduleContents, 'broken'>): void {
+    for (const { name, reason } of broken) this.#tell(name, reason)
   }
 
   #tell(name: string, reason: string): void {
-    const line = `The periodic task "${name}" of the store cannot be read and is left out: ${reason.replace(/\.$/, '')}. Change or remove it; the others run.`
+    const what = this.#options.configured.has(name)
+      ? 'It begins anew, as the configuration has it'
+      : 'Change or remove it; the others run'
+    const line = `The periodic task "${name}" of the store cannot be read and is left out: ${reason.replace(/\.$/, '')}. ${what}.`
     if (this.#told.has(line)) return
     this.#told.add(line)
     this.#options.app.context.logger.error(line, { entry: name })
   }
+}
+
+function byName(entries: readonly StoredScheduleEntry[]): Map<string, StoredScheduleEntry> {
+  return new Map(entries.map((entry) => [entry.name, entry]))
 }
 
 /** A line that people can read, however many there are. */

@@ -3,7 +3,13 @@
  * eight hexadecimal digits, a blank, and JSON. A line whose checksum is wrong was torn or damaged, and is no change at all.
  */
 import { crc32 } from 'node:zlib'
-import { isPlainObject, type ScheduleRun, type StoredScheduleEntry } from '@ct/contracts'
+import {
+  isPlainObject,
+  sliceJsonArray,
+  sliceJsonObject,
+  type ScheduleRun,
+  type StoredScheduleEntry,
+} from '@ct/contracts'
 
 export const fileHeader = '{"ct":"schedule","version":1}'
 
@@ -13,17 +19,50 @@ export interface FileChange {
   readonly runs?: readonly ScheduleRun[]
 }
 
-export function writeLine(change: FileChange): string {
-  const json = JSON.stringify(change)
+export function writeLine(change: FileChange | KeptLine): string {
+  return sealed(JSON.stringify(change))
+}
+
+/** A line that cannot be read, carried on when the file is written anew. */
+export interface KeptLine {
+  readonly kept: string
+  /** Where it is no text. */
+  readonly encoding?: 'base64'
+  readonly name: string
+  readonly reason: string
+}
+
+/** A row that cannot be read, as a line of its own; `text` is its JSON as it was. */
+export function rowLine(key: 'put' | 'runs', text: string): string {
+  return sealed(`{"${key}":[${text}]}`)
+}
+
+function sealed(json: string): string {
   return `${checksum(json)} ${json}\n`
 }
 
-/** Undefined: the line is damaged. */
-export function readLine(line: string): Readonly<Record<string, unknown>> | undefined {
+export interface ReadLine {
+  readonly json: string
+  readonly value: Readonly<Record<string, unknown>>
+}
+
+/** Without its end. A text: what is wrong with it. */
+export function readLine(line: string): ReadLine | string {
   const json = line.slice(9)
-  if (line[8] !== ' ' || checksum(json) !== line.slice(0, 8)) return undefined
-  const value: unknown = JSON.parse(json)
-  return isPlainObject(value) ? value : undefined
+  if (line[8] !== ' ' || checksum(json) !== line.slice(0, 8)) return 'its checksum is wrong'
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return 'it is no JSON'
+  }
+  return isPlainObject(value) ? { json, value } : 'it is not an object'
+}
+
+/** The JSON of each row, as it stands in a line. */
+export function rowTexts(json: string, key: string): readonly string[] {
+  const [, text = '[]'] = sliceJsonObject(json).findLast(([name]) => name === key) ?? []
+  return sliceJsonArray(text)
 }
 
 function checksum(text: string): string {

@@ -1,11 +1,13 @@
 /** What a file goes through: crashes in the middle of a write, damage, other programs, a second beat. */
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { appendFile, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { crc32 } from 'node:zlib'
 import type { Notice, ScheduleStoreConnection, StoredScheduleEntry } from '@ct/contracts'
 import { seededRandom } from '@ct/testing'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -91,8 +93,8 @@ describe('a schedule in a file', () => {
     for (const length of [
       size,
       size + 1,
-      whole.length - 1,
-      ...Array.from({ length: 8 }, () => size + random.below(whole.length - size)),
+      whole.length - 2,
+      ...Array.from({ length: 8 }, () => size + random.below(whole.length - size - 1)),
     ]) {
       path = join(folder, `torn-${count++}`)
       warnings = []
@@ -108,36 +110,86 @@ describe('a schedule in a file', () => {
     }
   })
 
-  it('BEAT-22: a damaged line is told and left out, the others hold', async () => {
+  it('BEAT-22: a last line that lacks nothing but its end counts, and the next one is a line of its own', async () => {
     const store = await connect()
-    for (const name of ['a', 'b', 'c']) await store.save({ put: [entry(name)] })
+    for (const name of ['a', 'b']) await store.save({ put: [entry(name)] })
     await closeAll()
-    const text = await readFile(path, 'utf8')
-    await writeFile(path, text.replace('"name":"b"', '"name":"x"'))
-    expect(await names()).toEqual(['a', 'c'])
-    expect(warnings).toEqual([expect.stringMatching(/1 of 3 lines .* damaged/)])
-    // Written anew with the next save.
-    await (await connect()).save({})
+    await writeFile(path, (await readFile(path)).subarray(0, -1))
+    expect(await names()).toEqual(['a', 'b'])
+    await (await connect()).save({ put: [entry('c')] })
     await closeAll()
-    warnings = []
-    expect(await names()).toEqual(['a', 'c'])
+    expect(await names()).toEqual(['a', 'b', 'c'])
     expect(warnings).toEqual([])
   })
 
-  it('BEAT-22: a file whose beginning is lost is moved aside and told, not deleted', async () => {
-    await writeFile(path, '\0\0\0\0 nothing that anybody could read')
-    expect(await names()).toEqual([])
-    expect(warnings).toEqual([expect.stringMatching(/cannot be read as a schedule.*\.broken-/)])
-    await (await connect()).save({ put: [entry('a')] })
-    const aside = (await readdir(folder)).find((name) =>
-      name.startsWith(`${path.slice(folder.length + 1)}.broken-`),
-    )
-    expect(await readFile(join(folder, aside!), 'utf8')).toContain('nothing that anybody could read')
-    // Empty, as a crash leaves one that was only made: nothing to keep.
-    await writeFile(`${path}-empty`, '')
+  it('BEAT-22: damaged lines are told and left out, and stay byte for byte, also when the file is written anew, until somebody removes them', async () => {
+    const store = await connect()
+    for (const name of ['a', 'b', 'c', 'd']) await store.save({ put: [entry(name)] })
+    await closeAll()
+    const lines = (await readFile(path, 'latin1')).split('\n')
+    // One that is still a text, one that is not, one that is of a version to come.
+    const text = lines[2]!.replace('"name":"b"', '"name":"x"')
+    const bytes = lines[3]!.replace('proj', '\xff\x00\xfe\r')
+    const future = writeLine({ put: [entry('f')], when: 'later' } as never).trimEnd()
+    lines.splice(2, 2, text, bytes, Buffer.from(future).toString('latin1'))
+    await writeFile(path, lines.join('\n'), 'latin1')
+    const keptAs = (line: string): string => Buffer.from(line, 'latin1').toString('base64')
+    const damaged = ['damaged line 3', 'damaged line 4', 'damaged line 5']
+    const brokenNames = async (): Promise<string[]> =>
+      (await (await connect()).load()).broken.map(({ name }) => name)
+    expect(await names()).toEqual(['a', 'd'])
+    expect(warnings).toEqual([expect.stringMatching(/3 of 6 lines .* damaged .* kept in the file/)])
+    expect(await brokenNames()).toEqual(damaged)
+    // Written anew, since it has grown.
+    const again = await connect()
+    const { ino } = await stat(path)
+    for (let round = 0; round < 8; round++)
+      await again.save({ put: [entry('a', { description: 'x'.repeat(200_000) })] })
+    expect((await stat(path)).ino).not.toBe(ino)
+    await closeAll()
     warnings = []
-    expect((await (await connect(`${path}-empty`)).load()).entries).toEqual([])
+    expect(await names()).toEqual(['a', 'd'])
     expect(warnings).toEqual([])
+    expect(await brokenNames()).toEqual(damaged)
+    const kept = (await readFile(path, 'utf8'))
+      .split('\n')
+      .filter((line) => line.includes('"kept"'))
+      .map((line) => JSON.parse(line.slice(9)) as { readonly kept: string; readonly encoding?: string })
+      .map(({ kept: one, encoding }) => Buffer.from(one, (encoding ?? 'utf8') as 'utf8').toString('base64'))
+    expect(kept).toEqual([keptAs(text), keptAs(bytes), Buffer.from(future).toString('base64')])
+    await (await connect()).save({ remove: damaged })
+    await closeAll()
+    expect(await brokenNames()).toEqual([])
+  })
+
+  it('BEAT-22, CLI-21: a file whose beginning is lost is told; the first save moves it aside, and who only looks changes nothing', async () => {
+    const bytes = Buffer.from('\0\0\0\0 nothing that anybody could read')
+    await writeFile(path, bytes)
+    const own = async (): Promise<string[]> =>
+      (await readdir(folder)).filter((name) => join(folder, name).startsWith(path))
+    expect(await names()).toEqual([])
+    await closeAll()
+    expect(warnings).toEqual([
+      expect.stringMatching(/cannot be read as a schedule.*\.broken-.*when it first saves/),
+    ])
+    expect(await own()).toHaveLength(1)
+    expect(await readFile(path)).toEqual(bytes)
+    await (await connect()).save({ put: [entry('a')] })
+    const aside = (await own()).find((name) => name.includes('.broken-'))
+    expect(await readFile(join(folder, aside!))).toEqual(bytes)
+    await closeAll()
+    expect(await names()).toEqual(['a'])
+    // An empty one is new, and one that ends after its first line has nothing in it.
+    for (const content of ['', '{"ct":"schedule","version":1}\n']) {
+      path = join(folder, `begun-${count++}`)
+      await writeFile(path, content)
+      warnings = []
+      await (await connect()).save({ put: [entry('a')] })
+      await closeAll()
+      expect(await names()).toEqual(['a'])
+      await closeAll()
+      expect(warnings).toEqual([])
+    }
   })
 
   it.each([
@@ -160,11 +212,18 @@ describe('a schedule in a file', () => {
       message: expect.stringContaining('left as it is') as string,
     })
     expect(await readFile(path, 'utf8')).toContain('"proj"')
-    for (const left of ['{"ct":"sch', `damaged\n${writeLine({ put: [entry('a')] })}`]) {
+    for (const left of [
+      '{"ct":"sch',
+      '{"ct":"schedule","version":1}',
+      `damaged\n${writeLine({ put: [entry('a')] })}`,
+    ]) {
       path = join(folder, `left-${count++}`)
       await writeFile(path, left)
       expect(await names()).toEqual([])
-      expect(warnings.at(-1)).toMatch(/moved to/)
+      expect(warnings.at(-1)).toMatch(/moves this one to/)
+      await (await connect()).save({ put: [entry('b')] })
+      await closeAll()
+      expect(await names()).toEqual(['b'])
     }
   })
 
@@ -180,8 +239,26 @@ describe('a schedule in a file', () => {
       { name: '?', reason: 'it is not an object' },
       { name: 'worse', reason: 'its schedule is not an object' },
     ])
-    await store.save({ put: [entry('bad')], remove: ['worse', '?'] })
-    expect((await store.load()).broken).toEqual([])
+    // They stay as they are written, numbers included, through a writing anew.
+    await closeAll()
+    const verbatim = '{"name":"precise","task":1.0,"args":"[1]","big":12345678901234567890}'
+    const json = `{"put":[{"x": 1e400},${verbatim}],"runs":[{"name":"a","lastRunAt":"soon"}]}`
+    const sum = crc32(json).toString(16).padStart(8, '0')
+    await appendFile(path, `${sum} ${json}\n`)
+    const again = await connect()
+    for (let round = 0; round < 8; round++)
+      await again.save({ put: [entry('a', { description: 'x'.repeat(200_000) })] })
+    await closeAll()
+    const text = await readFile(path, 'utf8')
+    expect(text.length).toBeLessThan(1_000_000)
+    expect(text).toContain(verbatim)
+    expect(text).toContain('{"x": 1e400}')
+    expect(text).toContain('{"name":"a","lastRunAt":"soon"}')
+    const last = await connect()
+    const left = (await last.load()).broken.map(({ name }) => name)
+    expect(left.toSorted()).toEqual(['?', '? (2)', 'bad', 'precise', 'run of a', 'worse'])
+    await last.save({ put: [entry('bad')], remove: left.filter((name) => name !== 'bad') })
+    expect((await last.load()).broken).toEqual([])
   })
 
   it('is written anew when it has grown, and holds the same', async () => {
@@ -258,12 +335,58 @@ describe('a second beat on the file', () => {
         seen.add((await readFile(`${path}.lock`, 'utf8').catch(() => 'none')) !== '')
     }
     const looking = [look(), look(), look()]
-    for (let time = 0; time < 300; time++) await (await FileLock.take(path)).release()
+    for (let time = 0; time < 100; time++) await (await FileLock.take(path)).release()
     end.abort()
     await Promise.all(looking)
     expect([...seen]).toEqual([true])
     const own = path.slice(folder.length + 1)
     expect((await readdir(folder)).filter((name) => name.startsWith(own))).toEqual([])
+  })
+
+  it('BEAT-12: of many that find a dead one’s lock one has the file, time after time, and no lock is ever away in between', async () => {
+    let holders = 0
+    let most = 0
+    const contend = async (): Promise<boolean> => {
+      const taken = await FileLock.take(path).catch(() => undefined)
+      if (taken === undefined) return false
+      most = Math.max(most, ++holders)
+      await taken.assertOurs()
+      return true
+    }
+    for (let round = 0; round < 20; round++) {
+      path = join(folder, `race-${count++}`)
+      holders = 0
+      await writeFile(`${path}.lock`, lock({ pid: 2 ** 22 + 1, id: `dead ${round}` }))
+      const took = await Promise.all(Array.from({ length: 6 }, contend))
+      expect(took.filter(Boolean)).toHaveLength(1)
+    }
+    expect(most).toBe(1)
+  })
+
+  it('BEAT-12: a claim that a dead one left behind is followed like a lock, and one of somebody who lives is waited for', async () => {
+    const dead = lock({ pid: 2 ** 22 + 1 })
+    const claim = `${path}.lock.${createHash('sha1').update(dead).digest('hex').slice(0, 12)}`
+    await writeFile(`${path}.lock`, dead)
+    await writeFile(claim, lock({ id: 'alive' }))
+    await expect(FileLock.take(path)).rejects.toMatchObject({ code: 'CT_BACKEND' })
+    await writeFile(claim, lock({ pid: 2 ** 22 + 1, id: 'died too' }))
+    const taken = await FileLock.take(path)
+    await taken.assertOurs()
+    await taken.release()
+    const own = path.slice(folder.length + 1)
+    expect((await readdir(folder)).filter((name) => name.startsWith(`${own}.`))).toEqual([])
+  })
+
+  it('BEAT-12: who finds another name in the lock writes nothing, from the first write on', async () => {
+    const store = await connect()
+    await store.save({ put: [entry('a')] })
+    const before = await readFile(path)
+    await writeFile(`${path}.lock`, lock())
+    await expect(store.save({ put: [entry('b')] })).rejects.toMatchObject({ code: 'CT_LEASE_LOST' })
+    expect(await readFile(path)).toEqual(before)
+    await closeAll()
+    expect(await readFile(`${path}.lock`, 'utf8')).toBe(lock())
+    await rm(`${path}.lock`)
   })
 
   it('what others wrote between our look and our first save stays', async () => {

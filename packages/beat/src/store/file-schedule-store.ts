@@ -117,10 +117,7 @@ function connectionTo(
   return {
     async load(options) {
       check(options)
-      return {
-        entries: [...file.entries.values()],
-        broken: [...file.broken].map(([name, reason]) => ({ name, reason })),
-      }
+      return file.load(options?.names)
     },
     async save({ put, remove, runs }, options) {
       check(options)
@@ -130,15 +127,15 @@ function connectionTo(
         ...(runs === undefined ? {} : { runs }),
       }
       try {
-        await file.save(change)
+        return await file.save(change)
       } catch (error) {
         if (error instanceof LeaseLostError) onLost()
         throw error
       }
     },
-    changeMarker: async (options) => {
+    changes: async (since, options) => {
       check(options)
-      return undefined
+      return file.changes(since)
     },
     lead: () =>
       Promise.reject(new UnsupportedError('A schedule file is for one beat: there is nobody to elect.')),

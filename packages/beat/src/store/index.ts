@@ -2,3 +2,4 @@
 export { fileScheduleStore } from './file-schedule-store.ts'
 export type { FileScheduleStoreOptions } from './file-schedule-store.ts'
 export { scheduleStoreOf } from './store-source.ts'
+export { timedConnection } from './timed-connection.ts'

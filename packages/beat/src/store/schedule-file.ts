@@ -2,11 +2,15 @@
  * The file of a schedule: a log of changes, written so that a crash at any moment leaves what was saved.
  *
  *   open ── read all lines ──► state in memory ── save: one line appended, then synced ──► …
- *              │ a torn or damaged line: told, left out                │ grown to twice of what it holds
- *              │ not a file of ours: moved aside, told                 ▼
- *              └─ another program's, or a text: refused     written anew beside it, synced, renamed over it
+ *              │ a torn end: told, left out                            │ grown to twice of what it holds
+ *              │ a damaged line: told, left out, kept                  ▼
+ *              │ its beginning is lost: told, moved aside   written anew beside it, synced, renamed over it
+ *              │ by the first save
+ *              └─ another program's, or a text: refused
+ *
+ * Reading changes nothing, and needs no lock.
  */
-import { isUtf8 } from 'node:buffer'
+import { Buffer, isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -14,28 +18,20 @@ import {
   BackendError,
   BackendUnavailableError,
   ConfigurationError,
-  type ScheduleRun,
-  type StoredScheduleEntry,
+  type ScheduleChanges,
+  type ScheduleContents,
+  type ScheduleSaved,
 } from '@ct/contracts'
-import {
-  fileHeader,
-  foreignProgram,
-  readEntryRecord,
-  readLine,
-  writeLine,
-  type FileChange,
-} from './entry-record.ts'
+import { fileHeader, foreignProgram, readLine, writeLine, type FileChange } from './entry-record.ts'
 import { FileLock } from './file-lock.ts'
+import { ScheduleState } from './schedule-state.ts'
 
 /** Below it the file is never written anew: appending is cheap. */
 const smallBytes = 1024 * 1024
-/** Entries in one line of a file that was written anew. */
-const perLine = 1000
 
 export class ScheduleFile {
   readonly path: string
-  readonly entries = new Map<string, StoredScheduleEntry>()
-  readonly broken = new Map<string, string>()
+  #state = new ScheduleState()
   readonly #warn: (message: string) => void
   // One write after the other.
   #writing: Promise<unknown> = Promise.resolve()
@@ -45,7 +41,11 @@ export class ScheduleFile {
   #length = 0
   #compactAt = smallBytes
   #tornTail = false
+  /** The last line is whole, but for its end. */
+  #unended = false
   #mustRewrite = false
+  /** Where what cannot be read at all goes, when we write. */
+  #aside: string | undefined
   /** What the file was when it was read; others may write until the lock is ours. */
   #readAs = ''
 
@@ -79,35 +79,57 @@ export class ScheduleFile {
         `${this.path} is a file of ${program}, and not a schedule of ct. Give ct a file of its own (-s, beatScheduleFilename).`,
         { details: { file: this.path } },
       )
-    const lines = bytes.toString('utf8').split('\n')
-    const tail = lines.pop()
-    if (lines[0] !== fileHeader) {
+    const lines = linesOf(bytes)
+    if (lines.length < 2 || lines[0]!.toString('utf8') !== fileHeader) {
       // `-s package.json` is a slip, and no schedule that a crash has damaged.
       if (isTextOfOthers(bytes, lines))
         throw new ConfigurationError(
           `${this.path} is a text that is not a schedule of ct; it was left as it is. Give ct a file of its own (-s, beatScheduleFilename), or remove this one.`,
           { details: { file: this.path } },
         )
-      await this.#moveAside(bytes.length)
+      this.#mustRewrite = true
+      if (bytes.length === 0) return
+      // BEAT-22: never deleted, since somebody may need it; and not touched by who only looks.
+      this.#aside = `${this.path}.broken-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`
+      this.#warn(
+        `${this.path} cannot be read as a schedule: its first line is damaged. Beat begins a new one, and moves this one to ${this.#aside} when it first saves.`,
+      )
       return
     }
+    const tail = lines.pop()!
     let damaged = 0
-    for (const line of lines.slice(1)) {
-      const change = safely(() => readLine(line))
-      if (change === undefined) damaged++
-      else this.#apply(change)
-    }
-    this.#length = bytes.length - Buffer.byteLength(tail ?? '')
-    this.#tornTail = tail !== ''
-    if (this.#tornTail)
+    lines.slice(1).forEach((line, index) => {
+      if (!this.#state.readLine(line, index + 2)) damaged++
+    })
+    this.#readTail(bytes, tail, lines.length + 1)
+    if (damaged > 0)
       this.#warn(
-        `The last line of the schedule file ${this.path} was torn, as by a crash in the middle of a write. It is left out: what it said was not saved yet.`,
+        `${damaged} of ${lines.length} lines of the schedule file ${this.path} are damaged and left out; they are kept in the file, as "damaged line …", until somebody removes them. Entries of the configuration come back by themselves and count their runs anew; those made at run time may be missing.`,
       )
-    if (damaged === 0) return
-    this.#mustRewrite = true
+  }
+
+  #readTail(bytes: Buffer, tail: Buffer, number: number): void {
+    this.#length = bytes.length
+    if (tail.length === 0) return
+    // An editor, or a crash before the very last byte.
+    this.#unended = typeof readLine(tail.toString('utf8')) !== 'string'
+    if (this.#unended) {
+      this.#state.readLine(tail, number)
+      return
+    }
+    this.#length -= tail.length
+    this.#tornTail = true
     this.#warn(
-      `${damaged} of ${lines.length - 1} lines of the schedule file ${this.path} are damaged and left out. Entries of the configuration come back by themselves and count their runs anew; those made at run time may be missing.`,
+      `The last line of the schedule file ${this.path} was torn, as by a crash in the middle of a write. It is left out: what it said was not saved yet.`,
     )
+  }
+
+  load(names?: readonly string[]): ScheduleContents {
+    return this.#state.contents(names)
+  }
+
+  changes(since: string): ScheduleChanges | undefined {
+    return this.#state.changes(since)
   }
 
   /** Until the lock is ours others write: what they wrote counts, and we go on behind it. */
@@ -123,69 +145,23 @@ export class ScheduleFile {
   }
 
   async #readAgain(): Promise<void> {
-    this.entries.clear()
-    this.broken.clear()
+    this.#state = new ScheduleState()
     this.#length = 0
     this.#tornTail = false
+    this.#unended = false
+    this.#aside = undefined
     this.#mustRewrite = false
     await this.#read()
   }
 
-  /** BEAT-22: never deleted, since somebody may need it. */
-  async #moveAside(length: number): Promise<void> {
-    this.#mustRewrite = true
-    if (length === 0) return
-    const aside = `${this.path}.broken-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`
-    try {
-      await rename(this.path, aside)
-    } catch (error) {
-      throw this.#failed('move aside', error)
-    }
-    this.#warn(
-      `${this.path} cannot be read as a schedule: its first line is damaged. It was moved to ${aside}, and a new one is begun.`,
-    )
-  }
-
-  #apply(change: Readonly<Record<string, unknown>>): void {
-    const { put, remove, runs } = change
-    for (const record of Array.isArray(put) ? (put as readonly unknown[]) : []) {
-      const entry = readEntryRecord(record)
-      const name = (record as { readonly name?: unknown } | null)?.name
-      if (typeof entry === 'string') {
-        const label = typeof name === 'string' ? name : '?'
-        this.entries.delete(label)
-        this.broken.set(label, entry)
-      } else {
-        this.broken.delete(entry.name)
-        this.#put(entry)
-      }
-    }
-    for (const name of Array.isArray(remove) ? (remove as readonly string[]) : []) {
-      this.entries.delete(name)
-      this.broken.delete(name)
-    }
-    for (const run of Array.isArray(runs) ? (runs as readonly ScheduleRun[]) : []) {
-      const entry = this.entries.get(run.name)
-      if (entry !== undefined && typeof run.lastRunAt === 'number' && typeof run.totalRunCount === 'number')
-        this.entries.set(run.name, { ...entry, lastRunAt: run.lastRunAt, totalRunCount: run.totalRunCount })
-    }
-  }
-
-  #put(entry: StoredScheduleEntry): void {
-    const before = this.entries.get(entry.name)
-    const keeps = before !== undefined && entry.lastRunAt === undefined
-    const { lastRunAt, totalRunCount } = keeps ? before : entry
-    this.entries.set(entry.name, { ...entry, lastRunAt, totalRunCount })
-  }
-
   /** Errors: `CT_BACKEND` while another process has the file, `CT_LEASE_LOST`, `CT_BACKEND_UNAVAILABLE` when it cannot be written. */
-  save(change: FileChange): Promise<void> {
+  save(change: FileChange): Promise<ScheduleSaved> {
     const saving = this.#writing.then(() => this.#save(change))
     this.#writing = saving.catch(() => undefined)
     return saving
   }
 
-  async #save(change: FileChange): Promise<void> {
+  async #save(change: FileChange): Promise<ScheduleSaved> {
     const line = writeLine(change)
     try {
       if (this.#lock === undefined) {
@@ -193,32 +169,32 @@ export class ScheduleFile {
         this.#lock = await this.#take()
       }
       await this.#lock.assertOurs()
+      if (this.#aside !== undefined) await rename(this.path, this.#aside)
+      this.#aside = undefined
       if (this.#mustRewrite) await this.#rewrite()
       const handle = (this.#handle ??= await open(this.path, constants.O_RDWR))
       // What is left of a write that failed must not run into this one.
       if (this.#tornTail) await handle.truncate(this.#length)
       this.#tornTail = true
-      const bytes = Buffer.from(line)
+      const bytes = Buffer.from(this.#unended ? `\n${line}` : line)
       await handle.write(bytes, 0, bytes.length, this.#length)
       await handle.datasync()
       this.#tornTail = false
+      this.#unended = false
       this.#length += bytes.length
     } catch (error) {
       throw this.#failed('write', error)
     }
-    this.#apply(JSON.parse(JSON.stringify(change)) as Readonly<Record<string, unknown>>)
-    if (this.#length < this.#compactAt) return
+    const saved = this.#state.apply(change)
     // Saved it is; that the file could not be made smaller is told when it cannot be written at all.
-    await this.#rewrite().catch(() => (this.#compactAt *= 2))
+    if (this.#length >= this.#compactAt) await this.#rewrite().catch(() => (this.#compactAt *= 2))
+    return saved
   }
 
   /** All that it holds, as a new file in the place of the old one. */
   async #rewrite(): Promise<void> {
     const temporary = `${this.path}.tmp`
-    const all = [...this.entries.values()]
-    const lines = [`${fileHeader}\n`]
-    for (let at = 0; at < all.length; at += perLine)
-      lines.push(writeLine({ put: all.slice(at, at + perLine) }))
+    const lines = [`${fileHeader}\n`, ...this.#state.lines()]
     const bytes = Buffer.from(lines.join(''))
     const fresh = await open(temporary, 'w')
     try {
@@ -236,6 +212,7 @@ export class ScheduleFile {
     this.#handle = undefined
     this.#length = bytes.length
     this.#tornTail = false
+    this.#unended = false
     this.#mustRewrite = false
     this.#compactAt = Math.max(smallBytes, 2 * bytes.length)
   }
@@ -280,16 +257,22 @@ async function stateOf(path: string): Promise<string> {
   return found === undefined ? 'none' : `${found.ino} ${found.size} ${found.mtimeNs}`
 }
 
-/** What a crash leaves of a schedule has zeros in it, or whole lines, or a part of the first one. */
-function isTextOfOthers(bytes: Buffer, lines: readonly string[]): boolean {
-  if (!isUtf8(bytes) || bytes.includes(0) || fileHeader.startsWith(bytes.toString())) return false
-  return !lines.some((line) => safely(() => readLine(line)) !== undefined)
+const newline = 0x0a
+
+/** Without their ends; the last one is what follows the last end. */
+function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = []
+  let from = 0
+  for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, from)) {
+    lines.push(bytes.subarray(from, at))
+    from = at + 1
+  }
+  lines.push(bytes.subarray(from))
+  return lines
 }
 
-function safely<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
-  }
+/** What a crash leaves of a schedule has zeros in it, or whole lines, or a part of the first one. */
+function isTextOfOthers(bytes: Buffer, lines: readonly Buffer[]): boolean {
+  if (!isUtf8(bytes) || bytes.includes(0) || fileHeader.startsWith(bytes.toString())) return false
+  return lines.every((line) => typeof readLine(line.toString('utf8')) === 'string')
 }

@@ -24,8 +24,10 @@ export interface ScheduleSettings {
   readonly entriesKey: string
   /** Hash: name of the entry → when it last ran, and how often it did. */
   readonly runsKey: string
-  /** String, counts the changes. */
+  /** String, the number of the last change. Who changes the entries by hand increments it. */
   readonly markerKey: string
+  /** List, the newest first: number of a change, a blank, the entry's name. */
+  readonly changesKey: string
   /** Hash with `holder` and `token`; gone when its lease ran out. */
   readonly leaderKey: string
   /** String, the last token given. */
@@ -54,6 +56,7 @@ export function scheduleSettings(given: Readonly<Record<string, unknown>>): Sche
     entriesKey: `${base}.entries`,
     runsKey: `${base}.runs`,
     markerKey: `${base}.marker`,
+    changesKey: `${base}.changes`,
     leaderKey: `${base}.leader`,
     tokenKey: `${base}.token`,
   }

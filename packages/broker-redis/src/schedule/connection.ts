@@ -10,10 +10,14 @@ import {
   type NoticeListener,
   type OutgoingMessage,
   type ScheduleChange,
+  type ScheduleChanges,
+  type ScheduleContents,
+  type ScheduleLoadOptions,
   type ScheduleRun,
+  type ScheduleSaved,
   type ScheduleStoreConnection,
-  type StoredScheduleEntry,
 } from '@ct/contracts'
+import { changesPerLook } from '@ct/contracts/schedule-kit'
 import { Bindings } from '../broker/bindings.ts'
 import type { Endpoint } from '../connection/endpoint.ts'
 import { throwIfAborted, toFailure } from '../connection/failure.ts'
@@ -21,12 +25,16 @@ import type { Argument, Link } from '../connection/link.ts'
 import { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { ScheduleSettings } from '../options/schedule-options.ts'
+import { scheduleChanges } from '../scripts/schedule-changes.ts'
 import { scheduleFire } from '../scripts/schedule-fire.ts'
 import { scheduleLead } from '../scripts/schedule-lead.ts'
 import { scheduleLoad } from '../scripts/schedule-load.ts'
 import { scheduleResign } from '../scripts/schedule-resign.ts'
 import { scheduleSave } from '../scripts/schedule-save.ts'
-import { decodeEntry, encodeEntry, encodeRun } from './entry-text.ts'
+import { encodeEntry, encodeRun, readRows } from './entry-text.ts'
+
+/** Changes that a beat may be behind, and still not have to read everything. */
+const loggedChanges = 10_000
 
 export interface ScheduleConnectionOptions {
   readonly settings: ScheduleSettings
@@ -77,34 +85,21 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     }
   }
 
-  async load(options?: CallOptions): Promise<{
-    readonly entries: readonly StoredScheduleEntry[]
-    readonly broken: readonly { readonly name: string; readonly reason: string }[]
-  }> {
-    const { entriesKey, runsKey } = this.#settings
-    const [found, runs] = (await this.#do('load the schedule', options, () =>
-      this.#link.run(scheduleLoad, [entriesKey, runsKey], []),
-    )) as [Buffer[], Buffer[]]
-    const runOf = new Map<string, string>()
-    for (let i = 0; i < runs.length; i += 2) runOf.set(String(runs[i]), String(runs[i + 1]))
-    const entries: StoredScheduleEntry[] = []
-    const broken: { name: string; reason: string }[] = []
-    for (let i = 0; i < found.length; i += 2) {
-      const name = String(found[i])
-      try {
-        entries.push(decodeEntry(name, String(found[i + 1]), runOf.get(name)))
-      } catch (error) {
-        broken.push({ name, reason: (error as Error).message })
-      }
-    }
-    return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), broken }
+  async load(options?: ScheduleLoadOptions): Promise<ScheduleContents> {
+    const { entriesKey, runsKey, markerKey } = this.#settings
+    const keys = [entriesKey, runsKey, markerKey]
+    const args = options?.names === undefined ? [''] : ['names', ...options.names]
+    const [marker, found, runs] = (await this.#do('load the schedule', options, () =>
+      this.#link.run(scheduleLoad, keys, args),
+    )) as [Buffer, Buffer[], Buffer[]]
+    return { ...readRows(found, runs), marker: String(marker) }
   }
 
-  async save(change: ScheduleChange, options?: CallOptions): Promise<void> {
+  async save(change: ScheduleChange, options?: CallOptions): Promise<ScheduleSaved> {
     const { put = [], remove = [], runs = [], token } = change
-    const { entriesKey, runsKey, markerKey, tokenKey } = this.#settings
-    const keys = [entriesKey, runsKey, markerKey, tokenKey]
-    const args: Argument[] = [token ?? '', put.length, remove.length, runs.length]
+    const { entriesKey, runsKey, markerKey, tokenKey, changesKey } = this.#settings
+    const keys = [entriesKey, runsKey, markerKey, tokenKey, changesKey]
+    const args: Argument[] = [token ?? '', put.length, remove.length, runs.length, loggedChanges]
     for (const entry of put) {
       const { name, lastRunAt, totalRunCount } = entry
       args.push(
@@ -115,15 +110,27 @@ export class RedisScheduleConnection implements ScheduleStoreConnection {
     }
     args.push(...remove)
     for (const run of runs) args.push(run.name, encodeRun(run))
-    const reply = await this.#do('save the schedule', options, () => this.#link.run(scheduleSave, keys, args))
-    if (Number(reply) === 0) throw leaseLost(token)
+    const reply = (await this.#do('save the schedule', options, () =>
+      this.#link.run(scheduleSave, keys, args),
+    )) as number | [Buffer, Buffer]
+    if (typeof reply === 'number') throw leaseLost(token)
+    return { before: String(reply[0]), after: String(reply[1]) }
   }
 
-  async changeMarker(options?: CallOptions): Promise<string | undefined> {
-    const marker = await this.#do('look for changes', options, () =>
-      this.#link.send('get', [this.#settings.markerKey]),
-    )
-    return marker === null ? '0' : String(marker)
+  async changes(since: string, options?: CallOptions): Promise<ScheduleChanges | undefined> {
+    const { entriesKey, runsKey, markerKey, changesKey } = this.#settings
+    const keys = [entriesKey, runsKey, markerKey, changesKey]
+    const reply = (await this.#do('look for changes', options, () =>
+      this.#link.run(scheduleChanges, keys, [since, changesPerLook]),
+    )) as number | [Buffer, number, Buffer[], Buffer[], Buffer[]]
+    if (typeof reply === 'number') return undefined
+    const [marker, more, found, runs, gone] = reply
+    return {
+      ...readRows(found, runs),
+      removed: gone.map(String),
+      marker: String(marker),
+      more: Number(more) === 1,
+    }
   }
 
   async lead(

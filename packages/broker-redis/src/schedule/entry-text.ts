@@ -1,5 +1,11 @@
 /** One entry as JSON in the hash of entries, and its run as `<epoch ms> <count>` in the hash of runs. */
-import { isPlainObject, type ScheduleRun, type StoredScheduleEntry } from '@ct/contracts'
+import type { Buffer } from 'node:buffer'
+import {
+  isPlainObject,
+  type ScheduleContents,
+  type ScheduleRun,
+  type StoredScheduleEntry,
+} from '@ct/contracts'
 
 /** Without its run. */
 export function encodeEntry({
@@ -53,4 +59,24 @@ function decodeRun(text: string | undefined): Pick<StoredScheduleEntry, 'lastRun
   const match = /^(-?\d+(?:\.\d+)?) (\d+)$/.exec(text)
   if (match === null) throw new Error(`its run is "${text}", not "<epoch ms> <count>"`)
   return { lastRunAt: Number(match[1]), totalRunCount: Number(match[2]) }
+}
+
+/** As scripts give them: names and texts, one after the other. */
+export function readRows(
+  found: readonly Buffer[],
+  runs: readonly Buffer[],
+): Omit<ScheduleContents, 'marker'> {
+  const runOf = new Map<string, string>()
+  for (let i = 0; i < runs.length; i += 2) runOf.set(String(runs[i]), String(runs[i + 1]))
+  const entries: StoredScheduleEntry[] = []
+  const broken: { name: string; reason: string }[] = []
+  for (let i = 0; i < found.length; i += 2) {
+    const name = String(found[i])
+    try {
+      entries.push(decodeEntry(name, String(found[i + 1]), runOf.get(name)))
+    } catch (error) {
+      broken.push({ name, reason: (error as Error).message })
+    }
+  }
+  return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), broken }
 }

@@ -114,15 +114,49 @@ it('S4: one leads at a time, tokens grow, an older one is refused', async () => 
   expect(await server.command('LLEN', 'q')).toBe(0)
 })
 
-it('S5: the marker differs after a change', async () => {
+it('S5, BEAT-62: whoever changes entries by hand moves the marker, and everything is read; without it nothing is seen', async () => {
   const [one, two] = [await connect(), await connect()]
-  const markers = [await one.changeMarker()]
   await two.save({ put: [entry('a')] })
-  markers.push(await one.changeMarker())
-  await two.save({ remove: ['a'] })
-  markers.push(await one.changeMarker())
-  expect(new Set(markers).size).toBe(3)
-  expect(await one.changeMarker()).toBe(markers[2])
+  const { marker } = await one.load()
+  const { name: _name, ...row } = entry('by hand')
+  await server.command('HSET', 'ct.schedule.default.entries', 'by hand', JSON.stringify(row))
+  expect(await one.changes(marker)).toMatchObject({ entries: [], marker, more: false })
+  await server.command('INCR', 'ct.schedule.default.marker')
+  expect(await one.changes(marker)).toBeUndefined()
+  const all = await one.load()
+  expect(all.entries.map(({ name }) => name)).toEqual(['a', 'by hand'])
+  // From then on as before.
+  await two.save({ put: [entry('c')] })
+  expect((await one.changes(all.marker))?.entries.map(({ name }) => name)).toEqual(['c'])
+  expect(await one.changes(marker)).toBeUndefined()
+})
+
+it('S5: the log of changes is bounded; who is further behind reads everything', async () => {
+  const [one, two] = [await connect(), await connect()]
+  const { marker } = await one.load()
+  const { after } = await two.save({ put: [entry('a')] })
+  const many = Array.from({ length: 1000 }, (_, index) => entry(`e${index}`))
+  for (let round = 0; round < 10; round++) await two.save({ put: many })
+  expect(await server.command('LLEN', 'ct.schedule.default.changes')).toBe(10_000)
+  expect((await one.changes(after))?.more).toBe(true)
+  expect(await one.changes(marker)).toBeUndefined()
+  for (const broken of ['', 'x', '-1', '1e99', String(Number(after) + 1e6)])
+    expect(await one.changes(broken)).toBeUndefined()
+})
+
+it('S4: a leader of before a FLUSHALL is refused by token, even where it was the first one', async () => {
+  const [one, two] = [await connect(), await connect()]
+  const old = (await one.lead({ holder: 'one', ttlMs: 60_000 }))!
+  await server.command('FLUSHALL')
+  const fresh = (await two.lead({ holder: 'two', ttlMs: 60_000 }))!
+  await two.save({ put: [entry('a')], token: fresh.token })
+  expect(fresh.token).toBeGreaterThan(old.token)
+  expect(Math.abs(fresh.token / 1000 - Date.now())).toBeLessThan(60_000)
+  const run = { name: 'a', lastRunAt: 1, totalRunCount: 1 }
+  await expect(one.fire({ run, message: message(), token: old.token })).rejects.toMatchObject({
+    code: 'CT_LEASE_LOST',
+  })
+  expect(await server.command('LLEN', 'q')).toBe(0)
 })
 
 it('S6: firing sends the task and saves the entry in one step, to queues, exchanges and fanout alike', async () => {

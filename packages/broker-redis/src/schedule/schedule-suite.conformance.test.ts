@@ -20,6 +20,10 @@ scheduleStoreConformance(
         using connection = await server.connect({ db })
         await connection.command('HSET', 'ct.schedule.default.entries', name, '{"not": "an entry"}')
       },
+      async loseData() {
+        using connection = await server.connect({ db })
+        await connection.command('FLUSHDB')
+      },
       broker: async () => redisBroker({ url }),
       unreachable: async () => redisScheduleStore({ url: 'redis://127.0.0.1:1/0' }),
       close: async () => {},

@@ -11,11 +11,13 @@ export interface ScheduleStoreHarness {
   putBroken?(name: string): Promise<void>
   /** A broker in the same store, for `fire`. */
   broker?(): Promise<Broker>
+  /** The server loses everything, and runs. */
+  loseData?(): Promise<void>
   /** A store whose server is not there. */
   unreachable?(): Promise<ScheduleStore>
 }
 
-export type ScheduleStoreAbility = 'putBroken' | 'broker' | 'unreachable'
+export type ScheduleStoreAbility = 'putBroken' | 'broker' | 'loseData' | 'unreachable'
 
 export interface ScheduleStoreConformanceOptions {
   readonly capabilities: ScheduleStoreCapabilities
