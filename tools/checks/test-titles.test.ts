@@ -19,3 +19,11 @@ it('finds the titles of tests, whatever stands between', () => {
   ].join('\n')
   expect(testTitles(source)).toEqual(['one', 'two', 'three ${4}', 'five: %s', "it\\'s six"])
 })
+
+it('takes the texts of a property that a title takes in', () => {
+  const source = [
+    "const rows = [{ outcome: 'one', other: 'x' }, { outcome: `two` }]",
+    "it.each(rows)('$outcome', () => {})",
+  ]
+  expect(testTitles(source.join('\n'))).toEqual(['$outcome', 'one', 'two'])
+})

@@ -1,4 +1,7 @@
-/** The titles of the tests in a source file: what `it`, `test`, `describe` and their `.each`, `.skipIf` … are called with first. */
+/**
+ * The titles of the tests in a source file: what `it`, `test`, `describe` and their `.each`, `.skipIf` … are called with first. Where a title
+ * takes in a property of the rows (`'$outcome'`), the texts of that property are titles too.
+ */
 
 const call = /\b(?:it|test|describe)(?:\.\w+)*\s*\(/g
 const quotes = new Set(["'", '"', '`'])
@@ -19,7 +22,20 @@ export function testTitles(source: string): string[] {
     const end = endOfText(source, start)
     if (end !== undefined) titles.push(source.slice(start + 1, end))
   }
-  return titles
+  const properties = new Set(
+    titles.flatMap((title) => [...title.matchAll(/\$(\w+)/g)].map(([, name]) => name!)),
+  )
+  return [...titles, ...[...properties].flatMap((name) => textsOf(source, name))]
+}
+
+function textsOf(source: string, property: string): string[] {
+  const texts: string[] = []
+  for (const match of source.matchAll(new RegExp(`\\b${property}:\\s*(?=['"\`])`, 'g'))) {
+    const start = match.index + match[0].length
+    const end = endOfText(source, start)
+    if (end !== undefined) texts.push(source.slice(start + 1, end))
+  }
+  return texts
 }
 
 function skipSpace(source: string, at: number): number {

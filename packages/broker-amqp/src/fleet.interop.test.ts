@@ -83,7 +83,7 @@ describe.skipIf(!ready)('Celery 5.7 and ct on RabbitMQ', () => {
     expect(theirs.records.map(({ word }) => String(word)).toSorted()).toEqual(['from Python', 'from ct'])
   }, 90_000)
 
-  it('WORK-92, CTRL-53: mingle hands revoked ids to a Python worker that starts, and to a ct worker', async () => {
+  it('WORK-92, CTRL-53, WIRE-52, D57-10: mingle hands revoked ids to a Python worker that starts, and to a ct worker', async () => {
     const first = app()
     await work(first, { hostname: 'ct-one@fleet' })
     await first.control.revoke('11111111-1111-4111-8111-111111111111')

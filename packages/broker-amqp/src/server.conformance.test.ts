@@ -93,7 +93,7 @@ describe.skipIf(!ready)('a RabbitMQ server', () => {
     expect(log.lines('warn')).toEqual([])
   }, 30_000)
 
-  it('TRANS-21: a server short of memory blocks publishers: told, bounded, and over when it is over', async () => {
+  it('TRANS-21, PAIN-11: a server short of memory blocks publishers: told, bounded, and over when it is over', async () => {
     const log = recordingLogger()
     const mine = app('blocked', log, { publishTimeoutMs: 1_500 })
     const task = mine.task('proj.t', () => {})

@@ -96,7 +96,7 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     await vi.waitFor(() => expect(notices).toMatchObject([{ kind: 'connection-lost' }]), { timeout: 5_000 })
   }, 15_000)
 
-  it('TRANS-20: a worker and its app stop although the server answers no more', async () => {
+  it('TRANS-20, D57-180: a worker and its app stop although the server answers no more', async () => {
     const line = await Line.to(scene.vhost.url)
     closing.push(() => line.close())
     const on = app({ broker: line.url, publishTimeoutMs: 2_000, taskIgnoreResult: true })
@@ -187,7 +187,7 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     expect(log.lines('warn').length).toBeLessThanOrEqual(3)
   }, 20_000)
 
-  it('CTRL-3: a node whose name is taken says so, not hot, and starts when the other one is gone', async () => {
+  it('CTRL-3, PAIN-68: a node whose name is taken says so, not hot, and starts when the other one is gone', async () => {
     const first = workerOf(app(), { hostname: 'twin@h' })
     await first.start()
     const log = recordingLogger()

@@ -111,7 +111,7 @@ export class MemoryStore implements VirtualStore<Held> {
     this.#live.deleteQueue(queue)
   }
 
-  async countReaders(queue: string, change: 1 | -1): Promise<number> {
+  async countReaders(queue: string, change: 1 | 0 | -1): Promise<number> {
     return (this.#live.declare(queue).readers += change)
   }
 

@@ -95,7 +95,7 @@ export class Keys {
   }
 }
 
-/** Exchange names with glob characters must not match others. */
-function escapeGlob(name: string): string {
+/** Names with glob characters must not match others. */
+export function escapeGlob(name: string): string {
   return name.replace(/[[\]?*\\^]/g, '\\$&')
 }

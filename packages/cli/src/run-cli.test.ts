@@ -73,7 +73,7 @@ describe('with a worker', () => {
   })
 
   it('CLI-26: status', async () => {
-    expect(await ct(...broker, 'status', '-t', '0.2')).toEqual({
+    expect(await ct(...broker, 'status', '-d', 'one@test')).toEqual({
       exitCode: 0,
       out: '->  one@test: OK\n    pong\n\n1 node online.\n',
       err: '',

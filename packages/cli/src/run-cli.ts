@@ -1,10 +1,13 @@
 import { Command, CommanderError } from 'commander'
 import type { UserOptions } from '@ct/client'
+import { addAmqp } from './amqp/amqp-command.ts'
 import { addBeat } from './beat/beat-command.ts'
 import { addCall } from './commands/call.ts'
 import { addCompletion } from './commands/completion.ts'
+import { addGraphBootsteps } from './commands/graph-bootsteps.ts'
 import { addGraphWorkers } from './commands/graph-workers.ts'
 import { addGraph } from './commands/graph.ts'
+import { addList } from './commands/list.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addParked } from './commands/parked.ts'
 import { addPurge } from './commands/purge.ts'
@@ -23,9 +26,7 @@ import { addWorker } from './worker/worker-command.ts'
 
 /** Celery's commands that ct does not have. */
 const notHere: Readonly<Record<string, string>> = {
-  amqp: 'The broker’s own tools do what it does.',
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
-  list: '',
   logtool: 'Use --log-format json and a tool for JSON lines.',
   shell: 'Start node and import the file of your app.',
   upgrade: '',
@@ -78,12 +79,12 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addBeat(program, session, own?.beat ?? [])
   addCall(program, session)
   addResult(program, session)
-  addGraph(program, session)
-  addGraphWorkers(
-    program.commands.find((command) => command.name() === 'graph')!,
-    session,
-  )
+  const graph = addGraph(program, session)
+  addGraphBootsteps(graph, session)
+  addGraphWorkers(graph, session)
   addMigrate(program, session)
+  addList(program, session)
+  addAmqp(program, session)
   addRemotePrograms(program, session)
   addEvents(program, session)
   addPurge(program, session)

@@ -24,6 +24,8 @@ export interface CliOptions {
   readonly onModule?: ((url: string) => void) | undefined
   readonly stdout?: OutputStream
   readonly stderr?: OutputStream
+  /** What a shell reads in place of the terminal. Default `process.stdin`. */
+  readonly stdin?: NodeJS.ReadableStream | undefined
   /** Ends a command that runs until it is told to stop, as Ctrl-C does; for tests. */
   readonly interrupt?: AbortSignal | undefined
   /** Asks on the terminal; undefined where there is nobody to ask. */

@@ -38,7 +38,7 @@ describe.skipIf(!present)('a client and its Redis', () => {
     expect(await waiting).toEqual([1, 2, 3])
   })
 
-  it('APP-96: a publish outlives a restart of the server', async () => {
+  it('APP-96, PAIN-12: a publish outlives a restart of the server', async () => {
     const app = open()
     await app.sendTask('t')
     await server.kill()
@@ -69,7 +69,7 @@ describe.skipIf(!present)('a client and its Redis', () => {
     await vi.waitFor(() => app.sendTask('t'), { timeout: 10_000 })
   })
 
-  it('CTRL-34: sends thousands in one step, and purges them', async () => {
+  it('CTRL-34, PAIN-56: sends thousands in one step, and purges them', async () => {
     const app = open()
     const add = app.task('t', (n: number) => n)
     await app.sendMany(Array.from({ length: 3000 }, (_, n) => add.s(n)))

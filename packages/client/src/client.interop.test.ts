@@ -68,7 +68,7 @@ for (const { version, broker } of fleets) {
       expect(Date.now() - (await result.dateDone())!.getTime()).toBeLessThan(60_000)
     })
 
-    it('RES-11 RES-73: five hundred at once over one subscription', async () => {
+    it('RES-11 RES-73 PAIN-14: five hundred at once over one subscription', async () => {
       const results = await Promise.all(
         Array.from({ length: 500 }, (_, n) => app.sendTask<number>('interop_tasks.add', { args: [n, 1] })),
       )
@@ -76,7 +76,7 @@ for (const { version, broker } of fleets) {
       expect(values).toEqual(Array.from({ length: 500 }, (_, n) => n + 1))
     })
 
-    it('RES-62: an exception of Python arrives typed, with its traceback', async () => {
+    it('RES-62, PAIN-32: an exception of Python arrives typed, with its traceback', async () => {
       const failing = await app.sendTask('interop_tasks.fail', { args: ['on purpose'] })
       const error = await failing.get({ timeoutMs: 10_000 }).catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(RemoteError)
@@ -130,7 +130,7 @@ for (const { version, broker } of fleets) {
       expect(await client.exec(`app.GroupResult.restore('made-here').get(timeout=10)`)).toEqual([2, 4])
     })
 
-    it('RES-60 RES-62: what is stored here, Python reads', async () => {
+    it('RES-60 RES-62 SEC-27: what is stored here, Python reads', async () => {
       const { results } = app.context
       await results.storeResult({
         taskId: 'from-ct',
@@ -311,7 +311,7 @@ for (const { version, broker } of fleets) {
         ? Object.keys(await client.redisDump('*reply*'))
         : (await queuesOf(vhost)).map(({ name }) => name)
 
-    it('CTRL-4: nothing of the reply queue stays behind', async () => {
+    it('CTRL-4, PAIN-25: nothing of the reply queue stays behind', async () => {
       await app.control.inspect({ destination: [worker.nodename], timeoutMs: 5000 }).ping()
       await vi.waitFor(
         async () =>

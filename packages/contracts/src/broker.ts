@@ -64,7 +64,9 @@
  *  B25 With `settlesWith(backend)`: the result writes of a settlement and the ack take effect in one step, and a stored SUCCESS is
  *      never overwritten. The writes count also where the message is somebody else's by now: the task did end so. `settlesWith` is asked with
  *      any backend, and knows its own by a brand of its package (a `WeakMap`, a symbol) and by the address of the server.
+ *  B26 With `administration`: see `administration.ts`.
  */
+import type { BrokerAdministration } from './administration.ts'
 import type { Closable, ConnectOptions, ServerDescription } from './lifecycle.ts'
 import type { DeliveryInfo, ExchangeType, HeaderTable, MessageContent, OutgoingMessage } from './message.ts'
 import type { CeleryError } from './errors.ts'
@@ -183,6 +185,8 @@ export interface BrokerConnection extends Closable {
   purge(queue: string, options?: CallOptions): Promise<number>
   deleteQueue(queue: string, options?: CallOptions): Promise<void>
   readonly parked: ParkedMessages
+  /** For tools of administrators (B26). Absent where the adapter has none of it. */
+  readonly administration?: BrokerAdministration | undefined
   /** With `nativeDelay`: makes what it needs, so that what anybody has delayed for these queues arrives. Absent where nothing is needed. */
   prepareDelays?(queues: readonly QueueDeclaration[], options?: CallOptions): Promise<void>
   /**

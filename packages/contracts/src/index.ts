@@ -1,4 +1,5 @@
 /** The whole extension surface of ct. One file per contract; see docs/contributing/write-an-adapter.md. */
+export * from './administration.ts'
 export * from './broker.ts'
 export * from './compressor.ts'
 export * from './define.ts'

@@ -149,7 +149,7 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     expect((await worker.stop()).code).toBe(0)
   })
 
-  it('health over HTTP and in a file tells of a broker that went away and came back, and of the end', async () => {
+  it('PAIN-34: health over HTTP and in a file tells of a broker that went away and came back, and of the end', async () => {
     await using own = await startPrivateRedis()
     const port = await freePort()
     const file = at('health')

@@ -45,7 +45,7 @@ const lines: readonly (readonly string[])[] = [
   ['a-b', 'c', '-c:a-b', '7', '--hostname=h', '-b', 'redis://x/%n', ...files],
 ]
 
-describe.skipIf(!ready)('WORK-105, WORK-106, WORK-107, WORK-109: ct multi and celery multi', () => {
+describe.skipIf(!ready)('WORK-105, WORK-106, WORK-107, WORK-109, CLI-36: ct multi and celery multi', () => {
   it.each(lines)('show %s %s …', async (...line) => {
     const [own, theirs] = await Promise.all([
       ct(['-A', 'interop_tasks', 'multi', 'show', ...line]),

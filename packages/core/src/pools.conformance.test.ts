@@ -101,7 +101,7 @@ describe.skipIf(!present)('pools of ct worker', () => {
     60_000,
   )
 
-  it('WORK-42: children end with their worker when it is killed, also while they compute; the group’s SIGTERM loses no task', async () => {
+  it('WORK-42, FW-87: children end with their worker when it is killed, also while they compute; the group’s SIGTERM loses no task', async () => {
     const worker = await ctWorker(
       ['-A', './tasks.ts', '-n', 'doomed@here', '-P', 'processes', '-c', '2'],
       env,

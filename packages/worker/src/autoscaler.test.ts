@@ -21,7 +21,7 @@ function scene(max: number, min: number) {
 }
 
 describe('WORK-53, D57-70: autoscale', () => {
-  it('grows with what is reserved up to max, shrinks after 30 s without a task, never below min', () => {
+  it('PAIN-35: grows with what is reserved up to max, shrinks after 30 s without a task, never below min', () => {
     const { state, scaler } = scene(4, 1)
     state.quantity = 2
     scaler.reserved()

@@ -52,7 +52,7 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
       })
     )[node]!
 
-  it('CTRL-40, CTRL-50, CTRL-51, CTRL-52, CTRL-53, D57-10, D57-163, WIRE-52: what needs no tasks', async () => {
+  it('CTRL-40, CTRL-50, CTRL-51, CTRL-52, CTRL-53, D57-10, D57-163, WIRE-52, WIRE-51: what needs no tasks', async () => {
     expect(await ask('ping()')).toEqual({ ok: 'pong' })
     expect(await ask('clock()')).toEqual({ clock: expect.any(Number) })
     expect(await ask('memsample()')).toMatch(/^\d+(\.\d)?[MG]B$/)

@@ -62,7 +62,7 @@ describe('gossip', () => {
     expect(lines).toEqual(expect.arrayContaining(['two@h joined the party', 'two@h left']))
   })
 
-  it('WORK-93: is off unless it is asked for, and on with Celery’s defaults', async () => {
+  it('WORK-93, PAIN-38: is off unless it is asked for, and on with Celery’s defaults', async () => {
     hub = `fleet-${++hubs}`
     const heard: string[] = []
     const quiet = createWorker(makeApp({ workerMingle: 'off' }), { hostname: 'quiet@h' })
@@ -79,7 +79,7 @@ describe('gossip', () => {
     expect(heard.filter((line) => line.startsWith('quiet'))).toEqual([])
   })
 
-  it('D57-175, EVT-42: a worker in another time zone is no worker whose clock is off; one that is an hour off is told', async () => {
+  it('D57-175, EVT-42, PAIN-38: a worker in another time zone is no worker whose clock is off; one that is an hour off is told', async () => {
     hub = `fleet-${++hubs}`
     const heard: string[] = []
     const one = createWorker(makeApp(gossiping), { hostname: 'one@h' })

@@ -2,7 +2,13 @@
 import type { WorkerConsumer } from './bootsteps/index.ts'
 import type { Worker } from './worker.ts'
 
-export { ConsumerStep, type StepConsumer, type WorkerConsumer } from './bootsteps/index.ts'
+export {
+  bootstepGraph,
+  ConsumerStep,
+  type BootstepNode,
+  type StepConsumer,
+  type WorkerConsumer,
+} from './bootsteps/index.ts'
 export { createWorker } from './create-worker.ts'
 export type { WorkerOptions } from './options.ts'
 export { asyncPool, soloPool } from './pool/index.ts'

@@ -79,7 +79,7 @@ describe.each([
   ['Redis', onRedis, 'ct'],
   ['memory', inMemory, 'ct'],
   ['memory, defaults of Celery', inMemory, 'celery'],
-] as const)('malformed task messages on %s', (_label, open, defaults) => {
+] as const)('TASK-80: malformed task messages on %s', (_label, open, defaults) => {
   let server: Server
   let app: App
   let worker: Worker

@@ -23,7 +23,7 @@ describe('installSignals', () => {
     expect(handled(['SIGQUIT'])).toEqual(['soft'])
   })
 
-  it('WORK-18: each further signal goes one step on', () => {
+  it('WORK-18, PAIN-41: each further signal goes one step on', () => {
     expect(handled(['SIGTERM', 'SIGTERM', 'SIGINT', 'SIGTERM', 'SIGTERM'])).toEqual([
       'warm',
       'soft',

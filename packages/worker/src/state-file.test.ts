@@ -103,7 +103,7 @@ describe('a worker with a state file', () => {
     await app?.close()
   })
 
-  it('WORK-26, CTRL-20, SET-195: a task revoked before a restart does not run after it', async () => {
+  it('WORK-26, CTRL-20, SET-195, PAIN-24: a task revoked before a restart does not run after it', async () => {
     app = createApp({
       name: 'state-file',
       broker: memoryBroker({ name: 'state-file' }),

@@ -66,7 +66,7 @@ describe('a worker on Redis', () => {
     await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub', 'SKIPME', 'yes')
   }
 
-  it('architecture §4, B16: what runs while the connection is cut is settled by the next one and does not run twice', async () => {
+  it('PAIN-48, architecture §4, B16: what runs while the connection is cut is settled by the next one and does not run twice', async () => {
     const { app } = makeApp()
     const runs: number[] = []
     const go = Promise.withResolvers<void>()
@@ -108,7 +108,7 @@ describe('a worker on Redis', () => {
     expect(worker.status).toBe('running')
   })
 
-  it('TRANS-38: leases of held and running messages are renewed', async () => {
+  it('TRANS-38, PAIN-1: leases of held and running messages are renewed', async () => {
     const { app } = makeApp({}, { visibilityTimeout: 1 })
     let runs = 0
     const slow = app.task('slow', async () => {
@@ -152,7 +152,7 @@ describe('a worker on Redis', () => {
     expect(await result.state()).toBe('PENDING')
   })
 
-  it('WORK-63, WORK-64: ETA messages are held by the worker without taking the place of others', async () => {
+  it('WORK-63, WORK-64, PAIN-3: ETA messages are held by the worker without taking the place of others', async () => {
     const { app } = makeApp({ workerPrefetchMultiplier: 1 })
     const echo = app.task('echo', (x: number) => x)
     const worker = await startWorker(app, { concurrency: 1 })

@@ -207,7 +207,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(await run('add', 1, 1)).toBe(2)
   })
 
-  it('WORK-44, TASK-12, SET-155, TASK-104, D57-114, PAIN-7: a lost slot: WorkerLostError, or back to its queue and parked in the end', async () => {
+  it('WORK-44, TASK-12, SET-155, TASK-104, D57-114, PAIN-7, D57-65: a lost slot: WorkerLostError, or back to its queue and parked in the end', async () => {
     await stop()
     await start()
     const { app } = tasks
@@ -227,7 +227,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     await stop()
   }, 90_000)
 
-  it('WORK-44: what a task leaves behind: a late rejection is logged, a late error fails its task, a busy loop costs the slot', async () => {
+  it('WORK-44, PAIN-9: what a task leaves behind: a late rejection is logged, a late error fails its task, a busy loop costs the slot', async () => {
     await stop()
     await start()
     expect(await run('late-rejection')).toBe('fine')

@@ -9,12 +9,20 @@ const ready = await tryServices(['rabbitmq'])
 async function harness(): Promise<BrokerHarness> {
   const vhost = await freshVhost()
   const lines: Line[] = []
+  const manager = new URL(vhost.management.url)
   return {
     async peer() {
       const line = await Line.to(vhost.url)
       lines.push(line)
       const cut = (): Promise<void> => line.cut()
-      return { broker: amqpBroker({ url: line.url }), cut, kill: cut } satisfies BrokerPeer
+      const broker = amqpBroker({
+        url: line.url,
+        managerHostname: manager.hostname,
+        managerPort: Number(manager.port),
+        managerUserid: manager.username,
+        managerPassword: manager.password,
+      })
+      return { broker, cut, kill: cut } satisfies BrokerPeer
     },
     unreachable: async () => amqpBroker({ url: 'amqp://127.0.0.1:1//' }),
     async refused() {

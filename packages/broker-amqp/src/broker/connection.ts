@@ -14,6 +14,7 @@ import {
 } from '@ct/contracts'
 import type { Link } from '../connection/link.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
+import { AmqpAdministration } from './administration.ts'
 import { AmqpConsumer } from './consumer.ts'
 import { DelayedDelivery, maxDelaySeconds } from './delayed-delivery.ts'
 import { ParkedQueues } from './parked.ts'
@@ -25,6 +26,7 @@ import { Topology } from './topology.ts'
 export class AmqpBrokerConnection implements BrokerConnection {
   readonly leaseMs: undefined = undefined
   readonly parked: ParkedMessages
+  readonly administration: AmqpAdministration
   readonly #link: Link
   readonly #topology: Topology
   readonly #publisher: Publisher
@@ -52,6 +54,7 @@ export class AmqpBrokerConnection implements BrokerConnection {
     this.#parked = new ParkedQueues(link, this.#topology, this.#publisher)
     this.#starts = new StartCounter(this.#topology, this.#publisher, settings.startsExpiresMs, onNotice)
     this.parked = this.#parked
+    this.administration = new AmqpAdministration(link, this.#topology, settings.management)
   }
 
   async declare(queues: readonly QueueDeclaration[], options?: DeclareOptions): Promise<void> {

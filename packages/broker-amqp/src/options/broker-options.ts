@@ -58,6 +58,24 @@ export interface AmqpBrokerOptions extends AmqpTlsOptions {
   readonly consumerTimeout?: number
   /** Seconds for which the starts of a redelivered message are remembered without a further start (classic queues). Default 86,400. */
   readonly startsExpires?: number
+  /** Host of RabbitMQ's management plug-in, which lists bindings (`ct list bindings`). Default: the first server. */
+  readonly managerHostname?: string
+  /** Default 15672, with `managerSsl` 15671. */
+  readonly managerPort?: number
+  /** Default: the user of the broker; it needs the tag `management`. */
+  readonly managerUserid?: string
+  readonly managerPassword?: string
+  /** By HTTPS. Default false. */
+  readonly managerSsl?: boolean
+}
+
+/** Where and as whom the management plug-in is asked. */
+export interface ManagementSettings {
+  /** Without a path. */
+  readonly url: string
+  readonly virtualHost: string
+  readonly username: string
+  readonly password: string | (() => string | Promise<string>)
 }
 
 export interface AmqpAddress extends AmqpCredentials {
@@ -92,6 +110,7 @@ export interface BrokerSettings {
   /** Null: none. */
   readonly maxHoldMs: number | null
   readonly startsExpiresMs: number
+  readonly management: ManagementSettings
   readonly description: ServerDescription
 }
 
@@ -134,6 +153,11 @@ const table: OptionTable = {
   },
   consumerTimeout: 'number',
   startsExpires: 'number',
+  managerHostname: 'string',
+  managerPort: 'number',
+  managerUserid: 'string',
+  managerPassword: 'string',
+  managerSsl: 'boolean',
   // Of kombu's and py-amqp's, without meaning here: core bounds and repeats calls, and Node owns the socket.
   readTimeout: 'any',
   writeTimeout: 'any',
@@ -212,6 +236,7 @@ export function brokerSettings(
           },
     maxHoldMs: consumerTimeout === 0 ? null : Math.ceil(consumerTimeout * 1000),
     startsExpiresMs: Math.ceil(startsExpires * 1000),
+    management: managementOf(options, first),
     description: {
       transport: 'amqp',
       hostname: first.host,
@@ -222,6 +247,21 @@ export function brokerSettings(
       url: text === undefined ? printed(first) : maskUrl(text),
       ...(addresses.length > 1 ? { alternates: addresses.map(printed) } : {}),
     },
+  }
+}
+
+function managementOf(options: AmqpBrokerOptions, first: AmqpAddress): ManagementSettings {
+  const { managerHostname = first.host, managerSsl = false } = options
+  const port = options.managerPort ?? (managerSsl ? 15_671 : 15_672)
+  // An IPv6 address stands in brackets.
+  const host = managerHostname.includes(':') ? `[${managerHostname}]` : managerHostname
+  return {
+    url: `${managerSsl ? 'https' : 'http'}://${host}:${port}`,
+    virtualHost: first.virtualHost,
+    username: options.managerUserid ?? first.username ?? 'guest',
+    password:
+      options.managerPassword ??
+      (typeof options.password === 'function' ? options.password : (first.password ?? 'guest')),
   }
 }
 

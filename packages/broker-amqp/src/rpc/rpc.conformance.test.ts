@@ -54,7 +54,7 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     return (await vhost.management.call('GET', path)) as QueueInfo | undefined
   }
 
-  it('BACK-20, BACK-22, WIRE-64, PAIN-74: the reply queue is as 5.7 declares it, and results go to the caller alone', async () => {
+  it('BACK-20, BACK-22, WIRE-64, PAIN-74, WIRE-36: the reply queue is as 5.7 declares it, and results go to the caller alone', async () => {
     const [caller, other] = [app({ resultExpires: 120 }), app()]
     await work(app())
     const sent = await caller.sendTask('proj.double', { args: [21] })

@@ -40,6 +40,10 @@ export class Bindings {
     return this.#types.get(exchange)
   }
 
+  noteType(exchange: string, type: ExchangeType): void {
+    this.#types.set(exchange, type)
+  }
+
   /** Milliseconds of `x-expires` of a queue we declared, 0 for none. */
   expiresMs(queue: string): number {
     return this.#expires.get(queue) ?? 0

@@ -25,6 +25,7 @@ import { throwIfAborted, toFailure } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
+import { RedisAdministration } from './administration.ts'
 import { Bindings } from './bindings.ts'
 import { RedisConsumer } from './consumer.ts'
 import type { BrokerContext } from './context.ts'
@@ -53,6 +54,7 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
   readonly keys: Keys
   readonly leaseMs: number | undefined
   readonly parked: ParkedLists
+  readonly administration: RedisAdministration
   readonly #options: ConnectionOptions
   readonly #link: Link
   readonly #bindings: Bindings
@@ -75,6 +77,14 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
     this.#publisher = new Publisher(link, keys, this.#bindings, settings, (notice) => this.notice(notice))
     this.#restorer = new Restorer(this, link, this.#bindings)
     this.parked = new ParkedLists(link, keys)
+    this.administration = new RedisAdministration({
+      connection: this,
+      link,
+      keys,
+      bindings: this.#bindings,
+      sep: settings.sep,
+      run: (what, callOptions, call) => this.#do(what, callOptions, call),
+    })
   }
 
   static async open(

@@ -70,7 +70,7 @@ it('TRANS-38: round_robin takes turns', async () => {
   expect(await order({})).toBe('b1 a1 c1 b2 a2 c2')
 })
 
-it('TRANS-38: sorted goes by name, priority by the order of subscription, each emptying a queue first', async () => {
+it('TRANS-38, PAIN-57: sorted goes by name, priority by the order of subscription, each emptying a queue first', async () => {
   expect(await order({ queueOrderStrategy: 'sorted' })).toBe('a1 a2 b1 b2 c1 c2')
   expect(await order({ queueOrderStrategy: 'priority' })).toBe('b1 b2 a1 a2 c1 c2')
 })
@@ -92,7 +92,7 @@ it('TRANS-39: without ack emulation nothing is filed, and what is put back is pu
   expect(await consumer.adopt(got)).toEqual(got)
 })
 
-it('B4, ROUTE-34: what no binding wants is dropped, told when mandatory, or goes to the dead letter queue', async () => {
+it('TRANS-12, B4, ROUTE-34: what no binding wants is dropped, told when mandatory, or goes to the dead letter queue', async () => {
   const lost = message('nowhere', 'a', { exchange: 'ex' })
   const connection = await connect()
   await connection.publish(lost)

@@ -145,7 +145,7 @@ it('TRANS-37: a key prefix holds everything that Python prefixes', async () => {
   expect(channels.toSorted()).toEqual(['__redis__:invalidate', 'app:/0.ct.waiting.q'])
 })
 
-it('TRANS-42: Sentinel finds the master, anew after a failover', async () => {
+it('TRANS-42, PAIN-29: Sentinel finds the master, anew after a failover', async () => {
   await using group = await startRedisSentinel()
   const { masterName, url } = group
   await roundTrip({ url, masterName, minOtherSentinels: 2 })
@@ -164,7 +164,7 @@ it('TRANS-42: Sentinel finds the master, anew after a failover', async () => {
   expect(isCeleryError(error) && [error.code, error.retryable]).toEqual(['CT_BROKER_UNAVAILABLE', true])
 }, 60_000)
 
-it('TRANS-30: Redis Cluster, all keys in the slot of one hash tag', async () => {
+it('TRANS-30, PAIN-28: Redis Cluster, all keys in the slot of one hash tag', async () => {
   await using cluster = await startRedisCluster()
   for (const prefix of ['{celery}:', '{other}:', '{third}.']) {
     const [seed] = cluster.addresses
@@ -260,7 +260,7 @@ async function proxyTo(
   })
 }
 
-it('B14: what a step took whose answer was lost comes back with the next connection, not after the visibility timeout', async () => {
+it('PAIN-6, B14: what a step took whose answer was lost comes back with the next connection, not after the visibility timeout', async () => {
   await using server = await startPrivateRedis()
   const proxy = await proxyTo(server.port)
   await using broker = redisBroker({ url: `redis://127.0.0.1:${proxy.port}` })

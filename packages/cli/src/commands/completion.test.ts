@@ -17,7 +17,7 @@ async function offered(...words: readonly string[]): Promise<string[]> {
 }
 
 describe.skipIf(!bash)('completion in bash', () => {
-  it('offers commands and global options', async () => {
+  it('FW-88: offers commands and global options', async () => {
     expect(await offered('ct', 'wo')).toEqual(['worker'])
     expect(await offered('ct', '--bro')).toEqual(['--broker'])
   })
@@ -36,7 +36,7 @@ describe.skipIf(!bash)('completion in bash', () => {
 })
 
 describe('completion scripts', () => {
-  it.skipIf(!zsh)('is valid zsh', async () => {
+  it.skipIf(!zsh)('FW-88: is valid zsh', async () => {
     const { out } = await ct('completion', 'zsh')
     expect(spawnSync('zsh', ['-n', '-c', out], { encoding: 'utf8' }).stderr).toBe('')
   })

@@ -1,8 +1,9 @@
-/** `ct graph workers` (CLI-31): the fleet as a drawing for Graphviz. */
+/** `ct graph workers` (CLI-31): the fleet as a drawing. */
 import type { Command } from 'commander'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { noReply } from '../remote/ask-workers.ts'
 import type { Session } from '../session.ts'
+import { drawAs, formatOf, type DrawnEdge, type DrawnNode, type Drawing } from './drawing.ts'
 
 interface Fleet {
   readonly broker: string
@@ -18,11 +19,11 @@ type Word = (typeof known)[number]
 export function addGraphWorkers(graph: Command, session: Session): void {
   graph
     .command('workers')
-    .description('draw workers, their slots, broker and result store for Graphviz')
+    .description('draw workers, their slots, broker and result store')
     .argument('[words...]', `as in Celery, such as wmax:4 tmax:3 generic enumerate nodes:a,b threads:2,8`)
     .action(async (words: readonly string[]) => {
       const given = parse(words)
-      session.print(draw(await fleet(session, given), given))
+      session.print(drawAs(formatOf(graph), draw(await fleet(session, given), given)))
     })
 }
 
@@ -66,31 +67,30 @@ function named(nodes: string, threads: string | undefined): Fleet['workers'] {
   return nodes.split(',').map((name, index) => [name, slots[index] ?? slots.at(-1) ?? 0] as const)
 }
 
-function draw({ broker, backend, workers }: Fleet, given: ReadonlyMap<Word, string>): string {
+function draw({ broker, backend, workers }: Fleet, given: ReadonlyMap<Word, string>): Drawing {
   const [wmax, tmax] = [count(given.get('wmax'), 4), count(given.get('tmax'), 3)]
   const label = (kind: string, url: string): string =>
     given.has('generic') ? `${kind} (${url.split('://')[0]}://)` : url
-  const lines = [
-    'digraph workers {',
-    '  rankdir=TB; node [fontname="HelveticaNeue", style="filled"];',
-    `  broker [label=${quote(label('Broker', broker))}, shape=circle, fillcolor=cadetblue3, color=cadetblue4];`,
+  const nodes: DrawnNode[] = [
+    { id: 'broker', label: label('Broker', broker), shape: 'circle', fill: 'cadetblue3' },
   ]
+  const edges: DrawnEdge[] = []
   if (backend !== undefined)
-    lines.push(`  backend [label=${quote(label('Backend', backend))}, shape=folder, fillcolor=peachpuff3];`)
+    nodes.push({ id: 'backend', label: label('Backend', backend), shape: 'folder', fill: 'peachpuff3' })
   for (const [index, [name, slots]] of abbreviated(workers, wmax).entries()) {
     const id = `worker${index + 1}`
     const shown = given.has('enumerate') && name !== '…' ? `Worker ${index + 1}` : name
-    lines.push(`  ${id} [label=${quote(shown)}, shape=box, fillcolor=darkseagreen3];`, `  ${id} -> broker;`)
-    if (backend !== undefined) lines.push(`  ${id} -> backend;`)
+    nodes.push({ id, label: shown, shape: 'box', fill: 'darkseagreen3' })
+    edges.push({ from: id, to: 'broker' })
+    if (backend !== undefined) edges.push({ from: id, to: 'backend' })
     const all = Array.from({ length: slots }, (_none, slot) => String(slot + 1))
     for (const [at, slot] of abbreviated(all, tmax).entries()) {
-      lines.push(
-        `  ${id}slot${at + 1} [label=${quote(slot)}, shape=oval, fontsize=10, fillcolor=lightcyan4, fontcolor=yellow];`,
-        `  ${id}slot${at + 1} -> ${id} [arrowhead=none];`,
-      )
+      const slotId = `${id}slot${at + 1}`
+      nodes.push({ id: slotId, label: slot, shape: 'oval', fill: 'lightcyan4', font: 'yellow' })
+      edges.push({ from: slotId, to: id, plain: true })
     }
   }
-  return [...lines, '}'].join('\n')
+  return { name: 'workers', nodes, edges }
 }
 
 /** The first ones, a mark for those left out, and the last one. 0: all of them. */
@@ -105,8 +105,4 @@ function count(text: string | undefined, fallback: number): number {
   const value = Number(text)
   if (Number.isSafeInteger(value) && value >= 0) return value
   throw new CommandFailure(`"${text}" is no number of workers or slots.`, exitCodes.usage)
-}
-
-function quote(text: string): string {
-  return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`
 }

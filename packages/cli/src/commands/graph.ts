@@ -10,8 +10,8 @@ interface GraphCommandOptions {
 }
 
 /** `ct graph ID`: draws what a task sent, and what that sent, from the stored results (CANVAS-90). */
-export function addGraph(program: Command, session: Session): void {
-  program
+export function addGraph(program: Command, session: Session): Command {
+  return program
     .command('graph')
     .description('draw the tasks that a task has sent, as Mermaid or DOT')
     .argument('<id>', 'id of a task, or with --group of a saved group')

@@ -30,7 +30,7 @@ afterEach(async () => {
 })
 
 describe('ct migrate', () => {
-  it('CLI-30: copies what waits, and leaves it where it was', async () => {
+  it('CLI-30, TEST-41: copies what waits, and leaves it where it was', async () => {
     const { out, exitCode } = await ct()
     expect(exitCode).toBe(0)
     expect(out).toContain('Migrating task 1/2: shop.mail[one]')
@@ -38,7 +38,7 @@ describe('ct migrate', () => {
     expect([await size(source, 'celery'), await size(target, 'celery')]).toEqual([2, 2])
   })
 
-  it('CLI-30: moves with --ack-messages, renames queues, and what arrives runs', async () => {
+  it('CLI-30, TEST-41, TEST-42: moves with --ack-messages, renames queues, and what arrives runs', async () => {
     const { out } = await ct('-a', '-Q', 'slow:fast,celery')
     expect(out).toContain('3 messages moved.')
     expect([await size(source, 'celery'), await size(source, 'slow')]).toEqual([0, 0])
@@ -55,7 +55,7 @@ describe('ct migrate', () => {
     await consumer.close()
   })
 
-  it('CLI-30: only these tasks, at most so many', async () => {
+  it('CLI-30, TEST-42: only these tasks, at most so many', async () => {
     await ct('-a', '-T', 'shop.charge')
     expect([await size(source, 'celery'), await size(target, 'celery')]).toEqual([1, 1])
     await ct('-a', '-n', '1', '-Q', 'celery,slow')

@@ -506,7 +506,7 @@ it('SET-158: close still reports what was under way, and nothing is left unhandl
 })
 
 describe('currentTask', () => {
-  it('is of the running task alone', () => {
+  it('APP-8: is of the running task alone', () => {
     expect([currentTask(), currentApp(), createApp({ environment: {} }).currentTask]).toEqual([
       undefined,
       undefined,

@@ -197,7 +197,7 @@ describe('remote control', () => {
     )
   })
 
-  it('CTRL-7: two nodes of one name are reported', async () => {
+  it('CTRL-7, PAIN-68: two nodes of one name are reported', async () => {
     await node('a@h', () => 1)
     const twin = await producer.connection()
     const consumer = await twin.openConsumer({

@@ -219,7 +219,7 @@ describe('publishing', () => {
     expect(script.log).toEqual(['connect', 'publish q'])
   })
 
-  it('publishTimeoutMs bounds connecting: nothing was delivered', async () => {
+  it('PAIN-11: publishTimeoutMs bounds connecting: nothing was delivered', async () => {
     start({ publishTimeoutMs: 3000 })
     script.connects = Array.from({ length: 100 }, away)
     const failed = failureOf(producer.publish(message()))
@@ -231,7 +231,7 @@ describe('publishing', () => {
     })
   })
 
-  it('publishTimeoutMs bounds an answer that never comes: it may be delivered, and the connection is given up', async () => {
+  it('PAIN-11: publishTimeoutMs bounds an answer that never comes: it may be delivered, and the connection is given up', async () => {
     start({ publishTimeoutMs: 3000 })
     await producer.publish(message())
     script.publishes = ['silence']

@@ -20,11 +20,23 @@ export interface BindingTable {
   bindings(exchange: string): readonly Binding[] | Promise<readonly Binding[]>
   /** Removes every binding of a queue. */
   unbind(queue: string): void | Promise<void>
+
+  // For administrators (B26); what is left out cannot be done.
+
+  /** Every binding there is. */
+  all?(): readonly Binding[] | Promise<readonly Binding[]>
+  /** Remembers the type, for bindings that do not name it. */
+  declareExchange?(exchange: string, type: ExchangeType): void
+  typeOf?(exchange: string): ExchangeType | undefined
+  /** Removes the exchange with its bindings. */
+  deleteExchange?(exchange: string): void | Promise<void>
 }
 
 /** Bindings of one process: what this process declared it knows, what others declared it does not (kombu's rule for virtual transports). */
 export class LocalBindings implements BindingTable {
   readonly #exchanges = new Map<string, Map<string, Binding>>()
+  /** Of those that an administrator declared without a binding. */
+  readonly #types = new Map<string, ExchangeType>()
 
   bind(binding: Binding): void {
     let table = this.#exchanges.get(binding.exchange)
@@ -41,6 +53,23 @@ export class LocalBindings implements BindingTable {
       for (const [key, binding] of table) if (binding.queue === queue) table.delete(key)
       if (table.size === 0) this.#exchanges.delete(exchange)
     }
+  }
+
+  all(): readonly Binding[] {
+    return [...this.#exchanges.values()].flatMap((table) => [...table.values()])
+  }
+
+  declareExchange(exchange: string, type: ExchangeType): void {
+    this.#types.set(exchange, type)
+  }
+
+  typeOf(exchange: string): ExchangeType | undefined {
+    return this.#types.get(exchange)
+  }
+
+  deleteExchange(exchange: string): void {
+    this.#types.delete(exchange)
+    this.#exchanges.delete(exchange)
   }
 }
 

@@ -8,9 +8,11 @@ export type { Binding, BindingTable } from './bindings.ts'
 export { aborted, raceSignal, rejectAborted } from './call-guard.ts'
 export { defineVirtualBroker } from './define-virtual-broker.ts'
 export type { VirtualBrokerOptions } from './define-virtual-broker.ts'
+export { getOne } from './get-one.ts'
 export { parkedEnvelope, parkedRaw, rawContentType, readParked } from './parked-envelope.ts'
 export { legacyTopicPattern, patternMatches, topicMatches, topicPattern } from './topic-pattern.ts'
 export { TurnBatch } from './turn-batch.ts'
+export { inOrder } from './virtual-administration.ts'
 export type {
   FanoutChannel,
   StoreEvents,

@@ -4,6 +4,7 @@
  *   open ──close──► closed
  *     └──lost──► lost ──close──► closed
  */
+import type { BrokerAdministration } from '../administration.ts'
 import type {
   BrokerCapabilities,
   BrokerConnection,
@@ -26,6 +27,7 @@ import type { QueueDeclaration } from '../topology.ts'
 import { bindingsOf, type BindingTable } from './bindings.ts'
 import { aborted, raceSignal } from './call-guard.ts'
 import { ParkingLot } from './parking-lot.ts'
+import { VirtualAdministration } from './virtual-administration.ts'
 import { Publishing, type Outcome, type PutMore } from './publishing.ts'
 import { VirtualConsumer, type ConsumerHost } from './virtual-consumer.ts'
 import type { StoreSettlement, VirtualStore } from './virtual-store.ts'
@@ -57,6 +59,7 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
   readonly pollIntervalMs: number
   readonly leaseMs: number | undefined
   readonly parked: ParkedMessages
+  readonly administration: BrokerAdministration
   readonly #setup: ConnectionSetup<Handle>
   readonly #consumers = new Set<VirtualConsumer<Handle>>()
   readonly #publishing: Publishing
@@ -83,6 +86,11 @@ export class VirtualConnection<Handle> implements BrokerConnection, ConsumerHost
       guard: (call, options) => this.guard(call, options),
       put: (queue, payload, more) => this.put(queue, payload, more),
       translate: (error) => this.translate(error),
+    })
+    this.administration = new VirtualAdministration({
+      ...setup,
+      connection: this,
+      guard: (call, options) => this.guard(call, options),
     })
   }
 

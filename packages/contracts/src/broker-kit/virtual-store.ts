@@ -117,8 +117,8 @@ export interface VirtualStore<Handle = unknown> {
   readonly bindings?: BindingTable
   /** A way to publish to everybody at once. Left out: a fanout message is put into each queue bound to its exchange. */
   readonly fanout?: FanoutChannel
-  /** A consumer began or ended to read the queue; resolves to how many read it now. Lets the kit delete auto-delete queues. */
-  countReaders?(queue: string, change: 1 | -1): Promise<number>
+  /** A consumer began or ended to read the queue (0: no change); resolves to how many read it now. Lets the kit delete auto-delete queues. */
+  countReaders?(queue: string, change: 1 | 0 | -1): Promise<number>
   extendLeases?(taken: readonly TakenMessage<Handle>[]): Promise<readonly TakenMessage<Handle>[]>
   restoreExpired?(): Promise<number>
   /** Adds one to the count of starts and resolves to it. Left out: `receives` is the count. */

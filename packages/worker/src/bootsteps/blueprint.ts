@@ -119,8 +119,24 @@ function shortName(name: string): string {
   return name.slice(name.lastIndexOf(':') + 1)
 }
 
+/** Names of the steps in the order of starting, with the names of those that each requires. */
+export function orderOf<P>(
+  options: Pick<BlueprintOptions<P>, 'name' | 'own' | 'added'>,
+): readonly { readonly name: string; readonly requires: readonly string[] }[] {
+  return ordered(options).map((step) => ({
+    name: nameOf(step),
+    requires: [...(step.requires ?? [])].map((one) =>
+      typeof one === 'string' ? shortName(one) : nameOf(one),
+    ),
+  }))
+}
+
 /** Requirements first; otherwise the steps that are there anyway before those that were added, as listed, and those that are to be last behind. */
-function ordered<P>({ name: blueprint, own, added }: BlueprintOptions<P>): readonly StepClass<P>[] {
+function ordered<P>({
+  name: blueprint,
+  own,
+  added,
+}: Pick<BlueprintOptions<P>, 'name' | 'own' | 'added'>): readonly StepClass<P>[] {
   const all = [...own, ...added]
   const order = [
     ...all.filter((step) => step.last !== true),

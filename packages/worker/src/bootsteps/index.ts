@@ -1,4 +1,5 @@
 export { Blueprint, type BlueprintOptions } from './blueprint.ts'
+export { bootstepGraph, type BootstepNode } from './bootstep-graph.ts'
 export { ConsumerStep, type StepConsumer } from './consumer-step.ts'
 export type { WorkerConsumer } from './worker-consumer.ts'
 export { WorkerSteps } from './worker-steps.ts'

@@ -125,7 +125,7 @@ describe.skipIf(!present)('chords that stay open', () => {
     await expect(app.asyncResult(result.id).get({ timeoutMs: 8000 })).rejects.toThrow(/has 2 of 3 parts/)
   })
 
-  it('D57-3: a complete chord whose finisher is gone gets its body', async () => {
+  it('D57-3, PAIN-16: a complete chord whose finisher is gone gets its body', async () => {
     const { app } = await start({ chordSweepIntervalMs: 50, resultChordJoinTimeout: 0.1 })
     const result = await sendOpen(app)
     await expect.poll(() => chords(app)).toHaveLength(1)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Watchdog } from './watchdog.ts'
 
 describe('Watchdog', () => {
-  it('reports only when messages wait twice in a row, nothing came, and there is room', async () => {
+  it('PAIN-5: reports only when messages wait twice in a row, nothing came, and there is room', async () => {
     let delivered = 0
     let ready = true
     let waiting = 3

@@ -158,7 +158,7 @@ describe('a store that counts', () => {
     ])
   })
 
-  it('D57-3: a part that came again waits for the claimant, and takes over when he is dead', async () => {
+  it('D57-3, PAIN-16: a part that came again waits for the claimant, and takes over when he is dead', async () => {
     const parts = [['SUCCESS', 1]] as const
     const claimed: ChordProgress = { state: 'claimed', retryInMs: 10 }
     expect(await run({ kind: 'native', progress: [claimed, complete], parts })).toContain(

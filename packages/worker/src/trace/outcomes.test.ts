@@ -273,7 +273,7 @@ const rows: readonly Row[] = [
     noAck: ['run', 'store FAILURE', 'reject', 'task-rejected(false)', 'task-failed'],
   },
   {
-    outcome: 'TASK-8: soft time limit, not caught',
+    outcome: 'TASK-8, TASK-104: soft time limit, not caught',
     options: { softTimeLimit: 0.01 },
     task: () =>
       (async (task: { signal: AbortSignal }) => {
@@ -303,7 +303,7 @@ const rows: readonly Row[] = [
     late: ['run', 'ack'],
   },
   {
-    outcome: 'TASK-102, D57-209: Reject without requeue',
+    outcome: 'TASK-102, D57-209, D57-158: Reject without requeue',
     task: () => () => {
       throw new Reject('bad')
     },
@@ -311,7 +311,7 @@ const rows: readonly Row[] = [
     late: ['run', 'store FAILURE', 'task-failed', 'reject', 'task-rejected(false)'],
   },
   {
-    outcome: 'TASK-102: Reject with requeue',
+    outcome: 'TASK-102, D57-158: Reject with requeue',
     task: () => () => {
       throw new Reject('later', true)
     },
@@ -319,7 +319,7 @@ const rows: readonly Row[] = [
     late: ['run', 'requeue', 'task-rejected(true)'],
   },
   {
-    outcome: 'TASK-7: hard time limit',
+    outcome: 'TASK-7, TASK-104: hard time limit',
     options: { timeLimit: 0.01 },
     task: () => endless,
     early: ['ack', 'run', 'store FAILURE', 'task-failed'],
@@ -327,7 +327,7 @@ const rows: readonly Row[] = [
     noAck: ['run', 'store FAILURE', 'requeue', 'task-rejected(true)', 'task-failed'],
   },
   {
-    outcome: 'WORK-44: process lost, rejectOnWorkerLost false',
+    outcome: 'WORK-44, TASK-104, PAIN-7: process lost, rejectOnWorkerLost false',
     options: { rejectOnWorkerLost: false },
     task: returns,
     pool: dyingPool,
@@ -370,7 +370,7 @@ const rows: readonly Row[] = [
     noAck: ['store FAILURE', 'reject', 'task-rejected(false)', 'task-failed'],
   },
   {
-    outcome: 'WORK-69: revoked before the start',
+    outcome: 'WORK-69, TASK-104: revoked before the start',
     options: { name: 'before' },
     task: returns,
     act: ({ revocations }) => revocations.ids.add('id-1'),
@@ -385,7 +385,7 @@ const rows: readonly Row[] = [
     late: ['task-revoked', 'store REVOKED', 'ack'],
   },
   {
-    outcome: 'CTRL-20: terminated by revoke',
+    outcome: 'CTRL-20, TASK-104: terminated by revoke',
     task: () => endless,
     act: ({ dispatcher, request }) => void dispatcher.terminate(request, 'SIGTERM', 15),
     early: ['ack', 'run', 'task-revoked', 'store REVOKED'],

@@ -91,7 +91,7 @@ describe.skipIf(!ready)('replaced tasks, in a fleet with Celery 5.7', () => {
     await expect(answers("rep(1, kind='empty')")).rejects.toThrow(/empty chain/)
   })
 
-  it('row 112, D57-87: callbacks of a task that becomes a chain are called once', async () => {
+  it('D57-157, row 112, D57-87: callbacks of a task that becomes a chain are called once', async () => {
     noted.length = 0
     await client.exec(
       "sig = rep(1, kind='chain')\nsig.link(note.s('once'))\nresult = sig.apply_async()\nresult.get(timeout=20)",

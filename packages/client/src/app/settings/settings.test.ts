@@ -233,7 +233,7 @@ describe('sources', () => {
     expect(settingsFromObject({}, { namespace: 'CELERY' })).toEqual({})
   })
 
-  it('APP-37: refuses unknown names with a suggestion', () => {
+  it('APP-37, PAIN-45: refuses unknown names with a suggestion', () => {
     expect(() => settingsFromObject({ task_ack_late: true })).toThrow(/Did you mean "taskAcksLate"/)
     expect(() => settingsFromObject({ CELERY_ACK_LATE: true })).toThrow(/Did you mean "CELERY_ACKS_LATE"/)
   })
@@ -288,7 +288,7 @@ describe('sources', () => {
 })
 
 describe('settingsForDisplay', () => {
-  it('APP-33: masks secrets and passwords in URLs', () => {
+  it('APP-33, SEC-55: masks secrets and passwords in URLs', () => {
     const shown = settingsForDisplay({
       brokerUrl: ['redis://user:secret@host/0', 'redis://:secret@other'],
       resultBackend: 'redis://:secret@host/1',

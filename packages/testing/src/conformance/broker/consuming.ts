@@ -123,7 +123,7 @@ export function consumingTests({ test, options }: BrokerSuite): void {
     )
   })
 
-  test('B9: a busy queue does not starve another', async (scene) => {
+  test('B9, PAIN-57: a busy queue does not starve another', async (scene) => {
     const { from, names } = await filled(scene, 300)
     const other = scene.name('other')
     await from.connection.declare([queueNamed(other)])

@@ -65,5 +65,7 @@ export interface BrokerConformanceOptions {
   readonly priorityArguments?: HeaderTable
   /** Commands a second that an idle consumer may cost. Default 2: one, and a heartbeat. */
   readonly idleCommandsPerSecond?: number
+  /** False: connections have no `administration`. Default true. */
+  readonly administration?: boolean
   readonly runner?: TestRunner
 }

@@ -1,4 +1,5 @@
-/** Conformance suite of the Broker contract: one test or more for each duty B1…B25. */
+/** Conformance suite of the Broker contract: one test or more for each duty B1…B26. */
+import { administrationTests } from './administration.ts'
 import { consumingTests } from './consuming.ts'
 import type { BrokerConformanceOptions, BrokerHarness } from './harness.ts'
 import { leaseTests } from './leases.ts'
@@ -34,5 +35,6 @@ export function brokerConformance(
     leaseTests(suite)
     parkingTests(suite)
     settleWithResultTests(suite)
+    administrationTests(suite)
   })
 }
