@@ -225,13 +225,15 @@ describe('a worker on Redis', () => {
     },
   )
 
-  it('TASK-78, SET-171: a redelivered success is not run again', async () => {
+  it('TASK-78, SET-171, D57-90, D57-166: a redelivered success is not run again', async () => {
     const { app } = makeApp({ workerDeduplicateSuccessfulTasks: true })
     let runs = 0
     const t = app.task('t', () => {
       runs += 1
       return 'first'
     })
+    const followed: unknown[] = []
+    app.task('follow', (value: string, tag: string) => void followed.push([value, tag]))
     await startWorker(app)
     const result = await t.delay()
     expect(await result.get(soon)).toBe('first')
@@ -248,6 +250,25 @@ describe('a worker on Redis', () => {
     await connection.publish({ ...again.message, headers: { ...again.message.headers, redelivered: true } })
     await expect.poll(() => connection.queueSize('celery')).toBe(0)
     await expect.poll(async () => await redis.command('HLEN', 'unacked')).toBe(0)
+    expect(runs).toBe(1)
+    // One whose worker died after it had stored the result: what follows is sent from what is stored.
+    await app.context.results.storeResult({ taskId: 'lost', state: 'SUCCESS', result: 'stored' })
+    const lost = prepareTask(app.context, {
+      task: 't',
+      args: [],
+      kwargs: {},
+      options: {
+        task_id: 'lost',
+        link: [app.signature('follow', { args: ['link'] })],
+        chain: [app.signature('follow', { args: ['chain'] })],
+      },
+    })
+    await connection.publish({ ...lost.message, headers: { ...lost.message.headers, redelivered: true } })
+    await expect.poll(() => followed.length).toBe(2)
+    expect(followed.toSorted()).toEqual([
+      ['stored', 'chain'],
+      ['stored', 'link'],
+    ])
     expect(runs).toBe(1)
   })
 

@@ -7,6 +7,7 @@ import {
   currentTask,
   EventReceiver,
   group,
+  prepareTask,
   type App,
   type AppOptions,
   type Logger,
@@ -188,6 +189,19 @@ describe('tasks', () => {
     })
     await startWorker(app)
     expect(await (await twice.delay(21)).get(soon)).toBe(42)
+  })
+
+  it('D57-75: a retry with other arguments may pass them in another way than its caller did', async () => {
+    const { app } = makeApp()
+    const again = app.task('again', { bind: true }, (task, x: number, y: number, how = ''): unknown => {
+      const { retries, kwargs } = task.request
+      if (retries > 0) return [x, y, how, Object.keys(kwargs)]
+      throw task.retry({ countdown: 0, ...(how === 'args' ? { args: [x + 1] } : { kwargs: { y: y + 1 } }) })
+    })
+    await startWorker(app)
+    const named = await again.applyAsync([], { kwargs: { x: 1, y: 2, how: 'args' } })
+    expect(await named.get(soon)).toEqual([2, 2, 'args', ['y', 'how']])
+    expect(await (await again.delay(1, 2, 'kwargs')).get(soon)).toEqual([1, 3, 'kwargs', []])
   })
 
   it('TASK-20, TASK-21: autoretry', async () => {
@@ -778,7 +792,95 @@ describe('messages nobody can work', () => {
   )
 })
 
+describe('a message that makes no sense', () => {
+  it('D57-66, TASK-80: an ETA that is no time, and keyword arguments that are no mapping: FAILURE, and not run', async () => {
+    const { app } = makeApp()
+    let runs = 0
+    app.task('t', () => ++runs)
+    await startWorker(app)
+    const connection = await app.context.producer.connection()
+    const send = async (id: string, headers: object, body = '[[], {}, {}]'): Promise<void> => {
+      const { message } = prepareTask(app.context, {
+        task: 't',
+        args: [],
+        kwargs: {},
+        options: { task_id: id },
+      })
+      const bytes = new TextEncoder().encode(body)
+      await connection.publish({ ...message, body: bytes, headers: { ...message.headers, ...headers } })
+    }
+    await send('eta', { eta: 'soon' })
+    await send('kwargs', {}, '[[], [1], {}]')
+    for (const [id, word] of [
+      ['eta', 'eta'],
+      ['kwargs', 'kwargs'],
+    ] as const) {
+      const result = app.asyncResult(id)
+      await expect(result.get(soon)).rejects.toThrow(word)
+      expect(await result.state()).toBe('FAILURE')
+    }
+    expect(runs).toBe(0)
+  })
+})
+
+describe('a broker that can do less', () => {
+  it('TRANS-14: without fanout a worker works tasks, listens to no control and sends no events', async () => {
+    const inner = plainBroker(`worker-test-deaf-${process.pid}`)
+    const { capabilities } = inner
+    const declared: string[] = []
+    const broker = new Proxy(inner, {
+      get(target, key) {
+        if (key === 'capabilities') return { ...capabilities, remoteControl: false }
+        if (key === 'connect') {
+          return async (options: ConnectOptions) => {
+            const connection = await target.connect(options)
+            return new Proxy(connection, {
+              get(line, member) {
+                if (member === 'publish') {
+                  return (message: OutgoingMessage) => {
+                    declared.push(message.exchange)
+                    return line.publish(message)
+                  }
+                }
+                const value: unknown = Reflect.get(line, member)
+                return typeof value === 'function' ? (value.bind(line) as unknown) : value
+              },
+            })
+          }
+        }
+        const value: unknown = Reflect.get(target, key)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+    const { app } = makeApp({ broker, workerSendTaskEvents: true })
+    const add = app.task('add', (x: number, y: number) => x + y)
+    await startWorker(app, { withoutMingle: false })
+    expect(await (await add.delay(2, 2)).get(soon)).toBe(4)
+    expect(new Set(declared)).toEqual(new Set(['']))
+    await expect(app.control.ping()).rejects.toMatchObject({ code: 'CT_UNSUPPORTED' })
+  })
+})
+
 describe('a broker that gives messages back when the connection dies', () => {
+  it('D57-67: what was held for its ETA is dropped with the connection, and runs once when its message has come again', async () => {
+    const { broker, cut } = fragileBroker(`worker-test-fragile3-${process.pid}`)
+    const { app } = makeApp({
+      broker,
+      backend: memoryBackend({ name: `worker-test-fragile3-${process.pid}` }),
+    })
+    let runs = 0
+    const later = app.task('later', () => ++runs)
+    const worker = await startWorker(app)
+    const result = await later.applyAsync([], { countdown: 0.4 })
+    await expect.poll(() => worker.counts.received).toBe(1)
+    await cut()
+    await expect.poll(() => worker.counts.received).toBe(2)
+    expect(await result.get(soon)).toBe(1)
+    // The first timer would have been due by now.
+    expect(await (await later.applyAsync([], { countdown: 0.1 })).get(soon)).toBe(2)
+    expect(runs).toBe(2)
+  })
+
   it('WORK-88, WORK-89: a running task goes on and is settled by its message that came again; the rest is fetched again', async () => {
     const { broker, cut } = fragileBroker(`worker-test-fragile-${process.pid}`)
     const { app } = makeApp({

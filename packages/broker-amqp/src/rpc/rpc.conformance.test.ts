@@ -128,6 +128,35 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     expect(exchanges.map(({ name }) => name)).not.toContain('elsewhere')
   })
 
+  it('RES-69, SET-115: result messages are persistent when resultPersistent says so', async () => {
+    const plain = await connect(vhost.url)
+    closing.push(() => plain.close())
+    const channel = await plain.createChannel()
+    await channel.assertQueue('answers', { durable: true })
+    const modeOf = async (options: RpcBackendOptions): Promise<unknown> => {
+      const worker = await work(app(options))
+      const answer = Promise.withResolvers<unknown>()
+      const { consumerTag } = await channel.consume(
+        'answers',
+        (message) => answer.resolve(message?.properties.deliveryMode),
+        { noAck: true },
+      )
+      channel.publish('', 'celery', Buffer.from('[[4], {}, {}]'), {
+        contentType: 'application/json',
+        contentEncoding: 'utf-8',
+        correlationId: 'x',
+        replyTo: 'answers',
+        headers: { id: 'x', task: 'proj.double', lang: 'js' },
+      })
+      const mode = await answer.promise
+      await channel.cancel(consumerTag)
+      await worker.stop()
+      return mode
+    }
+    expect(await modeOf({})).toBe(1)
+    expect(await modeOf({ resultPersistent: true })).toBe(2)
+  })
+
   it('BACK-21: a client of direct reply-to is answered too', async () => {
     await work(app())
     const plain = await connect(vhost.url)

@@ -159,6 +159,29 @@ describe('createApp', () => {
     ])
   })
 
+  it('RES-69, SET-115: rpc:// is told the server of the broker, how long results live, and whether they are persistent', () => {
+    const told: unknown[] = []
+    const adapter = defineAdapter({
+      name: 'amqp',
+      packageName: '@ct/broker-amqp',
+      brokerSchemes: ['amqp'],
+      backendSchemes: ['rpc'],
+      broker: (url) => memoryBroker({ name: url }),
+      backend: (url, options) => {
+        told.push(options)
+        return memoryBackend({ name: url })
+      },
+    })
+    const settings = { adapters: [adapter], environment: {}, broker: 'amqp://here//', backend: 'rpc://' }
+    createApp(settings).context.backend?.describe()
+    createApp({ ...settings, resultPersistent: true, resultExpires: 60 }).context.backend?.describe()
+    const brokerUrl = 'amqp://here//'
+    expect(told).toEqual([
+      { brokerUrl, resultExpires: 86_400 },
+      { brokerUrl, resultExpires: 60, resultPersistent: true },
+    ])
+  })
+
   it('TRANS-8 SET-24 SET-27 SET-30 SET-32 SET-36 SET-37: builds a URL from the old single settings', () => {
     const app = createApp({
       brokerTransport: 'memory',

@@ -171,6 +171,21 @@ describe('taskAlwaysEager', () => {
     expect(await (await task.delay('first')).get()).toBe('second')
   })
 
+  it('D57-75: a retry that changes only one kind of arguments may pass them in another way', async () => {
+    const { app } = captured
+    const positional = app.task('proj.positional', { bind: true }, (task, x: number, y: number, z = 0) => {
+      if (task.request.retries === 0) throw task.retry({ args: [x + 10, y + 10] })
+      return [x, y, z]
+    })
+    const named = app.task('proj.named', { bind: true }, (task, x: number, y: number, z = 0) => {
+      if (task.request.retries === 0) throw task.retry({ kwargs: { y: y + 10, z: 5 } })
+      return [x, y, z]
+    })
+    const all = { kwargs: { x: 1, y: 2, z: 3 } }
+    expect(await (await positional.applyAsync([], all)).get()).toEqual([11, 12, 3])
+    expect(await (await named.applyAsync([1, 2])).get()).toEqual([1, 12, 5])
+  })
+
   it('TASK-20, TASK-21: retries by itself for some errors', async () => {
     let tries = 0
     const task = captured.app.task(

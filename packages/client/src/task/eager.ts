@@ -19,7 +19,7 @@ import type { ResultNode } from '../result/index.ts'
 import type { RegisteredTask } from './registered-task.ts'
 import { growChord, prepareReplacement } from './replace-control.ts'
 import type { ReplaceOptions } from './replace-control.ts'
-import { automaticRetry, prepareRetry } from './retry-control.ts'
+import { automaticRetry, prepareRetry, retryArguments } from './retry-control.ts'
 import { signatureFromRequest } from './signature-from-request.ts'
 import type { RequestSignatureOptions } from './signature-from-request.ts'
 import type { TaskContext, TaskRetryOptions } from './task-context.ts'
@@ -161,7 +161,7 @@ export async function runTaskEagerly(
     if (!(attempt.error instanceof Retry)) break
     await task.options.onRetry?.(attempt.error.exc, id, next.args, next.kwargs, request)
     const again = (attempt.error.sig ?? {}) as TaskRetryOptions
-    next = { args: again.args ?? next.args, kwargs: again.kwargs ?? next.kwargs }
+    next = retryArguments(task.parameterNames, next, again)
   }
   if (attempt.error instanceof Replace) {
     // What was linked to the task is linked to what replaces it.

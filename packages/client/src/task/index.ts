@@ -8,7 +8,7 @@ export { growChord, prepareReplacement } from './replace-control.ts'
 export type { ReplaceOptions } from './replace-control.ts'
 export { signatureFromRequest } from './signature-from-request.ts'
 export type { RequestSignatureOptions } from './signature-from-request.ts'
-export { automaticRetry, prepareRetry } from './retry-control.ts'
+export { automaticRetry, prepareRetry, retryArguments } from './retry-control.ts'
 export type {
   SchemaInput,
   SchemaIssue,

@@ -15,6 +15,8 @@ export interface RegisteredTask {
    * between the old and the new style of error callbacks.
    */
   readonly arity: { readonly required: number; readonly most: number }
+  /** Names of the positional parameters, where they are known: a retry with other arguments goes by them. */
+  readonly parameterNames?: readonly string[] | undefined
   /**
    * Binds the arguments as Python binds them, validates them by the schema if there is one, and runs the handler.
    * Throws `ArgumentsError` (`CT_ARGUMENTS`, `TypeError` on the wire) when they do not fit. May return a promise.

@@ -12,6 +12,35 @@ import type { TaskRetryOptions } from './task-context.ts'
 import type { ErrorClass } from './task-options.ts'
 import type { TaskRequest } from './task-request.ts'
 
+type Args = readonly unknown[]
+type Kwargs = Readonly<Record<string, unknown>>
+
+/**
+ * Arguments of a retry that names only one kind of them, so that the other may be passed in another way than before (celery/app/task.py 5.7,
+ * `Task.retry`): new positional arguments take the place of inherited keyword arguments of the same parameters, and the reverse.
+ */
+export function retryArguments(
+  names: readonly string[] | undefined,
+  inherited: { readonly args: Args; readonly kwargs: Kwargs },
+  given: { readonly args?: Args | undefined; readonly kwargs?: Kwargs | undefined },
+): { readonly args: Args; readonly kwargs: Kwargs } {
+  const { args = inherited.args, kwargs = inherited.kwargs } = given
+  if (names === undefined || (given.args === undefined) === (given.kwargs === undefined))
+    return { args, kwargs }
+  if (given.args !== undefined) {
+    const taken = new Set(names.slice(0, args.length))
+    return { args, kwargs: Object.fromEntries(Object.entries(kwargs).filter(([name]) => !taken.has(name))) }
+  }
+  const placed = [...args]
+  const rest = Object.entries(kwargs).filter(([name, value]) => {
+    const at = names.indexOf(name)
+    if (at === -1 || at >= placed.length) return true
+    placed[at] = value
+    return false
+  })
+  return { args: placed, kwargs: Object.fromEntries(rest) }
+}
+
 /** What deciding about a retry needs of a running task. */
 export interface RetryScope {
   readonly task: Pick<RegisteredTask, 'name' | 'options'>

@@ -96,6 +96,10 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
     return { required: required.filter(Boolean).length, most: rest ? Infinity : required.length }
   }
 
+  get parameterNames(): readonly string[] | undefined {
+    return this.#given.kwargs === undefined ? this.#parameters.names : this.#given.params
+  }
+
   run(context: TaskContext, args: readonly unknown[], kwargs: Kwargs): unknown {
     const { args: schema, kwargs: objectSchema } = this.#given
     const handler = this.#handler

@@ -82,7 +82,7 @@ describe('route', () => {
     queue,
   })
 
-  it('the default exchange is the queue of that name, bound or not', () => {
+  it('TRANS-13: the default exchange is the queue of that name, bound or not', () => {
     expect(route({ exchange: '', routingKey: 'q' }, [])).toEqual(['q'])
   })
 

@@ -24,6 +24,7 @@ import {
   type PoolTicket,
   type ResultWrite,
   type Settlement,
+  BackendUnavailableError,
 } from '@ct/contracts'
 import { describe, expect, it } from 'vitest'
 import { Dispatcher } from '../consumer/index.ts'
@@ -181,7 +182,10 @@ function recorder(seen: string[], setup: Setup): Results {
       for (const write of writes) seen.push(`store ${write.state}`)
       return Promise.resolve()
     },
-    meta: () => Promise.resolve(setup.stored === undefined ? undefined : ({ status: setup.stored } as never)),
+    meta: () =>
+      setup.stored === 'unreachable'
+        ? Promise.reject(new BackendUnavailableError('away'))
+        : Promise.resolve(setup.stored === undefined ? undefined : ({ status: setup.stored } as never)),
     errorOf: () => new Error('stored'),
   }
 }
@@ -353,6 +357,15 @@ const rows: readonly Row[] = [
     late: ['ack', 'task-succeeded'],
   },
   {
+    outcome: 'D57-164: process lost, and a result store that cannot be asked',
+    options: { rejectOnWorkerLost: true },
+    task: returns,
+    pool: dyingPool,
+    stored: 'unreachable',
+    early: ['ack', 'store FAILURE', 'task-failed'],
+    late: ['requeue', 'task-rejected(true)'],
+  },
+  {
     outcome: 'D57-64: process lost, retryOnWorkerLost',
     options: { retryOnWorkerLost: true, rejectOnWorkerLost: true },
     task: returns,
@@ -403,7 +416,7 @@ const rows: readonly Row[] = [
 describe.each([
   ['results stored apart', false],
   ['results settled with the ack', true],
-] as const)('acks, states and events, %s', (_name, canSettle) => {
+] as const)('D57-61, D57-164: acks, states and events, %s', (_name, canSettle) => {
   describe.each(rows)('$outcome', (row) => {
     const run = (defaults: 'ct' | 'celery', options: TaskDefinition): Promise<string[]> =>
       effects({

@@ -1,6 +1,6 @@
 /** What a retry sends again (celery/app/task.py 5.7, `signature_from_request`). */
-import type { ErrorClass, TaskRetryOptions } from '@ct/client'
-import type { RawJson, Retry } from '@ct/contracts'
+import { retryArguments, type ErrorClass, type TaskRetryOptions } from '@ct/client'
+import { resolveRawJson, type RawJson, type Retry } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 
 /** All that a retry changes; everything else of the message is sent again as it was. */
@@ -27,12 +27,28 @@ export function retryCopy(request: Request, retry: Retry, now: number): RetryCop
           : undefined
   return {
     request,
-    args: options.args ?? request.body.argsSource,
-    kwargs: options.kwargs ?? request.body.kwargsSource,
+    ...changedArguments(request, options),
     retries: request.message.retries + 1,
     notBefore,
     options,
   }
+}
+
+/** What the retry leaves as it was keeps its source text. */
+function changedArguments(
+  { body, strategy }: Request,
+  { args, kwargs }: TaskRetryOptions,
+): Pick<RetryCopy, 'args' | 'kwargs'> {
+  const asGiven = { args: args ?? body.argsSource, kwargs: kwargs ?? body.kwargsSource }
+  if ((args === undefined) === (kwargs === undefined)) return asGiven
+  // From a slot elsewhere they come as text.
+  const given = {
+    args: resolveRawJson(args) as TaskRetryOptions['args'],
+    kwargs: resolveRawJson(kwargs) as TaskRetryOptions['kwargs'],
+  }
+  const moved = retryArguments(strategy.task.parameterNames, body, given)
+  const before = Object.keys(given.kwargs ?? body.kwargs).length
+  return Object.keys(moved.kwargs).length === before ? asGiven : moved
 }
 
 export function matches(classes: readonly ErrorClass[], error: unknown): boolean {

@@ -19,7 +19,7 @@ export function publishingTests({ test, options }: BrokerSuite): void {
   })
 
   test(
-    'B4: a message to a queue nobody declared is kept',
+    'B4, TRANS-13: a message to a queue nobody declared is kept',
     async (scene) => {
       const sender = await scene.connect()
       const queue = scene.name()
