@@ -7,22 +7,26 @@
  * processes only bring their way of starting, speaking to and ending a slot.
  *
  *   submit ─► queued ─► accepted ─► running ─► outcome
- *                          │           ├─ abort()  ─► task.signal fires ─► outcome as the task decides
- *                          │           └─ kill()   ─► lost (threads, processes only)
+ *               │          │           ├─ abort()  ─► task.signal fires ─► outcome as the task decides
+ *               │          │           └─ kill()   ─► lost (threads, processes only)
+ *               └─ withdraw(), stop(), close() ─► withdrawn
  *
  * Duties
  *  P1  `start` resolves when `size` slots are ready; without `modules` a pool that cannot share memory rejects with `CT_CONFIGURATION`.
- *  P2  Every submitted job ends with exactly one outcome, also when its slot dies (`lost`), the pool closes, or it answers twice.
+ *  P2  Every submitted job ends with exactly one outcome, also when its slot dies (`lost`), the pool closes, or it answers twice. Only a job
+ *      that has begun is `lost` with its slot; one that has not begins in another.
  *  P3  `onAccepted` comes once, before the job's first user code, with the pid and the start time; never for a job that did not start. A
  *      slot that was given a job and does not take it up (its event loop is blocked) is replaced, and the job starts in another one.
- *  P4  Jobs start in the order of submission as slots become free; `size` bounds how many run at a time.
+ *  P4  Jobs start in the order of submission as slots become free; `size` bounds how many run at a time. A pool may hand a job to a slot that is
+ *      busy with short ones ahead of time; it is taken back when its turn does not come soon, and begins where a slot is free.
  *  P5  `abort` reaches the job's signal; `kill` ends the slot where `capabilities.canKill`, and a new slot takes its place.
  *  P6  Slot messages are answered in order per job; an answer that rejects rejects in the slot.
  *  P7  A slot that dies, leaks, blocks or answers nonsense never takes the worker down. Where `capabilities.canKill`, it is replaced, with a
  *      pause that grows while new ones fail to start; a slot is also replaced after `maxTasksPerChild` jobs, and after a job that left
  *      more memory in use than `maxMemoryPerChildKb`.
  *  P8  `grow`, `shrink` and `restart` never interrupt running jobs.
- *  P9  `stop` resolves when running jobs have ended; `close` ends them now. Both idempotent.
+ *  P9  `stop` resolves when running jobs have ended; `close` ends them now. Both idempotent. What has not begun is `withdrawn` and will not begin.
+ *  P10 `withdraw` takes a job back that has not begun: `withdrawn`, and it never begins. What has begun goes on.
  */
 import type { Closable } from './lifecycle.ts'
 
@@ -151,9 +155,15 @@ export type PoolOutcome =
       readonly signal: string | undefined
       readonly exitCode: number | undefined
     }
+  /** It has not begun, and will not: withdrawn, or the pool has ended before its turn. */
+  | { readonly kind: 'withdrawn' }
 
 export interface PoolTicket {
   readonly outcome: Promise<PoolOutcome>
+  /** Tells the outcome without a promise, at once when it is there. Once per ticket. */
+  whenEnded(listener: (outcome: PoolOutcome) => void): void
+  /** See P10. The outcome says whether it was in time. */
+  withdraw(): void
   /** Fires the job's signal with this reason (soft limit, revoke, shutdown, lost lease). */
   abort(reason: Error): void
   /** See P5. False where it cannot. */
@@ -169,6 +179,11 @@ export interface Pool extends Closable {
   readonly size: number
   /** Jobs submitted and not ended. */
   readonly active: number
+  /**
+   * A job that is submitted now begins at once, or is handed to a slot that is about to be free. Else it waits in the pool, where its
+   * owner can only withdraw it.
+   */
+  readonly hasRoom: boolean
   start(options: PoolStartOptions): Promise<void>
   submit(job: PoolJob, events: PoolJobEvents): PoolTicket
   grow(slots: number): Promise<void>

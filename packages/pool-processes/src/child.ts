@@ -6,7 +6,7 @@
  */
 import { Socket } from 'node:net'
 import { serveSlot, type ToSlot } from '@ct/contracts/pool-kit'
-import { encodeFrame, FrameReader } from './frame-codec.ts'
+import { encodeMessage, MessageReader } from './message-codec.ts'
 import { endWithParent } from './orphan-watch.ts'
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const)
@@ -19,7 +19,10 @@ const pipe = new Socket({ fd: 3 })
 const receive = serveSlot({
   pid: process.pid,
   // In the kernel's hands when this returns, as long as the pipe has room.
-  send: (frame) => void pipe.write(encodeFrame(frame)),
+  send(frames) {
+    pipe.write(encodeMessage(frames))
+    return pipe.writableLength === 0
+  },
   // The most it ever was, as Celery counts.
   memoryKb: () => (measuresMemory ? process.resourceUsage().maxRSS : 0),
   exit(code) {
@@ -28,7 +31,7 @@ const receive = serveSlot({
   },
 })
 
-const reader = new FrameReader((frame) => receive(frame as ToSlot))
+const reader = new MessageReader((frames) => receive(frames as readonly ToSlot[]))
 pipe.on('data', (chunk: Buffer) => reader.push(chunk))
 // The worker is gone, or has ended us.
 pipe.on('close', () => process.exit(1))

@@ -12,7 +12,7 @@ import {
   type SlotExit,
   type ToSlot,
 } from '@ct/contracts/pool-kit'
-import { encodeFrame, FrameReader } from './frame-codec.ts'
+import { encodeMessage, MessageReader } from './message-codec.ts'
 
 export interface ProcessesPoolOptions {
   /** Options of Node for the children. Default: those of this process, without `--inspect…`. */
@@ -80,6 +80,7 @@ const endingSignals: ReadonlySet<string> = new Set([
 class ChildChannel implements SlotChannel {
   readonly #child: ChildProcess
   readonly #pipe: Duplex
+  readonly #reader: MessageReader
   #pipeClosed = false
   #exit: SlotExit | undefined
   #failure: string | undefined
@@ -93,7 +94,8 @@ class ChildChannel implements SlotChannel {
       windowsHide: true,
     })
     this.#pipe = this.#child.stdio[3] as Duplex
-    const reader = new FrameReader(slot.onFrame)
+    const reader = new MessageReader(slot.onFrames)
+    this.#reader = reader
     this.#pipe.on('data', (chunk: Buffer) => {
       try {
         reader.push(chunk)
@@ -140,8 +142,12 @@ class ChildChannel implements SlotChannel {
     return this.#child.pid ?? 0
   }
 
-  send(frame: ToSlot): void {
-    const bytes = encodeFrame(frame)
+  get holdsPart(): boolean {
+    return this.#reader.holdsPart
+  }
+
+  send(frames: readonly ToSlot[]): void {
+    const bytes = encodeMessage(frames)
     if (this.#pipe.writable) this.#pipe.write(bytes)
   }
 

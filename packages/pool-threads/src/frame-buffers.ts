@@ -1,14 +1,14 @@
 /** Buffers that change hands instead of being copied. */
 
-const deepest = 4
+const deepest = 5
 
 /**
- * The buffers of a frame's byte arrays, where an array is all there is on its buffer: what shares a buffer with others (Node's pool for small
+ * The buffers of the byte arrays in a batch of frames, where an array is all there is on its buffer: what shares a buffer with others (Node's pool for small
  * ones) is copied by the clone.
  */
-export function ownBuffers(frame: unknown): ArrayBuffer[] {
+export function ownBuffers(frames: unknown): ArrayBuffer[] {
   const found: ArrayBuffer[] = []
-  collect(frame, found, 0)
+  collect(frames, found, 0)
   return found
 }
 

@@ -10,7 +10,10 @@ const { port, measuresMemory } = workerData as ThreadData & { readonly port: Mes
 const receive = serveSlot({
   pid: process.pid,
   // Taken over by the other side at once: what is sent before the thread is blocked arrives.
-  send: (frame) => port.postMessage(frame, ownBuffers(frame)),
+  send(frames) {
+    port.postMessage(frames, ownBuffers(frames))
+    return true
+  },
   memoryKb() {
     if (!measuresMemory) return 0
     const { used_heap_size: heap, external_memory: external } = getHeapStatistics()
@@ -20,4 +23,4 @@ const receive = serveSlot({
   exit: (code) => process.exit(code),
 })
 
-port.on('message', (frame: ToSlot) => receive(frame))
+port.on('message', (frames: readonly ToSlot[]) => receive(frames))

@@ -9,7 +9,6 @@ import {
   type SlotExit,
   type ToSlot,
 } from '@ct/contracts/pool-kit'
-import { ownBuffers } from './frame-buffers.ts'
 import type { ThreadData } from './thread-data.ts'
 
 export interface ThreadsPoolOptions {
@@ -49,13 +48,14 @@ export function threadsPool(options: ThreadsPoolOptions = {}): Pool {
 
 class ThreadChannel implements SlotChannel {
   readonly pid: number = process.pid
+  readonly holdsPart = false
   readonly #thread: Worker
   readonly #port: MessageChannel['port1']
   #portClosed = false
   #exit: SlotExit | undefined
   #error: Error | undefined
 
-  constructor({ onFrame, onExit, maxMemoryPerChildKb }: OpenSlotOptions, options: ThreadsPoolOptions) {
+  constructor({ onFrames, onExit, maxMemoryPerChildKb }: OpenSlotOptions, options: ThreadsPoolOptions) {
     const { port1, port2 } = new MessageChannel()
     const data: ThreadData = { port: port2, measuresMemory: maxMemoryPerChildKb !== undefined }
     this.#port = port1
@@ -68,7 +68,7 @@ class ThreadChannel implements SlotChannel {
     const ended = (): void => {
       if (this.#exit !== undefined && this.#portClosed) onExit(this.#exit)
     }
-    port1.on('message', onFrame)
+    port1.on('message', onFrames)
     // After every message that was on its way.
     port1.on('close', () => {
       this.#portClosed = true
@@ -83,14 +83,17 @@ class ThreadChannel implements SlotChannel {
     })
   }
 
-  send(frame: ToSlot): void {
-    // The body belongs to the worker, which may need it again (a retry): a copy of exactly its bytes changes hands.
-    const body = frame[4]
-    if (body instanceof Uint8Array) {
-      const given: unknown[] = [...frame]
-      given[4] = body.slice()
-      this.#port.postMessage(given, ownBuffers(given))
-    } else this.#port.postMessage(frame, [])
+  send(frames: readonly ToSlot[]): void {
+    const bodies: ArrayBuffer[] = []
+    const given = frames.map((frame) => {
+      const body = frame[4]
+      if (!(body instanceof Uint8Array)) return frame
+      // It belongs to the worker, which may need it again (a retry): a copy of exactly its bytes changes hands.
+      const copy = new Uint8Array(body)
+      if (copy.byteLength > 0) bodies.push(copy.buffer)
+      return frame.with(4, copy as never)
+    })
+    this.#port.postMessage(given, bodies)
   }
 
   kill(): 'ends' {

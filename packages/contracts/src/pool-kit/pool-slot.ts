@@ -4,11 +4,14 @@
  *   opening ─► idle ◄──► busy ──► closing ──► gone
  *      │         │         │                   ▲
  *      └─────────┴─────────┴── died, killed ───┘
+ *
+ * A busy slot has jobs in hand: the first one runs or is about to, the others were handed ahead (hand-ahead.ts). It begins them in order.
  */
 import type { PoolOutcome, PoolStartOptions, SlotIdentity } from '../pool.ts'
 import { errorData, errorFrom } from './error-data.ts'
+import { aheadBudgetMs, aheadPatienceMs, beginSlackMs, mostInHand } from './hand-ahead.ts'
 import { lost, type SlotTicket } from './pool-ticket.ts'
-import { fromSlot, isFromSlot, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
+import { fromSlot, isFromSlot, monotonicMs, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
 
 /** Why a slot is gone, as far as it is known. */
 export interface SlotExit {
@@ -22,8 +25,10 @@ export interface SlotExit {
 export interface SlotChannel {
   /** Of the process that runs it. */
   readonly pid: number
-  /** In order. Throws when the frame cannot be cloned; what a dead slot is sent is dropped. */
-  send(frame: ToSlot): void
+  /** Frames in order, as one message. Throws when one of them cannot be cloned; then none is sent. What a dead slot is sent is dropped. */
+  send(frames: readonly ToSlot[]): void
+  /** A part of a message has arrived, the rest is on its way. */
+  readonly holdsPart: boolean
   /** `ends`: nothing can keep it alive now. `told`: it has the signal and decides by itself. Undefined: ends it whatever it does. */
   kill(signal?: string): 'ends' | 'told' | 'impossible'
 }
@@ -32,7 +37,8 @@ export interface OpenSlotOptions {
   readonly index: number
   readonly lostWaitMs: number
   readonly maxMemoryPerChildKb: number | undefined
-  readonly onFrame: (frame: unknown) => void
+  /** A batch, as the slot sent it. */
+  readonly onFrames: (frames: unknown) => void
   /** Once, after every frame the slot sent. */
   readonly onExit: (exit: SlotExit) => void
 }
@@ -50,6 +56,9 @@ export interface SlotOwner {
   slotFree(slot: PoolSlot): void
   slotGone(slot: PoolSlot, exit: SlotExit): void
   ticketEnded(ticket: SlotTicket, outcome: PoolOutcome): void
+  /** It did not begin here and will not: it may begin elsewhere. */
+  ticketReturned(ticket: SlotTicket): void
+  observed(taskName: string, ranMs: number): void
 }
 
 /** Good order has this long; then the slot is ended. */
@@ -59,16 +68,21 @@ export class PoolSlot {
   readonly index: number
   readonly ready: Promise<void>
   state: 'opening' | 'idle' | 'busy' | 'closing' | 'gone' = 'opening'
-  ticket: SlotTicket | undefined
+  /** In the order in which they begin. */
+  readonly inHand: SlotTicket[] = []
   /** Closed after its job: shrunk, restarted, worn out. */
   retiring = false
   /** Jobs given to it. */
   writes = 0
-  /** Monotonic ms at which it was given its job, or began to open. */
-  waitsSince = performance.now()
   readonly gone: Promise<void>
   readonly #owner: SlotOwner
   readonly #channel: SlotChannel
+  /** Frames that go out at the end of this turn. */
+  #out: ToSlot[] = []
+  /** Handings that were taken back without asking, until the slot knows. */
+  readonly #takenBack = new Set<number>()
+  /** Monotonic ms since which the first job in hand is the first, or the slot opens. */
+  #since = monotonicMs()
   #wasReady = false
   #killed = false
   #jobs = 0
@@ -95,10 +109,10 @@ export class PoolSlot {
       index,
       lostWaitMs: options.lostWaitMs ?? 10_000,
       maxMemoryPerChildKb: options.maxMemoryPerChildKb,
-      onFrame: (frame) => this.#receive(frame),
+      onFrames: (frames) => this.#receive(frames),
       onExit: (exit) => this.#exited(exit),
     })
-    this.#channel.send([toSlot.open, entry, modules, options.config, index])
+    this.#channel.send([[toSlot.open, entry, modules, options.config, index]])
   }
 
   get identity(): SlotIdentity {
@@ -115,25 +129,112 @@ export class PoolSlot {
     return this.#failure
   }
 
-  run(ticket: SlotTicket): void {
-    const { jobId, taskId, taskName, body, contentType, contentEncoding, request } = ticket.job
-    this.state = 'busy'
-    this.ticket = ticket
-    this.writes += 1
-    this.waitsSince = performance.now()
-    try {
-      this.#channel.send([toSlot.job, jobId, taskId, taskName, body, contentType, contentEncoding, request])
-    } catch (error) {
-      // Headers that cannot be cloned: no fault of the slot.
-      this.#finish(ticket, lost(`the job could not be handed over: ${errorData(error).message}`))
-      return
-    }
-    if (ticket.abortReason !== undefined) this.abort(ticket.abortReason)
+  // ---- giving ----------------------------------------------------------------------------------------------------------
+
+  /** Milliseconds of work in hand, as far as one can tell; Infinity where no job may be handed ahead. */
+  load(now: number): number {
+    const { maxTasksPerChild, maxMemoryPerChildKb } = this.#owner.options
+    const count = this.inHand.length
+    if (this.state !== 'busy' || this.retiring || this.#killed || count === 0 || count >= mostInHand)
+      return Infinity
+    // What it has in use is only known when the job before has ended.
+    if (maxMemoryPerChildKb !== undefined) return Infinity
+    if (maxTasksPerChild !== undefined && this.#jobs + count >= maxTasksPerChild) return Infinity
+    let load = Math.max(this.inHand[0]!.expectedMs, now - this.#since)
+    for (let at = 1; at < count; at++) load += this.inHand[at]!.expectedMs
+    return load <= aheadBudgetMs ? load : Infinity
   }
 
-  abort(reason: Error): void {
-    if (this.ticket !== undefined)
-      this.#channel.send([toSlot.abort, this.ticket.job.jobId, errorData(reason)])
+  /** `load`: of {@link load}, when it is handed ahead. */
+  give(ticket: SlotTicket, now: number, load?: number): void {
+    ticket.beginBefore = load === undefined ? 0 : now + load + aheadPatienceMs
+    if (this.inHand.length === 0) this.#since = now
+    this.inHand.push(ticket)
+    this.state = 'busy'
+    this.writes += 1
+    // Its own number: it may be handed here again while the slot has still to forget it.
+    ticket.handing = this.writes
+    const { taskId, taskName, body, contentType, contentEncoding, request } = ticket.job
+    this.#send([
+      toSlot.job,
+      ticket.handing,
+      taskId,
+      taskName,
+      body,
+      contentType,
+      contentEncoding,
+      request,
+      ticket.beginBefore,
+    ])
+    if (ticket.abortReason !== undefined) this.abort(ticket, ticket.abortReason)
+  }
+
+  #send(frame: ToSlot): void {
+    if (this.#out.length === 0) process.nextTick(() => this.#flush())
+    this.#out.push(frame)
+  }
+
+  #flush(): void {
+    const frames = this.#out
+    this.#out = []
+    if (this.state === 'gone') return
+    try {
+      this.#channel.send(frames)
+    } catch {
+      for (const frame of frames) this.#sendAlone(frame)
+    }
+  }
+
+  #sendAlone(frame: ToSlot): void {
+    try {
+      this.#channel.send([frame])
+    } catch (error) {
+      const data = errorData(error)
+      if (frame[0] === toSlot.answer) this.#channel.send([[toSlot.answer, frame[1], undefined, data]])
+      else if (frame[0] === toSlot.job) {
+        // Headers that cannot be cloned: no fault of the slot.
+        const ticket = this.#take(frame[1])
+        if (ticket !== undefined)
+          this.#finish(ticket, lost(`the job could not be handed over: ${data.message}`))
+      }
+    }
+  }
+
+  /** Takes it out of hand. */
+  #take(jobId: number): SlotTicket | undefined {
+    const at = this.inHand.findIndex(({ handing }) => handing === jobId)
+    if (at < 0) return undefined
+    if (at === 0) this.#since = monotonicMs()
+    return this.inHand.splice(at, 1)[0]
+  }
+
+  abort(ticket: SlotTicket, reason: Error): void {
+    this.#send([toSlot.abort, ticket.handing, errorData(reason)])
+  }
+
+  /** It is returned if it has not begun. */
+  askBack(ticket: SlotTicket): void {
+    this.#send([toSlot.takeBack, ticket.handing])
+  }
+
+  /**
+   * Takes back what was handed ahead and whose time is over, whatever the slot does. What it said until `now` must have been read, as it is when the
+   * event loop has looked for messages since then; where half a message is on its way, it waits for the rest.
+   */
+  takeBackLate(now: number): SlotTicket[] {
+    if (this.#killed || this.state !== 'busy' || this.#channel.holdsPart) return []
+    const late = this.inHand.filter(
+      ({ started, beginBefore }) => !started && beginBefore > 0 && now > beginBefore + beginSlackMs,
+    )
+    if (late.length === 0) return late
+    const running = this.inHand[0]!
+    if (running.started) this.#owner.observed(running.job.taskName, now - this.#since)
+    for (const ticket of late) {
+      this.#take(ticket.handing)
+      this.#takenBack.add(ticket.handing)
+      this.askBack(ticket)
+    }
+    return late
   }
 
   kill(signal?: string): boolean {
@@ -145,24 +246,36 @@ export class PoolSlot {
 
   /** In good order, within its time; a busy slot after its job. */
   retire(): void {
+    if (this.retiring) return
     this.retiring = true
+    for (const ticket of this.inHand) if (!ticket.started) this.askBack(ticket)
     if (this.state === 'idle') this.#close()
     else if (this.state === 'opening') this.kill()
   }
 
   #close(): void {
     this.state = 'closing'
-    this.#channel.send([toSlot.close])
+    this.#send([toSlot.close])
     this.#closeTimer = setTimeout(() => this.kill(), closeLimitMs)
   }
 
   /** What it was given and did not begin is safe to be given to another one. */
   isStuck(now: number, limitMs: number): boolean {
-    const waits = this.state === 'opening' || (this.state === 'busy' && this.ticket?.started === false)
-    return waits && !this.#killed && now - this.waitsSince > limitMs
+    const first = this.inHand[0]
+    const waits =
+      this.state === 'opening' ||
+      (this.state === 'busy' && (first === undefined ? this.#takenBack.size > 0 : !first.started))
+    return waits && !this.#killed && now - this.#since > limitMs
   }
 
-  #receive(frame: unknown): void {
+  // ---- hearing ---------------------------------------------------------------------------------------------------------
+
+  #receive(frames: unknown): void {
+    if (!Array.isArray(frames)) this.#complain('sent what is no frame of a slot; something writes into its channel')
+    else for (const frame of frames) this.#hear(frame)
+  }
+
+  #hear(frame: unknown): void {
     if (!isFromSlot(frame)) {
       this.#complain('sent what is no frame of a slot; something writes into its channel')
       return
@@ -189,22 +302,32 @@ export class PoolSlot {
       case fromSlot.failed:
         this.#failure = errorFrom(frame[1])
         return
+      case fromSlot.returned:
+        this.#returned(frame[1])
+        return
+      case fromSlot.asks:
+        this.#asks(frame[1])
+        return
       default:
         this.retire()
     }
   }
 
   #current(jobId: number, what: string): SlotTicket | undefined {
-    if (this.ticket?.job.jobId === jobId) return this.ticket
+    const first = this.inHand[0]
+    if (first?.handing === jobId) return first
     this.#complain(`${what} a job that it does not run`)
     return undefined
   }
 
   #started(jobId: number, at: number): void {
+    // It asks before it goes on, and is told no.
+    if (this.#takenBack.has(jobId)) return
     const ticket = this.#current(jobId, 'started')
-    if (ticket === undefined || ticket.started) return
-    ticket.started = true
-    ticket.events.onAccepted({ pid: this.#channel.pid, startedAt: at })
+    if (ticket === undefined) return
+    // The end that was meant for the job before comes over this one: nobody has to know that it began.
+    if (this.#killed) ticket.startedLate = at
+    else ticket.accept(this.#channel.pid, at)
   }
 
   #message(frame: Extract<FromSlot, readonly [typeof fromSlot.message, ...unknown[]]>): void {
@@ -212,17 +335,8 @@ export class PoolSlot {
     const ticket = this.#current(jobId, 'sent a message of')
     if (ticket === undefined) return
     const answer = (value: unknown, error?: unknown): void => {
-      if (this.state === 'gone') return
-      try {
-        this.#channel.send([
-          toSlot.answer,
-          messageId,
-          value,
-          error === undefined ? undefined : errorData(error),
-        ])
-      } catch (cause) {
-        this.#channel.send([toSlot.answer, messageId, undefined, errorData(cause)])
-      }
+      if (this.state !== 'gone')
+        this.#send([toSlot.answer, messageId, value, error === undefined ? undefined : errorData(error)])
     }
     ticket.events.onMessage({ kind, payload }).then(
       (value) => answer(value),
@@ -230,11 +344,42 @@ export class PoolSlot {
     )
   }
 
+  #returned(jobId: number): void {
+    if (!this.#takenBack.delete(jobId)) {
+      const ticket = this.#take(jobId)
+      if (ticket === undefined) this.#complain('returned a job that it does not have')
+      else this.#owner.ticketReturned(ticket)
+    }
+    this.#free()
+  }
+
+  #asks(jobId: number): void {
+    if (this.#takenBack.delete(jobId)) {
+      this.#send([toSlot.word, jobId, false])
+      this.#free()
+      return
+    }
+    const ticket = this.#current(jobId, 'asks for')
+    if (ticket === undefined) return
+    const begin = ticket.started || (!ticket.unwanted && !this.retiring)
+    this.#send([toSlot.word, jobId, begin])
+    if (begin) {
+      ticket.beginBefore = 0
+      return
+    }
+    this.#take(jobId)
+    this.#owner.ticketReturned(ticket)
+    this.#free()
+  }
+
   #done(frame: Extract<FromSlot, readonly [typeof fromSlot.done, ...unknown[]]>): void {
-    const [, jobId, value, reason, memoryKb, retires] = frame
+    const [, jobId, value, reason, memoryKb, retires, ranMs] = frame
     const ticket = this.#current(jobId, 'ended')
     if (ticket === undefined) return
+    ticket.accept(this.#channel.pid, ticket.startedLate ?? Date.now())
+    this.#take(jobId)
     this.#jobs += 1
+    this.#owner.observed(ticket.job.taskName, ranMs)
     const { maxTasksPerChild, maxMemoryPerChildKb } = this.#owner.options
     if (
       retires ||
@@ -246,13 +391,14 @@ export class PoolSlot {
   }
 
   #finish(ticket: SlotTicket, outcome: PoolOutcome): void {
-    this.ticket = undefined
     this.#free()
     this.#owner.ticketEnded(ticket, outcome)
   }
 
+  /** Goes on when nothing is in hand any more. */
   #free(): void {
-    if (this.#killed || this.state === 'closing') return
+    if (this.inHand.length > 0 || this.#takenBack.size > 0) return
+    if (this.#killed || this.state === 'closing' || this.state === 'gone') return
     this.state = 'idle'
     if (this.retiring) this.#close()
     else this.#owner.slotFree(this)
@@ -272,12 +418,11 @@ export class PoolSlot {
         expected,
       })
     } else this.#rejectReady(this.#failure ?? new Error(inWords(exit)))
-    const { ticket } = this
+    const running = this.inHand[0]?.started === true ? this.inHand.shift() : undefined
+    if (running !== undefined) this.#owner.observed(running.job.taskName, monotonicMs() - this.#since)
     this.#owner.slotGone(this, exit)
-    if (ticket !== undefined && !ticket.ended && ticket.started) {
-      this.ticket = undefined
-      this.#owner.ticketEnded(ticket, lost(exit.reason ?? inWords(exit), exit))
-    }
+    if (running !== undefined && !running.ended)
+      this.#owner.ticketEnded(running, lost(exit.reason ?? inWords(exit), exit))
     this.#resolveGone()
   }
 

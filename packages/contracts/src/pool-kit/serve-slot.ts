@@ -4,27 +4,51 @@
  *   open ─► entry loaded ─► openSlot() ─┬─► ready ─► job ─► started ─► … ─► done ─► job …
  *                                       └─► failed                                   │
  *   close ─► slot.close() ─► exit ◄──────────────────────────────────────────────────┘
+ *
+ * A job that was handed ahead waits for the one before it:
+ *
+ *   waiting ─┬─ its turn comes in time ─► started
+ *            ├─ its turn comes too late ─► asks ─┬─ it may ─► started
+ *            │                                   └─ another slot has it ─► forgotten
+ *            └─ wanted back ─► returned
  */
-import type { PoolOutcome, Slot, SlotEntry, SlotMessage, SlotPort } from '../pool.ts'
+import type { PoolOutcome, Slot, SlotEntry, SlotJob, SlotMessage, SlotPort } from '../pool.ts'
 import { errorData, errorFrom, type ErrorData } from './error-data.ts'
-import { fromSlot, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
+import { beginSlackMs } from './hand-ahead.ts'
+import { fromSlot, monotonicMs, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
 
 /** How the frames of this slot travel. */
 export interface SlotLink {
   readonly pid: number
-  /** In order. `urgent`: they must be on their way before the caller goes on, since it may never give up the thread again. */
-  send(frame: FromSlot, urgent?: boolean): void
+  /**
+   * Frames in order, as one message. True when they are where the pool can read them, whatever this thread does from now on. Throws when one
+   * of them cannot be cloned; then none is sent.
+   */
+  send(frames: readonly FromSlot[]): boolean
   /** Memory in use, for `maxMemoryPerChildKb`; asked after each job. */
   memoryKb(): number
   /** Ends the slot when what was sent is on its way. */
   exit(code: number): void
 }
 
-/** Gives the function that takes what the pool sends. */
-export function serveSlot(link: SlotLink): (frame: ToSlot) => void {
+/** Gives the function that takes what the pool sends: a batch of frames. */
+export function serveSlot(link: SlotLink): (frames: readonly ToSlot[]) => void {
   const server = new SlotServer(link)
-  return (frame) => server.receive(frame)
+  return (frames) => server.receive(frames)
 }
+
+type DoneFrame = Extract<FromSlot, readonly [typeof fromSlot.done, ...unknown[]]>
+
+/** A job that did not begin yet. */
+interface Waiting {
+  readonly job: SlotJob
+  /** See {@link ToSlot}. */
+  beginBefore: number
+  abortReason: Error | undefined
+}
+
+/** After so long the event loop gets its turn before the next job: what came in meanwhile is read, sockets of the tasks are served. */
+const turnMs = 1
 
 class SlotServer {
   readonly #link: SlotLink
@@ -34,6 +58,13 @@ class SlotServer {
   >()
   #slot: Slot | undefined
   #port: Port | undefined
+  #startedAt = 0
+  #waiting: Waiting[] = []
+  #asking: Waiting | undefined
+  /** Frames that go out with the next flush. */
+  #out: FromSlot[] = []
+  #turnAt = 0
+  #yielding = false
   #messages = 0
   #retires = false
 
@@ -41,19 +72,34 @@ class SlotServer {
     this.#link = link
   }
 
-  receive(frame: ToSlot): void {
+  receive(frames: readonly ToSlot[]): void {
+    this.#turnAt = monotonicMs()
+    for (const frame of frames) this.#receive(frame)
+    this.#next()
+  }
+
+  #receive(frame: ToSlot): void {
     switch (frame[0]) {
       case toSlot.open:
         void this.#open(frame[1], frame[2], frame[3], frame[4])
         return
-      case toSlot.job:
-        this.#run(frame)
+      case toSlot.job: {
+        const [, jobId, taskId, taskName, body, contentType, contentEncoding, request, beginBefore] = frame
+        const job = { jobId, taskId, taskName, body, contentType, contentEncoding, request }
+        this.#waiting.push({ job, beginBefore, abortReason: undefined })
         return
+      }
       case toSlot.abort:
-        if (this.#port?.jobId === frame[1]) this.#port.abort(errorFrom(frame[2]))
+        this.#abort(frame[1], errorFrom(frame[2]))
         return
       case toSlot.answer:
         this.#answer(frame[1], frame[2], frame[3])
+        return
+      case toSlot.takeBack:
+        this.#giveBack(({ job }) => job.jobId === frame[1])
+        return
+      case toSlot.word:
+        this.#hear(frame[1], frame[2])
         return
       default:
         void this.#close()
@@ -70,58 +116,122 @@ class SlotServer {
         post: (message) => this.#post(message),
         retire: () => this.#retire(),
       })
-      this.#link.send([fromSlot.ready, this.#link.pid])
+      this.#link.send([[fromSlot.ready, this.#link.pid]])
     } catch (error) {
-      this.#link.send([fromSlot.failed, errorData(error)])
+      this.#link.send([[fromSlot.failed, errorData(error)]])
       this.#link.exit(1)
     }
   }
 
   #post({ kind, payload }: SlotMessage): void {
+    this.#flush()
     try {
-      this.#link.send([fromSlot.post, kind, payload])
+      this.#link.send([[fromSlot.post, kind, payload]])
     } catch {
-      this.#link.send([fromSlot.post, kind, undefined])
+      this.#link.send([[fromSlot.post, kind, undefined]])
     }
   }
 
   #retire(): void {
     this.#retires = true
-    if (this.#port === undefined) this.#link.send([fromSlot.retire])
+    if (this.#port === undefined) this.#out.push([fromSlot.retire])
+    this.#next()
   }
 
-  #run(frame: Extract<ToSlot, readonly [typeof toSlot.job, ...unknown[]]>): void {
-    const [, jobId, taskId, taskName, body, contentType, contentEncoding, request] = frame
-    const port = new Port(jobId, (message) => this.#ask(jobId, message))
+  // ---- jobs ------------------------------------------------------------------------------------------------------------
+
+  #giveBack(wanted: (waiting: Waiting) => boolean): void {
+    const kept: Waiting[] = []
+    for (const waiting of this.#waiting) {
+      if (wanted(waiting)) this.#out.push([fromSlot.returned, waiting.job.jobId])
+      else kept.push(waiting)
+    }
+    this.#waiting = kept
+  }
+
+  /** Begins what waits, if nothing runs, and sends what is to be said. */
+  #next(): void {
+    if (this.#retires) this.#giveBack(() => true)
+    while (this.#port === undefined && this.#asking === undefined && !this.#yielding) {
+      const next = this.#waiting[0]
+      if (next === undefined) break
+      if (next.beginBefore > 0 && monotonicMs() - this.#turnAt > turnMs) {
+        this.#yield()
+        break
+      }
+      this.#waiting.shift()
+      this.#begin(next)
+    }
+    this.#flush()
+  }
+
+  /** Two turns: in the first, what is read is what was there when it began. */
+  #yield(): void {
+    this.#yielding = true
+    setImmediate(() =>
+      setImmediate(() => {
+        this.#yielding = false
+        this.#turnAt = monotonicMs()
+        this.#next()
+      }),
+    )
+  }
+
+  #begin(waiting: Waiting): void {
+    const { job, beginBefore } = waiting
+    if (beginBefore > 0 && monotonicMs() > beginBefore) {
+      this.#ask(waiting)
+      return
+    }
+    const { jobId } = job
+    this.#out.push([fromSlot.started, jobId, Date.now()])
+    const told = this.#flush()
+    // This process may have stood still in between, or the pool may not have heard: then it may have given the job to another slot.
+    if (beginBefore > 0 && (!told || monotonicMs() > beginBefore + beginSlackMs)) {
+      this.#ask(waiting)
+      return
+    }
+    this.#run(waiting)
+  }
+
+  #ask(waiting: Waiting): void {
+    this.#asking = waiting
+    this.#out.push([fromSlot.asks, waiting.job.jobId])
+  }
+
+  #hear(jobId: number, begin: boolean): void {
+    const asking = this.#asking
+    if (asking === undefined || asking.job.jobId !== jobId) return
+    this.#asking = undefined
+    if (!begin) return
+    asking.beginBefore = 0
+    this.#waiting.unshift(asking)
+  }
+
+  #run({ job, abortReason }: Waiting): void {
+    const { jobId } = job
+    const port = new Port(jobId, (message) => this.#send(jobId, message))
     this.#port = port
-    this.#link.send([fromSlot.started, jobId, Date.now()], true)
+    this.#startedAt = monotonicMs()
+    if (abortReason !== undefined) port.abort(abortReason)
     let outcome: Promise<PoolOutcome>
     try {
-      outcome = this.#slot!.run(
-        { jobId, taskId, taskName, body, contentType, contentEncoding, request },
-        port,
-      )
+      outcome = this.#slot!.run(job, port)
     } catch (error) {
       this.#lost(jobId, error)
       return
     }
     outcome.then(
-      (done) => this.#done(jobId, done),
-      (error: unknown) => this.#lost(jobId, error),
+      (done) => {
+        if (done.kind === 'done') this.#end(jobId, done.value, undefined)
+        else this.#end(jobId, undefined, done.kind === 'lost' ? done.reason : 'the slot did not run it')
+        this.#next()
+      },
+      (error: unknown) => {
+        this.#lost(jobId, error)
+        this.#next()
+      },
     )
-  }
-
-  #done(jobId: number, outcome: PoolOutcome): void {
-    if (outcome.kind === 'lost') {
-      this.#end(jobId, undefined, outcome.reason)
-      return
-    }
-    try {
-      this.#end(jobId, outcome.value, undefined)
-    } catch (error) {
-      // What cannot be cloned: a defect of the entry, which costs one job.
-      this.#lost(jobId, error)
-    }
   }
 
   #lost(jobId: number, error: unknown): void {
@@ -129,15 +239,54 @@ class SlotServer {
   }
 
   #end(jobId: number, value: unknown, lost: string | undefined): void {
-    this.#link.send([fromSlot.done, jobId, value, lost, this.#link.memoryKb(), this.#retires])
+    const ranMs = monotonicMs() - this.#startedAt
+    this.#out.push([fromSlot.done, jobId, value, lost, this.#link.memoryKb(), this.#retires, ranMs])
     this.#port = undefined
   }
 
-  #ask(jobId: number, { kind, payload }: SlotMessage): Promise<unknown> {
+  #abort(jobId: number, reason: Error): void {
+    if (this.#port?.jobId === jobId) {
+      this.#port.abort(reason)
+      return
+    }
+    for (const waiting of this.#asking === undefined ? this.#waiting : [this.#asking, ...this.#waiting])
+      if (waiting.job.jobId === jobId) waiting.abortReason ??= reason
+  }
+
+  // ---- what is said ----------------------------------------------------------------------------------------------------
+
+  /** True when it is all where the pool can read it. */
+  #flush(): boolean {
+    if (this.#out.length === 0) return true
+    const frames = this.#out
+    this.#out = []
+    try {
+      return this.#link.send(frames)
+    } catch {
+      let told = true
+      for (const frame of frames) told = this.#sendAlone(frame)
+      return told
+    }
+  }
+
+  #sendAlone(frame: FromSlot): boolean {
+    try {
+      return this.#link.send([frame])
+    } catch (error) {
+      // What cannot be cloned: a defect of the entry, which costs one job.
+      const [, jobId, , , memoryKb, retires, ranMs] = frame as DoneFrame
+      return this.#link.send([
+        [fromSlot.done, jobId, undefined, errorData(error).message, memoryKb, retires, ranMs],
+      ])
+    }
+  }
+
+  #send(jobId: number, { kind, payload }: SlotMessage): Promise<unknown> {
     const messageId = ++this.#messages
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.#flush()
     try {
-      this.#link.send([fromSlot.message, jobId, messageId, kind, payload])
+      this.#link.send([[fromSlot.message, jobId, messageId, kind, payload]])
       this.#answers.set(messageId, { resolve, reject })
     } catch (error) {
       reject(error)

@@ -1,12 +1,12 @@
 /**
  * A pool of slots that share no memory with the worker: who gets which job, and how many slots there are.
  *
- *   submit ─► queue ─► an idle slot ─► started ─► outcome
- *               ▲            │
- *               └────────────┘ the slot died or blocked before it began
+ *   submit ─► queue ─► an idle slot, or one that is soon idle ─► started ─► outcome
+ *               ▲                       │
+ *               └───────────────────────┘ the slot died or blocked before the job began, or its turn did not come
  *
- * A job is given to an idle slot only, so that none waits behind a long one (Celery's `-O fair`). A slot that is gone is replaced at once;
- * when new ones do not come to life, after a pause that doubles up to five seconds.
+ * No job waits behind a long one (Celery's `-O fair`); which slots are soon idle, and what happens to those that are not, says
+ * hand-ahead.ts. A slot that is gone is replaced at once; when new ones do not come to life, after a pause that doubles up to five seconds.
  */
 import { definePool } from '../define.ts'
 import { ClosedError, ConfigurationError } from '../errors.ts'
@@ -20,7 +20,9 @@ import type {
   PoolTicket,
 } from '../pool.ts'
 import { inWords, PoolSlot, type SlotExit, type SlotOwner, type SlotTransport } from './pool-slot.ts'
-import { lost, SlotTicket, type TicketOwner } from './pool-ticket.ts'
+import { RunTimes } from './hand-ahead.ts'
+import { lost, SlotTicket, withdrawn, type TicketOwner } from './pool-ticket.ts'
+import { monotonicMs } from './slot-frames.ts'
 
 export interface SlotPoolDefinition {
   readonly name: string
@@ -44,6 +46,8 @@ export interface PoolFigures {
 
 /** How often slots that do not answer are looked for. */
 const watchMs = 250
+/** How often jobs that were handed ahead are looked for whose time is over. */
+const lateMs = 20
 const defaultAliveTimeoutMs = 20_000
 /** A job that this many slots died with before it began is given up. */
 const mostNotTaken = 3
@@ -69,6 +73,10 @@ class SlotPool implements SlotOwner, TicketOwner {
   #closing: Promise<void> | undefined
   #idleWaiters: (() => void)[] = []
   #watch: ReturnType<typeof setInterval> | undefined
+  readonly #times = new RunTimes()
+  #lateTimer: ReturnType<typeof setTimeout> | undefined
+  #serving = false
+  #submitted = 0
   #starting = false
   #failures = 0
   #reopening: ReturnType<typeof setTimeout> | undefined
@@ -125,16 +133,75 @@ class SlotPool implements SlotOwner, TicketOwner {
   // ---- jobs ----------------------------------------------------------------------------------------------------------
 
   submit(job: PoolJob, events: PoolJobEvents): PoolTicket {
-    const ticket = new SlotTicket(this, job, events)
+    const ticket = new SlotTicket(this, job, events, ++this.#submitted)
     if (this.#options === undefined || this.#stopping) {
       ticket.end(lost(this.#options === undefined ? 'the pool was not started' : 'the pool is closed'))
       return ticket
     }
+    ticket.expectedMs = this.#times.expected(job.taskName)
     this.#open.add(ticket)
-    const slot = this.#queue.length === 0 ? this.#idle.shift() : undefined
-    if (slot === undefined) this.#queue.push(ticket)
-    else slot.run(ticket)
+    this.#queue.push(ticket)
+    this.#serve()
     return ticket
+  }
+
+  get hasRoom(): boolean {
+    if (this.#stopping) return false
+    // Slots that are being made count.
+    if (this.#open.size < this.#size) return true
+    return (
+      this.#queue.length === 0 && (this.#idle.length > 0 || this.#soonIdle(monotonicMs()) !== undefined)
+    )
+  }
+
+  /** Gives what waits to slots that are idle, then to those that soon are. */
+  #serve(): void {
+    // What a ticket's owner does when it ends may come back here.
+    if (this.#serving || this.#queue.length === 0) return
+    this.#serving = true
+    const now = monotonicMs()
+    while (this.#queue.length > 0) {
+      const idle = this.#idle.shift()
+      if (idle !== undefined) {
+        idle.give(this.#queue.shift()!, now)
+        continue
+      }
+      const soon = this.#soonIdle(now)
+      if (soon === undefined) break
+      soon.slot.give(this.#queue.shift()!, now, soon.load)
+      this.#lateTimer ??= setTimeout(() => this.#lookForLate(), lateMs).unref()
+    }
+    this.#serving = false
+  }
+
+  #soonIdle(now: number): { readonly slot: PoolSlot; readonly load: number } | undefined {
+    let best: PoolSlot | undefined
+    let least = Infinity
+    let living = 0
+    for (const slot of this.#slots) {
+      if (!slot.retiring) living += 1
+      const load = slot.load(now)
+      if (load >= least) continue
+      best = slot
+      least = load
+    }
+    // Shrunk: the next one that is free goes, so that one has to become free.
+    return best === undefined || living > this.#size ? undefined : { slot: best, load: least }
+  }
+
+  /** What slots have said until `now` is read in the turn between here and there. */
+  #lookForLate(): void {
+    const now = monotonicMs()
+    setImmediate(() => {
+      this.#lateTimer = undefined
+      if (this.#closing !== undefined) return
+      let more = false
+      for (const slot of this.#slots) {
+        for (const ticket of slot.takeBackLate(now)) this.ticketReturned(ticket)
+        more ||= slot.inHand.some(({ started, beginBefore }) => !started && beginBefore > 0)
+      }
+      if (more) this.#lateTimer ??= setTimeout(() => this.#lookForLate(), lateMs).unref()
+    })
   }
 
   slotFree(slot: PoolSlot): void {
@@ -144,30 +211,57 @@ class SlotPool implements SlotOwner, TicketOwner {
       slot.retire()
       return
     }
-    const next = this.#queue.shift()
-    if (next === undefined) this.#idle.push(slot)
-    else slot.run(next)
+    this.#idle.push(slot)
+    this.#serve()
+  }
+
+  observed(taskName: string, ranMs: number): void {
+    this.#times.observed(taskName, ranMs)
   }
 
   ticketEnded(ticket: SlotTicket, outcome: PoolOutcome): void {
     this.#open.delete(ticket)
     ticket.end(outcome)
+    this.#serve()
     if (this.#open.size > 0) return
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const wake of waiters) wake()
   }
 
+  /** In its old place: before all that were submitted later. */
+  ticketReturned(ticket: SlotTicket): void {
+    if (ticket.ended) return
+    ticket.startedLate = undefined
+    if (ticket.unwanted || this.#stopping) {
+      this.ticketEnded(ticket, withdrawn)
+      return
+    }
+    ticket.expectedMs = this.#times.expected(ticket.job.taskName)
+    const at = this.#queue.findIndex(({ number }) => number > ticket.number)
+    this.#queue.splice(at < 0 ? this.#queue.length : at, 0, ticket)
+    this.#serve()
+  }
+
+  withdrawTicket(ticket: SlotTicket): void {
+    if (this.#queue.includes(ticket)) {
+      remove(this.#queue, ticket)
+      this.ticketEnded(ticket, withdrawn)
+    } else this.#slotOf(ticket)?.askBack(ticket)
+  }
+
   abortRunning(ticket: SlotTicket, reason: Error): void {
-    this.#slotOf(ticket)?.abort(reason)
+    this.#slotOf(ticket)?.abort(ticket, reason)
   }
 
   killRunning(ticket: SlotTicket, signal: string | undefined): boolean {
-    return this.#slotOf(ticket)?.kill(signal) ?? false
+    const slot = this.#slotOf(ticket)
+    // Behind the one that runs there is nothing to end.
+    return slot?.inHand[0] === ticket && slot.kill(signal)
   }
 
   #slotOf(ticket: SlotTicket): PoolSlot | undefined {
-    for (const slot of this.#slots) if (slot.ticket === ticket) return slot
+    for (const slot of this.#slots) if (slot.inHand.includes(ticket)) return slot
     return undefined
   }
 
@@ -190,8 +284,7 @@ class SlotPool implements SlotOwner, TicketOwner {
   slotGone(slot: PoolSlot, exit: SlotExit): void {
     this.#slots.delete(slot)
     remove(this.#idle, slot)
-    const { ticket } = slot
-    if (ticket !== undefined && !ticket.started) this.#giveAgain(ticket, exit)
+    for (const [place, ticket] of slot.inHand.entries()) this.#giveAgain(ticket, exit, place === 0)
     if (this.#stopping && this.#open.size === 0) return
     // What fails at the start, `start` reports.
     if (this.#closing !== undefined || this.#starting) return
@@ -213,24 +306,19 @@ class SlotPool implements SlotOwner, TicketOwner {
     }, pauseMs)
   }
 
-  /** It did not begin, so that nothing is lost by beginning elsewhere. */
-  #giveAgain(ticket: SlotTicket, exit: SlotExit): void {
-    if (ticket.ended) return
-    ticket.notTaken += 1
-    if (ticket.notTaken >= mostNotTaken) {
+  /** It did not begin, so that nothing is lost by beginning elsewhere. `first`: it would have been the next one. */
+  #giveAgain(ticket: SlotTicket, exit: SlotExit, first: boolean): void {
+    if (first) ticket.notTaken += 1
+    if (ticket.notTaken >= mostNotTaken && !ticket.ended && !ticket.unwanted) {
       this.ticketEnded(
         ticket,
         lost(`${mostNotTaken} slots ended before the job began: ${inWords(exit)}`, exit),
       )
-      return
-    }
-    const slot = this.#idle.shift()
-    if (slot === undefined) this.#queue.unshift(ticket)
-    else slot.run(ticket)
+    } else this.ticketReturned(ticket)
   }
 
   #replaceStuck(): void {
-    const now = performance.now()
+    const now = monotonicMs()
     const aliveMs = this.options.aliveTimeoutMs ?? defaultAliveTimeoutMs
     const takeUpMs = this.options.takeUpTimeoutMs ?? aliveMs
     for (const slot of this.#slots) {
@@ -239,7 +327,7 @@ class SlotPool implements SlotOwner, TicketOwner {
       const what =
         slot.state === 'opening'
           ? 'is not ready'
-          : `does not take up ${slot.ticket?.job.taskName ?? 'its job'}: something that an earlier task left behind keeps its event loop busy`
+          : `does not take up ${slot.inHand[0]?.job.taskName ?? 'its job'}: something that an earlier task left behind keeps its event loop busy`
       const { index, pid } = slot.identity
       this.options.onSlotError(
         new Error(`Slot ${index} of the pool (pid ${pid}) ${what} after ${limit} ms; it is replaced.`),
@@ -296,21 +384,25 @@ class SlotPool implements SlotOwner, TicketOwner {
         size: this.#size,
         pids: living.map(({ identity }) => identity.pid),
         writes: living.map(({ writes }) => writes),
-        waiting: this.#queue.length,
-        running: this.#open.size - this.#queue.length,
+        ...this.#figures(),
         maxTasksPerChild: this.#options?.maxTasksPerChild,
         timeLimits: this.#options?.timeLimits ?? [null, null],
       }),
     }
   }
 
+  /** What was handed ahead waits. */
+  #figures(): Pick<PoolFigures, 'waiting' | 'running'> {
+    let running = 0
+    for (const { inHand } of this.#slots) if (inHand.length > 0) running += 1
+    return { running, waiting: this.#open.size - running }
+  }
+
   // ---- the end -------------------------------------------------------------------------------------------------------
 
   async stop(): Promise<void> {
     this.#stopping = true
-    const queued = this.#queue
-    this.#queue = []
-    for (const ticket of queued) this.ticketEnded(ticket, lost('the pool stopped before the job began'))
+    for (const ticket of [...this.#open]) ticket.withdraw()
     if (this.#open.size > 0) {
       await new Promise<void>((resolve) => {
         this.#idleWaiters.push(resolve)
@@ -330,9 +422,14 @@ class SlotPool implements SlotOwner, TicketOwner {
     this.#stopping = true
     clearInterval(this.#watch)
     clearTimeout(this.#reopening)
+    clearTimeout(this.#lateTimer)
     const reason = new ClosedError('The pool was closed while the job was running.')
+    const queued = this.#queue
     this.#queue = []
+    for (const ticket of queued) this.ticketEnded(ticket, withdrawn)
     for (const ticket of [...this.#open]) {
+      // Whether it has begun, what its slot has said until its end will tell.
+      if (!ticket.started) continue
       ticket.abort(reason)
       this.ticketEnded(ticket, lost('the pool was closed'))
     }

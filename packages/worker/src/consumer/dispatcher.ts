@@ -2,8 +2,10 @@
  * From reserved to running: gives requests to the pool as slots become free, and takes their outcomes.
  *
  *   submit ─► admission.ts ─► ready ─► checked again (revoked, expired) ─► slot ─► accepted ─► outcome ─► tracer
+ *                               ▲                                            │
+ *                               └──────── withdrawn before it began ─────────┘
  *
- * Nothing waits inside the pool, so that what has not started can be released, revoked or found by remote control. Starting is cut into
+ * The pool has what begins at once or soon; what has not begun is taken back to be released, revoked or forgotten. Starting is cut into
  * slices: a batch of tasks that compute must not keep heartbeats, lease renewal and commands from their turn.
  */
 import {
@@ -29,6 +31,8 @@ export interface DispatcherOptions extends AdmissionOptions {
   /** A request is ready to run, or has ended: for what follows the load. */
   readonly onReserved?: (() => void) | undefined
   readonly onEnded?: ((request: Request) => void) | undefined
+  /** It was taken back from the pool after `stop`: it will not begin here. */
+  readonly onReturned?: ((request: Request) => void) | undefined
 }
 
 /** Longest time without giving other callbacks their turn. */
@@ -99,7 +103,7 @@ export class Dispatcher {
     this.#draining = true
     const { pool } = this.#options
     try {
-      while (this.#ready.length > 0 && !this.#stopped && !this.#paused && pool.active < pool.size) {
+      while (this.#ready.length > 0 && !this.#stopped && !this.#paused && pool.hasRoom) {
         if (this.#sliceIsOver()) return
         const next = this.#ready.shift()!
         if (next.phase === 'reserved') this.#start(next)
@@ -157,8 +161,18 @@ export class Dispatcher {
     request.ticket = ticket
     if (request.terminateSignal !== undefined) this.terminate(request, request.terminateSignal)
     const ended = (outcome: PoolOutcome): void => this.#ended(request, outcome)
-    if (canAbandon(ticket)) ticket.whenEnded(ended)
-    else void ticket.outcome.then(ended)
+    ticket.whenEnded(ended)
+  }
+
+  /** Whether it runs is decided anew, if it has not begun: it may have been revoked, or nothing may start any more. */
+  reconsider(request: Request): void {
+    if (request.phase !== 'active') request.ticket?.withdraw()
+  }
+
+  /** Cold shutdown: a slot that has it in hand, and does not say whether it has begun, is ended. */
+  giveUp(request: Request): void {
+    this.reconsider(request)
+    if (request.phase !== 'active') request.ticket?.kill()
   }
 
   #forSlot(request: Request): Readonly<Record<string, unknown>> {
@@ -272,7 +286,7 @@ export class Dispatcher {
     return undefined
   }
 
-  #outcomeOf(request: Request, outcome: PoolOutcome): Outcome {
+  #outcomeOf(request: Request, outcome: Exclude<PoolOutcome, { kind: 'withdrawn' }>): Outcome {
     if (outcome.kind !== 'done') return outcome
     if (this.#options.pool.capabilities.sharesMemory) return outcome.value as Outcome
     const { serializers, settings } = this.#options.services.app.context
@@ -284,6 +298,10 @@ export class Dispatcher {
   }
 
   #ended(request: Request, outcome: PoolOutcome): void {
+    if (outcome.kind === 'withdrawn') {
+      this.#returned(request)
+      return
+    }
     request.clearTimers()
     if (request.phase === 'active') {
       this.#options.state.active -= 1
@@ -296,6 +314,16 @@ export class Dispatcher {
       this.#options.tracer.finish(request, this.#outcomeOf(request, outcome))
     }
     this.left(request)
+    this.#drain()
+  }
+
+  /** It has not begun. */
+  #returned(request: Request): void {
+    request.ticket = undefined
+    if (request.phase === 'reserved') {
+      if (this.#stopped) this.#options.onReturned?.(request)
+      else this.#ready.unshift(request)
+    }
     this.#drain()
   }
 }

@@ -97,6 +97,7 @@ export class HeldMessages {
     request.phase = 'done'
     this.#options.onSettledLate(request)
     dispatcher.left(request)
+    request.ticket?.withdraw()
   }
 
   leasesLost(deliveries: readonly Delivery[]): void {

@@ -11,7 +11,10 @@ type Reply = { readonly ok: string } | { readonly error: string }
 function revoke(target: CommandTarget, args: Arguments): Reply {
   const ids = idsOf(args['task_id'])
   const revokedBefore = ids.filter((id) => target.state.find(id).some(({ phase }) => phase === 'active'))
-  for (const id of ids) target.revocations.ids.add(id)
+  for (const id of ids) {
+    target.revocations.ids.add(id)
+    for (const request of target.state.find(id)) target.dispatcher.reconsider(request)
+  }
   void markRevoked(target, ids, new Set(revokedBefore))
   if (!isTrue(args['terminate'])) {
     target.context.logger.info(`Tasks flagged as revoked: ${ids.join(', ')}`)
@@ -35,6 +38,9 @@ function terminate(target: CommandTarget, requests: readonly Request[], signal: 
 function revokeByStampedHeaders(target: CommandTarget, args: Arguments): Reply {
   const headers = stampsOf(args['headers'])
   target.revocations.addStamps(headers)
+  for (const request of target.state.in('reserved')) {
+    if (target.revocations.stampOf(request) !== undefined) target.dispatcher.reconsider(request)
+  }
   if (!isTrue(args['terminate']))
     return { ok: `headers ${pyRepr(headers)} flagged as revoked, but not terminated` }
   const signal = signalOf(args['signal'])

@@ -74,17 +74,22 @@ export class OpenRequests {
   /** What is not started goes back, unmarked where the broker can. */
   releaseUnstarted(): void {
     for (const request of this.#options.state.in('received', 'scheduled', 'limited', 'reserved')) {
-      // A slot elsewhere has it, and may have begun.
-      if (request.ticket !== undefined) continue
-      request.phase = 'done'
-      const released = request.settle({ action: 'release' })
-      if (released === undefined) this.ended(request)
-      else
-        released.then(
-          () => this.ended(request),
-          (error: unknown) => this.ended(request, error),
-        )
+      // A slot elsewhere has it, and may have begun: it is taken back if it has not.
+      if (request.ticket !== undefined) request.ticket.withdraw()
+      else this.release(request)
     }
+  }
+
+  /** It was not started, and goes back. */
+  release(request: Request): void {
+    request.phase = 'done'
+    const released = request.settle({ action: 'release' })
+    if (released === undefined) this.ended(request)
+    else
+      released.then(
+        () => this.ended(request),
+        (error: unknown) => this.ended(request, error),
+      )
   }
 
   /** Once nothing runs any more, a broker that stays away is not waited for for ever. */

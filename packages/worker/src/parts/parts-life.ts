@@ -55,6 +55,7 @@ export class PartsLife {
     this.#cold = true
     const reason = new CeleryError('CT_ABORTED', 'The worker is shut down.')
     for (const request of state.in('active')) dispatcher.cancel(request, reason)
+    for (const request of state.in('reserved')) dispatcher.giveUp(request)
     pauses.end()
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, coldPatienceMs)

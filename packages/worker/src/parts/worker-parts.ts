@@ -231,6 +231,7 @@ export class WorkerParts {
       onSettled: (request, error) => this.requests.ended(request, error),
       onReserved: this.autoscaler === undefined ? undefined : () => this.autoscaler?.reserved(),
       onEnded: this.loopWatch?.ended,
+      onReturned: (request) => this.requests.release(request),
     })
   }
 

@@ -4,7 +4,7 @@
  *   submit ─► queued ─► running ─┬─ execute() resolved ─► outcome `done`
  *                │               ├─ abandon()          ─► outcome `lost`; what the job does later is reported to `onLate`
  *                │               └─ close()            ─► outcome `lost`
- *                └─ close(), stop() ─► outcome `lost`
+ *                └─ withdraw(), close(), stop() ─► outcome `withdrawn`
  *
  * Nothing can end JavaScript that runs on this loop: `kill` answers false. What a hard time limit can do is give the slot to the
  * next job and stop waiting ({@link EventLoopTicket.abandon}).
@@ -30,8 +30,6 @@ export interface EventLoopTicket extends PoolTicket {
    * when the job has its outcome already.
    */
   abandon(reason: string, onLate?: (outcome: PoolOutcome) => void): boolean
-  /** Tells the outcome without a promise: at once when the job has ended, as most have that do not await anything. Once per ticket. */
-  whenEnded(listener: (outcome: PoolOutcome) => void): void
 }
 
 export function canAbandon(ticket: PoolTicket): ticket is EventLoopTicket {
@@ -111,6 +109,10 @@ class Ticket implements EventLoopTicket, SlotPort {
     return false
   }
 
+  withdraw(): void {
+    if (!this.running && !this.ended) this.#pool.withdraw(this)
+  }
+
   abandon(reason: string, onLate?: (outcome: PoolOutcome) => void): boolean {
     if (this.ended) return false
     this.onLate = onLate
@@ -150,6 +152,10 @@ class EventLoopPool {
 
   get active(): number {
     return this.#open.size
+  }
+
+  get hasRoom(): boolean {
+    return this.#open.size < this.#size
   }
 
   start(options: PoolStartOptions): Promise<void> {
@@ -203,6 +209,11 @@ class EventLoopPool {
     if (this.#open.size === 0) this.#wakeIdle()
   }
 
+  withdraw(ticket: Ticket): void {
+    this.#queue.remove((queued) => queued === ticket)
+    this.end(ticket, withdrawn)
+  }
+
   #fill(): void {
     while (this.#running < this.#size && !this.#closed) {
       const next = this.#queue.shift()
@@ -245,7 +256,7 @@ class EventLoopPool {
   }
 
   stop(): Promise<void> {
-    for (const ticket of this.#queue.drain()) this.end(ticket, lost('the pool stopped before the job began'))
+    for (const ticket of this.#queue.drain()) this.end(ticket, withdrawn)
     if (this.#open.size === 0) {
       this.#closed = true
       return Promise.resolve()
@@ -259,7 +270,7 @@ class EventLoopPool {
 
   close(): Promise<void> {
     this.#closed = true
-    this.#queue.drain()
+    for (const ticket of this.#queue.drain()) this.end(ticket, withdrawn)
     for (const ticket of [...this.#open]) {
       ticket.abort(new ClosedError('The pool was closed while the job was running.'))
       this.end(ticket, lost('the pool was closed'))
@@ -267,6 +278,8 @@ class EventLoopPool {
     return Promise.resolve()
   }
 }
+
+const withdrawn: PoolOutcome = { kind: 'withdrawn' }
 
 function failed(error: unknown): PoolOutcome {
   return lost(error instanceof Error ? error.message : String(error))

@@ -25,6 +25,12 @@ export class Fifo<T> {
     return item
   }
 
+  /** Puts it before all others. */
+  unshift(item: T): void {
+    if (this.#head > 0) this.#items[--this.#head] = item
+    else this.#items.unshift(item)
+  }
+
   /** Takes out everything, oldest first. */
   drain(): T[] {
     const items = this.#items.slice(this.#head) as T[]

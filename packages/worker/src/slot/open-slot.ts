@@ -146,7 +146,7 @@ class Runner {
     const done = await runInTask(undefined, () => executor(services)({ ...job, local: request }, port))
     return done.kind === 'done'
       ? (done.value as Outcome)
-      : { kind: 'threw', error: new CeleryError('CT_INTERNAL', done.reason) }
+      : { kind: 'threw', error: new CeleryError('CT_INTERNAL', done.kind === 'lost' ? done.reason : done.kind) }
   }
 }
 

@@ -229,11 +229,18 @@ function dyingPool(): Pool {
     },
     size: 1,
     active: 0,
+    hasRoom: true,
     start: () => Promise.resolve(),
     submit(_job: unknown, events: PoolJobEvents): PoolTicket {
       events.onAccepted({ pid: 7, startedAt: Date.now() })
       const outcome: PoolOutcome = { kind: 'lost', reason: 'died', signal: 'SIGKILL', exitCode: undefined }
-      return { outcome: Promise.resolve(outcome), abort: () => {}, kill: () => true }
+      return {
+        outcome: Promise.resolve(outcome),
+        whenEnded: (listener) => listener(outcome),
+        abort: () => {},
+        kill: () => true,
+        withdraw: () => {},
+      }
     },
     grow: () => Promise.resolve(),
     shrink: () => Promise.resolve(),

@@ -37,6 +37,8 @@ export type ConformanceJob =
   | { readonly do: 'throw-later' }
   /** Never gives the slot back. */
   | { readonly do: 'spin' }
+  /** Posts `ran` with the name, keeps the event loop busy for so long, and ends with the name. */
+  | { readonly do: 'busy'; readonly name: string; readonly ms: number }
 
 export async function runConformanceJob(
   job: Pick<PoolJob, 'body'>,
@@ -83,6 +85,12 @@ async function run(
       return process.exit(3)
     case 'spin':
       for (;;);
+    case 'busy': {
+      start?.post({ kind: 'ran', payload: job.name })
+      const end = performance.now() + job.ms
+      while (performance.now() < end);
+      return job.name
+    }
     case 'return-and-spin':
       // When the answer has gone out, and before anything else can come in.
       queueMicrotask(() =>

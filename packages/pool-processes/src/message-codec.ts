@@ -1,33 +1,38 @@
 /**
- * Frames on a pipe: four bytes of length, then the frame as V8's structured clone writes it, in which byte arrays are the bytes they are.
+ * Messages on a pipe: four bytes of length, then a batch of frames as V8's structured clone writes it, in which byte arrays are the bytes they are.
  */
 import { deserialize, serialize } from 'node:v8'
 
 const headLength = 4
-/** No frame is larger; what says so is no frame. */
+/** No message is larger; what says so is none. */
 const mostBytes = 2 ** 30
 
-export function encodeFrame(frame: unknown): Buffer {
-  const payload = serialize(frame)
+export function encodeMessage(frames: unknown): Buffer {
+  const payload = serialize(frames)
   const bytes = Buffer.allocUnsafe(headLength + payload.length)
   bytes.writeUInt32LE(payload.length, 0)
   bytes.set(payload, headLength)
   return bytes
 }
 
-/** Puts frames together from chunks. Byte arrays in them are views on the chunks. */
-export class FrameReader {
-  readonly #onFrame: (frame: unknown) => void
+/** Puts messages together from chunks. Byte arrays in them are views on the chunks. */
+export class MessageReader {
+  readonly #onMessage: (frames: unknown) => void
   #chunks: Buffer[] = []
   #held = 0
   /** Bytes needed before it is worth looking again. */
   #wanted = headLength
 
-  constructor(onFrame: (frame: unknown) => void) {
-    this.#onFrame = onFrame
+  constructor(onMessage: (frames: unknown) => void) {
+    this.#onMessage = onMessage
   }
 
-  /** Throws when the bytes are no frames; then nothing that follows can be read. */
+  /** Some of a message is there, and the rest is not. */
+  get holdsPart(): boolean {
+    return this.#held > 0
+  }
+
+  /** Throws when the bytes are no messages; then nothing that follows can be read. */
   push(chunk: Buffer): void {
     this.#chunks.push(chunk)
     this.#held += chunk.length
@@ -37,14 +42,14 @@ export class FrameReader {
     this.#wanted = headLength
     while (bytes.length - at >= headLength) {
       const length = bytes.readUInt32LE(at)
-      if (length > mostBytes) throw new Error(`a frame of ${length} bytes`)
+      if (length > mostBytes) throw new Error(`a message of ${length} bytes`)
       if (bytes.length - at - headLength < length) {
         this.#wanted = headLength + length
         break
       }
       const from = at + headLength
       at = from + length
-      this.#onFrame(deserialize(bytes.subarray(from, at)))
+      this.#onMessage(deserialize(bytes.subarray(from, at)))
     }
     this.#held = bytes.length - at
     this.#chunks = this.#held === 0 ? [] : [bytes.subarray(at)]

@@ -1,0 +1,69 @@
+/** P1: how a pool starts, and what its slots tell. */
+import assert from 'node:assert/strict'
+import { isCeleryError } from '@ct/contracts'
+import { rejection } from '../waiting.ts'
+import type { PoolSuite } from './suite.ts'
+
+export function startingTests({ test, capabilities, slots }: PoolSuite): void {
+  test('P1: start resolves when the slots are ready', async (scene) => {
+    const { pool } = scene
+    assert.deepEqual({ ...pool.capabilities }, { ...capabilities })
+    await scene.start(slots)
+    assert.equal(pool.size, slots)
+    assert.equal(pool.active, 0)
+    const value = { a: [1, 'x', null] }
+    assert.deepEqual(await scene.value(scene.submit({ do: 'return', value })), value)
+    assert.equal(typeof pool.info(), 'object')
+  })
+
+  test(
+    'P1: a pool that shares no memory refuses to start without modules',
+    async (scene) => {
+      assert.equal(await scene.code(scene.start(1, { modules: [] })), 'CT_CONFIGURATION')
+    },
+    capabilities.sharesMemory ? false : undefined,
+  )
+
+  test(
+    'P1: what a slot cannot load, start rejects with, and nothing is left behind',
+    async (scene) => {
+      for (const [config, said] of [
+        ['refuse', /this slot refuses to open/],
+        ['exit', /exitcode 7|code 7/],
+      ] as const) {
+        const error = await rejection(scene.start(slots, { config }))
+        assert.ok(isCeleryError(error) && error.code === 'CT_CONFIGURATION', String(error))
+        assert.match(error.message, said)
+        await scene.again()
+      }
+      const error = await rejection(scene.start(1, { config: 'hang', aliveTimeoutMs: 300 }))
+      assert.match(error.message, /could not start/)
+      assert.match(scene.slotErrors[0]!.message, /is not ready after 300 ms/)
+    },
+    capabilities.sharesMemory ? false : undefined,
+  )
+
+  test(
+    'P1: slots tell when they begin and end, and what they say outside of jobs arrives',
+    async (scene) => {
+      await scene.start(slots)
+      const indexes = Array.from({ length: slots }, (_, index) => index)
+      const told = (kind: string): unknown[] =>
+        scene.slotMessages.filter((message) => message.kind === kind).map(({ payload }) => payload)
+      assert.deepEqual(told('opened').toSorted(), indexes)
+      assert.deepEqual(
+        scene.slotChanges.map(({ kind, index }) => [kind, index]).toSorted(),
+        ['opening', 'started'].flatMap((kind) => indexes.map((index) => [kind, index])),
+      )
+      await scene.pool.stop()
+      assert.deepEqual(told('closed').toSorted(), indexes)
+      const ends = scene.slotChanges.filter((change) => change.kind === 'exited')
+      assert.deepEqual(
+        ends.map(({ index, expected, exitCode }) => [index, expected, exitCode]).toSorted(),
+        [...indexes.map((index) => [index, true, 0])],
+      )
+      assert.deepEqual(scene.slotErrors, [])
+    },
+    capabilities.sharesMemory ? false : undefined,
+  )
+}
