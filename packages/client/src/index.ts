@@ -19,6 +19,7 @@ export type {
   DiagnosticsChannel,
   TaskPublishMessage,
   TaskReceiveMessage,
+  TaskReturnMessage,
   TaskRunMessage,
 } from './diagnostics/index.ts'
 export * from './events/index.ts'

@@ -14,6 +14,7 @@ import {
   diagnostics,
   type TaskPublishMessage,
   type TaskReceiveMessage,
+  type TaskReturnMessage,
   type TaskRunMessage,
 } from '@ct/client'
 import {
@@ -75,6 +76,7 @@ export class CeleryInstrumentation {
     this.#enabled = true
     diagnostics.taskPublish.subscribe(this.#publishing)
     diagnostics.taskReceive.subscribe(this.#received)
+    diagnostics.taskReturn.subscribe(this.#returned)
     diagnostics.taskRun.subscribe(this.#running)
     diagnostics.taskRun.start.bindStore(this.#active, (message) => this.#begin(message))
   }
@@ -84,6 +86,7 @@ export class CeleryInstrumentation {
     this.#enabled = false
     diagnostics.taskPublish.unsubscribe(this.#publishing)
     diagnostics.taskReceive.unsubscribe(this.#received)
+    diagnostics.taskReturn.unsubscribe(this.#returned)
     diagnostics.taskRun.unsubscribe(this.#running)
     diagnostics.taskRun.start.unbindStore(this.#active)
     this.#known.clear()
@@ -152,10 +155,17 @@ export class CeleryInstrumentation {
 
   // ---- running -------------------------------------------------------------------------------------------------------
 
-  /** Where tasks run in threads or child processes, this is all that the worker's main thread knows of the trace. */
+  /** Where tasks run in threads or child processes, this is what the worker's main thread knows of the trace until the run has ended. */
   readonly #received = (message: unknown): void => {
     const { taskId, headers } = message as TaskReceiveMessage
     this.#known.add(taskId, trace.getSpanContext(propagation.extract(context.active(), headers)))
+  }
+
+  /** The span of a run in a thread or child: what is sent after it is its child, and a retry is linked to it. */
+  readonly #returned = (message: unknown): void => {
+    const { taskId, carried } = message as TaskReturnMessage
+    const spanContext = trace.getSpanContext(propagation.extract(context.active(), carried))
+    if (spanContext !== undefined) this.#known.add(taskId, spanContext)
   }
 
   /** Puts a run's context where the SDK's context manager has it. */
@@ -179,7 +189,9 @@ export class CeleryInstrumentation {
     )
     this.#runs.set(message, span)
     this.#known.add(taskId, span.spanContext())
-    return trace.setSpan(parent, span)
+    const running = trace.setSpan(parent, span)
+    if (message.carried !== undefined) propagation.inject(running, message.carried)
+    return running
   }
 
   readonly #running: TracingChannelSubscribers<TaskRunMessage> = {

@@ -293,6 +293,57 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(worker.exitCode).toBe(0)
   })
 
+  /** Two tasks that are claimed together: the second one is handed ahead, as a `burn` is known to be short. */
+  async function together(first: unknown[], second: string): Promise<AsyncResult<unknown>[]> {
+    for (let n = 0; n < 8; n++) await run('burn', 0)
+    const [burn, echo] = await tasks.app.sendMany([
+      tasks.app.signature('burn', { args: first }),
+      tasks.app.signature('echo', { args: [second] }),
+    ])
+    await expect.poll(() => worker.counts.active, { timeout: 20_000 }).toBe(1)
+    return [burn!, echo!]
+  }
+
+  it('CTRL-20, WORK-42: a task that was handed ahead to a slot is revoked', async () => {
+    await stop()
+    await start()
+    const [burn, ahead] = await together([1500], 'revoked')
+    await ahead!.revoke()
+    expect(await burn!.get(soon)).toBe('burn')
+    await expect
+      .poll(() => log.lines('info').join(), { timeout: 20_000 })
+      .toContain(`Discarding revoked task: echo[${ahead!.id}]`)
+    expect(await ahead!.status()).toBe('REVOKED')
+    expect(await run('echo', 'next')).toBe('next')
+    await stop()
+  })
+
+  it('WORK-16: a cold stop gives back what a slot had in hand and had not begun, unmarked; it runs once, elsewhere', async () => {
+    await start()
+    const [, ahead] = await together([3000], 'given back')
+    await worker.stop({ mode: 'cold' })
+    started = false
+    expect(await ahead!.status()).toBe('PENDING')
+    expect(await control.command('LLEN', 'node')).toBe(2)
+    const waiting = (await control.command('LRANGE', 'node', 0, -1)) as string[]
+    expect(waiting.find((message) => message.includes(ahead!.id))).not.toMatch(/"redelivered": ?true/)
+    await start()
+    expect(await ahead!.get(soon)).toBe('given back')
+    // A slot whose event loop an earlier task keeps busy: what it was given it has not begun.
+    expect(await run('leave-busy')).toBe('left')
+    const stuck = await send('echo', 'stuck')
+    await expect.poll(() => worker.pool.active, { timeout: 20_000 }).toBe(1)
+    log.records.length = 0
+    await worker.stop({ mode: 'cold' })
+    started = false
+    expect(log.lines('error').join()).not.toContain(stuck.id)
+    expect(await stuck.status()).toBe('PENDING')
+    await start()
+    expect(await stuck.get(soon)).toBe('stuck')
+    await stop()
+    await control.command('FLUSHDB')
+  })
+
   it('modules: without them it does not start, and says why', async () => {
     const lonely = createWorker(tasks.app, { pool: pools[name](), withoutMingle: true })
     await expect(lonely.start()).rejects.toThrow(/needs to know the modules that define the tasks/)

@@ -47,6 +47,18 @@ export interface TaskRunMessage {
   error?: unknown
   /** The error is one of the task's `throws`. */
   expected?: boolean
+  /**
+   * Only in threads and child processes of a pool: what a subscriber of `start` puts in here reaches the worker with the outcome, as
+   * {@link TaskReturnMessage}, before anything is sent that follows from it.
+   */
+  readonly carried?: Record<string, string>
+}
+
+/** In the worker: a run in a thread or child process has ended, and something there left word. */
+export interface TaskReturnMessage {
+  readonly app: App
+  readonly taskId: string
+  readonly carried: Readonly<Record<string, string>>
 }
 
 /** An attempt to connect: to a broker or a result store. */
@@ -72,8 +84,20 @@ export const channelTable = {
   'ct:task:receive': { kind: 'plain', fields: ['app', 'taskId', 'task', 'queue', 'headers'] },
   'ct:task:run': {
     kind: 'tracing',
-    fields: ['app', 'taskId', 'task', 'request', 'headers', 'queue', 'result', 'error', 'expected'],
+    fields: [
+      'app',
+      'taskId',
+      'task',
+      'request',
+      'headers',
+      'queue',
+      'result',
+      'error',
+      'expected',
+      'carried',
+    ],
   },
+  'ct:task:return': { kind: 'plain', fields: ['app', 'taskId', 'carried'] },
   'ct:connection:open': { kind: 'tracing', fields: ['to', 'attempt', 'error'] },
   'ct:connection:lost': { kind: 'plain', fields: ['to', 'error'] },
 } as const satisfies Readonly<
@@ -87,6 +111,7 @@ export const diagnostics: {
   readonly taskPublish: TracingChannel<unknown, TaskPublishMessage>
   readonly taskReceive: Channel<unknown, TaskReceiveMessage>
   readonly taskRun: TracingChannel<unknown, TaskRunMessage>
+  readonly taskReturn: Channel<unknown, TaskReturnMessage>
   readonly connectionOpen: TracingChannel<unknown, ConnectionOpenMessage>
   readonly connectionLost: Channel<unknown, ConnectionLostMessage>
 } = Object.freeze({
@@ -96,6 +121,7 @@ export const diagnostics: {
     TaskReceiveMessage
   >,
   taskRun: tracingChannel<unknown, TaskRunMessage>('ct:task:run' satisfies DiagnosticsChannel),
+  taskReturn: channel('ct:task:return' satisfies DiagnosticsChannel) as Channel<unknown, TaskReturnMessage>,
   connectionOpen: tracingChannel<unknown, ConnectionOpenMessage>(
     'ct:connection:open' satisfies DiagnosticsChannel,
   ),

@@ -5,5 +5,6 @@ export type {
   DiagnosticsChannel,
   TaskPublishMessage,
   TaskReceiveMessage,
+  TaskReturnMessage,
   TaskRunMessage,
 } from './channels.ts'

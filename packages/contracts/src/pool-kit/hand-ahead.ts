@@ -1,5 +1,5 @@
 /**
- * Handing jobs ahead to busy slots (docs/adr/0025): how many, and for how long.
+ * Handing jobs ahead to busy slots (docs/adr/0029): how many, and for how long.
  *
  * A slot that has ended a job would wait for the next one: for the worker to hear of the end, to settle it, and to be heard itself. So a job
  * is handed to a slot while the one before it runs, if that one is expected to end soon: by what jobs of its task took so far. A guess may be
@@ -30,9 +30,6 @@ export class RunTimes {
 
   observed(taskName: string, ms: number): void {
     const before = this.#expected.get(taskName)
-    this.#expected.set(
-      taskName,
-      before === undefined || ms > before ? ms : before + (ms - before) / 8,
-    )
+    this.#expected.set(taskName, before === undefined || ms > before ? ms : before + (ms - before) / 8)
   }
 }

@@ -271,7 +271,8 @@ export class PoolSlot {
   // ---- hearing ---------------------------------------------------------------------------------------------------------
 
   #receive(frames: unknown): void {
-    if (!Array.isArray(frames)) this.#complain('sent what is no frame of a slot; something writes into its channel')
+    if (!Array.isArray(frames))
+      this.#complain('sent what is no frame of a slot; something writes into its channel')
     else for (const frame of frames) this.#hear(frame)
   }
 

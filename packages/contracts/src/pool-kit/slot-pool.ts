@@ -149,9 +149,7 @@ class SlotPool implements SlotOwner, TicketOwner {
     if (this.#stopping) return false
     // Slots that are being made count.
     if (this.#open.size < this.#size) return true
-    return (
-      this.#queue.length === 0 && (this.#idle.length > 0 || this.#soonIdle(monotonicMs()) !== undefined)
-    )
+    return this.#queue.length === 0 && (this.#idle.length > 0 || this.#soonIdle(monotonicMs()) !== undefined)
   }
 
   /** Gives what waits to slots that are idle, then to those that soon are. */

@@ -18,6 +18,7 @@ import {
   type ResultWrite,
   type SlotMessage,
 } from '@ct/contracts'
+import { diagnostics } from '@ct/client'
 import { canAbandon, Fifo } from '../pool/index.ts'
 import type { Disowned, Request, Revocations, WorkerState } from '../request/index.ts'
 import type { SlotRequest } from '../slot/index.ts'
@@ -291,10 +292,14 @@ export class Dispatcher {
     if (this.#options.pool.capabilities.sharesMemory) return outcome.value as Outcome
     const { serializers, settings } = this.#options.services.app.context
     const serializer = serializers.get(settings.resultSerializer)
-    return unpackOutcome(request, outcome.value, {
+    const unpacked = unpackOutcome(request, outcome.value, {
       serializer,
       json: serializer.contentType === 'application/json',
     })
+    const { carried } = request
+    if (carried !== undefined && diagnostics.taskReturn.hasSubscribers)
+      diagnostics.taskReturn.publish({ app: this.#options.services.app, taskId: request.id, carried })
+    return unpacked
   }
 
   #ended(request: Request, outcome: PoolOutcome): void {

@@ -43,6 +43,8 @@ export class Request {
   timers: NodeJS.Timeout[] | undefined
   /** Of its value, made where it ran. */
   resultRepr: string | undefined
+  /** In a slot elsewhere: what observers of the run tell the worker (`ct:task:return`). */
+  carried: Record<string, string> | undefined
   /** Results of what the task sent. */
   children: ResultHandle[] | undefined
 

@@ -138,7 +138,9 @@ class Runner {
     const strategy = this.#strategies.get(message.task)
     // The worker knows it, so a module registers it there and not here.
     if (strategy === undefined) throw new NotRegistered(message.task)
-    return new Request(delivery, message, readTaskBody(message, this.#codecs), strategy)
+    const request = new Request(delivery, message, readTaskBody(message, this.#codecs), strategy)
+    request.carried = {}
+    return request
   }
 
   async #execute(job: SlotJob, request: Request, port: SlotPort): Promise<Outcome> {
@@ -146,7 +148,10 @@ class Runner {
     const done = await runInTask(undefined, () => executor(services)({ ...job, local: request }, port))
     return done.kind === 'done'
       ? (done.value as Outcome)
-      : { kind: 'threw', error: new CeleryError('CT_INTERNAL', done.kind === 'lost' ? done.reason : done.kind) }
+      : {
+          kind: 'threw',
+          error: new CeleryError('CT_INTERNAL', done.kind === 'lost' ? done.reason : done.kind),
+        }
   }
 }
 

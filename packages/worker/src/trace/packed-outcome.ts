@@ -60,7 +60,10 @@ type Packed =
       readonly traceback: string
     }
 
-export type PackedOutcome = Packed & { readonly children?: readonly ResultHandle[] }
+export type PackedOutcome = Packed & {
+  readonly children?: readonly ResultHandle[]
+  readonly carried?: Readonly<Record<string, string>>
+}
 
 export interface PackOptions {
   readonly serializer: Serializer
@@ -78,8 +81,12 @@ export function packOutcome(request: Request, outcome: Outcome, options: PackOpt
     outcome.kind === 'returned'
       ? packValue(request, outcome.value, options)
       : packThrown(request, outcome, options)
-  const { children } = request
-  return children === undefined || children.length === 0 ? packed : { ...packed, children }
+  const { children, carried } = request
+  return {
+    ...packed,
+    ...(children === undefined || children.length === 0 ? {} : { children }),
+    ...(carried === undefined || Object.keys(carried).length === 0 ? {} : { carried }),
+  }
 }
 
 function packValue(request: Request, value: unknown, options: PackOptions): Packed {
@@ -182,6 +189,7 @@ export function unpackOutcome(request: Request, value: unknown, options: UnpackO
   try {
     const packed = value as PackedOutcome
     if (packed.children !== undefined) (request.children ??= []).push(...packed.children)
+    if (packed.carried !== undefined) request.carried = { ...packed.carried }
     return unpack(request, packed, options)
   } catch (cause) {
     return {

@@ -19,6 +19,7 @@ export function tracedRun(
     request: run.request,
     headers: request.message.headers,
     queue: request.delivery.queue,
+    ...(request.carried === undefined ? {} : { carried: request.carried }),
   }
   return taskRun.start.runStores(message, () => {
     const ended = invoke()

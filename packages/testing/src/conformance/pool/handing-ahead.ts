@@ -78,7 +78,10 @@ export function handingAheadTests({ test, capabilities, slots, fill }: PoolSuite
       // The slot that it was handed to asks, and is told no, before it begins anything else.
       const more = Array.from({ length: 4 }, (_, index) => scene.submit(busy(String(index)), known))
       for (const job of more) await scene.value(job)
-      assert.deepEqual(ran(scene).filter((name) => name === 'short'), ['short'])
+      assert.deepEqual(
+        ran(scene).filter((name) => name === 'short'),
+        ['short'],
+      )
       assert.equal(short.accepted.length, 1)
       assert.deepEqual(scene.slotErrors, [])
     },

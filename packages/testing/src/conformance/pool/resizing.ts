@@ -27,11 +27,7 @@ export function resizingTests({ test, capabilities, slots, fill }: PoolSuite): v
     'P8: grow starts what waits, shrink interrupts nothing',
     async (scene) => {
       await scene.start(1)
-      const jobs = [
-        scene.submit({ do: 'gate' }),
-        scene.submit({ do: 'gate' }),
-        scene.submit({ do: 'gate' }),
-      ]
+      const jobs = [scene.submit({ do: 'gate' }), scene.submit({ do: 'gate' }), scene.submit({ do: 'gate' })]
       await jobs[0]!.atGate()
       await scene.pool.grow(1)
       assert.equal(scene.pool.size, 2)

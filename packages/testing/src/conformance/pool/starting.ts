@@ -58,10 +58,9 @@ export function startingTests({ test, capabilities, slots }: PoolSuite): void {
       await scene.pool.stop()
       assert.deepEqual(told('closed').toSorted(), indexes)
       const ends = scene.slotChanges.filter((change) => change.kind === 'exited')
-      assert.deepEqual(
-        ends.map(({ index, expected, exitCode }) => [index, expected, exitCode]).toSorted(),
-        [...indexes.map((index) => [index, true, 0])],
-      )
+      assert.deepEqual(ends.map(({ index, expected, exitCode }) => [index, expected, exitCode]).toSorted(), [
+        ...indexes.map((index) => [index, true, 0]),
+      ])
       assert.deepEqual(scene.slotErrors, [])
     },
     capabilities.sharesMemory ? false : undefined,
