@@ -1,18 +1,13 @@
 /** An entry as beat works with it: what a store holds, read. */
-import {
-  decodeJson,
-  isPlainObject,
-  RawJson,
-  sliceJsonArray,
-  sliceJsonObject,
-  type StoredScheduleEntry,
-} from '@ct/contracts'
+import { RawJson, sliceJsonArray, sliceJsonObject, type StoredScheduleEntry } from '@ct/contracts'
 import {
   scheduleFromJSON,
   type Schedule,
   type ScheduleReader,
   type ScheduleSettings,
 } from '../schedule/index.ts'
+import { faultOf } from '../store/index.ts'
+import { checkStoredOptions } from './stored-options.ts'
 
 export interface Entry {
   readonly stored: StoredScheduleEntry
@@ -37,12 +32,14 @@ export function readEntry(
   stored: StoredScheduleEntry,
   { settings, readers, now, schedule: known }: EntryReading,
 ): Entry {
+  // Not every store looks.
+  const fault = faultOf(stored)
+  if (fault !== undefined) throw new Error(fault)
   const made = known ?? scheduleFromJSON(stored.schedule, readers)
   const schedule = made.bind?.(settings) ?? made
   checkJson('args', stored.args, sliceJsonArray)
   checkJson('kwargs', stored.kwargs, sliceJsonObject)
-  if (stored.options !== '{}' && !isPlainObject(decodeJson(stored.options)))
-    throw new Error('its options are no JSON object')
+  checkStoredOptions(stored.options)
   for (const key of ['lastRunAt', 'startAt', 'expiresAt'] as const) {
     const value = stored[key]
     if (value !== undefined && !(Math.abs(value) <= 8.64e15)) throw new Error(`its ${key} is no instant`)

@@ -212,6 +212,8 @@ function withRunOf(before: StoredScheduleEntry | undefined, entry: StoredSchedul
 
 /** What a new entry counts from: now; an appointment that has passed is kept all the same (BEAT-57). */
 export function firstRunAt({ schedule }: StoredScheduleEntry, now: number): number {
-  const at = schedule['type'] === 'clocked' ? Date.parse(String(schedule['at'])) : NaN
+  // A store that does not look may have no schedule there at all; that is told when it is read.
+  const { type, at: text } = (schedule ?? {}) as StoredScheduleEntry['schedule']
+  const at = type === 'clocked' ? Date.parse(String(text)) : NaN
   return Number.isNaN(at) ? now : Math.min(now, at - 1)
 }

@@ -10,6 +10,7 @@ import {
   type ScheduleRun,
   type StoredScheduleEntry,
 } from '@ct/contracts'
+import { faultOf } from './entry-fault.ts'
 
 export const fileHeader = '{"ct":"schedule","version":1}'
 
@@ -69,30 +70,13 @@ function checksum(text: string): string {
   return crc32(text).toString(16).padStart(8, '0')
 }
 
-const fields = {
-  name: 'string',
-  task: 'string',
-  args: 'string',
-  kwargs: 'string',
-  options: 'string',
-  enabled: 'boolean',
-  oneOff: 'boolean',
-  description: 'string',
-  totalRunCount: 'number',
-} as const
-
 /** The entry, or what is wrong with it. */
 export function readEntryRecord(value: unknown): StoredScheduleEntry | string {
-  if (!isPlainObject(value)) return 'it is not an object'
-  for (const [key, type] of Object.entries(fields))
-    if (typeof value[key] !== type) return `its ${key} is not a ${type}`
-  for (const key of ['startAt', 'expiresAt', 'lastRunAt'])
-    if (value[key] !== undefined && typeof value[key] !== 'number') return `its ${key} is not a number`
-  if (!isPlainObject(value['schedule'])) return 'its schedule is not an object'
-  if (value['origin'] !== 'configuration' && value['origin'] !== 'run-time')
-    return 'its origin is neither "configuration" nor "run-time"'
-  const { startAt, expiresAt, lastRunAt } = value as Partial<StoredScheduleEntry>
-  return { ...(value as unknown as StoredScheduleEntry), startAt, expiresAt, lastRunAt }
+  const fault = faultOf(value)
+  if (fault !== undefined) return fault
+  const entry = value as StoredScheduleEntry
+  const { startAt, expiresAt, lastRunAt } = entry
+  return { ...entry, startAt, expiresAt, lastRunAt }
 }
 
 /** Files of other programs, of `celery beat` above all: they are not ours to move out of the way. */

@@ -159,6 +159,21 @@ it('S4: a leader of before a FLUSHALL is refused by token, even where it was the
   expect(await server.command('LLEN', 'q')).toBe(0)
 })
 
+it.each([undefined, '', 'x', '-5', '1e30'])(
+  'S4: the last token is lost or written over (%s): the leader gets one that holds',
+  async (content) => {
+    const one = await connect()
+    const old = (await one.lead({ holder: 'one', ttlMs: 60_000 }))!
+    if (content === undefined) await server.command('DEL', 'ct.schedule.default.token')
+    else await server.command('SET', 'ct.schedule.default.token', content)
+    const fresh = (await one.lead({ holder: 'one', ttlMs: 60_000 }))!
+    expect(fresh.token).toBeGreaterThan(old.token)
+    await one.save({ put: [entry('a')], token: fresh.token })
+    await expect(one.save({ token: old.token })).rejects.toMatchObject({ code: 'CT_LEASE_LOST' })
+    expect((await one.lead({ holder: 'one', ttlMs: 60_000 }))?.token).toBe(fresh.token)
+  },
+)
+
 it('S6: firing sends the task and saves the entry in one step, to queues, exchanges and fanout alike', async () => {
   const store = await connect()
   await store.save({ put: [entry('a')] })
