@@ -247,7 +247,7 @@ it.each(seeds)(
   120_000,
 )
 
-it('a steady clock: exactly the instants that the schedules list, over both changes of the clock', async () => {
+it('BEAT-58: a steady clock: exactly the instants that the schedules list, each in its own zone, over both changes of the clock', async () => {
   for (const start of [Date.UTC(2026, 2, 28, 22), Date.UTC(2026, 9, 24, 22)]) {
     const simulation = new Simulation(1, false)
     simulation.time.jump(start - simulation.time.wall)

@@ -185,7 +185,7 @@ export class ScheduleFile {
     } catch (error) {
       throw this.#failed('write', error)
     }
-    const saved = this.#state.apply(change)
+    const saved = this.#state.apply(change, line)
     // Saved it is; that the file could not be made smaller is told when it cannot be written at all.
     if (this.#length >= this.#compactAt) await this.#rewrite().catch(() => (this.#compactAt *= 2))
     return saved

@@ -143,9 +143,9 @@ export class ScheduleState {
     this.#unreadable.set(name, unreadable)
   }
 
-  /** What was saved, as the next process will read it. */
-  apply(change: FileChange): ScheduleSaved {
-    const json = JSON.stringify(change)
+  /** What was saved, as the next process will read it; `line` is what was written. */
+  apply(change: FileChange, line: string): ScheduleSaved {
+    const json = line.slice(9, -1)
     this.#read({ json, value: JSON.parse(json) as ReadLine['value'] })
     const { put = [], remove = [] } = change
     return this.#log.add([...put.map(({ name }) => name), ...remove])
