@@ -46,7 +46,7 @@ function readTests(): { tests: Map<string, Set<string>>; unknown: string[] } {
   const tests = new Map<string, Set<string>>()
   const unknown: string[] = []
   const files = globSync(
-    ['packages/*/{src,test}/**/*.test.ts', 'tools/*/**/*.test.ts', 'packages/testing/src/**/*.ts'],
+    ['packages/*/{src,test}/**/*.{test,test-d}.ts', 'tools/*/**/*.test.ts', 'packages/testing/src/**/*.ts'],
     {
       cwd: root,
       exclude: (name) => name.includes('node_modules') || name.includes('dist'),

@@ -145,6 +145,28 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     expect(line.sent - before).toBeLessThanOrEqual(2 * 5 * 8)
   }, 15_000)
 
+  it('D57-72, D57-177: all connections of a worker and its app have the heartbeat that was set', async () => {
+    const mine = app({ workerSendTaskEvents: true, backend: 'rpc://', brokerHeartbeat: 7 })
+    const task = mine.task('proj.t', (value: number) => value)
+    await workerOf(mine, { taskEvents: true }).start()
+    expect(await (await task.delay(1)).get({ timeoutMs: 5_000 })).toBe(1)
+    const { vhost, management } = scene.vhost
+    const heartbeats = await vi.waitFor(
+      async () => {
+        const path = `/vhosts/${vhost}/connections?columns=timeout,client_properties`
+        const all = (await management.call('GET', path)) as readonly {
+          readonly timeout?: number
+          readonly client_properties?: { readonly product?: string }
+        }[]
+        const ours = all.filter((one) => one.client_properties?.product === 'ct')
+        expect(ours).toHaveLength(3)
+        return ours.map((one) => one.timeout)
+      },
+      { timeout: 15_000, interval: 250 },
+    )
+    expect(heartbeats).toEqual([7, 7, 7])
+  }, 30_000)
+
   it('WORK-61, PAIN-23: nothing is used that RabbitMQ 4 has dropped: no transient queue for everybody, no channel-wide prefetch', async () => {
     const mine = app({ workerSendTaskEvents: true, backend: 'rpc://' })
     const task = mine.task('proj.t', (value: number) => value)

@@ -61,7 +61,7 @@ describe('Metrics', () => {
     )
   })
 
-  it('count by task what is sent, received, started, and how it ended; with runtimes and waits', async () => {
+  it('PAIN-46: count by task what is sent, received, started, and how it ended; with runtimes and waits', async () => {
     const made = makeApp()
     metrics = new Metrics()
     metrics.watchApp(made)

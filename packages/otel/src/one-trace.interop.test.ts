@@ -135,7 +135,7 @@ describe.skipIf(!ready)('one trace with opentelemetry-instrumentation-celery', (
       `,
     )
 
-  it('a task that calls another: Python producer, ct task, Python task', async () => {
+  it('PAIN-46: a task that calls another: Python producer, ct task, Python task', async () => {
     const { id, trace } = await sendTraced('ct_relay.s(2)')
     const inner = await client.get<string>(id)
     expect(await client.get(inner)).toBe(3)

@@ -8,7 +8,7 @@
  * already is acknowledged instead of run again. Successes of this process are remembered; others are looked up.
  */
 import { readyStates, scheduledAtHeader, type Settlement } from '@ct/contracts'
-import { LimitedSet, type Request } from './request/index.ts'
+import { LimitedSet, numberFrom, type Environment, type Request } from './request/index.ts'
 import { ack, sendSuccessors, type TraceServices } from './trace/index.ts'
 
 export interface Deduplication {
@@ -21,10 +21,17 @@ export interface Deduplication {
 }
 
 /** `wanted`: redelivered messages too. */
-export function deduplication(services: TraceServices, wanted: boolean): Deduplication | undefined {
+export function deduplication(
+  services: TraceServices,
+  wanted: boolean,
+  environment: Environment = process.env,
+): Deduplication | undefined {
   const { results } = services
   if (!results.enabled || !results.readable) return undefined
-  const successes = new LimitedSet({ max: 1000, expiresMs: 10_800_000 })
+  const successes = new LimitedSet({
+    max: numberFrom(environment, 'CELERY_WORKER_SUCCESSFUL_MAX', 1000),
+    expiresMs: numberFrom(environment, 'CELERY_WORKER_SUCCESSFUL_EXPIRES', 10_800) * 1000,
+  })
   const isRedelivered = ({ delivery, strategy }: Request): boolean =>
     wanted && delivery.info.redelivered && strategy.options.acksLate
   return {

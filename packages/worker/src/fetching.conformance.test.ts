@@ -160,7 +160,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
   })
 
-  it('CTRL-15, WORK-38, WORK-79: consumers are added and cancelled, the worker paused and resumed, while it runs', async () => {
+  it('CTRL-15, WORK-38, WORK-79, PAIN-58: consumers are added and cancelled, the worker paused and resumed, while it runs', async () => {
     makeApp()
     app.task('proj.add', (x: number) => x + 1)
     const worker = await start({ queues: 'one' })
@@ -193,7 +193,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     expect(worker.counts.processed).toBe(1)
   })
 
-  it('ROUTE-33: priorities: the most urgent first, whatever came first', async () => {
+  it('ROUTE-33, PAIN-22: priorities: the most urgent first, whatever came first', async () => {
     makeApp({ workerPrefetchMultiplier: 1, defaults: 'celery' })
     const ran: number[] = []
     app.task('proj.urgent', (level: number) => void ran.push(level))

@@ -107,7 +107,7 @@ describe.for(brokers)('Flower 2.2 on $name', ({ transport, present }) => {
     expect((await get('/worker/nobody@h')).status).toBe(404)
   })
 
-  it('FLOW-4, FLOW-5, FLOW-7: tasks with arguments, state, runtime and result; search, types, results', async () => {
+  it('FLOW-4, FLOW-5, FLOW-7, PAIN-62: tasks with arguments, state, runtime and result; search, types, results', async () => {
     const sent = await post('/api/task/async-apply/interop_tasks.add', {}, { args: [40, 2] })
     const { 'task-id': id } = sent.json as { 'task-id': string }
     await expect.poll(async () => (await info(id))['state'], soon).toBe('SUCCESS')

@@ -177,7 +177,7 @@ describe.each([
     expect(parked.length).toBeLessThanOrEqual(1)
   })
 
-  it('WORK-72: an unregistered task is told to its caller', async () => {
+  it('WORK-72, PAIN-44: an unregistered task is told to its caller', async () => {
     log.records.length = 0
     const result = await app.sendTask('proj.nobody')
     await expect(result.get({ timeoutMs: 15_000 })).rejects.toThrow(/nobody/)

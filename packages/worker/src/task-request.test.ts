@@ -8,6 +8,7 @@ import {
   type App,
   type AppOptions,
   type Logger,
+  type Task,
   type TaskContext,
 } from '@ct/client'
 import { Ignore, Reject } from '@ct/contracts'
@@ -157,6 +158,62 @@ describe('the request', () => {
     const [differs, isEager, back, child] = await result.get(soon)
     expect([differs, isEager, back]).toEqual([true, true, true])
     expect((await app.context.results.getMeta(result.id)).children?.map(({ id }) => id)).toEqual([child])
+  })
+})
+
+describe('what the caller says', () => {
+  it('D57-159: by name and without ignoreResult the task decides; what is said holds for retries too', async () => {
+    const app = await start((app) => {
+      const body = (task: TaskContext, times: number): number => {
+        if (task.request.retries < times) throw task.retry({ countdown: 0 })
+        ended.push(task.request.ignoreResult)
+        return times
+      }
+      app.task('quiet', { bind: true, ignoreResult: true }, body)
+      app.task('loud', { bind: true }, body)
+    })
+    const ended: unknown[] = []
+    const send = async (name: string, times: number, ignoreResult?: boolean): Promise<string> => {
+      const before = ended.length
+      const options = ignoreResult === undefined ? {} : { ignoreResult }
+      const { id } = await app.sendTask(name, { args: [times], ...options })
+      await expect.poll(() => ended.length).toBe(before + 1)
+      return id
+    }
+    const stored = async (id: string): Promise<unknown> => await app.asyncResult(id).exists()
+    const unsaid = await send('quiet', 0)
+    const silent = await send('loud', 1, true)
+    for (const wanted of [await send('quiet', 1, false), await send('loud', 0)])
+      await expect.poll(() => stored(wanted)).toBe(true)
+    expect([await stored(unsaid), await stored(silent)]).toEqual([false, false])
+    expect(ended).toEqual([null, true, false, null])
+  })
+
+  it('D57-161: the request has its limits; those of the call beat the task’s', async () => {
+    const app = await start((app) => {
+      app.task('limits', { bind: true, timeLimit: 50, softTimeLimit: 40 }, ({ request }) => [
+        request.timeLimit,
+        request.softTimeLimit,
+      ])
+    })
+    const limits = app.tasks.get('limits') as unknown as Task<[], unknown>
+    expect(await (await limits.delay()).get(soon)).toEqual([50, 40])
+    expect(await (await limits.applyAsync([], { timeLimit: 9, softTimeLimit: 8 })).get(soon)).toEqual([9, 8])
+    expect(await (await app.sendTask('limits', { timeLimit: 9 })).get(soon)).toEqual([9, 40])
+  })
+
+  it('D57-160: a revoke stores REVOKED only over states in which nobody works on the task', async () => {
+    const app = await start(() => {})
+    const { results } = app.context
+    const states = ['PENDING', 'RECEIVED', 'RETRY', 'REJECTED', 'STARTED', 'PROGRESS', 'SUCCESS', 'FAILURE']
+    for (const state of states.slice(1))
+      await results.storeResult({ taskId: state, state, result: state === 'FAILURE' ? new Error('x') : null })
+    await app.control.revoke(states, { reply: true })
+    const after = Promise.all(states.map((id) => app.asyncResult(id).state()))
+    expect(await after).toEqual([
+      ...['REVOKED', 'REVOKED', 'REVOKED', 'REVOKED'],
+      ...['STARTED', 'PROGRESS', 'SUCCESS', 'FAILURE'],
+    ])
   })
 })
 

@@ -104,7 +104,7 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
       expect(await client.get(id)).toEqual([2, id])
     })
 
-    it('TASK-97: retries used up fail with the cause', async () => {
+    it('TASK-97, PAIN-47: retries used up fail with the cause', async () => {
       const id = await client.send('ct.retry', [9], {}, ct)
       await expect(client.get(id)).rejects.toThrow('not yet')
     })

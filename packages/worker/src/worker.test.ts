@@ -24,7 +24,7 @@ import {
   type OutgoingMessage,
 } from '@ct/contracts'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createWorker, type Worker, type WorkerOptions } from './index.ts'
+import { createWorker, soloPool, type Worker, type WorkerOptions } from './index.ts'
 
 interface Line {
   readonly level: string
@@ -444,7 +444,7 @@ describe('limits', () => {
     expect(await (await slow.applyAsync([], { timeLimit: 5, softTimeLimit: 4 })).get(soon)).toEqual([5, 4])
   })
 
-  it('WORK-66: a rate limit spaces the starts of a task and holds up no other', async () => {
+  it('WORK-66, PAIN-21: a rate limit spaces the starts of a task and holds up no other', async () => {
     const { app } = makeApp()
     const starts: number[] = []
     const limited = app.task('limited', { rateLimit: '20/s' }, () => void starts.push(performance.now()))
@@ -820,6 +820,22 @@ describe('a message that makes no sense', () => {
       expect(await result.state()).toBe('FAILURE')
     }
     expect(runs).toBe(0)
+  })
+})
+
+describe('the solo pool', () => {
+  it('PAIN-66: remote control is answered while its task runs', async () => {
+    const { app } = makeApp()
+    const go = Promise.withResolvers<void>()
+    const slow = app.task('slow', () => go.promise)
+    const worker = await startWorker(app, { pool: soloPool() })
+    const result = await slow.delay()
+    await expect.poll(() => worker.counts.active).toBe(1)
+    expect(await app.control.ping({ timeoutMs: 2000, destination: ['w@test'] })).toEqual([
+      { 'w@test': { ok: 'pong' } },
+    ])
+    go.resolve()
+    await result.get(soon)
   })
 })
 

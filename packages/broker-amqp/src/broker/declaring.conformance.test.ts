@@ -168,7 +168,7 @@ describe.skipIf(ready === undefined)('declaring', () => {
     expect(counts).toEqual([0, 1, 2])
   })
 
-  it('ROUTE-32: with x-max-priority the higher number comes first; without, in order', async () => {
+  it('ROUTE-32, PAIN-22: with x-max-priority the higher number comes first; without, in order', async () => {
     const { connection } = await scene.connect()
     await connection.declare([
       queueNamed('ranked', { arguments: { 'x-max-priority': 10 } }),

@@ -282,7 +282,7 @@ describe.skipIf(ready === undefined)('RabbitMQ', () => {
     expect(used.size).toBe(2)
   })
 
-  it('TRANS-2: small frames carry large messages; too few channels, too large messages and headers say so', async () => {
+  it('TRANS-2, PAIN-61: small frames carry large messages; too few channels, too large messages and headers say so', async () => {
     const small = amqpBroker({ url: vhost.url, frameMax: 4096 })
     opened.push(small)
     const connection = await small.connect({ onNotice: () => {} })

@@ -70,7 +70,7 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     expect(caller.context.oid).not.toBe(other.context.oid)
   })
 
-  it('BACK-23: a result that had to go because nobody asked says so; the others are there', async () => {
+  it('BACK-23, PAIN-10: a result that had to go because nobody asked says so; the others are there', async () => {
     const caller = app({ maxCached: 2 })
     await work(app())
     const sent = await Promise.all(

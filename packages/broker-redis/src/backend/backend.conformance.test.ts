@@ -236,6 +236,19 @@ describe.each([true, false])('chords, resultChordOrdered: %s', (resultChordOrder
       expect(Number(await server.command('TTL', `celery-taskset-meta-g${suffix}`))).toBeGreaterThan(50)
   })
 
+  it('PAIN-70: parts that a peer with the other setting has begun to file are gone on with as they are', async () => {
+    const { chord: it, record, key } = await chord(2)
+    const theirs = JSON.stringify([1, 'a', 'SUCCESS', 'a'])
+    await (resultChordOrdered
+      ? server.command('RPUSH', key('j'), theirs)
+      : server.command('ZADD', key('j'), '0', theirs))
+    expect(await it.watch?.look('g')).toMatchObject({ count: 1, total: 2 })
+    expect(await record('b', 1)).toMatchObject({ state: 'complete', count: 2, total: 2 })
+    const ids = (await it.parts('g')).map((part) => (JSON.parse(String(part)) as unknown[])[3])
+    expect(ids).toEqual(['a', 'b'])
+    expect(await server.command('TYPE', key('j'))).toBe(resultChordOrdered ? 'list' : 'zset')
+  })
+
   it('D57-3: one claim at a time, taken again when it ran out, kept by its owner', async () => {
     const { chord: it, record } = await chord(1)
     const first = await record('a', undefined)

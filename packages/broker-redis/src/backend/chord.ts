@@ -70,9 +70,15 @@ export class RedisChord implements NativeChord {
 
   async parts(groupId: string): Promise<readonly Uint8Array[]> {
     const key = this.#keys.chord(groupId, 'j')
-    return (await this.#do('read chord parts', () =>
-      this.#link.send(this.#ordered ? 'zrange' : 'lrange', [key, 0, -1]),
+    return (await this.#do('read chord parts', async () =>
+      this.#link.send((await this.#isOrdered(key)) ? 'zrange' : 'lrange', [key, 0, -1]),
     )) as Buffer[]
+  }
+
+  /** As the first part was written, whoever did it (PAIN-70). */
+  async #isOrdered(key: string): Promise<boolean> {
+    const kind = String(await this.#link.send('type', [key]))
+    return kind === 'zset' || (kind !== 'list' && this.#ordered)
   }
 
   async extendClaim(chord: {
@@ -133,9 +139,9 @@ export class RedisChord implements NativeChord {
 
   async #look(groupId: string): Promise<ChordStanding | undefined> {
     const [parts, added, size, members] = this.#parts(groupId) as [string, string, string, string]
-    const [count, more, total, ids] = (await this.#do('look at a chord', () =>
+    const [count, more, total, ids] = (await this.#do('look at a chord', async () =>
       this.#link.all([
-        [this.#ordered ? 'zcard' : 'llen', parts],
+        [(await this.#isOrdered(parts)) ? 'zcard' : 'llen', parts],
         ['get', added],
         ['get', size],
         ['smembers', members],

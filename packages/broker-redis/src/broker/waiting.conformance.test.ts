@@ -148,7 +148,7 @@ it('TRANS-31: 20 idle workers all get to work when there is enough of it', async
   expect(new Set(workers.flatMap(({ got }) => got.map((delivery) => delivery.headers['id']))).size).toBe(200)
 })
 
-it('TRANS-31: FLUSHALL, a deleted list and a pushed-back message do not leave a worker asleep', async () => {
+it('TRANS-31, PAIN-69: FLUSHALL, a deleted list and a pushed-back message do not leave a worker asleep', async () => {
   const idle = await worker(['one'])
   const push = async (id: string): Promise<void> => {
     await server.command('LPUSH', 'one', envelope('one', id))

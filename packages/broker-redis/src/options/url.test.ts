@@ -104,7 +104,7 @@ describe('TRANS-30: URLs', () => {
 })
 
 describe('options', () => {
-  it('TRANS-40, TRANS-33, TRANS-41: defaults are kombu’s', () => {
+  it('TRANS-40, TRANS-33, TRANS-41, D57-120: defaults are kombu’s', () => {
     expect(brokerSettings({})).toMatchObject({
       visibilityTimeoutMs: 3_600_000,
       unackedKey: 'unacked',
@@ -141,7 +141,7 @@ describe('options', () => {
     )
   })
 
-  it('of the wrong kind are refused by name', () => {
+  it('D57-120: of the wrong kind are refused by name', () => {
     for (const [name, value] of Object.entries({
       visibilityTimeout: 'soon',
       prioritySteps: [3, 6],
@@ -153,6 +153,8 @@ describe('options', () => {
       credentialProvider: 'x',
       bodyEncoding: 'utf-8',
       db: 'x',
+      maxConnections: true,
+      healthCheckInterval: false,
     })) {
       const message = failure(() => redisBroker({ [name]: value } as never))
       expect(message).toMatch(name === 'db' ? /database/ : new RegExp(name))

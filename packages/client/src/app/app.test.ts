@@ -175,10 +175,12 @@ describe('createApp', () => {
     const settings = { adapters: [adapter], environment: {}, broker: 'amqp://here//', backend: 'rpc://' }
     createApp(settings).context.backend?.describe()
     createApp({ ...settings, resultPersistent: true, resultExpires: 60 }).context.backend?.describe()
+    createApp({ ...settings, brokerUseSsl: true, brokerHeartbeat: 7 }).context.backend?.describe()
     const brokerUrl = 'amqp://here//'
     expect(told).toEqual([
       { brokerUrl, resultExpires: 86_400 },
       { brokerUrl, resultExpires: 60, resultPersistent: true },
+      { brokerUrl, resultExpires: 86_400, ssl: true, heartbeat: 7 },
     ])
   })
 
@@ -344,7 +346,7 @@ describe('configuring', () => {
     expect([app.settings.timezone, app.settings.resultExpires]).toEqual(['UTC', 5])
   })
 
-  it('APP-23, APP-26: reads a module or a JSON file', async () => {
+  it('APP-23, APP-26, D57-122: reads a module or a JSON file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ct-config-'))
     try {
       await writeFile(
@@ -367,6 +369,16 @@ describe('configuring', () => {
       expect(app.settings.taskDefaultQueue).toBe('json')
       await expect(app.configFromEnvvar('OTHER', { environment })).rejects.toThrow(/OTHER is not set/)
       expect(await app.configFromEnvvar('OTHER', { environment, silent: true })).toBe(false)
+      // D57-122
+      const gone = { MY_CONFIG: join(folder, 'none.mjs') }
+      expect(await app.configFromEnvvar('MY_CONFIG', { environment: gone, silent: true })).toBe(false)
+      expect(await app.configFromFile(join(folder, 'none.mjs'), { silent: true })).toBe(app)
+      await writeFile(join(folder, 'wrong.json'), '{"taskDefaultQueue": "wrong", "taskDefaultPriority": "x"}')
+      await expect(app.configFromFile(join(folder, 'wrong.json'), { silent: true })).rejects.toThrow(
+        /taskDefaultPriority/,
+      )
+      await expect(app.configFromFile(join(folder, 'list.json'))).rejects.toThrow(/must hold an object/)
+      expect(app.settings.taskDefaultQueue).toBe('json')
     } finally {
       await rm(folder, { recursive: true })
     }
@@ -377,13 +389,15 @@ describe('configuring', () => {
     expect(app.settings.taskAlwaysEager).toBe(true)
   })
 
-  it('APP-36: warns of deprecated settings, once', () => {
+  it('APP-36, D57-141: warns of deprecated settings, once, whatever their value', () => {
     const logger = recorder()
     const app = createApp({ taskAcksOnFailureOrTimeout: true, logger, environment: {} })
     app.configure({ timezone: 'UTC' })
     expect(logger.lines).toEqual([
       'The setting taskAcksOnFailureOrTimeout is deprecated; use taskAcksOnFailure and taskAcksOnTimeout.',
     ])
+    createApp({ taskAcksOnFailureOrTimeout: false, logger, environment: {} })
+    expect(logger.lines).toHaveLength(2)
   })
 
   it('APP-33: describes itself without secrets', () => {

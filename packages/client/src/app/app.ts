@@ -33,6 +33,12 @@ import { StepSet } from './steps.ts'
 import type { UserOptions, WorkerStepParents } from './steps.ts'
 import { zoneOf } from './zone.ts'
 
+/** Where settings come from a file. */
+export interface FileSourceOptions extends ConfigSourceOptions {
+  /** A file that cannot be read is no error. Default false. */
+  readonly silent?: boolean | undefined
+}
+
 /** Options of `sendTask`. */
 export interface SendTaskOptions extends CallOptions {
   readonly args?: readonly unknown[] | undefined
@@ -340,19 +346,33 @@ export class App {
     return this
   }
 
-  /** Settings from a module or JSON file: its default export, or its exports. Names as in {@link configFromObject}. */
-  async configFromFile(path: string | URL, options: ConfigSourceOptions = {}): Promise<this> {
-    const { readConfigurationFile } = await import('./settings/configuration-file.ts')
-    return this.configFromObject(await readConfigurationFile(path), options)
+  /**
+   * Settings from a module or JSON file: its default export, or its exports. Names as in {@link configFromObject}. Errors: `CT_CONFIGURATION`; what
+   * was configured before then stays. With `silent` a file that cannot be read changes nothing and is no error.
+   */
+  async configFromFile(path: string | URL, options: FileSourceOptions = {}): Promise<this> {
+    await this.#readFile(path, options)
+    return this
   }
 
-  /** The file that an environment variable names (APP-23). Errors: `CT_CONFIGURATION` when it is unset, unless `silent`. */
+  /** False: it could not be read, and that is no error (`silent`). */
+  async #readFile(path: string | URL, { silent, ...options }: FileSourceOptions): Promise<boolean> {
+    const { readConfigurationFile } = await import('./settings/configuration-file.ts')
+    const read = await readConfigurationFile(path).catch((error: unknown) => {
+      if (silent === true) return undefined
+      throw error
+    })
+    if (read !== undefined) this.configFromObject(read, options)
+    return read !== undefined
+  }
+
+  /**
+   * The file that an environment variable names (APP-23). Errors: `CT_CONFIGURATION` when it is unset or cannot be read, unless `silent`: it then
+   * resolves to false.
+   */
   async configFromEnvvar(
     variable: string,
-    options: ConfigSourceOptions & {
-      readonly silent?: boolean | undefined
-      readonly environment?: Environment
-    } = {},
+    options: FileSourceOptions & { readonly environment?: Environment } = {},
   ): Promise<boolean> {
     const path = (options.environment ?? process.env)[variable]
     if (path === undefined || path === '') {
@@ -361,8 +381,8 @@ export class App {
         `The environment variable ${variable} is not set; it should name a file with the app's configuration.`,
       )
     }
-    await this.configFromFile(path, options)
-    return true
+    const { environment: _, ...source } = options
+    return await this.#readFile(path, source)
   }
 
   /** Settings from environment variables `CELERY_…`, new names or old; see the user guide. */

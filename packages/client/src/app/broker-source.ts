@@ -78,16 +78,18 @@ export function backendAdapterOptions(
   given: SettingsInput,
 ): Record<string, unknown> {
   const own = packageForScheme(schemeOf(url)) === '@ct/broker-redis' ? optionsFrom(redisOptions, given) : {}
-  return { ...own, ...rpcOptions(url, settings), ...camelKeys(settings.resultBackendTransportOptions) }
+  return { ...own, ...rpcOptions(url, settings, given), ...camelKeys(settings.resultBackendTransportOptions) }
 }
 
-/** `rpc://` alone is the broker's own server (celery/backends/rpc.py 5.7). */
-function rpcOptions(url: string, settings: Settings): Record<string, unknown> {
+/** `rpc://` alone is the broker's own server, reached as the broker is: TLS, heartbeat, login (celery/backends/rpc.py 5.7). */
+function rpcOptions(url: string, settings: Settings, given: SettingsInput): Record<string, unknown> {
   if (schemeOf(url) !== 'rpc') return {}
   const { brokerWriteUrl, brokerUrl, resultPersistent, resultExpires } = settings
   const broker: unknown = brokerWriteUrl ?? brokerUrl
   return {
-    ...(typeof broker === 'string' && /^rpc(:\/*)?$/.test(url) ? { brokerUrl: broker } : {}),
+    ...(typeof broker === 'string' && /^rpc(:\/*)?$/.test(url)
+      ? { ...brokerAdapterOptions(broker, settings, given), brokerUrl: broker }
+      : {}),
     ...(resultPersistent == null ? {} : { resultPersistent }),
     ...(typeof resultExpires === 'number' ? { resultExpires } : {}),
   }

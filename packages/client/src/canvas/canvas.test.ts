@@ -326,7 +326,7 @@ describe('groups', () => {
     ])
   })
 
-  it('rows 37, 38, CANVAS-44…46: links of groups', async () => {
+  it('rows 37, 38, CANVAS-44…46, PAIN-65: links of groups', async () => {
     const linked = group([add.s(1, 1), add.s(2, 2)])
     linked.link(args.s(100))
     const { messages } = await run(linked)
@@ -437,7 +437,7 @@ describe('chords', () => {
     expect(t3!.embed.chain).toMatchObject([{ task: 'add', options: { task_id: handle.id } }])
   })
 
-  it('D57-41: members carry the first step as their body, the others behind it', async () => {
+  it('D57-41, PAIN-20: members carry the first step as their body, the others behind it', async () => {
     await untyped(group([add.s(1, 1)]), xsum.s(), add.s(100), add.s(5)).applyAsync()
     const [member] = await captured.sent()
     expect(member!.embed.chord).toMatchObject({
@@ -726,7 +726,7 @@ describe('what is too much', () => {
     expect(second.link(add.s(2))).not.toBe(second)
   })
 
-  it('CANVAS-92: a canvas too large is refused when it is built, with its size and the place', () => {
+  it('CANVAS-92, PAIN-20: a canvas too large is refused when it is built, with its size and the place', () => {
     const member = noop.si()
     const thousand = group(Array.from({ length: 1000 }, () => member))
     const members: AnySignature[] = [add.s(1, 1), ...Array.from({ length: 998 }, () => thousand)]

@@ -146,7 +146,7 @@ describe('the dispatcher', () => {
     await all.close()
   })
 
-  it('EVT-7: what cannot be published is kept in order, bounded, and sent when the broker is back', async () => {
+  it('EVT-7, PAIN-51: what cannot be published is kept in order, bounded, and sent when the broker is back', async () => {
     vi.useFakeTimers()
     try {
       const events = dispatcher({ offlineLimit: 3 })

@@ -155,7 +155,7 @@ describe.skipIf(!ready)('Celery 5.7 and ct, given the same events', () => {
     expect(ours(events)).toEqual(await client.exec(source, { events, options: {} }))
   })
 
-  it('EVT-40: forget the same tasks when memory is full', async () => {
+  it('EVT-40, PAIN-10: forget the same tasks when memory is full', async () => {
     // Each task's events in one piece: Python forgets by age, ct by when it was last heard of.
     const events = stream(4, 60)
       .toSorted(

@@ -338,7 +338,7 @@ describe('remote control', () => {
     ])
   })
 
-  it('CTRL-34: purge empties the queues the app consumes from', async () => {
+  it('CTRL-34, PAIN-72: purge empties the queues the app consumes from', async () => {
     const connection = await producer.connection()
     const declaration = { name: 'celery', durable: true, exclusive: false, autoDelete: false, bindings: [] }
     await connection.declare([declaration])

@@ -195,7 +195,7 @@ describe('AsyncResult', () => {
     await expect.poll(() => removed.toSorted()).toEqual(['a', 'b', 'c'])
   })
 
-  it('RES-13: the time allowed; the task goes on', async () => {
+  it('RES-13, PAIN-49: the time allowed; the task goes on', async () => {
     await expect(result('a').get({ timeoutMs: 10 })).rejects.toMatchObject({
       code: 'CT_RESULT_TIMEOUT',
       excType: 'TimeoutError',
@@ -217,7 +217,7 @@ describe('AsyncResult', () => {
     await expect(result('a').get({ signal: giveUp.signal })).rejects.toMatchObject({ code: 'CT_ABORTED' })
   })
 
-  it('RES-12: refused where the app says so, unless told otherwise', async () => {
+  it('RES-12, PAIN-49: refused where the app says so, unless told otherwise', async () => {
     await stored({ taskId: 'a', result: 1 })
     context = {
       store: context.store,
@@ -229,7 +229,7 @@ describe('AsyncResult', () => {
     expect(await result('a').get({ disableSyncSubtasks: false })).toBe(1)
   })
 
-  it('RES-14: the error of a failed parent is thrown, the oldest first, instead of waiting for ever', async () => {
+  it('RES-14, PAIN-49, PAIN-53: the error of a failed parent is thrown, the oldest first, instead of waiting for ever', async () => {
     const root = result('root')
     const middle = result('middle', { parent: root })
     const tail = result('tail', { parent: middle })

@@ -8,7 +8,7 @@ declare const context: ResultContext
 declare const control: Control
 
 describe('types of results', () => {
-  it('RES-11: get() gives the task’s type; the handle itself is not awaitable', async () => {
+  it('RES-11, PAIN-13: get() gives the task’s type; the handle itself is not awaitable', async () => {
     const handle = new AsyncResult<number>('a', context)
     expectTypeOf(handle.get()).resolves.toEqualTypeOf<number>()
     expectTypeOf(await handle).toEqualTypeOf<AsyncResult<number>>()
@@ -19,7 +19,7 @@ describe('types of results', () => {
     void handle.get({ timeout: 3 })
   })
 
-  it('RES-44: a group gives an array of its members’ type', () => {
+  it('RES-44, PAIN-13: a group gives an array of its members’ type', () => {
     const group = new GroupResult<number>('g', [new AsyncResult<number>('a', context)], context)
     expectTypeOf(group.get()).resolves.toEqualTypeOf<number[]>()
     expectTypeOf(group.iterate()).toExtend<AsyncIterable<readonly [string, number]>>()

@@ -258,7 +258,7 @@ describe('automaticRetry', () => {
     return { task, request: localRequest('x', { calledDirectly: false, retries }) }
   }
 
-  it('TASK-19 TASK-22…25: waits as back-off, its limit and jitter say', () => {
+  it('TASK-19 TASK-22…25, PAIN-47: waits as back-off, its limit and jitter say', () => {
     const error = new RangeError('x')
     const when = (options: object, retries: number, random = 0.5): unknown =>
       automaticRetry(scope({ maxRetries: null, ...options }, retries), error, () => random)?.when
@@ -273,7 +273,7 @@ describe('automaticRetry', () => {
     expect([0, 0.999999].map((random) => when({ retryBackoff: 4 }, 1, random))).toEqual([0, 8])
   })
 
-  it('TASK-18, TASK-22: gives up after maxRetries', () => {
+  it('TASK-18, TASK-22, PAIN-47: gives up after maxRetries', () => {
     const error = new RangeError('x')
     expect(automaticRetry(scope({}, 2), error)).toBeDefined()
     expect(automaticRetry(scope({}, 3), error)).toBeUndefined()

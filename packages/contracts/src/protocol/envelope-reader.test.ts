@@ -112,7 +112,7 @@ describe('EnvelopeReader', () => {
     expect(({} as Record<string, unknown>)['x']).toBeUndefined()
   })
 
-  it('goes on reading when senders are more than it remembers', () => {
+  it('PAIN-10: goes on reading when senders are more than it remembers', () => {
     const reader = new EnvelopeReader()
     for (let n = 0; n < 300; n += 1) {
       const text = write(n, { headers: { [`h${n % 20}`]: n } })

@@ -25,7 +25,7 @@ function codeOf(action: () => unknown): { code: unknown; reason: unknown; path: 
 }
 
 describe('JSON beside kombu 5.7', () => {
-  it('SEC-3 WIRE-58: what kombu wrote is read and written again byte for byte', () => {
+  it('SEC-3 WIRE-58, PAIN-60: what kombu wrote is read and written again byte for byte', () => {
     for (const text of fixtures.json_exact) expect(encodeJson(decodeJson(text))).toBe(text)
     for (const text of fixtures.json_random_floats) expect(encodeJson(decodeJson(text))).toBe(text)
   })
@@ -91,7 +91,7 @@ describe('decodeJson', () => {
     }
   })
 
-  it('SEC-15..21: envelopes become values', () => {
+  it('PAIN-60: SEC-15..21: envelopes become values', () => {
     const value = decodeJson(
       '[{"__type__":"datetime","__value__":"2024-05-01T12:00:00.123456+02:00"},{"__type__":"datetime","__value__":"2024-05-01T10:00:00"},' +
         '{"__type__":"date","__value__":"2024-05-01"},{"__type__":"time","__value__":"10:00:00.000001"},{"__type__":"decimal","__value__":"1.10"},' +

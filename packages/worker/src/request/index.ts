@@ -1,3 +1,4 @@
+export { numberFrom, type Environment } from './environment-number.ts'
 export { LimitedSet } from './limited-set.ts'
 export { Request, type Disowned, type Phase } from './request.ts'
 export { Revocations, type RevokedReason } from './revocations.ts'

@@ -2,14 +2,14 @@
  * What must not run: ids revoked by command or expired, and stamps (celery/worker/state.py 5.7). Ids are shared with other workers;
  * stamps are not.
  */
-import { ConfigurationError } from '@ct/contracts'
+import { numberFrom, type Environment } from './environment-number.ts'
 import { LimitedSet } from './limited-set.ts'
 import type { Request } from './request.ts'
 
 export type RevokedReason = 'revoked' | 'expired'
 
 export interface RevocationOptions {
-  readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly environment?: Environment
   /** Epoch ms. */
   readonly now?: () => number
 }
@@ -64,16 +64,4 @@ export class Revocations {
       this.stamps.set(name, values)
     }
   }
-}
-
-function numberFrom(
-  environment: Readonly<Record<string, string | undefined>>,
-  name: string,
-  fallback: number,
-): number {
-  const text = environment[name]
-  if (text === undefined || text === '') return fallback
-  const value = Number(text)
-  if (Number.isFinite(value) && value >= 0) return value
-  throw new ConfigurationError(`The environment variable ${name} is "${text}". Give a number.`)
 }

@@ -231,7 +231,7 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
     expect(await client.exec('value(chord([add(1, 1)], xsum()), queue="cq")')).toBe(2)
   })
 
-  it('row 37: a link of a group is called by its first member, without its result', async () => {
+  it('row 37, PAIN-65: a link of a group is called by its first member, without its result', async () => {
     await client.exec('_g = group(add(1, 1), add(2, 2))\n_g.link(seen("37"))\nsent(_g).get(timeout=10)')
     await expect.poll(() => of('seen', '37')).toEqual([['seen', '37']])
   })

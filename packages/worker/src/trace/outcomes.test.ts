@@ -451,7 +451,7 @@ describe.each([
       expect(await run('ct', { acksLate: true, acksOnFailureOrTimeout: false })).toEqual(noAck)
     })
 
-    it('defaults: ct acknowledges late, celery early', async () => {
+    it('PAIN-73: defaults: ct acknowledges late, celery early', async () => {
       expect(await run('ct', {})).toEqual(row.late)
       expect(await run('celery', {})).toEqual(row.early)
     })

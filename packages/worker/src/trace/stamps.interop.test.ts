@@ -129,7 +129,7 @@ result.id`,
     expect(await value(sig('ct.replaced').stamp(acme))).toEqual([['py', acme]])
   })
 
-  it('CANVAS-86, RES-23: revoked by stamps, from ct and from Python, on workers of both', async () => {
+  it('CANVAS-86, RES-23, PAIN-52: revoked by stamps, from ct and from Python, on workers of both', async () => {
     for (const [tenant, revoke] of [
       ['by-ct', () => app.control.revokeByStampedHeaders({ tenant: ['by-ct'] })],
       ['by-python', () => client.exec("app.control.revoke_by_stamped_headers({'tenant': ['by-python']})")],
