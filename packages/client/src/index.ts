@@ -110,6 +110,8 @@ export {
   Ignore,
   InvalidMessageError,
   isCeleryError,
+  isRefusal,
+  isRetryable,
   MaxRetriesExceededError,
   NotRegistered,
   PublishError,

@@ -1,6 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { BrokerUnavailableError, CeleryError, errorCodes, isCeleryError, PublishError } from './errors.ts'
+import {
+  BrokerUnavailableError,
+  CeleryError,
+  errorCodes,
+  isCeleryError,
+  isRefusal,
+  isRetryable,
+  PublishError,
+} from './errors.ts'
 
 describe('errors', () => {
   it('are listed on the reference page, each once, and no others', () => {
@@ -46,5 +54,9 @@ describe('errors', () => {
     expect(foreign instanceof BrokerUnavailableError).toBe(false)
     expect(isCeleryError(new Error('CT_PUBLISH'))).toBe(false)
     expect(isCeleryError(null)).toBe(false)
+    const away = new PublishError('away', { retryable: true, maybeDelivered: false })
+    const refused = new PublishError('refused', { retryable: false, maybeDelivered: false })
+    expect([away, refused, new Error('bug'), null].map(isRetryable)).toEqual([true, false, false, false])
+    expect([away, refused, new Error('bug'), null].map(isRefusal)).toEqual([false, true, false, false])
   })
 })

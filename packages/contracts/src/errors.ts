@@ -85,6 +85,16 @@ export function isCeleryError(value: unknown): value is CeleryError {
   return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
 }
 
+/** Of an error of ours that the same call, made again, may not meet: the other side was away, or busy. What is not of ours is no such error. */
+export function isRetryable(value: unknown): value is CeleryError & { readonly retryable: true } {
+  return isCeleryError(value) && value.retryable
+}
+
+/** Of an error of ours that the same call will meet again: trying again is pointless. What is not of ours may be anything, and is none. */
+export function isRefusal(value: unknown): value is CeleryError & { readonly retryable: false } {
+  return isCeleryError(value) && !value.retryable
+}
+
 /** Another copy's class has the same name but not the same identity; subclasses are found along the prototype chain. */
 function hasNameInChain(value: unknown, className: string): boolean {
   if (!isCeleryError(value)) return false

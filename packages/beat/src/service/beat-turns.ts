@@ -8,7 +8,13 @@
  * entry once (BEAT-13).
  */
 import type { App, ReconnectingConnection } from '@ct/client'
-import { ClosedError, isCeleryError, type ScheduleStore, type ScheduleStoreConnection } from '@ct/contracts'
+import {
+  ClosedError,
+  isCeleryError,
+  isRetryable,
+  type ScheduleStore,
+  type ScheduleStoreConnection,
+} from '@ct/contracts'
 import type { Scheduler } from '../scheduler/index.ts'
 import type { BeatClock } from './beat-clock.ts'
 import type { FiringSender } from './firing-sender.ts'
@@ -88,7 +94,7 @@ export class BeatTurns {
         if (!signal.aborted) await this.#sleep(pauseMs)
       } catch (error) {
         if (signal.aborted) break
-        if (this.#role === 'none' && !(isCeleryError(error) && error.retryable)) {
+        if (this.#role === 'none' && !isRetryable(error)) {
           started.reject(error)
           break
         }

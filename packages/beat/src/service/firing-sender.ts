@@ -11,6 +11,7 @@
 import type { App, PreparedTask } from '@ct/client'
 import {
   isCeleryError,
+  isRetryable,
   LeaseLostError,
   type BrokerConnection,
   type QueueDeclaration,
@@ -124,7 +125,7 @@ export class FiringSender {
     const { name, task } = firing.entry.stored
     const message = error instanceof Error ? error.message : String(error)
     const isLost = isCeleryError(error) && (error.code === 'CT_LEASE_LOST' || error.code === 'CT_CLOSED')
-    if (isLost || (isCeleryError(error) && error.retryable)) {
+    if (isLost || isRetryable(error)) {
       const pauseMs = isLost ? 0 : Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(firing.attempts, 10))
       scheduler.failed(firing, clock.now() + pauseMs)
       if (isLost || inOneStep) throw error

@@ -1,4 +1,4 @@
-import { isCeleryError, PublishError } from '@ct/contracts'
+import { isCeleryError, isRetryable, PublishError } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
 import { resultHandle } from './result-handles.ts'
@@ -180,7 +180,7 @@ function throwIfAny(failures: readonly Failure[], total: number): void {
     `${failures.length} of ${total} tasks could not be sent; the first: ${error instanceof Error ? error.message : String(error)}`,
     {
       cause: error,
-      retryable: isCeleryError(error) && error.retryable,
+      retryable: isRetryable(error),
       maybeDelivered: failures.some((failure) => mayHaveBeenSent(failure.error)),
       details: {
         failures: failures.map((failure) => ({

@@ -1,5 +1,5 @@
 import type { Broker } from '@ct/contracts'
-import { AdapterError, defineBroker, isCeleryError } from '@ct/contracts'
+import { AdapterError, defineBroker, isRetryable } from '@ct/contracts'
 
 /** How the next of several brokers is chosen when one cannot be reached (`broker_failover_strategy`). */
 export type FailoverStrategy = 'round-robin' | 'shuffle' | ((brokers: readonly string[]) => Iterable<string>)
@@ -49,7 +49,7 @@ export function failoverBroker(
         }
       }
       // One that may be reached later decides whether trying again makes sense.
-      throw failures.find((error) => isCeleryError(error) && error.retryable) ?? failures[0]
+      throw failures.find((error) => isRetryable(error)) ?? failures[0]
     },
     async close() {
       await Promise.all(brokers.map((broker) => broker.close()))

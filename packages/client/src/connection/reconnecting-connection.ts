@@ -1,5 +1,5 @@
 import type { CeleryError, Closable, ConnectOptions, Notice, NoticeListener } from '@ct/contracts'
-import { ClosedError, isCeleryError, OperationTimeoutError } from '@ct/contracts'
+import { ClosedError, isCeleryError, isRetryable, OperationTimeoutError } from '@ct/contracts'
 import { diagnostics } from '../diagnostics/index.ts'
 import type { ConnectionOpenMessage } from '../diagnostics/index.ts'
 import { abortedError } from './abortable.ts'
@@ -299,7 +299,7 @@ export class ReconnectingConnection<C extends Closable> {
     this.#lastFailure = error
     this.#failures++
     // Anything that is not ours is a defect of the adapter, which trying again does not mend.
-    const retryable = isCeleryError(error) && error.retryable
+    const retryable = isRetryable(error)
     for (const waiter of [...this.#waiters]) {
       waiter.attemptsLeft--
       if (!retryable || waiter.attemptsLeft <= 0) waiter.reject(error)

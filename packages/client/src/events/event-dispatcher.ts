@@ -1,5 +1,5 @@
 import type { Broker, OutgoingMessage, SerializerRegistry } from '@ct/contracts'
-import { isCeleryError } from '@ct/contracts'
+import { isRefusal } from '@ct/contracts'
 import { backoffMs } from '../connection/index.ts'
 import type { PublishOptions } from '../producer/index.ts'
 import type { CeleryEvent, EventSettings } from './event-message.ts'
@@ -199,7 +199,7 @@ export class EventDispatcher {
       return
     }
     const publishing = this.#send(message).catch((error: unknown) => {
-      if (isCeleryError(error) && !error.retryable) {
+      if (isRefusal(error)) {
         warn?.(`An event was refused: ${error.message}`)
         return
       }
@@ -255,7 +255,7 @@ export class EventDispatcher {
       try {
         await this.#send(next!.message)
       } catch (error) {
-        if (!isCeleryError(error) || error.retryable) {
+        if (!isRefusal(error)) {
           this.#goOffline(error)
           return
         }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, BrokerConnection, Consumer, Delivery, SerializerRegistry } from '@ct/contracts'
-import { BrokerUnavailableError, ClosedError, isCeleryError, UnsupportedError } from '@ct/contracts'
+import { BrokerUnavailableError, ClosedError, isRetryable, UnsupportedError } from '@ct/contracts'
 import { abortable, longestTimerMs, ReconnectingConnection } from '../connection/index.ts'
 import type { CeleryEvent, EventSettings } from './event-message.ts'
 import { eventQueue, readEvents } from './event-message.ts'
@@ -198,7 +198,7 @@ export class EventReceiver {
       // Lost in between: the next connection subscribes again.
       if (this.#connection.current !== connection) return
       const reason = error instanceof Error ? error : new Error(String(error))
-      if (isCeleryError(error) && error.retryable) this.#connection.markLost(connection, reason)
+      if (isRetryable(error)) this.#connection.markLost(connection, reason)
       else this.#fail(reason)
       return
     }

@@ -1,5 +1,5 @@
 import type { CeleryError, OutgoingMessage } from '@ct/contracts'
-import { AbortedError, isCeleryError, PublishError } from '@ct/contracts'
+import { AbortedError, isCeleryError, isRefusal, PublishError } from '@ct/contracts'
 
 /** Whether the message may be with the broker although the publish failed in this way. */
 export function mayBeDelivered(error: unknown): boolean {
@@ -32,7 +32,7 @@ export function publishErrorFrom(
     {
       cause: error,
       maybeDelivered,
-      retryable: !isCeleryError(error) || error.retryable,
+      retryable: !isRefusal(error),
     },
   )
 }

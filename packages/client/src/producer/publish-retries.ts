@@ -1,4 +1,4 @@
-import { isCeleryError } from '@ct/contracts'
+import { isRetryable } from '@ct/contracts'
 import type { RetryPolicy } from '../routing/index.ts'
 import type { ProducerSettings, PublishOptions } from './producer-options.ts'
 
@@ -20,7 +20,7 @@ export class PublishRetries {
 
   /** `failures`: publishes of the message that failed so far, this one included. */
   allow(error: unknown, options: PublishOptions, failures: number): boolean {
-    if (!this.wanted(options) || !isCeleryError(error) || !error.retryable) return false
+    if (!this.wanted(options) || !isRetryable(error)) return false
     const given = options.retryPolicy?.maxRetries
     const maxRetries = given === undefined ? this.#policy.maxRetries : given
     return maxRetries === null || failures <= maxRetries

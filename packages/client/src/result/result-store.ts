@@ -13,7 +13,7 @@ import {
   ConfigurationError,
   encodeResultHandle,
   groupDocument,
-  isCeleryError,
+  isRetryable,
   readGroupDocument,
 } from '@ct/contracts'
 import type { BackoffOptions, ConnectionListener } from '../connection/index.ts'
@@ -294,8 +294,7 @@ export class ResultStore {
         return await operation(ready)
       } catch (caught) {
         const error = connection.meaningOf(ready, caught)
-        if (!isCeleryError(error) || !error.retryable || retries >= this.#maxRetries || this.#closed)
-          throw error
+        if (!isRetryable(error) || retries >= this.#maxRetries || this.#closed) throw error
         // A lost connection waits by itself before it comes back; everything else waits here.
         if (connection.current === ready) {
           await delay(backoffMs(retries + 1, this.#backoff), options.signal, 'Waiting for the result backend')

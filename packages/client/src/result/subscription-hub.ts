@@ -1,5 +1,5 @@
 import type { ResultBackendConnection, ResultMeta, ResultSubscription, StoredResult } from '@ct/contracts'
-import { ClosedError, isCeleryError } from '@ct/contracts'
+import { ClosedError, isCeleryError, isRetryable } from '@ct/contracts'
 import type { ReconnectingConnection } from '../connection/index.ts'
 
 export interface ResultWatcher {
@@ -168,7 +168,7 @@ export class SubscriptionHub {
     subscription?.add(taskIds).catch((error: unknown) => {
       // A connection that died will be replaced, and they are added again then.
       if (this.#subscription !== subscription) return
-      if (isCeleryError(error) && error.retryable) {
+      if (isRetryable(error)) {
         this.#connection.markLost(this.#subscribedOn!, error)
         return
       }

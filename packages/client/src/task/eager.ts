@@ -13,22 +13,18 @@ import type { App } from '../app/app.ts'
 import type { AppContext } from '../app/context.ts'
 import type { Logger } from '../app/logger.ts'
 import { runInTask, runningTask, signatureFromDict, stampsOf } from '../canvas/index.ts'
-import type { AnySignature, Callback, EagerOutcome, Signature, SignatureCall } from '../canvas/index.ts'
+import type { EagerOutcome, SignatureCall } from '../canvas/index.ts'
 import { isAborted } from '../result/index.ts'
 import type { ResultNode } from '../result/index.ts'
+import { BaseTaskContext } from './base-task-context.ts'
 import type { RegisteredTask } from './registered-task.ts'
-import { growChord, prepareReplacement } from './replace-control.ts'
-import type { ReplaceOptions } from './replace-control.ts'
-import { automaticRetry, prepareRetry, retryArguments } from './retry-control.ts'
-import { signatureFromRequest } from './signature-from-request.ts'
-import type { RequestSignatureOptions } from './signature-from-request.ts'
-import type { TaskContext, TaskRetryOptions } from './task-context.ts'
+import { automaticRetry, retryArguments } from './retry-control.ts'
+import type { TaskRetryOptions } from './task-context.ts'
 import type { TaskRequest } from './task-request.ts'
 
 /** The context of a task that runs in the caller: eagerly, or called as a function. */
-export class LocalTaskContext implements TaskContext {
+export class LocalTaskContext extends BaseTaskContext {
   readonly app: App
-  readonly task: RegisteredTask
   readonly request: TaskRequest
   readonly signal: AbortSignal
   #log: Logger | undefined
@@ -39,40 +35,14 @@ export class LocalTaskContext implements TaskContext {
     app: App,
     signal: AbortSignal = new AbortController().signal,
   ) {
-    this.task = task
+    super(task)
     this.request = request
     this.app = app
     this.signal = signal
   }
 
-  get name(): string {
-    return this.task.name
-  }
-
   get log(): Logger {
     return (this.#log ??= this.app.context.logger.child({ task_id: this.request.id, task_name: this.name }))
-  }
-
-  retry(options: TaskRetryOptions = {}): Retry {
-    return prepareRetry(this, options)
-  }
-
-  replace(signature: Callback, options?: ReplaceOptions): Replace {
-    return prepareReplacement(this, signature, options)
-  }
-
-  addToChord(signature: Callback, options?: { readonly lazy?: false }): Promise<ResultNode>
-  addToChord(signature: Callback, options: { readonly lazy: true }): Promise<AnySignature>
-  async addToChord(
-    signature: Callback,
-    options: { readonly lazy?: boolean } = {},
-  ): Promise<ResultNode | AnySignature> {
-    const member = await growChord(this, signature)
-    return options.lazy === true ? member : ((await (member as Signature).delay()) as ResultNode)
-  }
-
-  signatureFromRequest(options?: RequestSignatureOptions): Signature<readonly unknown[], unknown> {
-    return signatureFromRequest(this, options)
   }
 
   addTrail<T extends ResultNode>(result: T): T {

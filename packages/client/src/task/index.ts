@@ -4,11 +4,10 @@ export { LocalTaskContext, localRequest } from './eager.ts'
 export { bindArguments, parametersOf } from './parameters.ts'
 export type { Kwargs, ParameterList } from './parameters.ts'
 export type { RegisteredTask } from './registered-task.ts'
-export { growChord, prepareReplacement } from './replace-control.ts'
 export type { ReplaceOptions } from './replace-control.ts'
-export { signatureFromRequest } from './signature-from-request.ts'
 export type { RequestSignatureOptions } from './signature-from-request.ts'
-export { automaticRetry, prepareRetry, retryArguments } from './retry-control.ts'
+export { automaticRetry, retryArguments } from './retry-control.ts'
+export { BaseTaskContext } from './base-task-context.ts'
 export type {
   SchemaInput,
   SchemaIssue,

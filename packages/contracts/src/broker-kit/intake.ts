@@ -8,7 +8,7 @@
  * change, takes that wait in the store come back and start again. What comes for a queue that was cancelled or paused meanwhile, or
  * beyond a credit that was lowered meanwhile, is released unseen.
  */
-import { isCeleryError } from '../errors.ts'
+import { isRefusal } from '../errors.ts'
 import type { QueueDeclaration } from '../topology.ts'
 import { Credit } from './credit.ts'
 import type { ConsumerHost } from './virtual-consumer.ts'
@@ -207,7 +207,7 @@ export class Intake<Handle> {
       })
     } catch (error) {
       if (this.#stopping) return []
-      if (!isCeleryError(thrown) || thrown.retryable || this.#host.lost !== undefined) throw error
+      if (!isRefusal(thrown) || this.#host.lost !== undefined) throw error
       this.#cancelled(request.queues, thrown.message)
       return []
     }

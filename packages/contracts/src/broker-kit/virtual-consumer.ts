@@ -13,7 +13,13 @@ import type {
   Settlement,
   Subscription,
 } from '../broker.ts'
-import { type BrokerUnavailableError, type CeleryError, isCeleryError, UnsupportedError } from '../errors.ts'
+import {
+  type BrokerUnavailableError,
+  type CeleryError,
+  isCeleryError,
+  isRetryable,
+  UnsupportedError,
+} from '../errors.ts'
 import type { Notice } from '../notice.ts'
 import { parkedSuffix } from '../parking.ts'
 import { decodeEnvelope, encodeEnvelope, type Envelope } from '../protocol/index.ts'
@@ -289,7 +295,7 @@ export class VirtualConsumer<Handle> implements Consumer, DeliveryOwner<Handle> 
       try {
         await this.#host.put(parkedIn, parked)
       } catch (error) {
-        if (isCeleryError(error) && error.retryable) throw error
+        if (isRetryable(error)) throw error
         parkedIn = undefined
       }
       if (!forgotten) await this.#settleOwn([{ action: 'ack', taken }])

@@ -1,6 +1,6 @@
 import type { Queue } from '@ct/client'
-import type { BrokerConnection } from '@ct/contracts'
-import { isRetryable, type TraceServices } from '../trace/index.ts'
+import { isRetryable, type BrokerConnection } from '@ct/contracts'
+import type { TraceServices } from '../trace/index.ts'
 
 /** As in Celery. */
 const mostAttempts = 3

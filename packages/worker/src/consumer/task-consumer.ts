@@ -16,6 +16,7 @@
 import {
   CeleryError,
   isCeleryError,
+  isRetryable,
   type Broker,
   type BrokerConnection,
   type Consumer,
@@ -23,7 +24,7 @@ import {
 } from '@ct/contracts'
 import type { Queue, ReconnectingConnection } from '@ct/client'
 import type { Request, WorkerState } from '../request/index.ts'
-import { isRetryable, type TraceServices } from '../trace/index.ts'
+import type { TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { BrokerNotices } from './broker-notices.ts'

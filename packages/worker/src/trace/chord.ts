@@ -10,6 +10,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import {
+  isRetryable,
   BackendUnavailableError,
   ChordError,
   OperationTimeoutError,
@@ -25,7 +26,7 @@ import {
 } from '@ct/contracts'
 import { failChord } from './chord-error.ts'
 import type { ChordMember } from './chord-member.ts'
-import { isRetryable, persist, sent } from './effects.ts'
+import { persist, sent } from './effects.ts'
 import { allReady, joinGroup, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 

@@ -1,6 +1,6 @@
 /** What every ending is made of: store, settle, event, hooks, and a net below all of them. */
 import type { TaskRequest } from '@ct/client'
-import { isCeleryError, pyRepr, type ResultHandle, type ResultWrite, type Settlement } from '@ct/contracts'
+import { isRetryable, pyRepr, type ResultHandle, type ResultWrite, type Settlement } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import type { TraceServices } from './ports.ts'
 import { plainValue } from './plain-value.ts'
@@ -12,15 +12,6 @@ export const noChildren: readonly ResultHandle[] = Object.freeze([])
 
 /** The request needs nothing more of the tracer; `error` when its settlement failed. */
 export type OnEnd = (request: Request, error?: unknown) => void
-
-/** A refusal of the store, as against one that could not be reached: trying again is pointless. */
-export function isRefusal(error: unknown): boolean {
-  return isCeleryError(error) && !error.retryable
-}
-
-export function isRetryable(error: unknown): boolean {
-  return isCeleryError(error) && error.retryable
-}
 
 /**
  * Runs what may be repeated without harm until the other side answers. Rejects with what it refuses, or with the last error when the worker

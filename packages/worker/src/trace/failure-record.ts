@@ -1,6 +1,6 @@
-import { CeleryError, pyRepr, type ResultWrite } from '@ct/contracts'
+import { CeleryError, isRefusal, pyRepr, type ResultWrite } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
-import { isRefusal, noChildren, type Effects } from './effects.ts'
+import { noChildren, type Effects } from './effects.ts'
 import { matches } from './retry.ts'
 import { slotVerdict } from './slot-error.ts'
 

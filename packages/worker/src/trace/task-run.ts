@@ -3,31 +3,20 @@
  * most tasks ask for none of it.
  */
 import {
-  growChord,
   isAborted,
-  prepareReplacement,
-  prepareRetry,
-  signatureFromRequest,
-  type AnySignature,
-  type Callback,
-  type ReplaceOptions,
-  type RequestSignatureOptions,
-  type ResultNode,
-  type Signature,
+  BaseTaskContext,
   type App,
   type Logger,
-  type RegisteredTask,
+  type ResultNode,
   type TaskContext,
   type TaskRequest,
-  type TaskRetryOptions,
 } from '@ct/client'
-import type { Replace, ResultHandle, Retry, SlotPort } from '@ct/contracts'
+import type { ResultHandle, SlotPort } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import type { TraceServices } from './ports.ts'
 import { taskRequest } from './task-request.ts'
 
-export class TaskRun implements TaskContext {
-  readonly task: RegisteredTask
+export class TaskRun extends BaseTaskContext {
   /** What the task has sent; client code adds to it through the current task. Undefined with `trail: false`. */
   readonly children: ResultHandle[] | undefined
   readonly #services: TraceServices
@@ -37,10 +26,10 @@ export class TaskRun implements TaskContext {
   #log: Logger | undefined
 
   constructor(services: TraceServices, request: Request, slot: SlotPort) {
+    super(request.strategy.task)
     this.#services = services
     this.#request = request
     this.#slot = slot
-    this.task = request.strategy.task
     this.children = request.strategy.options.trail ? (request.children ??= []) : undefined
   }
 
@@ -53,10 +42,6 @@ export class TaskRun implements TaskContext {
     return this.#services.app
   }
 
-  get name(): string {
-    return this.task.name
-  }
-
   get request(): TaskRequest {
     return (this.#view ??= taskRequest(this.#request, this.#services.hostname))
   }
@@ -67,28 +52,6 @@ export class TaskRun implements TaskContext {
 
   get log(): Logger {
     return (this.#log ??= this.#services.log.child(this.#request.logFields))
-  }
-
-  retry(options: TaskRetryOptions = {}): Retry {
-    return prepareRetry(this, options)
-  }
-
-  replace(signature: Callback, options?: ReplaceOptions): Replace {
-    return prepareReplacement(this, signature, options)
-  }
-
-  addToChord(signature: Callback, options?: { readonly lazy?: false }): Promise<ResultNode>
-  addToChord(signature: Callback, options: { readonly lazy: true }): Promise<AnySignature>
-  async addToChord(
-    signature: Callback,
-    options: { readonly lazy?: boolean } = {},
-  ): Promise<ResultNode | AnySignature> {
-    const member = await growChord(this, signature)
-    return options.lazy === true ? member : ((await (member as Signature).delay()) as ResultNode)
-  }
-
-  signatureFromRequest(options?: RequestSignatureOptions): Signature<readonly unknown[], unknown> {
-    return signatureFromRequest(this, options)
   }
 
   addTrail<T extends ResultNode>(result: T): T {

@@ -14,6 +14,7 @@
  */
 import { automaticRetry } from '@ct/client'
 import {
+  isRefusal,
   Ignore,
   pyRepr,
   pythonTraceback,
@@ -26,7 +27,7 @@ import {
 } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { reportPart } from './chord.ts'
-import { ack, Effects, isRefusal, noChildren, sent, type OnEnd } from './effects.ts'
+import { ack, Effects, noChildren, sent, type OnEnd } from './effects.ts'
 import { Interruptions } from './interruptions.ts'
 import { FailureRecord } from './failure-record.ts'
 import { memberOf, propagateFailure } from './failure.ts'
