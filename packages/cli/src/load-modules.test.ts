@@ -9,11 +9,11 @@ const at = (name: string): string => join(import.meta.dirname, 'fixtures/modules
 const url = (name: string): string => pathToFileURL(at(name)).href
 
 describe('APP-60, SET-86, SET-87: modules with tasks', () => {
-  it('of -I, then imports, then include: each is run, once; all are told, the app’s own first', async () => {
-    const app = createApp({ environment: {}, imports: [at('second'), at('first')], include: [at('third')] })
-    const urls = await loadModules(app, url('main'), [at('first')])
-    expect(loaded).toEqual(['first', 'second', 'third'])
-    expect(urls).toEqual([url('main'), url('first'), url('second'), url('third')])
+  it('imports, then include, then -I: each is run, once; all are told, the app’s own first', async () => {
+    const app = createApp({ environment: {}, imports: [at('second')], include: [at('third'), at('second')] })
+    const urls = await loadModules(app, url('main'), [at('first'), at('third')])
+    expect(loaded).toEqual(['second', 'third', 'first'])
+    expect(urls).toEqual([url('main'), url('second'), url('third'), url('first')])
   })
 
   it('one that is not there ends it', async () => {

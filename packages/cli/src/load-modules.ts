@@ -3,7 +3,7 @@ import type { App } from '@ct/client'
 import { locateModule } from './find-app.ts'
 
 /**
- * What `importModules` and `app.autodiscoverTasks` bring, then `-I` and the settings `imports` and `include` (WORK-6): each is run, so that its
+ * What `importModules` and `app.autodiscoverTasks` bring, then the settings `imports` and `include`, then `-I` (WORK-6): each is run, so that its
  * tasks are registered. Resolves to the URLs of all of them.
  */
 export async function loadModules(
@@ -12,7 +12,7 @@ export async function loadModules(
   include: readonly string[],
 ): Promise<string[]> {
   const urls = [...(main === undefined ? [] : [main]), ...(await app.importModules())]
-  for (const name of [...include, ...app.settings.imports, ...app.settings.include]) {
+  for (const name of [...app.settings.imports, ...app.settings.include, ...include]) {
     const url = locateModule(name, cwd(), '--include')
     if (urls.includes(url)) continue
     urls.push(url)

@@ -13,11 +13,13 @@ import { addParked } from './commands/parked.ts'
 import { addPurge } from './commands/purge.ts'
 import { addReport } from './commands/report.ts'
 import { addResult } from './commands/result.ts'
+import { addShell } from './commands/shell.ts'
 import { addEvents } from './events/events-command.ts'
 import { exitCodes } from './exit-codes.ts'
 import { explain } from './explain.ts'
 import { addGlobalOptions, type GlobalOptions } from './global-options.ts'
 import { addMulti } from './multi/multi-command.ts'
+import { addPackageCommands } from './package-commands.ts'
 import { remoteCommands } from './remote/remote-commands.ts'
 import { addRemotePrograms } from './remote/remote-programs.ts'
 import { Session, type CliOptions } from './session.ts'
@@ -28,7 +30,6 @@ import { addWorker } from './worker/worker-command.ts'
 const notHere: Readonly<Record<string, string>> = {
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
   logtool: 'Use --log-format json and a tool for JSON lines.',
-  shell: 'Start node and import the file of your app.',
   upgrade: '',
 }
 
@@ -42,7 +43,9 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
   try {
     session.argv = argv
     const own = await userOptionsFor(session, argv)
-    await createProgram(session, own).parseAsync([...argv], { from: 'user' })
+    const program = createProgram(session, own)
+    await addForeign(program, session, argv)
+    await program.parseAsync([...argv], { from: 'user' })
     exitCode = session.exitCode
   } catch (error) {
     if (error instanceof CommanderError) exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -90,6 +93,7 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addPurge(program, session)
   addParked(program, session)
   addReport(program, session)
+  addShell(program, session)
   addCompletion(program, session)
   program.hook('preAction', async (_, command) => {
     session.begin(program.opts<GlobalOptions>())
@@ -97,6 +101,14 @@ export function createProgram(session: Session, own?: UserOptions): Command {
     await sendPreload(await session.app(), command.name(), givenFor(own.preload, program.opts()))
   })
   return program
+}
+
+/** Packages are asked only for what `ct` does not have itself, so that its own commands start as fast as ever. */
+async function addForeign(program: Command, session: Session, argv: readonly string[]): Promise<void> {
+  const { commands } = session.options
+  const own = new Set(program.commands.map((command) => command.name()))
+  if (commands === undefined || argv.some((word) => own.has(word))) return
+  addPackageCommands(program, session, await commands((text) => session.complain(text)))
 }
 
 /** What is missing may be there under another name. */

@@ -4,6 +4,7 @@ import { encodeJson } from '@ct/contracts'
 import { CommandFailure, exitCodes } from './exit-codes.ts'
 import { findApp, locateModule, type FoundApp } from './find-app.ts'
 import type { GlobalOptions } from './global-options.ts'
+import type { CliCommand } from './package-commands.ts'
 import { createStyle, type Style } from './output/style.ts'
 
 /** Where a command writes to. `process.stdout` and `process.stderr` are such. */
@@ -22,6 +23,8 @@ export interface CliOptions {
   readonly app?: FoundApp | undefined
   /** Told of the module that `-A` names before it is loaded: its package.json is where adapters are looked for. */
   readonly onModule?: ((url: string) => void) | undefined
+  /** Commands of other packages; asked for when one is named that `ct` does not have, or for help. `warn` tells what is left out. */
+  readonly commands?: ((warn: (text: string) => void) => Promise<readonly CliCommand[]>) | undefined
   readonly stdout?: OutputStream
   readonly stderr?: OutputStream
   /** What a shell reads in place of the terminal. Default `process.stdin`. */

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { runCli } from '@ct/cli'
 import { createApp, type App } from './app.ts'
 import { searchFrom } from './find-adapter.ts'
+import { findCommands } from './find-commands.ts'
 import { version } from './version.ts'
 
 /** Runs one command and ends the process with its exit code. */
@@ -21,6 +22,7 @@ export async function main(argv: readonly string[], app?: App): Promise<never> {
     app: app === undefined ? undefined : { app, module: mainModule() },
     ask: terminal ? ask : undefined,
     onModule: searchFrom,
+    commands: findCommands,
   })
   await flushed(process.stdout)
   await flushed(process.stderr)

@@ -112,25 +112,46 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     expect(textOf(at('bad.log'))).toContain('no-such.ts')
   })
 
-  it.skipIf(process.getuid?.() !== 0)('WORK-9: --uid, --gid and --umask', async () => {
-    const own = at('nobody')
-    mkdirSync(own, { mode: 0o777 })
-    // The mask of this process has its say at mkdir.
-    chmodSync(own, 0o777)
-    chmodSync(folder, 0o755)
-    await using worker = new CtWorker(
-      [
-        ...['-A', './tasks.ts', '-n', 'nobody@test', '-l', 'info', '--uid', 'nobody', '--umask', '077'],
-        ...['--pidfile', join(own, 'w.pid'), '--health-file', join(own, 'health')],
-      ],
-      env,
-    )
-    await worker.logged('ready.')
-    const { uid, mode } = statSync(join(own, 'health'))
-    expect(uid).toBe(65_534)
-    expect(mode & 0o777).toBe(0o600)
-    expect((await worker.stop()).code).toBe(0)
-  })
+  it.skipIf(process.getuid?.() !== 0)(
+    'WORK-9, WORK-13, TEST-40: --uid, --gid and --umask; SIGUSR2 opens a debugger',
+    async () => {
+      const own = at('nobody')
+      mkdirSync(own, { mode: 0o777 })
+      // The mask of this process has its say at mkdir.
+      chmodSync(own, 0o777)
+      chmodSync(folder, 0o755)
+      await using worker = new CtWorker(
+        [
+          ...[
+            '-A',
+            './tasks.ts',
+            '-n',
+            'nobody@test',
+            '-l',
+            'info',
+            '--uid',
+            'nobody',
+            '--gid',
+            '65533',
+            '--umask',
+            '077',
+          ],
+          ...['--pidfile', join(own, 'w.pid'), '--health-file', join(own, 'health')],
+        ],
+        { ...env, CELERY_RDBSIG: '1' },
+      )
+      await worker.logged('ready.')
+      const { uid, gid, mode } = statSync(join(own, 'health'))
+      expect([uid, gid]).toEqual([65_534, 65_533])
+      process.kill(Number(textOf(join(own, 'w.pid'))), 'SIGUSR2')
+      await worker.logged(/Debugger: ws:\/\/127\.0\.0\.1:\d+/)
+      const [, address = ''] = /Debugger: ws:\/\/(127\.0\.0\.1:\d+)/.exec(worker.err) ?? []
+      const versions = (await (await fetch(`http://${address}/json/version`)).json()) as object
+      expect(versions).toHaveProperty('Browser', expect.stringMatching(/^node\.js/))
+      expect(mode & 0o777).toBe(0o600)
+      expect((await worker.stop()).code).toBe(0)
+    },
+  )
 
   it('WORK-9, WORK-23: the settings workerPidfile and workerLogfile; what tasks print goes into the log', async () => {
     writeFileSync(

@@ -14,7 +14,7 @@ import { AdapterError, assertContract, type Adapter } from '@ct/contracts'
 
 interface Manifest {
   readonly name?: string
-  readonly ct?: { readonly adapter?: unknown }
+  readonly ct?: { readonly adapter?: unknown; readonly commands?: unknown }
   readonly dependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
@@ -94,12 +94,28 @@ function upwards(file: string, ask: (folder: string) => string | undefined): str
   }
 }
 
-function offersOf(manifest: string): Offer[] {
+/** Packages of which `ct` in their package.json has this field, and what their export of that name is, once it is asked for. */
+export function packagesWith(
+  field: 'commands',
+  places: readonly string[],
+): { readonly name: string; readonly exportName: string; readonly load: () => unknown }[] {
+  const offers = new Map<string, Offer>()
+  for (const manifest of nearestManifests(places)) {
+    for (const offer of offersOf(manifest, field)) if (!offers.has(offer.name)) offers.set(offer.name, offer)
+  }
+  return [...offers.values()].map(({ name, exportName, from }) => ({
+    name,
+    exportName,
+    load: () => (createRequire(from)(name) as Readonly<Record<string, unknown>>)[exportName],
+  }))
+}
+
+function offersOf(manifest: string, field: 'adapter' | 'commands' = 'adapter'): Offer[] {
   const { dependencies, optionalDependencies, devDependencies } = read(manifest)
   const names = Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies })
   return names.flatMap((name) => {
     const path = installed(name, manifest)
-    const exportName = path === undefined ? undefined : read(path).ct?.adapter
+    const exportName = path === undefined ? undefined : read(path).ct?.[field]
     return path !== undefined && typeof exportName === 'string'
       ? [{ name, exportName, manifest: path, from: manifest }]
       : []

@@ -2,5 +2,6 @@
 export * from '@ct/client'
 export * from '@ct/worker'
 export * from '@ct/beat'
+export type { CliCommand, CliCommandContext } from '@ct/cli'
 export { memoryBackend, memoryBroker } from '@ct/broker-memory'
 export { App, createApp } from './app.ts'

@@ -165,6 +165,13 @@ describe.for(brokers)('Flower 2.2 on $name', ({ transport, present }) => {
       text: expect.stringContaining('Autoscale not enabled'),
     })
     expect((await post('/api/worker/pool/grow/nobody@h')).status).toBe(404)
+    const scaled = await fleet.work({ hostname: 'scaled@flower', autoscale: { max: 3, min: 1 } })
+    const change = async (): Promise<number> =>
+      (await post('/api/worker/pool/autoscale/scaled@flower', { min: 2, max: 5 })).status
+    // Flower knows a worker when it has heard of it.
+    await expect.poll(change, soon).toBe(200)
+    await expect.poll(() => scaled.concurrency, soon).toBe(2)
+    await scaled.stop()
   })
 
   it('FLOW-6, FLOW-11: add and cancel a consumer; queue lengths', async () => {

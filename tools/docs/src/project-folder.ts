@@ -17,6 +17,7 @@ const dependencies = Object.fromEntries(
     'otel',
     'pool-processes',
     'pool-threads',
+    'serializer-auth',
     'testing',
     'worker',
   ].map((name) => [`@ct/${name}`, 'workspace:*']),

@@ -4,6 +4,7 @@
  *   open ──cut()──► cut: every call rejects; the inner one is closed without giving anything back ──close()──► closed
  */
 import type {
+  BrokerAdministration,
   BrokerConnection,
   BrokerUnavailableError,
   CallOptions,
@@ -23,6 +24,7 @@ import { ChaosDelivery, type ChaosLine } from './chaos-delivery.ts'
 export class ChaosConnection implements BrokerConnection {
   readonly leaseMs: number | undefined
   readonly parked: ParkedMessages
+  readonly administration: BrokerAdministration | undefined
   readonly #inner: BrokerConnection
   readonly #controls: ChaosControls
   readonly #onCut: (error: BrokerUnavailableError) => void
@@ -51,6 +53,21 @@ export class ChaosConnection implements BrokerConnection {
       list: (queue, options) => this.call('call', () => parked.list(queue, options)),
       retry: (queue, ids, options) => this.call('call', () => parked.retry(queue, ids, options)),
       drop: (queue, ids, options) => this.call('call', () => parked.drop(queue, ids, options)),
+    }
+    this.administration = inner.administration && this.#administration(inner.administration)
+  }
+
+  #administration(inner: BrokerAdministration): BrokerAdministration {
+    return {
+      bindings: (options) => this.call('call', () => inner.bindings(options)),
+      declareExchange: (exchange, options) =>
+        this.call('call', () => inner.declareExchange(exchange, options)),
+      deleteExchange: (exchange, options) => this.call('call', () => inner.deleteExchange(exchange, options)),
+      bind: (queue, exchange, key, options) =>
+        this.call('call', () => inner.bind(queue, exchange, key, options)),
+      report: (queue, options) => this.call('call', () => inner.report(queue, options)),
+      deleteQueue: (queue, options) => this.call('call', () => inner.deleteQueue(queue, options)),
+      get: (queue, options) => this.call('call', () => inner.get(queue, options)),
     }
   }
 

@@ -61,16 +61,19 @@ export function administrationTests({ test, options }: BrokerSuite): void {
     const queue = scene.name()
     await from.connection.declare([queueNamed(queue)])
     assert.equal(await admin.get(queue), undefined)
-    for (const body of ['one', 'two', 'three']) await from.connection.publish(messageTo(queue, body))
+    const bodies = ['one', 'two', 'three']
+    for (const body of bodies) await from.connection.publish(messageTo(queue, body))
     const first = await admin.get(queue)
     const second = await admin.get(queue)
-    scene.assertOrder([text(first!), text(second!)], ['one', 'two'])
+    assert.notEqual(text(first!), text(second!))
+    if (scene.capabilities.ordered) scene.assertOrder([text(first!), text(second!)], ['one', 'two'])
     assert.equal(first!.queue, queue)
     await first!.settle({ action: 'ack' })
     // Who goes gives back what it holds.
     await from.connection.close()
     const inbox = await scene.consume(await scene.connect(), [queue])
-    assert.deepEqual((await inbox.drain(2)).map(text).toSorted(), ['three', 'two'])
+    const others = bodies.filter((body) => body !== text(first!))
+    assert.deepEqual((await inbox.drain(2)).map(text).toSorted(), others.toSorted())
     await inbox.staysEmpty()
   })
 }
