@@ -17,6 +17,7 @@ import {
   ConfigurationError,
   Ignore,
   parkedSuffix,
+  PublishError,
   type Broker,
   type BrokerConnection,
   type ConnectOptions,
@@ -53,6 +54,37 @@ function plainBroker(hub: string): Broker {
   return new Proxy(broker, {
     get(target, key) {
       if (key === 'capabilities') return capabilities
+      const value: unknown = Reflect.get(target, key)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
+/** The same, told of what is published on it: `onPublish` may refuse a message with an error. */
+function watchedBroker(
+  hub: string,
+  onPublish: (message: OutgoingMessage) => Error | void,
+  capabilities: Partial<Broker['capabilities']> = {},
+): Broker {
+  const inner = plainBroker(hub)
+  const watched = (connection: BrokerConnection): BrokerConnection =>
+    new Proxy(connection, {
+      get(line, member) {
+        if (member === 'publish') {
+          return async (message: OutgoingMessage) => {
+            const refused = onPublish(message)
+            if (refused !== undefined) throw refused
+            await line.publish(message)
+          }
+        }
+        const value: unknown = Reflect.get(line, member)
+        return typeof value === 'function' ? (value.bind(line) as unknown) : value
+      },
+    })
+  return new Proxy(inner, {
+    get(target, key) {
+      if (key === 'capabilities') return { ...target.capabilities, ...capabilities }
+      if (key === 'connect') return async (options: ConnectOptions) => watched(await target.connect(options))
       const value: unknown = Reflect.get(target, key)
       return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
@@ -520,7 +552,7 @@ describe('workflows', () => {
     expect(await (await both.applyAsync()).get(soon)).toBe(1007)
   })
 
-  it('CANVAS-60…64: callbacks, error callbacks of both styles', async () => {
+  it('CANVAS-60…64, PAIN-18: callbacks, error callbacks of both styles', async () => {
     const { app } = makeApp()
     const seen: unknown[] = []
     const t = app.task('t', (fail: boolean) => {
@@ -550,6 +582,51 @@ describe('workflows', () => {
     ])
   })
 
+  it('D57-88: of an error callback only the arguments count that the failure still has to supply', async () => {
+    const { app } = makeApp()
+    const seen: unknown[] = []
+    const note = (name: string, ...values: unknown[]): void => void seen.push([name, ...values])
+    const t = app.task('t', () => {
+      throw new Error('broken')
+    })
+    const stored = app.task('stored', (id: string, tag: string) => note('stored', id, tag))
+    const named = app.task('named', (id: string, tag: string) => note('named', id, tag))
+    const four = app.task('four', (request: { id: string }, error: Error, _traceback: unknown, tag: string) =>
+      note('four', request.id, error.message, tag),
+    )
+    await startWorker(app)
+    const linkError = [
+      app.signature(stored.name, { args: ['x'] }),
+      app.signature(named.name, { kwargs: { tag: 'y' } }),
+      app.signature(four.name, { args: ['z'] }),
+    ]
+    const { id } = await t.applyAsync({ linkError })
+    await expect.poll(() => seen.length).toBe(3)
+    expect(seen.toSorted()).toEqual([
+      ['four', id, 'broken', 'z'],
+      ['named', id, 'y'],
+      ['stored', id, 'x'],
+    ])
+  })
+
+  it('D57-168: without a result store, too, a chain that fails calls its error callback', async () => {
+    const { app } = makeApp({ backend: 'disabled://' })
+    const seen: unknown[] = []
+    const fail = app.task('fail', (): number => {
+      throw new Error('broken')
+    })
+    const next = app.task('next', (x: number) => void seen.push(['next', x]))
+    app.task('failed', (id: string) => void seen.push(['failed', id]))
+    await startWorker(app)
+    const ids: unknown[] = []
+    app.signals.taskFailure.connect(({ taskId }) => void ids.push(taskId))
+    const whole = chain(fail.s(), next.s())
+    whole.onError(app.signature('failed'))
+    await whole.applyAsync()
+    await expect.poll(() => seen.length).toBe(1)
+    expect(seen).toEqual([['failed', ids[0]]])
+  })
+
   it('CANVAS-70, D57-80: a failed header fails the body and the steps behind it', async () => {
     const { app } = makeApp()
     const add = app.task('add', (x: number, y: number) => x + y)
@@ -564,7 +641,7 @@ describe('workflows', () => {
     expect((await app.context.results.getMeta(last.id)).result).toMatchObject({ exc_type: 'ChordError' })
   })
 
-  it('canvas §7.1: a failing step marks the steps behind it', async () => {
+  it('canvas §7.1, PAIN-53: a failing step marks the steps behind it', async () => {
     const { app } = makeApp()
     const fail = app.task('fail', (): number => {
       throw new TypeError('first')
@@ -823,6 +900,51 @@ describe('a message that makes no sense', () => {
   })
 })
 
+describe('what follows a task, and is refused', () => {
+  const ran: string[] = []
+  async function start(refuse: (times: number) => Error | undefined): Promise<App> {
+    ran.length = 0
+    let times = 0
+    const broker = watchedBroker(`worker-test-refused-${process.pid}-${hubs}`, ({ headers }) =>
+      headers['task'] === 'next' ? refuse(++times) : undefined,
+    )
+    const { app } = makeApp({
+      broker,
+      taskPublishRetryPolicy: { maxRetries: 3, intervalStart: 0, intervalStep: 0, intervalMax: 0 },
+    })
+    for (const name of ['t', 'link', 'next'])
+      app.task(name, { typing: false }, () => {
+        ran.push(name)
+        return name
+      })
+    app.task('failed', (_request: unknown, error: Error, _traceback: unknown) => void ran.push(error.message))
+    await startWorker(app)
+    return app
+  }
+  const call = (app: App): ReturnType<App['sendTask']> =>
+    app.sendTask('t', {
+      link: app.signature('link', { immutable: true }),
+      linkError: app.signature('failed'),
+      chain: [app.signature('next', { immutable: true })],
+    })
+
+  it('D57-62, D57-165: for a moment: it is sent again, what was accepted is not', async () => {
+    const refused = new PublishError('not now', { maybeDelivered: false })
+    const app = await start((times) => (times <= 2 ? refused : undefined))
+    expect(await (await call(app)).get(soon)).toBe('t')
+    await expect.poll(() => ran.length).toBe(3)
+    expect(ran.toSorted()).toEqual(['link', 'next', 't'])
+  })
+
+  it('D57-62, D57-165: for good: the task fails, its error callback is called once, and it does not run again', async () => {
+    const refused = new PublishError('never', { maybeDelivered: false, retryable: false })
+    const app = await start(() => refused)
+    await expect((await call(app)).get(soon)).rejects.toThrow('never')
+    await expect.poll(() => ran.length).toBe(3)
+    expect(ran.toSorted()).toEqual(['link', 'never', 't'])
+  })
+})
+
 describe('the solo pool', () => {
   it('PAIN-66: remote control is answered while its task runs', async () => {
     const { app } = makeApp()
@@ -841,33 +963,12 @@ describe('the solo pool', () => {
 
 describe('a broker that can do less', () => {
   it('TRANS-14: without fanout a worker works tasks, listens to no control and sends no events', async () => {
-    const inner = plainBroker(`worker-test-deaf-${process.pid}`)
-    const { capabilities } = inner
     const declared: string[] = []
-    const broker = new Proxy(inner, {
-      get(target, key) {
-        if (key === 'capabilities') return { ...capabilities, remoteControl: false }
-        if (key === 'connect') {
-          return async (options: ConnectOptions) => {
-            const connection = await target.connect(options)
-            return new Proxy(connection, {
-              get(line, member) {
-                if (member === 'publish') {
-                  return (message: OutgoingMessage) => {
-                    declared.push(message.exchange)
-                    return line.publish(message)
-                  }
-                }
-                const value: unknown = Reflect.get(line, member)
-                return typeof value === 'function' ? (value.bind(line) as unknown) : value
-              },
-            })
-          }
-        }
-        const value: unknown = Reflect.get(target, key)
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      },
-    })
+    const broker = watchedBroker(
+      `worker-test-deaf-${process.pid}`,
+      (message) => void declared.push(message.exchange),
+      { remoteControl: false },
+    )
     const { app } = makeApp({ broker, workerSendTaskEvents: true })
     const add = app.task('add', (x: number, y: number) => x + y)
     await startWorker(app, { withoutMingle: false })

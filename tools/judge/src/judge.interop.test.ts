@@ -18,7 +18,7 @@ for (const { broker, defaults, seed, now } of cases) {
   const present = ready && (await tryServices(['redis', broker])) !== undefined
   describe.skipIf(!present)(`the judge on ${broker}, ${defaults} defaults`, () => {
     it(
-      'CANVAS-21, CANVAS-34, CANVAS-60, CANVAS-65, CANVAS-70: chains, groups, chords, links and error callbacks come to the same in every fleet',
+      'CANVAS-21, CANVAS-34, CANVAS-60, CANVAS-65, CANVAS-70, PAIN-19: chains, groups, chords, links and error callbacks come to the same in every fleet',
       { timeout: nightly ? 3_600_000 : 240_000 },
       async () => {
         const report = await judge({

@@ -203,7 +203,7 @@ describe('beat', () => {
     expect(sent[0]!.lateMs).toBeGreaterThan(2 * 3_600_000)
   })
 
-  it('BEAT-30, SET-10, D57-97: beatCronStartingDeadline leaves out what was missed by more', async () => {
+  it('BEAT-30, SET-10, D57-97, D57-173: beatCronStartingDeadline leaves out what was missed by more', async () => {
     const beatSchedule = {
       late: { task: 'proj.late', schedule: crontab({ minute: 0, hour: 13 }) },
       just: { task: 'proj.just', schedule: crontab({ minute: 55, hour: 14 }) },

@@ -126,7 +126,7 @@ describe('results', () => {
     expect(await store.getGroup('g')).toBeUndefined()
   })
 
-  it('R8, BACK-32: one connection serves any number of waits, nothing is missed, nothing dropped is told', async () => {
+  it('R8, BACK-32, BACK-39: one connection serves any number of waits, nothing is missed, nothing dropped is told', async () => {
     const [store, other] = [await connect(), await connect()]
     const told = new Map<string, unknown[]>()
     const ids = Array.from({ length: 2500 }, (_, index) => `t${index}`)

@@ -15,6 +15,7 @@ import { nodeTlsOptions, type RedisTlsOptions } from '../options/tls.ts'
 import { aborted, endsConnection, throwIfAborted, toFailure, type FailureFamily } from './failure.ts'
 import { PackedCommand, type Argument } from './packed-command.ts'
 import type { Script } from './script.ts'
+import { libraryVersion } from '../version.ts'
 
 export interface Address {
   readonly host?: string
@@ -122,6 +123,7 @@ export class Link {
       const quiet = [
         this.#raw('client', ['SETNAME', `${server.clientName ?? 'ct'}:${role}`.replace(/[^!-~]/g, '_')]),
         this.#raw('client', ['SETINFO', 'LIB-NAME', 'ct']),
+        this.#raw('client', ['SETINFO', 'LIB-VER', libraryVersion]),
       ].map((promise) => promise.catch(() => undefined))
       await Promise.all(shake)
       await Promise.all(quiet)

@@ -89,7 +89,7 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
   const names = Object.keys(kinds)
   const pairs = names.flatMap((left) => names.map((right) => [left, right] as const))
 
-  it('CANVAS-13, CANVAS-23…29, CANVAS-49, D57-208: every single canvas and every pair, byte for byte', async () => {
+  it('CANVAS-13, CANVAS-23…29, CANVAS-49, D57-208, PAIN-19: every single canvas and every pair, byte for byte', async () => {
     await compare([...names.map((name) => [name]), ...pairs])
   })
 

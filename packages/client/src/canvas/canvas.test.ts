@@ -1,7 +1,8 @@
 /** Rows of the canvas semantics' test cases: what is sent, and what comes of it. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
 import { decodeJson, defineResultBackend, encodeJson, isoformat, PyDateTime } from '@ct/contracts'
+import type { OutgoingMessage } from '@ct/contracts'
 import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp, SentMessage } from '../../test/captured-app.ts'
 import { runCanvas } from '../../test/canvas-runner.ts'
@@ -625,6 +626,43 @@ describe('chords', () => {
       properties: { priority: 4 },
     })
   })
+
+  it.each(['topic', 'headers'] as const)(
+    'D57-176: celery.chord_unlock goes through the %s exchange of the body',
+    async (exchangeType) => {
+      const memory = memoryBackend({ name: 'unlock' })
+      const backend = defineResultBackend({
+        name: 'polling',
+        packageName: '@ct/backend-polling',
+        capabilities: { ...memory.capabilities, chord: 'unlock' },
+        describe: () => memory.describe(),
+        connect: (options) => memory.connect(options),
+        close: () => memory.close(),
+      })
+      await using polling = capturedApp({ backend })
+      const task = polling.app.task('add', (x: number) => x)
+      const sent: OutgoingMessage[] = []
+      const connection = await polling.app.context.producer.connection()
+      vi.spyOn(connection, 'publish').mockImplementation(async (message) => void sent.push(message))
+      vi.spyOn(connection, 'publishMany').mockImplementation(async (messages) => {
+        sent.push(...messages)
+        return messages.map(() => undefined)
+      })
+      const exchange = {
+        exchange: 'steps',
+        exchangeType,
+        routingKey: 'steps.body',
+        headers: { kind: 'body' },
+      }
+      await chord([task.s(1), task.s(2)], polling.app.signature('far').set(exchange)).applyAsync()
+      expect(sent.find(({ headers }) => headers['task'] === 'celery.chord_unlock')).toMatchObject({
+        exchange: 'steps',
+        exchangeType,
+        routingKey: 'steps.body',
+        headers: { kind: 'body' },
+      })
+    },
+  )
 
   it('D57-152: a frozen chord may be sent twice', async () => {
     const canvas = chord([add.s(1, 1)], xsum.s())

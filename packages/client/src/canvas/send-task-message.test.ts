@@ -366,7 +366,7 @@ describe('a sent task', () => {
     expect((await captured.sent()).map(({ headers }) => headers['shadow'])).toEqual(['add 1', 'mine'])
   })
 
-  it('ROUTE-1, ROUTE-5, TASK-136: is routed by taskRoutes, by the task, by the call', async () => {
+  it('ROUTE-1, ROUTE-5, TASK-136, TASK-150: is routed by taskRoutes, by the task, by the call', async () => {
     const app = await use({ taskRoutes: { 'proj.*': { queue: 'routed', priority: 3 } } })
     const task = app.task('proj.add', add)
     await task.delay(1, 2)

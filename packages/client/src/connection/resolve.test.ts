@@ -44,6 +44,19 @@ describe('brokers and backends from URLs', () => {
     expect(resolveBroker('fake+other://h', { adapters: [fake] }).describe().url).toBe('fake+other://h')
   })
 
+  it('BACK-2: Celery’s names of result stores: those of ct’s packages are answered with what to install, others with the schemes there are', async () => {
+    const names = {
+      ...{ 'redis://h': '@ct/broker-redis', 'rediss://h': '@ct/broker-redis', 'rpc://': '@ct/broker-amqp' },
+      ...{ 'sentinel://h': '@ct/broker-redis', 'db+sqlite:///x': '@ct/backend-sql', rpc: '@ct/broker-amqp' },
+      ...{ 'database+postgresql://h/x': '@ct/backend-sql', 'cache+memcached://h': '@ct/backend-memcached' },
+      ...{ 'cache+memory://': '@ct/broker-memory' },
+    }
+    for (const [url, name] of Object.entries(names))
+      expect(() => resolveBackend(url)).toThrow(`npm install ${name}`)
+    for (const url of ['mongodb://h', 'elasticsearch://h', 'riak://h', 'django-db'])
+      expect(() => resolveBackend(url)).toThrow(/adapter/)
+  })
+
   it('answers an unknown scheme with the package to install, password masked', () => {
     expect(() => resolveBroker('redis://me:secret@h/0', { adapters: [memory] })).toThrow(
       /scheme "redis" of redis:\/\/me:\*\*@h\/0.*npm install @ct\/broker-redis/,

@@ -33,7 +33,7 @@ describe('what a worker remembers of ids', () => {
       'CELERY_WORKER_SUCCESSFUL_EXPIRES',
       (environment: Environment) => deduplication(kept, true, environment),
     ],
-  ])('D57-119, WORK-95: %s is a number, else it is told by name', (name, make) => {
+  ])('D57-119, WORK-95, SET-213: %s is a number, else it is told by name', (name, make) => {
     expect(() => make({ [name]: 'many' })).toThrow(`The environment variable ${name} is "many"`)
     expect(() => make({ [name]: '-1' })).toThrow('Give a number')
     make({ [name]: '2' })

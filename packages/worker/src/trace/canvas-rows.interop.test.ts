@@ -275,7 +275,7 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
     expect(await client.get(id)).toBe(42)
   })
 
-  it('rows 85…88, D57-5, D57-155: a failing member fails the body with its reason; the errback is called once', async () => {
+  it('rows 85…88, D57-5, D57-155, PAIN-18: a failing member fails the body with its reason; the errback is called once', async () => {
     const [id, failed] = await client.exec<string[]>(
       '_r = sent(chord([add(1, 1), fail(), fail()], xsum()).on_error(E3("86")))\n[_r.id, _r.parent.results[1].id]',
     )

@@ -101,7 +101,7 @@ describe('the table of settings', () => {
 })
 
 describe('Configuration', () => {
-  it('has ct’s defaults, or Celery’s with one switch', () => {
+  it('SET-214: has ct’s defaults, or Celery’s with one switch', () => {
     const ct = configuration().settings
     const plain = configuration({}, 'celery').settings
     expect([ct.taskAcksLate, plain.taskAcksLate]).toEqual([true, false])
@@ -112,6 +112,17 @@ describe('Configuration', () => {
     expect([ct.workerPrefetchMultiplier, plain.workerPrefetchMultiplier]).toEqual([4, 4])
     expect([ct.workerMingle, plain.workerMingle]).toEqual(['background', 'wait'])
     expect([ct.workerGossip, plain.workerGossip]).toEqual([false, true])
+    for (const { acceptContent, brokerConnectionMaxRetries, resultExpires, taskIgnoreResult } of [
+      ct,
+      plain,
+    ]) {
+      expect([acceptContent, brokerConnectionMaxRetries, resultExpires, taskIgnoreResult]).toEqual([
+        ['json'],
+        100,
+        86_400,
+        false,
+      ])
+    }
     expect(Object.isFrozen(ct)).toBe(true)
   })
 
@@ -131,7 +142,7 @@ describe('Configuration', () => {
     expect(config.settings.taskDefaultQueue).toBe('app')
   })
 
-  it('APP-27: four environment variables beat everything', () => {
+  it('APP-27, SET-213: four environment variables beat everything', () => {
     const environment = {
       CELERY_BROKER_URL: 'redis://env',
       CELERY_RESULT_BACKEND: 'redis://results',

@@ -20,7 +20,7 @@ export function resultBackendConformance(
   options: ResultBackendConformanceOptions,
 ): void {
   const suite = makeResultBackendSuite(makeHarness, options)
-  suite.runner.describe(`${name}: result backend conformance`, () => {
+  suite.runner.describe(`${name}: result backend conformance (BACK-4)`, () => {
     backendLifecycleTests(suite)
     storingTests(suite)
     subscribingTests(suite)
