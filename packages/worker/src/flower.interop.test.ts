@@ -165,13 +165,6 @@ describe.for(brokers)('Flower 2.2 on $name', ({ transport, present }) => {
       text: expect.stringContaining('Autoscale not enabled'),
     })
     expect((await post('/api/worker/pool/grow/nobody@h')).status).toBe(404)
-    const scaled = await fleet.work({ hostname: 'scaled@flower', autoscale: { max: 3, min: 1 } })
-    const change = async (): Promise<number> =>
-      (await post('/api/worker/pool/autoscale/scaled@flower', { min: 2, max: 5 })).status
-    // Flower knows a worker when it has heard of it.
-    await expect.poll(change, soon).toBe(200)
-    await expect.poll(() => scaled.concurrency, soon).toBe(2)
-    await scaled.stop()
   })
 
   it('FLOW-6, FLOW-11: add and cancel a consumer; queue lengths', async () => {
@@ -251,5 +244,14 @@ describe.for(brokers)('Flower 2.2 on $name', ({ transport, present }) => {
       .poll(async () => (await get('/api/workers', { status: 1 })).json, soon)
       .toEqual({ [node]: false })
     expect(await metric('flower_worker_online', node)).toBe(0)
+  })
+
+  it('FLOW-6: autoscale, of a worker that was started with it', async () => {
+    const name = 'scaled@flower'
+    const scaled = await fleet.work({ hostname: name, autoscale: { max: 3, min: 1 }, queues: ['scaled'] })
+    // Flower knows a worker when it has asked it.
+    await get('/api/workers', { refresh: 1, workername: name })
+    expect((await post(`/api/worker/pool/autoscale/${name}`, { min: 2, max: 5 })).status).toBe(200)
+    expect(scaled.concurrency).toBe(2)
   })
 })
