@@ -35,10 +35,14 @@ export class Keys {
    * a list of what every worker of the fleet keeps a hash in, and stop them all.
    */
   assertQueue(queue: string): void {
-    if (!this.#reserved.has(queue) && !/^_kombu\.binding(_permanent)?\./.test(queue)) return
+    if (this.takesQueue(queue)) return
     throw new UnsupportedError(
       `A queue on Redis cannot be called ${JSON.stringify(queue)}: that key holds data of kombu and ct. Give it another name.`,
     )
+  }
+
+  takesQueue(queue: string): boolean {
+    return !this.#reserved.has(queue) && !/^_kombu\.binding(_permanent)?\./.test(queue)
   }
 
   /** The lists of a queue, most urgent first. */

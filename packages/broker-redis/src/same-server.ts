@@ -2,6 +2,8 @@
  * How broker, result backend and schedule store recognise that they share a database (capabilities of pairs: B25, S6). The brands
  * are registered symbols, so that two copies of this package recognise each other's.
  */
+import type { ChordPart } from '@ct/contracts'
+import type { RecordCall } from './backend/chord-part.ts'
 import type { BrokerSettings } from './options/broker-options.ts'
 import type { RedisServer } from './options/server-options.ts'
 
@@ -11,6 +13,7 @@ export interface RedisStore {
   /** {@link serverName} of where the documents are. */
   readonly server: string
   resultKey(taskId: string): string
+  recordCall(part: ChordPart): RecordCall
 }
 
 /** By name, not by address: two names of one server only cost the shortcut. */

@@ -65,13 +65,19 @@
  *      never overwritten. The writes count also where the message is somebody else's by now: the task did end so. `settlesWith` is asked with
  *      any backend, and knows its own by a brand of its package (a `WeakMap`, a symbol) and by the address of the server.
  *  B26 With `administration`: see `administration.ts`.
+ *  B27 With `capabilities.carries.messages`: a settlement publishes its `messages` in the step that makes the ack, in their order, before the
+ *      same step takes what is next; all of it happens or nothing. Nothing is published where the message is somebody else's by now: he runs it
+ *      again, and publishes what follows. `carries` says which messages may go along; it never says yes to what `publish` would refuse.
+ *  B28 With `capabilities.carries.chordParts` and `settlesWith(backend)`: an ack may carry a part of a chord, recorded behind the result writes in the
+ *      same step. A part that leaves the chord open, or finds it closed, is acked with it. One that completes the chord, or finds it claimed,
+ *      leaves the message held, publishes nothing, and makes `settled` false again: what follows from it has to be done before the ack.
  */
 import type { BrokerAdministration } from './administration.ts'
 import type { Closable, ConnectOptions, ServerDescription } from './lifecycle.ts'
 import type { DeliveryInfo, ExchangeType, HeaderTable, MessageContent, OutgoingMessage } from './message.ts'
 import type { CeleryError } from './errors.ts'
 import type { ParkedMessages } from './parking.ts'
-import type { ResultBackend, ResultWrite } from './result-backend.ts'
+import type { ChordPart, ChordProgress, ResultBackend, ResultWrite } from './result-backend.ts'
 import type { ExchangeDeclaration, QueueDeclaration } from './topology.ts'
 
 /** Complete, frozen data. Core branches on it, suites read it, the adapter table of the docs is generated from it. */
@@ -135,6 +141,8 @@ export interface BrokerCapabilities {
   readonly wakeUp: 'push' | 'poll'
   /** `queueSize` is exact, approximate (SQS) or not to be had. */
   readonly queueSize: 'exact' | 'approximate' | 'none'
+  /** What goes in the step of an ack, besides results (B27, B28). Absent: nothing. */
+  readonly carries?: { readonly messages: boolean; readonly chordParts: boolean }
 }
 
 /** A configured broker; opens nothing by itself. Made by an adapter's factory through `defineBroker()`. */
@@ -255,11 +263,30 @@ export interface Delivery extends MessageContent {
   settle(settlement: Settlement): Promise<void>
   /** See B17. */
   countStart(): Promise<number>
+  /**
+   * See B27; present with `capabilities.carries.messages`. False: this message is to be published the ordinary way, which also says what is wrong
+   * with it.
+   */
+  carries?(message: OutgoingMessage): boolean
 }
 
 export type Settlement =
-  | { readonly action: 'ack'; readonly results?: readonly ResultWrite[] }
-  | { readonly action: 'reject'; readonly results?: readonly ResultWrite[] }
+  | ({ readonly action: 'ack'; readonly part?: CarriedPart } & Carried)
+  | ({ readonly action: 'reject' } & Carried)
   | { readonly action: 'requeue' }
   | { readonly action: 'release' }
   | { readonly action: 'park'; readonly reason: string; readonly starts?: number }
+
+/** What takes effect together with an ack or a reject. */
+export interface Carried {
+  readonly results?: readonly ResultWrite[]
+  /** See B27. Only what `carries` has said yes to. */
+  readonly messages?: readonly OutgoingMessage[]
+}
+
+/** See B28. */
+export interface CarriedPart {
+  readonly part: ChordPart
+  /** Called before the settlement resolves. With `complete` and `claimed` the message is still held. */
+  readonly onRecorded: (progress: ChordProgress) => void
+}

@@ -1,6 +1,7 @@
 /** The app as tracing needs it: {@link TraceServices} over an `AppContext`. */
 import {
   builtinTasks,
+  Outbox,
   publishTask,
   signatureFromDict,
   type AppContext,
@@ -106,7 +107,7 @@ function extendedOf(request: Request, hostname: string): ExtendedResultMeta {
 }
 
 export function chordsOf(context: AppContext): Chords {
-  const { results: store, backend, settings } = context
+  const { results: store, backend, readBroker, settings } = context
   const expires = settings.resultChordExpires ?? settings.resultExpires
   const native = async (): Promise<NativeChord> => {
     const { chord } = await store.connection()
@@ -115,6 +116,10 @@ export function chordsOf(context: AppContext): Chords {
   }
   return {
     kind: backend?.capabilities.chord ?? 'none',
+    canSettle:
+      backend?.capabilities.chord === 'native' &&
+      readBroker.capabilities.carries?.chordParts === true &&
+      readBroker.settlesWith(backend),
     expiresInMs: expires === null || expires === 0 ? undefined : expires * 1000,
     native,
     async counter() {
@@ -153,12 +158,20 @@ function rawValue(context: AppContext, part: Uint8Array): RawJson | undefined {
 }
 
 export function senderOf(context: AppContext): Sender {
+  const { broker, readBroker } = context
+  const carries = broker === readBroker && readBroker.capabilities.carries?.messages === true
   return {
+    ...(carries
+      ? {
+          outbox: (request) => new Outbox(context, (message) => request.delivery.carries?.(message) === true),
+        }
+      : {}),
     async call(signature, call) {
       const sent = await signatureFromDict(context.app, signature).send({
         args: call.args,
         kwargs: {},
         options: callOptions(call),
+        outbox: call.outbox,
       })
       return sent ?? { id: '', parent: null, children: [] }
     },
@@ -175,6 +188,7 @@ export function senderOf(context: AppContext): Sender {
         args: call.args,
         kwargs: {},
         options: callOptions(call),
+        outbox: call.outbox,
       })
       return sent ?? { id: '', parent: null, children: [] }
     },

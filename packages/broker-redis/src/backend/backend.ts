@@ -5,6 +5,7 @@ import { backendSettings, type RedisBackendOptions } from '../options/backend-op
 import { packageName } from '../package-name.ts'
 import { brandStore, serverName } from '../same-server.ts'
 import { maxDocumentBytes, RedisBackendConnection } from './connection.ts'
+import { recordCall } from './chord-part.ts'
 import { ResultKeys } from './keys.ts'
 
 /**
@@ -56,7 +57,11 @@ export function redisBackend(options: RedisBackendOptions = {}): ResultBackend {
       await Promise.all([...connections].map((connection) => connection.close()))
     },
   })
-  brandStore(backend, { server: serverName(settings.server), resultKey: (taskId) => keys.task(taskId) })
+  brandStore(backend, {
+    server: serverName(settings.server),
+    resultKey: (taskId) => keys.task(taskId),
+    recordCall: (part) => recordCall(keys, settings.chordOrdered, part),
+  })
   return backend
 }
 

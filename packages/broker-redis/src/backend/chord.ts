@@ -1,6 +1,5 @@
 /** Chords counted in Redis, together with Python workers (celery/backends/redis.py 5.7; see the scripts for the guarantees). */
 import type { Buffer } from 'node:buffer'
-import { randomBytes } from 'node:crypto'
 import type { ChordPart, ChordProgress, ChordStanding, ChordWatch, NativeChord } from '@ct/contracts'
 import type { Argument, Link } from '../connection/link.ts'
 import { toFailure } from '../connection/failure.ts'
@@ -8,6 +7,7 @@ import { asArgument, ttlText } from '../stored-success.ts'
 import { chordClaim } from '../scripts/chord-claim.ts'
 import { chordFinish } from '../scripts/chord-finish.ts'
 import { chordRecord } from '../scripts/chord-record.ts'
+import { progressOf, recordCall } from './chord-part.ts'
 import type { ResultKeys } from './keys.ts'
 
 export class RedisChord implements NativeChord {
@@ -36,36 +36,9 @@ export class RedisChord implements NativeChord {
   }
 
   async record(part: ChordPart): Promise<ChordProgress> {
-    const {
-      groupId,
-      taskId,
-      groupIndex,
-      expiresInMs,
-      claimMs,
-      token = randomBytes(16).toString('hex'),
-    } = part
-    const index = groupIndex === undefined ? '+inf' : String(groupIndex)
-    const keys = [...this.#parts(groupId), this.#keys.group(groupId), this.#keys.chord(groupId, 'c')]
-    const args = [
-      this.#ordered ? '1' : '0',
-      index,
-      asArgument(part.part),
-      `${taskId}:${index}`,
-      ttlText(expiresInMs),
-      token,
-      Math.max(1, Math.round(claimMs)),
-    ]
+    const { keys, args, token } = recordCall(this.#keys, this.#ordered, part)
     const reply = await this.#do('record a chord part', () => this.#link.run(chordRecord, keys, args))
-    const [state, count, total] = (reply as unknown[]).map(Number) as [number, number, number]
-    // Here the second number is how long the claim has to live; a claim without an end cannot be.
-    if (state === 3) return { state: 'claimed', retryInMs: Math.max(0, count) }
-    if (state === 1) return { state: 'complete', count, total, token }
-    if (state === 2) return { state: 'closed' }
-    return { state: 'open', count, total: total < 0 ? undefined : total }
-  }
-
-  #parts(groupId: string): string[] {
-    return (['j', 't', 's', 'd'] as const).map((suffix) => this.#keys.chord(groupId, suffix))
+    return progressOf(reply as unknown[], token)
   }
 
   async parts(groupId: string): Promise<readonly Uint8Array[]> {
@@ -96,7 +69,7 @@ export class RedisChord implements NativeChord {
     readonly token: string
     readonly doneMs: number
   }): Promise<void> {
-    const keys = [...this.#parts(chord.groupId), this.#keys.chord(chord.groupId, 'c')]
+    const keys = [...this.#keys.chordParts(chord.groupId), this.#keys.chord(chord.groupId, 'c')]
     await this.#do('finish a chord', () =>
       this.#link.run(chordFinish, keys, [chord.token, Math.max(1, Math.round(chord.doneMs))]),
     )
@@ -138,7 +111,7 @@ export class RedisChord implements NativeChord {
   }
 
   async #look(groupId: string): Promise<ChordStanding | undefined> {
-    const [parts, added, size, members] = this.#parts(groupId) as [string, string, string, string]
+    const [parts, added, size, members] = this.#keys.chordParts(groupId) as [string, string, string, string]
     const [count, more, total, ids] = (await this.#do('look at a chord', async () =>
       this.#link.all([
         [(await this.#isOrdered(parts)) ? 'zcard' : 'llen', parts],

@@ -25,6 +25,11 @@ export class ResultKeys {
     return `${this.#group}ct.open`
   }
 
+  /** Suffixes `j`, `t`, `s`, `d`, in this order. */
+  chordParts(groupId: string): string[] {
+    return (['j', 't', 's', 'd'] as const).map((suffix) => this.chord(groupId, suffix))
+  }
+
   /** `j` parts, `t` members added later, `s` size, `d` recorded members, `c` claim (D57-1). */
   chord(groupId: string, suffix: 'j' | 't' | 's' | 'd' | 'c'): string {
     return `${this.#group}${groupId}.${suffix}`

@@ -4,7 +4,7 @@ import { brokerFailures } from '../connection/failure.ts'
 import { Keys } from '../keys.ts'
 import { brokerSettings, type RedisBrokerOptions } from '../options/broker-options.ts'
 import { packageName } from '../package-name.ts'
-import { brandBroker, redisStore, serverName } from '../same-server.ts'
+import { brandBroker, redisStore, serverName, type RedisStore } from '../same-server.ts'
 import { RedisBrokerConnection } from './connection.ts'
 
 /**
@@ -17,7 +17,7 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
   const keys = new Keys(settings)
   const connections = new Set<RedisBrokerConnection>()
   const orphans = new Set<string>()
-  let resultKey: ((taskId: string) => string) | undefined
+  let settledStore: RedisStore | undefined
   let closed = false
   const capabilities: BrokerCapabilities = {
     driverType: 'redis',
@@ -41,6 +41,7 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
     parking: 'atomic',
     wakeUp: 'push',
     queueSize: 'exact',
+    carries: { messages: true, chordParts: true },
   }
   const broker = defineBroker({
     name: 'redis',
@@ -59,7 +60,7 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
           keys,
           endpoint,
           onNotice,
-          resultKey: (taskId) => resultKey?.(taskId),
+          store: () => settledStore,
           orphans,
           onClosed: (one) => connections.delete(one),
         },
@@ -74,8 +75,9 @@ export function redisBroker(options: RedisBrokerOptions = {}): Broker {
     },
     settlesWith(backend) {
       const store = redisStore(backend)
-      if (store === undefined || store.server !== serverName(settings.server)) return false
-      resultKey = store.resultKey
+      // A copy of this package that is older does not say how it counts chords.
+      if (store?.recordCall === undefined || store.server !== serverName(settings.server)) return false
+      settledStore = store
       return true
     },
     async close() {

@@ -26,6 +26,7 @@ import type { Link } from '../connection/link.ts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import { RedisAdministration } from './administration.ts'
+import type { RedisStore } from '../same-server.ts'
 import { Bindings } from './bindings.ts'
 import { RedisConsumer } from './consumer.ts'
 import type { BrokerContext } from './context.ts'
@@ -33,13 +34,14 @@ import { Hub } from './hub.ts'
 import { ParkedLists } from './parked.ts'
 import { Publisher } from './publisher.ts'
 import { Restorer } from './restorer.ts'
+import type { ListPush } from './settlement-batch.ts'
 
 export interface ConnectionOptions {
   readonly settings: BrokerSettings
   readonly keys: Keys
   readonly endpoint: Endpoint
   readonly onNotice: NoticeListener
-  readonly resultKey: (taskId: string) => string | undefined
+  readonly store: () => RedisStore | undefined
   /** Tags that nobody knows of; shared by the connections of one broker object, so that the next one puts them back. */
   readonly orphans: Set<string>
   readonly onClosed: (connection: RedisBrokerConnection) => void
@@ -102,8 +104,12 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
     if (this.#closing === undefined) this.#options.onNotice(notice)
   }
 
-  resultKey(taskId: string): string | undefined {
-    return this.#options.resultKey(taskId)
+  get store(): RedisStore | undefined {
+    return this.#options.store()
+  }
+
+  pushOf(message: OutgoingMessage): ListPush | undefined {
+    return this.#publisher.pushOf(message)
   }
 
   orphaned(tags: readonly string[]): void {

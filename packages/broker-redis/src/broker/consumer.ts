@@ -5,6 +5,7 @@ import {
   type Consumer,
   type ConsumerOptions,
   type Delivery,
+  type OutgoingMessage,
   type QueueDeclaration,
   type Settlement,
   type Subscription,
@@ -218,7 +219,7 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     if (this.#error !== undefined) return refused(this.#error)
     const { batch } = this.#stepper
     try {
-      addSettlement(batch, delivery, settlement, this.#context)
+      addSettlement(batch, delivery, this.#watched(delivery, settlement), this.#context)
     } catch (error) {
       return refused(error)
     }
@@ -228,6 +229,29 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
     if (batch.size === 0) return nothing
     this.#stepper.schedule()
     return batch.promise
+  }
+
+  /** A part that completes its chord leaves the message with us (B28). */
+  #watched(delivery: RedisDelivery, settlement: Settlement): Settlement {
+    if (settlement.action !== 'ack' || settlement.part === undefined) return settlement
+    const { part, onRecorded } = settlement.part
+    return {
+      ...settlement,
+      part: {
+        part,
+        onRecorded: (progress) => {
+          if (progress.state === 'complete' || progress.state === 'claimed') {
+            delivery.settlement = undefined
+            this.#open.add(delivery)
+          }
+          onRecorded(progress)
+        },
+      },
+    }
+  }
+
+  carries({ exchange, routingKey }: OutgoingMessage): boolean {
+    return exchange === '' && this.#context.keys.takesQueue(routingKey)
   }
 
   async countStart(delivery: RedisDelivery): Promise<number> {

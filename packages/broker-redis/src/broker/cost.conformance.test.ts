@@ -115,3 +115,31 @@ it('R8: who has looked in vain before still hears of what was stored before he a
   }
   await subscription.close()
 })
+
+it('B27: a step that leads to the next one costs one script, in which the next is taken', async () => {
+  const steps = 50
+  const { broker } = await connect()
+  const last = Promise.withResolvers<void>()
+  const consumer = await broker.openConsumer({
+    credit: 10,
+    onDelivery: (delivery) => {
+      const n = Number(/\d+/.exec(String(delivery.headers['id']))?.[0])
+      const done = delivery.settle({
+        action: 'ack',
+        results: [result(`id-${n}`)],
+        ...(n < steps ? { messages: [message(n + 1)] } : {}),
+      })
+      if (n === steps) done.then(last.resolve, last.reject)
+    },
+  })
+  await consumer.subscribe([{ queue }])
+  await calls()
+  await broker.publish(message(0))
+  await last.promise
+  const served = await calls()
+  expect(served('lpush')).toBe(steps + 1)
+  // One for each step, a few for the first of them and for the end.
+  expect(served('evalsha') + served('eval')).toBeLessThanOrEqual(steps + 6)
+  expect(served('exists')).toBeLessThanOrEqual(6)
+  expect(await server.command('EXISTS', 'unacked', 'unacked_index', 'q')).toBe(0)
+})

@@ -4,6 +4,7 @@ import type {
   Envelope,
   HeaderTable,
   MessageProperties,
+  OutgoingMessage,
   Settlement,
 } from '@ct/contracts'
 
@@ -11,6 +12,7 @@ import type {
 export interface DeliveryOwner {
   settle(delivery: RedisDelivery, settlement: Settlement): Promise<void>
   countStart(delivery: RedisDelivery): Promise<number>
+  carries(message: OutgoingMessage): boolean
 }
 
 /** One message, filed in `unacked` under a tag of ours unless `filed` is false (fanout, `ackEmulation: false`). */
@@ -69,5 +71,9 @@ export class RedisDelivery implements Delivery {
 
   countStart(): Promise<number> {
     return this.owner.countStart(this)
+  }
+
+  carries(message: OutgoingMessage): boolean {
+    return this.owner.carries(message)
   }
 }

@@ -20,6 +20,7 @@ import type { Link } from '../connection/link.ts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { Bindings } from './bindings.ts'
+import type { ListPush } from './settlement-batch.ts'
 
 /** One command, or one exchange to look up; with everybody who waits for it. */
 type Piece = Push | Shout | Lookup
@@ -116,6 +117,14 @@ export class Publisher {
     )
     await (options?.signal === undefined ? all : giveUp(all, options.signal))
     return waits.map((wait) => (wait instanceof Error ? this.#failure(wait, false) : outcomes.get(wait)))
+  }
+
+  /** What publishes this message when somebody else sends it; undefined: it has to be routed first, or is to be refused. */
+  pushOf(message: OutgoingMessage): ListPush | undefined {
+    const { exchange, routingKey: queue } = message
+    if (exchange !== '' || !this.#keys.takesQueue(queue)) return undefined
+    const list = this.#keys.list(queue, message.properties.priority)
+    return { list, text: this.#encode(message), expiresMs: this.#bindings.expiresMs(queue) }
   }
 
   #add(message: OutgoingMessage): Promise<void> {

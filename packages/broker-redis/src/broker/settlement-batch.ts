@@ -1,5 +1,7 @@
 /** The settlements of one turn of the event loop: they go to the server in one script, and share one promise. */
 import type { Buffer } from 'node:buffer'
+import type { ChordProgress } from '@ct/contracts'
+import { progressOf, type RecordCall } from '../backend/chord-part.ts'
 import type { Argument } from '../connection/link.ts'
 import type { StoreWrite } from '../stored-success.ts'
 
@@ -14,10 +16,26 @@ export interface Move {
   readonly tailBytes: number
 }
 
-export interface SettlementWithResults {
+/** A message for a list. */
+export interface ListPush {
+  readonly list: string
+  readonly text: string
+  /** Milliseconds of life of a queue that expires when unused, else 0. */
+  readonly expiresMs: number
+}
+
+export interface SettledPart {
+  readonly call: RecordCall
+  readonly onRecorded: (progress: ChordProgress) => void
+}
+
+/** An ack with more than one result, or with what follows from the task. */
+export interface FullSettlement {
   /** '' when nothing is filed in `unacked`. */
   readonly tag: string
   readonly writes: readonly StoreWrite[]
+  readonly part: SettledPart | undefined
+  readonly pushes: readonly ListPush[]
 }
 
 const mostSettlements = 1000
@@ -30,7 +48,9 @@ export class SettlementBatch {
    */
   readonly #plain: (string | Buffer)[] = []
   #ttl = ''
-  readonly #withResults: SettlementWithResults[] = []
+  readonly #full: FullSettlement[] = []
+  /** Lists that get messages. */
+  readonly lists = new Set<string>()
   readonly #acks: string[] = []
   readonly #forget: (readonly [tag: string, messageId: string])[] = []
   readonly #moves: Move[] = []
@@ -51,7 +71,7 @@ export class SettlementBatch {
   get size(): number {
     return (
       this.#plain.length / 3 +
-      this.#withResults.length +
+      this.#full.length +
       this.#acks.length +
       this.#forget.length +
       this.#moves.length
@@ -70,16 +90,20 @@ export class SettlementBatch {
   addWithResult(tag: string, write: StoreWrite): void {
     if (this.#plain.length === 0) this.#ttl = write.ttl
     if (write.ttl !== this.#ttl) {
-      this.addWithResults({ tag, writes: [write] })
+      this.addFull({ tag, writes: [write], part: undefined, pushes: [] })
       return
     }
     this.#plain.push(tag, write.key, write.document)
     this.#bytes += write.document.length
   }
 
-  addWithResults(settlement: SettlementWithResults): void {
-    this.#withResults.push(settlement)
+  addFull(settlement: FullSettlement): void {
+    this.#full.push(settlement)
     for (const { document } of settlement.writes) this.#bytes += document.length
+    for (const { list, text } of settlement.pushes) {
+      this.#bytes += text.length
+      this.lists.add(list)
+    }
   }
 
   /** The count of starts of this message goes, unless somebody else has the message by now. */
@@ -98,12 +122,20 @@ export class SettlementBatch {
     this.#bytes += move.text.length
   }
 
+  /** Tells what became of the parts: index of the settlement, and the three numbers of `scripts/record-part.ts`, each. */
+  recorded(reply: readonly number[]): void {
+    for (let at = 0; at + 3 < reply.length; at += 4) {
+      const part = this.settlement(reply[at] as number)?.part
+      part?.onRecorded(progressOf(reply.slice(at + 1, at + 4), part.call.token))
+    }
+  }
+
   /** The settlement with results that the script calls by this index, from 1. */
-  withResults(index: number): SettlementWithResults | undefined {
+  settlement(index: number): FullSettlement | undefined {
     const plain = this.#plain.length / 3
-    if (index > plain) return this.#withResults[index - plain - 1]
+    if (index > plain) return this.#full[index - plain - 1]
     const [tag, key, document] = this.#plain.slice(3 * index - 3, 3 * index) as [string, string, Buffer]
-    return { tag, writes: [{ key, ttl: this.#ttl, guard: '', document }] }
+    return { tag, writes: [{ key, ttl: this.#ttl, guard: '', document }], part: undefined, pushes: [] }
   }
 
   /** ARGV 1…6 of `scripts/settle-and-claim.ts`. */
@@ -111,7 +143,7 @@ export class SettlementBatch {
     return [
       this.#plain.length / 3,
       this.#ttl,
-      this.#withResults.length,
+      this.#full.length,
       this.#acks.length,
       this.#forget.length,
       this.#moves.length,
@@ -125,11 +157,19 @@ export class SettlementBatch {
       keys.push(plain[at + 1] as string)
       args.push(plain[at] as string, plain[at + 2] as Buffer)
     }
-    for (const { tag, writes } of this.#withResults) {
-      args.push(tag, writes.length)
+    for (const { tag, writes, part, pushes } of this.#full) {
+      args.push(tag, writes.length, part === undefined ? 0 : 1, pushes.length)
       for (const { key, ttl, guard, document } of writes) {
         keys.push(key)
         args.push(ttl, guard, document)
+      }
+      if (part !== undefined) {
+        keys.push(...part.call.keys)
+        args.push(...part.call.args)
+      }
+      for (const { list, text, expiresMs } of pushes) {
+        keys.push(list)
+        args.push(text, expiresMs)
       }
     }
     for (const tag of this.#acks) args.push(tag)

@@ -1,10 +1,11 @@
 /** Turns settlements of deliveries into entries of a batch. */
-import { UnsupportedError, type ParkedHistory, type Settlement } from '@ct/contracts'
+import { UnsupportedError, type OutgoingMessage, type ParkedHistory, type Settlement } from '@ct/contracts'
+import type { RedisStore } from '../same-server.ts'
 import { storeWrite } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
 import type { RedisDelivery } from './delivery.ts'
 import { addParkedHistory, markRedelivered } from './envelope-text.ts'
-import type { SettlementBatch } from './settlement-batch.ts'
+import type { ListPush, SettlementBatch } from './settlement-batch.ts'
 
 /** Throws, and adds nothing, when the settlement cannot be made. Error: `CT_UNSUPPORTED`. */
 export function addSettlement(
@@ -15,14 +16,24 @@ export function addSettlement(
 ): void {
   const tag = delivery.filed ? delivery.tag : ''
   if (settlement.action === 'ack' || settlement.action === 'reject') {
-    const { results = [] } = settlement
+    const { results = [], messages = [] } = settlement
+    const carried = settlement.action === 'ack' ? settlement.part : undefined
     const [only] = results
-    if (only !== undefined && results.length === 1 && tag !== '')
-      batch.addWithResult(tag, storeWrite(resultKey(context, only.taskId), only))
-    else if (results.length > 0) {
-      const writes = results.map((write) => storeWrite(resultKey(context, write.taskId), write))
-      batch.addWithResults({ tag, writes })
-    } else if (tag !== '') batch.addAck(tag)
+    if (
+      carried !== undefined ||
+      messages.length > 0 ||
+      results.length > 1 ||
+      (only !== undefined && tag === '')
+    ) {
+      const writes = results.map((write) => storeWrite(storeOf(context).resultKey(write.taskId), write))
+      const part =
+        carried === undefined
+          ? undefined
+          : { call: storeOf(context).recordCall(carried.part), onRecorded: carried.onRecorded }
+      batch.addFull({ tag, writes, part, pushes: messages.map((message) => pushOf(context, message)) })
+    } else if (only !== undefined)
+      batch.addWithResult(tag, storeWrite(storeOf(context).resultKey(only.taskId), only))
+    else if (tag !== '') batch.addAck(tag)
     if (delivery.counted || delivery.info.redelivered) batch.addForget(tag, delivery.messageId)
     return
   }
@@ -46,9 +57,16 @@ export function addSettlement(
   }
 }
 
-function resultKey(context: BrokerContext, taskId: string): string {
-  const key = context.resultKey(taskId)
-  if (key !== undefined) return key
+function pushOf(context: BrokerContext, message: OutgoingMessage): ListPush {
+  const push = context.pushOf(message)
+  if (push !== undefined) return push
+  throw new UnsupportedError(
+    `A message to ${JSON.stringify(message.routingKey)} cannot go along with an ack; publish it first`,
+  )
+}
+
+function storeOf({ store }: BrokerContext): RedisStore {
+  if (store !== undefined) return store
   throw new UnsupportedError(
     'Results were handed over with an ack, but no result backend settles with this broker; store them first',
   )

@@ -52,6 +52,7 @@ type Reply = [
   malformed: (number | Buffer)[],
   problem: Buffer | null,
   taken: (number | Buffer[])[],
+  recorded: number[],
 ]
 
 export class Stepper {
@@ -162,8 +163,14 @@ export class Stepper {
     return true
   }
 
+  /** The batch that goes out with the next step. */
+  get #next(): SettlementBatch {
+    return this.#full[0] ?? this.#batch
+  }
+
   #room(): number {
-    if (!this.#waiting.busy || this.#sources.active.length === 0) return 0
+    if (this.#sources.active.length === 0 || !(this.#waiting.busy || this.#waiting.fedBy(this.#next.lists)))
+      return 0
     return Math.max(0, Math.min(this.#most(), this.#options.room() - this.#requested))
   }
 
@@ -174,6 +181,7 @@ export class Stepper {
 
   /** `only`: takes from no more than these lists. */
   #send(wanted: number, only?: Round): void {
+    if (wanted > 0) this.#waiting.taking()
     const batch = this.#full.shift() ?? this.#batch
     if (batch === this.#batch) this.#batch = new SettlementBatch()
     const round = wanted > 0 ? (only ?? this.#sources.next()) : undefined
@@ -211,9 +219,10 @@ export class Stepper {
     return { keys, args }
   }
 
-  #done(step: Step, [undecided, malformed, problem, taken]: Reply): void {
+  #done(step: Step, [undecided, malformed, problem, taken, recorded]: Reply): void {
     this.#over(step)
     if (this.#ended) return
+    if (recorded.length > 0) step.batch.recorded(recorded)
     this.#settled(step.batch, undecided)
     if (step.round !== undefined) {
       let got = malformed.length / 2
@@ -224,7 +233,8 @@ export class Stepper {
         onTaken({ round: step.round, taken, malformed, tag: (index) => tagPrefix + (step.base + index) })
       }
       if (problem !== null) this.#complain(String(problem))
-      if (got < step.wanted && this.#claiming === 0) this.#waiting.hungry()
+      if (got >= step.wanted) this.#waiting.plenty()
+      else if (this.#claiming === 0) this.#waiting.hungry()
     }
     this.#pump()
   }
@@ -258,16 +268,14 @@ export class Stepper {
   /** Rare: documents that the script cannot read. We look, and send these again with what we saw. */
   #decide(batch: SettlementBatch, undecided: readonly number[]): void {
     this.#open.add(batch)
-    const again = undecided.flatMap((index) => batch.withResults(index) ?? [])
+    const again = undecided.flatMap((index) => batch.settlement(index) ?? [])
     const { link } = this.#hub
-    Promise.all(
-      again.map(async ({ tag, writes }) => ({ tag, writes: await decideWrites(link, writes) })),
-    ).then(
+    Promise.all(again.map(async (one) => ({ ...one, writes: await decideWrites(link, one.writes) }))).then(
       (decided) => {
         if (this.#ended) return
         this.#open.delete(batch)
         const next = this.batch
-        for (const one of decided) next.addWithResults(one)
+        for (const one of decided) next.addFull(one)
         next.promise.then(batch.resolve, batch.reject)
         this.schedule()
       },

@@ -1,13 +1,15 @@
 /**
  * When a consumer takes, and how it waits when there is nothing to take.
  *
- *            queues changed                        lists empty
- *   ┌──────► busy ──────────────────────► arming ─────────────► armed ─┐
- *   │        (takes while there is room)   │ found something           │ a list changed
- *   │          ▲        ▲                  ▼                           ▼
- *   │          │        └──────────────── busy           alone or drawn: busy, take what was told of, and arm
+ *            queues changed    got less          turn is over         lists empty
+ *   ┌──────► busy ──────────────────► hungry ───────────► arming ─────────────► armed ─┐
+ *   │        (takes while there is room)                   │ found something           │ a list changed
+ *   │          ▲        ▲                                  ▼                           ▼
+ *   │          │        └──────────────────────────────── busy           alone or drawn: busy, take what was told of, and arm
  *   │          └── its turn came ◄── waiting (1…n ms, n peers; then looks before it takes)
  *   └─ stop(): takes no more
+ *
+ * In every state but the last: a step that brings messages for our own lists along takes as well (fed), and is hungry or, with all it wanted, busy.
  *
  * Who goes first is drawn by lot: of 20 idle consumers that are called for one message one or two take at once, the others look later, find
  * nothing and go on waiting.
@@ -34,7 +36,7 @@ export interface WaitingOptions {
   readonly onError: (error: unknown) => void
 }
 
-type Mode = 'busy' | 'arming' | 'armed' | 'waiting' | 'stopped'
+type Mode = 'busy' | 'fed' | 'hungry' | 'arming' | 'armed' | 'waiting' | 'stopped'
 
 export class Waiting implements Waiter {
   readonly #options: WaitingOptions
@@ -50,6 +52,7 @@ export class Waiting implements Waiter {
   /** Times in a row that something was there and nothing could be taken. */
   #fruitless = 0
   #timer: NodeJS.Timeout | undefined
+  #hungry: NodeJS.Immediate | undefined
   #lists: ReadonlySet<string> = new Set()
 
   constructor(options: WaitingOptions) {
@@ -83,6 +86,7 @@ export class Waiting implements Waiter {
 
   stop(): void {
     this.#mode = 'stopped'
+    clearImmediate(this.#hungry)
     this.#options.hub.remove(this)
     this.#options.hub.leave(this, this.#channels)
     clearTimeout(this.#timer)
@@ -94,9 +98,37 @@ export class Waiting implements Waiter {
     this.#fruitless = 0
   }
 
-  /** Less was there than we wanted. */
+  /**
+   * Less was there than we wanted. A task that ends at once settles within this turn of the event loop, and what follows from it is taken with its
+   * ack: only then is there anything to wait for.
+   */
   hungry(): void {
-    if (this.#mode === 'busy') this.#arm()
+    if (this.#mode !== 'busy' && this.#mode !== 'fed') return
+    this.#mode = 'hungry'
+    this.#hungry = setImmediate(() => {
+      if (this.#mode === 'hungry') this.#arm()
+    })
+  }
+
+  /** Lists that a step fills which is about to go out: it may take from them at once. */
+  fedBy(lists: ReadonlySet<string>): boolean {
+    if (this.#mode === 'stopped') return false
+    for (const list of lists) if (this.#lists.has(list)) return true
+    return false
+  }
+
+  /** All was there that we wanted: there may be more. */
+  plenty(): void {
+    if (this.#mode === 'fed') this.#mode = 'busy'
+  }
+
+  /** A step that takes goes out: what it leaves is known by its answer. */
+  taking(): void {
+    if (this.#mode === 'busy' || this.#mode === 'stopped') return
+    this.#generation++
+    clearTimeout(this.#timer)
+    clearImmediate(this.#hungry)
+    this.#mode = 'fed'
   }
 
   changed(lists: readonly string[] | null): void {

@@ -2,28 +2,31 @@
  * One step of a consumer: settles what is finished and takes what is next.
  *
  * Guarantee: atomic. A message is at every moment in its list, in `unacked`, in `<queue>.parked`, or settled; a result and the ack of its
- * task take effect together (B25); a message that is not ours any more is not put back a second time.
+ * task take effect together (B25), and with them what follows from the task (B27, B28); a message that is not ours any more is not put back a second time.
  *
- * KEYS  1 unacked, 2 unacked_index, 3 starts; then the result keys in the order of ARGV; then a list per move; then the lists to take
+ * KEYS  1 unacked, 2 unacked_index, 3 starts; then the keys of results, parts and messages in the order of ARGV; then a list per move; then the lists to take
  *       from: all queues at the first step, all at the second, …
  * ARGV  1 P acks with one result each, 2 their ttl, 3 G settlements with results, 4 A acks without, 5 F start counts to forget, 6 M moves,
  *       7 wanted, 8 Q queues, 9 S steps, 10 '1' to empty one queue before the next, 11 tag prefix, 12 tag base; then
  *       P × tag, document
- *       G × tag ('' when nothing is filed), number of results, per result: ttl, guard, document
+ *       G × tag ('' when nothing is filed), number of results, 1 with a part of a chord, number of messages; per result: ttl, guard, document; of the
+ *           part what `record-part.ts` takes; per message: text, ms of life of its list or 0
  *       A × tag
  *       F × tag ('' when nothing is filed), message id: forgotten if it is ours; a run whose lease ran out says nothing about the next
  *       M × tag ('' when nothing is filed), 'L' back or 'R' front of the list, text ('' the item as it was taken), length of the tail
  *       Q × tail (what follows the item in its unacked entry; '' to forget the item at once), parked list
- * Reply {undecided, malformed, problem, taken}
+ * Reply {undecided, malformed, problem, taken, recorded}
  *       undecided: indexes into P and G, counted through, whose stored document the client must look at; nothing of them was done
  *       malformed: queue index, item, … (already moved to the parked list)
  *       problem: an error text, when a list could not be read
  *       taken: queue index, items, …; the i-th filed item has the tag prefix .. (base + i)
+ *       recorded: index into P and G, and the three numbers of `record-part.ts`, for each part
  *
  * Items are told from rubbish by their shape, not decoded: that costs 0.3 µs instead of 5, and what only looks like an
  * envelope the client parks as soon as it has tried to read it. The tag is our own, so no content can confuse it.
  */
 import { script, type Script } from '../connection/script.ts'
+import { recordPart } from './record-part.ts'
 import { storeResult } from './store-result.ts'
 
 export const settleAndClaim: Script = script(
@@ -34,11 +37,12 @@ local P, ttl, G, A = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARG
 local F, M = tonumber(ARGV[5]), tonumber(ARGV[6])
 local left, Q, S = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local k, a = 3, 12
-local undecided, malformed, problem, taken = {}, {}, false, {}
+local undecided, malformed, problem, taken, recorded = {}, {}, false, {}, {}
 
 ${storeResult}
+${recordPart}
 
-local tags = {}
+local tags, ours = {}, {}
 for p = 1, P do
   if store(KEYS[k + p], ttl, '', ARGV[a + 2]) then tags[#tags + 1] = ARGV[a + 1] else undecided[#undecided + 1] = p end
   a = a + 2
@@ -46,19 +50,42 @@ end
 k = k + P
 for g = 1, G do
   local tag, count, done = ARGV[a + 1], tonumber(ARGV[a + 2]), true
-  a = a + 2
+  local part, messages, held = ARGV[a + 3] == '1', tonumber(ARGV[a + 4]), false
+  a = a + 4
   for r = 1, count do
     if not store(KEYS[k + r], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]) then done = false end
     a = a + 3
   end
   k = k + count
-  if not done then undecided[#undecided + 1] = P + g elseif tag ~= '' then tags[#tags + 1] = tag end
+  if part then
+    if done then
+      local state, n, total = record(k, a)
+      local at = #recorded
+      recorded[at + 1], recorded[at + 2], recorded[at + 3], recorded[at + 4] = P + g, state, n, total
+      held = state == 1 or state == 3
+    end
+    k, a = k + 6, a + 7
+  end
+  local follows = messages > 0 and done and not held
+  if follows and tag ~= '' then
+    ours[tag] = redis.call('ZREM', index, tag) == 1
+    follows = ours[tag]
+  end
+  for m = 1, messages do
+    if follows then
+      redis.call('LPUSH', KEYS[k + m], ARGV[a + 1])
+      if ARGV[a + 2] ~= '0' then redis.call('PEXPIRE', KEYS[k + m], ARGV[a + 2]) end
+    end
+    a = a + 2
+  end
+  k = k + messages
+  if not done then undecided[#undecided + 1] = P + g elseif not held and tag ~= '' then tags[#tags + 1] = tag end
 end
 for i = 1, A do tags[#tags + 1] = ARGV[a + i] end
 a = a + A
 for f = 1, F do
   local tag = ARGV[a + 1]
-  if tag == '' or redis.call('ZSCORE', index, tag) then redis.call('HDEL', starts, ARGV[a + 2]) end
+  if tag == '' or ours[tag] or redis.call('ZSCORE', index, tag) then redis.call('HDEL', starts, ARGV[a + 2]) end
   a = a + 2
 end
 if #tags > 0 then
@@ -78,7 +105,7 @@ for m = 1, M do
     if text then redis.call(side == 'L' and 'LPUSH' or 'RPUSH', KEYS[k], text) end
   end
 end
-if left <= 0 or Q == 0 then return {undecided, malformed, problem, taken} end
+if left <= 0 or Q == 0 then return {undecided, malformed, problem, taken, recorded} end
 
 local strict, prefix, base = ARGV[10] == '1', ARGV[11], tonumber(ARGV[12])
 local find, byte = string.find, string.byte
@@ -143,6 +170,6 @@ if filed > 0 then
   redis.call('HSET', unacked, unpack(entries))
   redis.call('ZADD', index, unpack(scores))
 end
-return {undecided, malformed, problem, taken}
+return {undecided, malformed, problem, taken, recorded}
 `,
 )

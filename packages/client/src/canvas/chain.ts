@@ -1,4 +1,5 @@
-import type { SignatureDict } from '@ct/contracts'
+import { stepsOfChain } from '@ct/contracts'
+import type { ChainSource, SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import { Chord } from './chord.ts'
 import { chordKind } from './chord-backend.ts'
@@ -115,7 +116,7 @@ export class Chain<
     })
     steps = frozen.steps
     const rest = steps.slice(1).toReversed()
-    const outer = (options['chain'] ?? []) as readonly unknown[]
+    const outer = stepsOfChain((options['chain'] ?? []) as ChainSource)
     const firstOptions = Object.fromEntries(Object.entries(options).filter(([key]) => !notForFirst.has(key)))
     const first = await steps[0]!.send({
       args: this.immutable ? [] : call.args,
@@ -126,6 +127,7 @@ export class Chain<
         chain: [...outer, ...rest],
       },
       signal: call.signal,
+      outbox: call.outbox,
     })
     return steps.length === 1 && first !== null ? first : frozen.result!
   }

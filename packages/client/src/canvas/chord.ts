@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { ChordError } from '@ct/contracts'
-import type { SignatureDict } from '@ct/contracts'
+import { ChordError, stepsOfChain } from '@ct/contracts'
+import type { ChainSource, SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import { beginChord } from './chord-backend.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
@@ -173,10 +173,12 @@ export class Chord<
       kwargs: this.immutable ? this.memberKwargs : { ...this.memberKwargs, ...call.kwargs },
       options: { ...pick(options, notForHeader), add_to_parent: false },
       signal: call.signal,
+      outbox: call.outbox,
     }
     const members = sent.header
     if (members.length === 0) {
-      return (await body.send({ args: [[]], kwargs: {}, options: {}, signal: call.signal })) ?? result
+      const { signal, outbox } = call
+      return (await body.send({ args: [[]], kwargs: {}, options: {}, signal, outbox })) ?? result
     }
     await beginChord(context, {
       groupId: sent.options['task_id'] as string,
@@ -191,10 +193,10 @@ export class Chord<
 
   /** Steps behind the chord come before those that the body itself carries. */
   #bodyChain(body: AnySignature, options: Record<string, unknown>): Record<string, unknown> {
-    const outer = options['chain'] as readonly unknown[] | undefined
-    const own = body.options['chain'] as readonly unknown[] | undefined
+    const outer = options['chain'] as ChainSource | undefined
+    const own = body.options['chain'] as ChainSource | undefined
     if (outer === undefined || own === undefined) return {}
-    return { chain: [...outer, ...own] }
+    return { chain: [...stepsOfChain(outer), ...stepsOfChain(own)] }
   }
 
   override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {

@@ -118,6 +118,7 @@ export class Group<
       ...shared,
       options: { ...options, add_to_parent: false },
       signal: call.signal,
+      outbox: call.outbox,
     })
     if (options['add_to_parent'] !== false) runningTask()?.children?.push(result)
     return result
@@ -259,7 +260,8 @@ export async function sendMembers(members: readonly AnySignature[], call: Signat
     )
   }
   const sends: Promise<unknown>[] = others.map((member) => member.send(call))
-  if (context !== undefined) sends.push(publishTasks(context, prepared, { signal: call.signal }))
+  if (context !== undefined)
+    sends.push(publishTasks(context, prepared, { signal: call.signal, outbox: call.outbox }))
   const outcomes = await Promise.allSettled(sends)
   const failed = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined) throw failed.reason

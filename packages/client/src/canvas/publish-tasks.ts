@@ -1,6 +1,7 @@
 import { isCeleryError, isRetryable, PublishError } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
+import type { Outbox } from './outbox.ts'
 import { resultHandle } from './result-handles.ts'
 import { mayHaveBeenSent, notSent, prepareTask } from './send-task-message.ts'
 import type { PreparedTask } from './send-task-message.ts'
@@ -18,6 +19,8 @@ interface Failure {
 
 interface ManyOptions {
   readonly signal?: AbortSignal | undefined
+  /** Takes the messages instead of the producer, if it can take them all. */
+  readonly outbox?: Outbox | undefined
 }
 
 /** Tasks of one step: enough to fill a packet many times over, few enough that building the next overlaps with sending this. */
@@ -129,6 +132,7 @@ async function tryPublish(
   const first = prepared[0]?.publish
   if (first === undefined) return []
   for (const { announcement } of prepared) if (announcement !== undefined) await announcement.before()
+  if (options.outbox?.take(prepared) === true) return []
   const outcomes = await publishAll(context, prepared, first, options)
   const failures: Failure[] = []
   const after: (Promise<void> | undefined)[] = []
@@ -154,7 +158,7 @@ async function publishAll(
   options: ManyOptions,
 ): Promise<readonly (Error | undefined)[]> {
   try {
-    await context.results.beforePublish(options)
+    await context.results.beforePublish({ signal: options.signal })
     return await context.producer.publishMany(
       prepared.map(({ message }) => message),
       {

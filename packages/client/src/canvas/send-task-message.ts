@@ -1,12 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import type {
+  ChainSource,
   OutgoingMessage,
   SignatureOptions,
   SignatureSource,
   TaskMessageInput,
   TaskMessageOptions,
 } from '@ct/contracts'
-import { buildTaskMessage, ConfigurationError, isCeleryError, isRawJson, parseIso } from '@ct/contracts'
+import {
+  buildTaskMessage,
+  ConfigurationError,
+  isCeleryError,
+  isRawJson,
+  parseIso,
+  stepsOfChain,
+} from '@ct/contracts'
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
@@ -18,6 +26,7 @@ import { runningTask } from './current-task.ts'
 import { taskResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { instant } from './moments.ts'
+import type { Outbox } from './outbox.ts'
 import { announcement } from './publish-signals.ts'
 import type { Announcement } from './publish-signals.ts'
 import { sendPlan } from './send-plan.ts'
@@ -32,6 +41,8 @@ export interface TaskCall {
   readonly kwargs: Readonly<Record<string, unknown>> | RawJson
   readonly options?: Readonly<Record<string, unknown>> | undefined
   readonly signal?: AbortSignal | undefined
+  /** Takes the message instead of the producer, if it can. */
+  readonly outbox?: Outbox | undefined
   /** Sent by name (`sendTask`): the executing task decides whether its result is ignored, unless the call says so. */
   readonly byName?: boolean | undefined
 }
@@ -131,6 +142,7 @@ export function publishTaskAs<T>(
       return publishAnnounced(ctx, call, prepared, prepared.announcement).then(handle)
     if (result.ignored !== true) ctx.results.willSend(result.id)
     const ready = ctx.results.beforePublish({ signal: call.signal })
+    if (ready === undefined && call.outbox?.take([prepared]) === true) return Promise.resolve(handle(result))
     const published =
       ready === undefined
         ? producer.publish(message, publish)
@@ -150,12 +162,14 @@ export function publishTaskAs<T>(
 async function publishAnnounced(
   ctx: AppContext,
   call: TaskCall,
-  { message, publish, result }: PreparedTask,
+  prepared: PreparedTask,
   announced: Announcement,
 ): Promise<FrozenResult> {
+  const { message, publish, result } = prepared
   try {
     await announced.before()
     await ctx.results.beforePublish({ signal: call.signal })
+    if (call.outbox?.take([prepared]) === true) return result
     await ctx.producer.publish(message, publish)
   } catch (error) {
     announced.failed(error)
@@ -224,7 +238,9 @@ function addCallOptions(
   if (options.link != null && options.link.length > 0) input.callbacks = options.link.map(source)
   if (options.link_error != null && options.link_error.length > 0)
     input.errbacks = options.link_error.map(source)
-  if (given['chain'] != null) input.chain = (given['chain'] as readonly unknown[]).map(source)
+  const chain = given['chain'] as ChainSource | null | undefined
+  if (chain != null)
+    input.chain = json && isRawJson(chain) ? chain : (stepsOfChain(chain) as readonly unknown[]).map(source)
   if (options.chord != null) input.chord = source(options.chord)
   const names = given['stamped_headers']
   if (Array.isArray(names) && names.length > 0) {

@@ -9,6 +9,7 @@ import { extentOf, oneSignature, refuseCycle } from './extent.ts'
 import type { Extent } from './extent.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
+import type { Outbox } from './outbox.ts'
 import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
 import { appendOnce, copyOptions, isEmpty, mergedOptions } from './signature-options.ts'
 import { checkedStamps, isVisitor, Stamping } from './stamping.ts'
@@ -26,6 +27,8 @@ export interface SignatureCall {
   readonly kwargs: Readonly<Record<string, unknown>>
   readonly options: Readonly<Record<string, unknown>>
   readonly signal?: AbortSignal | undefined
+  /** Takes messages instead of the producer. */
+  readonly outbox?: Outbox | undefined
   /** Eagerly: arguments go through the serializer first, as they would when sent (TEST-2). */
   readonly roundTrip?: boolean | undefined
   /** Eagerly: throw what the task throws. Default `taskEagerPropagates`. */

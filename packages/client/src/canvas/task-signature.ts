@@ -46,6 +46,7 @@ export class TaskSignature<A extends readonly unknown[] = readonly unknown[], R 
       kwargs: sent.kwargs,
       options: sent.options,
       signal: call.signal,
+      outbox: call.outbox,
     })
   }
 

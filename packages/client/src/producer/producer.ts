@@ -163,6 +163,14 @@ export class Producer {
     return await this.#counted(this.#publishMany(messages, options))
   }
 
+  /** There is a connection, on which all is declared that a publish with these options needs. */
+  hasDeclared(options: Pick<PublishOptions, 'declare' | 'exchanges'>): boolean {
+    const connection = this.#link.current
+    return (
+      connection !== undefined && this.#closing === undefined && this.#link.hasDeclared(connection, options)
+    )
+  }
+
   /** Resolves when nothing is under way; where publishes have no limit of their own, after 10 s at the latest. */
   async idle(): Promise<void> {
     if (this.#inFlight === 0) return

@@ -62,6 +62,31 @@ describe('taskAlwaysEager', () => {
     expect(seen).toEqual(['proj.outer', 'proj.inner', 'proj.inner', 'proj.outer', undefined])
   })
 
+  it('TASK-89: onReplace sees what a task is replaced by, and may change it', async () => {
+    const { app } = captured
+    const plus = app.task('proj.plus', (x: number, y: number) => x + y)
+    const seen: unknown[] = []
+    const task = app.task(
+      'proj.hooked',
+      {
+        bind: true,
+        onReplace: (replacement, request) => {
+          seen.push(replacement.task, replacement.id === request.id)
+          if (replacement.args[0] === 0) return plus.s(20, 22)
+          replacement.set({ priority: 3 })
+          seen.push(replacement.options['priority'])
+          return undefined
+        },
+      },
+      (running: TaskContext, x: number): number => {
+        throw running.replace(plus.s(x, 1))
+      },
+    )
+    expect(await (await task.delay(1)).get()).toBe(2)
+    expect(await (await task.delay(0)).get()).toBe(42)
+    expect(seen).toEqual(['proj.plus', true, 3, 'proj.plus', true])
+  })
+
   it('TASK-115, CANVAS-36, CANVAS-93: a task that replaces itself gives what its replacement gives', async () => {
     const { app } = captured
     const plus = app.task('proj.add', add)

@@ -66,7 +66,9 @@ export function prepareReplacement(
     next.options['replaced_task_nesting'] = nesting
     return next
   })
-  return new Replace((rest.length === 0 ? made : piped(made, ...rest)).toJSON())
+  const whole = rest.length === 0 ? made : piped(made, ...rest)
+  const changed = app.context.tasks.get(name)?.options.onReplace?.(whole, request)
+  return new Replace((changed ?? whole).toJSON())
 }
 
 /** A task without arguments may stand for its signature. */

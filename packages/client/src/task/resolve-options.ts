@@ -48,6 +48,7 @@ const known: ReadonlySet<string> = new Set<keyof TaskOptions | 'bind' | 'args' |
   'onSuccess',
   'onFailure',
   'onRetry',
+  'onReplace',
   'afterReturn',
   'bind',
   'args',
@@ -83,7 +84,15 @@ const finite: ReadonlySet<string> = new Set([
   'defaultRetryDelay',
   'retryBackoffMax',
 ])
-const functions = ['shadowName', 'beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'afterReturn'] as const
+const functions = [
+  'shadowName',
+  'beforeStart',
+  'onSuccess',
+  'onFailure',
+  'onRetry',
+  'onReplace',
+  'afterReturn',
+] as const
 
 /** Refuses unknown names and wrong types with `CT_CONFIGURATION`. */
 export function checkTaskOptions(label: string, options: TaskOptions): void {
@@ -216,6 +225,7 @@ export function resolveTaskOptions(
     onSuccess: options.onSuccess,
     onFailure: options.onFailure,
     onRetry: options.onRetry,
+    onReplace: options.onReplace,
     afterReturn: options.afterReturn,
   }) as ResolvedTaskOptions
 }

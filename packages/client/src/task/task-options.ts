@@ -1,3 +1,4 @@
+import type { AnySignature } from '../canvas/index.ts'
 import type { TaskRequest } from './task-request.ts'
 
 /** A class of errors, as `instanceof` wants it. */
@@ -34,6 +35,11 @@ export interface TaskHooks {
     kwargs: Readonly<Record<string, unknown>>,
     request: TaskRequest,
   ) => unknown
+  /**
+   * When `replace` has made what replaces the task, with ids, links and the rest of the chain: may look at it, change it in place, or return another
+   * signature, which is then sent as it is.
+   */
+  readonly onReplace?: (replacement: AnySignature, request: TaskRequest) => AnySignature | undefined | void
   /** After SUCCESS and FAILURE, last. */
   readonly afterReturn?: (
     state: string,

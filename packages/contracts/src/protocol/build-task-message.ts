@@ -13,6 +13,7 @@ import {
   type RawJson,
 } from '../serialization/index.ts'
 import type { Serializer } from '../serializer.ts'
+import type { ChainSource } from './chain-source.ts'
 import { isPlainObject } from './plain-object.ts'
 import { argsRepr, kwargsRepr } from './saferepr.ts'
 import type { SignatureSource } from './signature-dict.ts'
@@ -56,7 +57,7 @@ export interface TaskMessageInput {
   readonly headers?: HeaderTable | null
   readonly callbacks?: readonly SignatureSource[] | null
   readonly errbacks?: readonly SignatureSource[] | null
-  readonly chain?: readonly SignatureSource[] | null
+  readonly chain?: ChainSource | null
   readonly chord?: SignatureSource | null
   /** Default: the id. */
   readonly correlationId?: string

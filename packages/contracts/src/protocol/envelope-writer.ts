@@ -33,7 +33,16 @@ export class EnvelopeWriter {
 }
 
 /** Headers that differ from message to message; `timelimit` and `stamps` are objects of each message's own. */
-const own: ReadonlySet<string> = new Set(['id', 'root_id', 'argsrepr', 'kwargsrepr', 'timelimit', 'stamps'])
+const own: ReadonlySet<string> = new Set([
+  'id',
+  'group_index',
+  'root_id',
+  'parent_id',
+  'argsrepr',
+  'kwargsrepr',
+  'timelimit',
+  'stamps',
+])
 const shared = protocol2Headers.filter((name) => !own.has(name))
 
 class Template {
@@ -42,7 +51,7 @@ class Template {
   readonly #address: EnvelopeAddress
   readonly #shared: readonly unknown[]
   readonly #limits: readonly [unknown, unknown]
-  /** The text before each of: body, id, root id, argsrepr, kwargsrepr, correlation id, delivery tag; and the text at the end. */
+  /** The text before each of: body, id, group index, root id, parent id, argsrepr, kwargsrepr, correlation id, delivery tag; and the text at the end. */
   readonly #literals: readonly string[]
 
   private constructor(message: MessageContent, address: EnvelopeAddress, literals: readonly string[]) {
@@ -77,7 +86,9 @@ class Template {
     const done =
       cut('{"body": "', base64(message.body)) &&
       cut('"id": ', quote(String(headers['id']))) &&
+      cut('"group_index": ', indexText(headers['group_index'])) &&
       cut('"root_id": ', quote(String(headers['root_id']))) &&
+      cut('"parent_id": ', idText(headers['parent_id'])) &&
       cut('"argsrepr": ', quote(String(headers['argsrepr']))) &&
       cut('"kwargsrepr": ', quote(String(headers['kwargsrepr']))) &&
       cut('"correlation_id": ', quote(properties.correlationId)) &&
@@ -131,18 +142,32 @@ class Template {
       literals[1]! +
       quotedId +
       literals[2]! +
-      (root === id ? quotedId : quote(root!)) +
+      indexText(headers['group_index']) +
       literals[3]! +
-      quote(argsrepr!) +
+      (root === id ? quotedId : quote(root!)) +
       literals[4]! +
-      quote(kwargsrepr!) +
+      idText(headers['parent_id']) +
       literals[5]! +
-      (correlationId === id ? quotedId : quote(correlationId!)) +
+      quote(argsrepr!) +
       literals[6]! +
+      quote(kwargsrepr!) +
+      literals[7]! +
+      (correlationId === id ? quotedId : quote(correlationId!)) +
+      literals[8]! +
       quote(address.deliveryTag) +
-      literals[7]!
+      literals[9]!
     )
   }
+}
+
+/** null, or a whole number from 0. */
+function indexText(index: unknown): string {
+  return index === null ? 'null' : String(index)
+}
+
+/** null or a text. */
+function idText(id: unknown): string {
+  return id === null ? 'null' : quote(id as string)
 }
 
 /** The headers of protocol 2 in their order and no others, with texts where a template has gaps for them, and no stamps. */
@@ -153,6 +178,10 @@ function isOrdinary(headers: HeaderTable): boolean {
     if (names[index] !== protocol2Headers[index]) return false
   if (typeof headers['id'] !== 'string' || typeof headers['root_id'] !== 'string') return false
   if (typeof headers['argsrepr'] !== 'string' || typeof headers['kwargsrepr'] !== 'string') return false
+  const { group_index: index, parent_id: parent } = headers
+  if (index !== null && !(Number.isSafeInteger(index) && (index as number) >= 0 && !Object.is(index, -0)))
+    return false
+  if (parent !== null && typeof parent !== 'string') return false
   const stamps = headers['stamps']
   if (typeof stamps !== 'object' || stamps === null || Array.isArray(stamps)) return false
   if (Object.getPrototypeOf(stamps) !== Object.prototype) return false

@@ -1,6 +1,8 @@
 /** Room 4: task messages and result documents as Celery writes them. */
 export { buildTaskMessage } from './build-task-message.ts'
 export type { Moment, TaskMessageInput, TaskMessageOptions } from './build-task-message.ts'
+export { nextOfChain, stepsOfChain } from './chain-source.ts'
+export type { ChainSource } from './chain-source.ts'
 export { EnvelopeReader } from './envelope-reader.ts'
 export { EnvelopeWriter } from './envelope-writer.ts'
 export { decodeEnvelope, encodeEnvelope, readEnvelope } from './envelope.ts'

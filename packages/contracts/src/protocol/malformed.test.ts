@@ -4,7 +4,14 @@ import { malformedMessages } from '@ct-tools/malformed'
 import { CompressorRegistry } from '../compression/index.ts'
 import { ContentDisallowedError, DecodeError, InvalidMessageError } from '../errors.ts'
 import { SerializerRegistry } from '../serialization/index.ts'
-import { decodeEnvelope, readSignature, readTaskBody, readTaskEmbed, readTaskMessage } from './index.ts'
+import {
+  decodeEnvelope,
+  readSignature,
+  readTaskBody,
+  readTaskEmbed,
+  readTaskMessage,
+  stepsOfChain,
+} from './index.ts'
 import type { MessageCodecs } from './index.ts'
 
 const serializers = new SerializerRegistry()
@@ -35,7 +42,7 @@ function walk(envelope: string | Uint8Array): void {
   for (const source of [
     ...(embed.callbacks ?? []),
     ...(embed.errbacks ?? []),
-    ...(embed.chain ?? []),
+    ...stepsOfChain(embed.chain ?? []),
     ...chord,
   ])
     readSignature(source)

@@ -10,6 +10,7 @@ import {
   sliceJsonObject,
 } from '../serialization/index.ts'
 import type { JsonOptions } from '../serialization/index.ts'
+import { nextOfChain } from './chain-source.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { MessageCodecs, TaskPayload } from './read-task-message.ts'
 import type { SignatureSource } from './signature-dict.ts'
@@ -81,11 +82,18 @@ function readJsonBody(text: string, options: JsonOptions): TaskBody {
     if (!Array.isArray(head) || head.length !== 2) throw notThree()
     return new Body(checkArgs(head[0]), checkKwargs(head[1]), emptyEmbed, text)
   }
-  const whole = decodeJson(text, options)
-  if (!Array.isArray(whole)) return readDecodedBody(whole)
-  if (whole.length !== 3) throw notThree()
-  const embed = whole[2] === null ? emptyEmbed : readRawEmbed(bodyMembers(text)[2])
-  return new Body(checkArgs(whole[0]), checkKwargs(whole[1]), embed, text)
+  // What is linked may be long, and is passed on as it is: only the arguments are decoded.
+  const members = /^\s*\[/.test(text) ? sliceJsonArray(text) : []
+  if (members.length !== 3) return readDecodedBody(decodeJson(text, options))
+  const [args, kwargs, embed] = members as [string, string, string]
+  // Values that nobody here can make are refused, wherever they are.
+  if (embed.includes('__type__')) decodeJson(embed, options)
+  return new Body(
+    checkArgs(decodeJson(args, options)),
+    checkKwargs(decodeJson(kwargs, options)),
+    embed === 'null' ? emptyEmbed : readRawEmbed(embed),
+    text,
+  )
 }
 
 /** Any other serializer, protocol 1 (`args`, `kwargs` and links are keys of one object) and hybrids. */
@@ -150,13 +158,32 @@ function readRawEmbed(text: string): TaskEmbed {
   const members: Record<string, unknown> = {}
   for (const [key, value] of sliceJsonObject(text)) {
     if (value === 'null') continue
-    if (key === 'callbacks' || key === 'errbacks' || key === 'chain') {
+    if (key === 'chain' && value.startsWith('[')) {
+      const chain = chainText(value)
+      if (chain !== null) members[key] = chain
+    } else if (key === 'callbacks' || key === 'errbacks' || key === 'chain') {
       members[key] = value.startsWith('[')
         ? notTooMany(sliceJsonArray(value)).map(RawJson.from)
         : RawJson.from(value)
     } else if (key === 'chord') members[key] = RawJson.from(value)
   }
   return readEmbedMembers(members)
+}
+
+/**
+ * Kept in one piece: what comes first is looked at here, the others when it is their turn. It may cost what its length says and no more.
+ */
+function chainText(text: string): RawJson | null {
+  if (/^\[\s*\]$/.test(text)) return null
+  if (text.length > mostLinks * shortestLink) notTooMany(sliceJsonArray(text))
+  const chain = RawJson.trusted(text)
+  const { next } = nextOfChain(chain)
+  assertSignature(next)
+  return chain
+}
+
+function assertSignature(source: SignatureSource): void {
+  oneSignature(isRawJson(source) ? RawJson.from(source.text) : source)
 }
 
 function readEmbedMembers(embed: unknown): TaskEmbed {
@@ -166,7 +193,7 @@ function readEmbedMembers(embed: unknown): TaskEmbed {
   return {
     callbacks: signatureList(callbacks),
     errbacks: signatureList(errbacks),
-    chain: signatureList(chain),
+    chain: isRawJson(chain) && chain.text.startsWith('[') ? chain : signatureList(chain),
     chord: chord === null || chord === undefined ? null : oneSignature(chord),
   }
 }
@@ -180,6 +207,8 @@ function signatureList(value: unknown): readonly SignatureSource[] | null {
 
 /** Each is an object of its own, and a failure may store a result for each: a message must not cost more than it is worth. */
 const mostLinks = 100_000
+/** `{"task":"t"}`. */
+const shortestLink = 12
 
 function notTooMany<T>(items: readonly T[]): readonly T[] {
   if (items.length > mostLinks)

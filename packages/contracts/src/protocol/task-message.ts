@@ -1,5 +1,6 @@
 import type { HeaderTable } from '../message.ts'
 import { RawJson } from '../serialization/index.ts'
+import type { ChainSource } from './chain-source.ts'
 import type { SignatureSource } from './signature-dict.ts'
 
 /** The links a task carries in its body. null means none. */
@@ -8,8 +9,8 @@ export interface TaskEmbed {
   readonly callbacks: readonly SignatureSource[] | null
   /** `link_error`: applied on failure. */
   readonly errbacks: readonly SignatureSource[] | null
-  /** Remaining steps of the chain **in reverse order**: the next step is the last element. */
-  readonly chain: readonly SignatureSource[] | null
+  /** Remaining steps of the chain **in reverse order**: the next step is the last element. With JSON one piece of source text. */
+  readonly chain: ChainSource | null
   /** Body of the chord of which this task is a header member. */
   readonly chord: SignatureSource | null
 }

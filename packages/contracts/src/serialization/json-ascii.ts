@@ -1,3 +1,7 @@
+import { Buffer } from 'node:buffer'
+
+/** Beyond it one look at the whole is cheaper than one at each character. */
+const long = 256
 const hexBytes: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
   byte.toString(16).padStart(2, '0'),
 )
@@ -7,6 +11,7 @@ const hexBytes: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
  * stays the same.
  */
 export function escapeBeyondAscii(json: string): string {
+  if (json.length > long && Buffer.byteLength(json) === json.length && !json.includes('\x7f')) return json
   let text = ''
   let start = 0
   for (let at = 0; at < json.length; at += 1) {

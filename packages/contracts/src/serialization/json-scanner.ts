@@ -22,6 +22,56 @@ export function sliceJsonArray(text: string): string[] {
   }
 }
 
+/**
+ * The last member of a JSON array, and the array without it (undefined when that is empty), as text. Looks at no more than that member: valid JSON
+ * can be read backwards, since a quote outside of strings ends one. Error: `CT_DECODE` when the text is no array with a member.
+ */
+export function splitLastItem(text: string): { readonly rest: string | undefined; readonly last: string } {
+  const close = trimEnd(text, text.length) - 1
+  if (text.charCodeAt(close) !== 93) throw notA('array')
+  const stop = trimEnd(text, close)
+  let depth = 0
+  for (let at = stop - 1; at >= 0; at -= 1) {
+    switch (text.charCodeAt(at)) {
+      case 34:
+        at = openingQuote(text, at)
+        break
+      case 93:
+      case 125:
+        depth += 1
+        break
+      case 91:
+      case 123:
+        depth -= 1
+        if (depth >= 0) break
+        if (text.charCodeAt(at) !== 91 || skipBlank(text, 0) !== at) throw notA('array')
+        return { rest: undefined, last: memberBetween(text, at, stop) }
+      case 44:
+        if (depth === 0)
+          return { rest: `${text.slice(0, trimEnd(text, at))}]`, last: memberBetween(text, at, stop) }
+    }
+  }
+  throw notA('array')
+}
+
+function memberBetween(text: string, before: number, stop: number): string {
+  const start = skipBlank(text, before + 1)
+  if (start >= stop) throw notA('value')
+  return text.slice(start, stop)
+}
+
+/** Of the string that ends at `at`. */
+function openingQuote(text: string, at: number): number {
+  let index = at
+  for (;;) {
+    index = index === 0 ? -1 : text.lastIndexOf('"', index - 1)
+    if (index < 0) throw notA('complete string')
+    let slashes = 0
+    while (text.charCodeAt(index - 1 - slashes) === 92) slashes += 1
+    if (slashes % 2 === 0) return index
+  }
+}
+
 /** The members of a JSON object as [key, text]; a repeated key comes repeatedly. Error: `CT_DECODE` when the text is not an object. */
 export function sliceJsonObject(text: string): [key: string, text: string][] {
   const start = skipBlank(text, 0)

@@ -8,6 +8,7 @@
  *
  * It is settled at most once; later attempts change nothing. `acknowledged` says that an ack, a reject or a requeue was made.
  */
+import type { Outbox } from '@ct/client'
 import type { Delivery, PoolTicket, ResultHandle, Settlement, TaskBody, TaskMessage } from '@ct/contracts'
 import type { Strategy } from './strategy.ts'
 
@@ -45,6 +46,8 @@ export class Request {
   resultRepr: string | undefined
   /** In a slot elsewhere: what observers of the run tell the worker (`ct:task:return`). */
   carried: Record<string, string> | undefined
+  /** What it leads to and its settlement carries; made when its end begins. */
+  outbox: Outbox | undefined
   /** Results of what the task sent. */
   children: ResultHandle[] | undefined
 
@@ -100,6 +103,12 @@ export class Request {
     this.acknowledged = true
     this.settlement = settlement
     return this.delivery.settle(settlement)
+  }
+
+  /** The settlement did not count: the message is still held. */
+  unsettle(): void {
+    this.acknowledged = false
+    this.settlement = undefined
   }
 
   clearTimers(): void {

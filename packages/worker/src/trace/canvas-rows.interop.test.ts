@@ -21,6 +21,7 @@ const total = (value: unknown): number =>
 /** What the expressions of the cases are made of: signatures by name, none of the tasks is known to Python. */
 const inClient = `
 import json
+from celery.canvas import chunks
 def _maker(name, **fixed):
     def make(*args, **kwargs): return app.signature('rows.' + name, args=args, kwargs=kwargs, **fixed)
     return make
@@ -101,8 +102,10 @@ const values: readonly (readonly [row: string, canvas: string, value: unknown, c
   ['row 80', 'chord([group(add(1, 1), add(2, 2)), add(3, 3)], ident())', [4, 2, 6]],
   ['row 81', 'chord([add(1, 1) | group(add(10), add(20)), add(3, 3)], ident())', [[12, 22], 6]],
   ['row 82', 'add(1, 1) | group(add(1) | group(add(1), add(2)) | xsum(), add(5)) | xsum()', 16],
+  ['row 83', 'chunks(add(), [(1, 2), (3, 4), (5, 6)], 2, app=app).group() | xsum()', 21],
+  ['row 119', 'chunks(add(), [(1, 2), (3, 4), (5, 6)], 2, app=app)', [[3, 7], [11]]],
   [
-    'row 83',
+    'row 119, as a task',
     "app.signature('celery.chunks', kwargs={'task': add(), 'it': [[1, 2], [3, 4], [5, 6]], 'n': 2}, immutable=True) | noop().set(immutable=True)",
     null,
   ],
@@ -320,12 +323,17 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
     await expect.poll(() => of('E1', '93', id)).toHaveLength(1)
   })
 
-  it('row 94, D57-82: members of a group body fail with the reason', async () => {
+  it('row 94, CANVAS-71, D57-82: members of a group body fail with the reason, and are revoked', async () => {
     const ids = await client.exec<string[]>(
       '[r.id for r in sent(chord([add(1, 1), fail()], group(xsum(), ident())).on_error(E1("94")))]',
     )
     await expect.poll(() => Promise.all(ids.map(status))).toEqual(['FAILURE', 'FAILURE'])
-    for (const id of ids) await expect.poll(() => of('E1', '94', id)).toHaveLength(1)
+    for (const id of ids) {
+      await expect.poll(() => of('E1', '94', id)).toHaveLength(1)
+      expect(await errorOf(id)).toBe('ValueError: boom')
+    }
+    const revoked = await fleet.app.control.inspect().revoked()
+    for (const id of ids) expect(Object.values(revoked ?? {}).flat()).toContain(id)
   })
 
   it('row 95: an expired member fails the chord', async () => {

@@ -7,7 +7,9 @@ import {
   isRawJson,
   propagateStates,
   readSignature,
+  stepsOfChain,
   type ChordError,
+  type ResultWrite,
   type SignatureDict,
   type SignatureSource,
 } from '@ct/contracts'
@@ -97,24 +99,63 @@ export async function failSteps(
   error: unknown,
   options: FailedSteps,
 ): Promise<void> {
-  const steps: unknown = isRawJson(chain) ? chain.decode() : chain
+  const steps: unknown = isRawJson(chain) ? stepsOfChain(chain) : chain
   if (!Array.isArray(steps)) return
   const { report, traceback = null, stored = true, rootId = null } = options
-  // Grows while it is gone through.
-  const queue = steps.map((source) => readSignature(source))
-  for (const step of queue) {
+  const failures = new Failures(services)
+  // Bodies of chords come behind the steps.
+  const bodies: SignatureDict[] = []
+  const fail = async (step: SignatureDict): Promise<void> => {
     const { task_id: taskId, group_id: groupId, chord } = step.options
     if (typeof taskId === 'string') {
       const inChord = chord !== undefined && chord !== null && typeof groupId === 'string'
       const reported = inChord && propagateStates.has((await services.results.meta(taskId))?.status ?? '')
-      if (stored) await storeFailure(services, taskId, error, traceback, groupId)
-      if (inChord && !reported)
+      if (stored) await failures.add(taskId, error, traceback, groupId)
+      if (inChord && !reported) {
+        // Who hears of the part finds the failure stored.
+        await failures.store()
         await report(services, memberOf(step, taskId, groupId, rootId), 'FAILURE', error)
+      }
     }
     const body = bodyOf(step)
-    if (body !== undefined) queue.push(body)
+    if (body !== undefined) bodies.push(body)
+  }
+  for (const source of steps) await fail(readSignature(source))
+  for (const body of bodies) await fail(body)
+  await failures.store()
+}
+
+/** Failures of one reason that are stored together, so many at a time. */
+class Failures {
+  readonly #services: TraceServices
+  #writes: ResultWrite[] = []
+  #first = ''
+
+  constructor(services: TraceServices) {
+    this.#services = services
+  }
+
+  async add(taskId: string, error: unknown, traceback: string | null, groupId: unknown): Promise<void> {
+    const write = failureWrite(this.#services, taskId, error, traceback, groupId)
+    if (write === undefined) return
+    if (this.#writes.length === 0) this.#first = taskId
+    this.#writes.push(write)
+    if (this.#writes.length >= mostTogether) await this.store()
+  }
+
+  async store(): Promise<void> {
+    const writes = this.#writes
+    if (writes.length === 0) return
+    this.#writes = []
+    const others = writes.length === 1 ? '' : ` and ${writes.length - 1} more`
+    await persist(this.#services, `The failure of task ${this.#first}${others} could not be stored`, () =>
+      this.#services.results.store(writes),
+    )
   }
 }
+
+/** A chain may have a hundred thousand steps that are left. */
+const mostTogether = 200
 
 /** How a failed member tells its chord: `reportPart`, which itself may fail chords. */
 export type ReportPart = (
@@ -190,14 +231,24 @@ async function storeFailure(
   traceback: string | null = null,
   groupId?: unknown,
 ): Promise<void> {
-  const write = services.results.encode(
-    { taskId, ...(typeof groupId === 'string' ? { groupId } : {}) },
-    { state: 'FAILURE', result: error, traceback, children: null },
-  )
+  const write = failureWrite(services, taskId, error, traceback, groupId)
   if (write !== undefined)
     await persist(services, `The failure of task ${taskId} could not be stored`, () =>
       services.results.store([write]),
     )
+}
+
+function failureWrite(
+  services: TraceServices,
+  taskId: string,
+  error: unknown,
+  traceback: string | null,
+  groupId: unknown,
+): ResultWrite | undefined {
+  return services.results.encode(
+    { taskId, ...(typeof groupId === 'string' ? { groupId } : {}) },
+    { state: 'FAILURE', result: error, traceback, children: null },
+  )
 }
 
 function membersOf(group: SignatureDict): readonly unknown[] {

@@ -52,20 +52,41 @@ async function reportNative(
   state: string,
   result: unknown,
 ): Promise<void> {
+  await recordPart(services, member, body, partOf(services, member, groupId, state, result))
+}
+
+export function partOf(
+  services: TraceServices,
+  member: ChordMember,
+  groupId: string,
+  state: string,
+  result: unknown,
+): ChordPart {
   const { chords } = services
-  const claimMs = claimMsOf(services)
-  const part: ChordPart = {
+  return {
     groupId,
     taskId: member.taskId,
     groupIndex: member.groupIndex ?? undefined,
     part: chords.encodePart(member.taskId, state, result),
     expiresInMs: chords.expiresInMs,
-    claimMs,
+    claimMs: claimMsOf(services),
     // One name for all tries: a claim whose answer was lost is found again.
     token: randomBytes(16).toString('hex'),
   }
+}
+
+/** Records a part, and does what follows from it. `known`: what an earlier try, whose answer has come, made of it. */
+export async function recordPart(
+  services: TraceServices,
+  member: ChordMember,
+  body: SignatureSource,
+  part: ChordPart,
+  known?: ChordProgress,
+): Promise<void> {
+  const { groupId } = part
   const steps = new Steps(services, groupId)
-  const progress = await recorded(services, steps, part)
+  const progress =
+    known === undefined || known.state === 'claimed' ? await recorded(services, steps, part) : known
   if (progress.state === 'open') services.openChords?.seen(groupId, body, member)
   if (progress.state !== 'complete') return
   await completeChord(services, member, groupId, body, progress.token)

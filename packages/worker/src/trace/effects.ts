@@ -1,6 +1,14 @@
 /** What every ending is made of: store, settle, event, hooks, and a net below all of them. */
-import type { TaskRequest } from '@ct/client'
-import { isRetryable, pyRepr, type ResultHandle, type ResultWrite, type Settlement } from '@ct/contracts'
+import type { Outbox, TaskRequest } from '@ct/client'
+import {
+  isRetryable,
+  pyRepr,
+  type ChordPart,
+  type ChordProgress,
+  type ResultHandle,
+  type ResultWrite,
+  type Settlement,
+} from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import type { TraceServices } from './ports.ts'
 import { plainValue } from './plain-value.ts'
@@ -41,6 +49,19 @@ export function sent<T>(services: TraceServices, failed: string, operation: () =
   return services.defaults === 'ct' ? persist(services, failed, operation) : operation()
 }
 
+/** With what follows from the task. What goes back to its queue leads to nothing yet. */
+function carrying(request: Request, settlement: Settlement): Settlement {
+  const messages = request.outbox?.messages
+  if (messages === undefined || (settlement.action !== 'ack' && settlement.action !== 'reject'))
+    return settlement
+  return { ...settlement, messages }
+}
+
+function tellOutbox(outbox: Outbox, error: unknown): void {
+  if (error === undefined) outbox.sent()
+  else outbox.failed(error)
+}
+
 /** Requests whose settlements share a promise, as those of one turn of the event loop do. */
 interface Followers {
   readonly settled: Promise<void>
@@ -67,7 +88,7 @@ export class Effects {
    * events do: whoever hears of an outcome finds its result stored.
    */
   settle(request: Request, settlement: Settlement, then?: () => void): boolean {
-    const settled = request.settle(settlement)
+    const settled = request.settle(carrying(request, settlement))
     if (settled === undefined) {
       this.#onEnd(request)
       then?.()
@@ -79,6 +100,47 @@ export class Effects {
     return true
   }
 
+  /** From now on what follows from the task goes along with its settlement, where the broker can. Not where somebody is still to be waited for. */
+  collect(request: Request): void {
+    if (!request.acknowledged) request.outbox ??= this.services.sender.outbox?.(request)
+  }
+
+  /**
+   * Stores the result, records the task's part of its chord and acknowledges, in one step; then `then`. False: it was not, or not all of it; what a
+   * step of its own can do is then safe to do (again). `progress` says what is known of the part, which came to more than the ack: the message
+   * is still held.
+   */
+  async settleWithPart(
+    request: Request,
+    writes: readonly ResultWrite[],
+    part: ChordPart,
+  ): Promise<ChordProgress | undefined> {
+    let progress: ChordProgress | undefined
+    const settled = request.settle(
+      carrying(request, {
+        action: 'ack',
+        results: writes,
+        part: {
+          part,
+          onRecorded: (recorded) => {
+            progress = recorded
+          },
+        },
+      }),
+    )
+    if (settled === undefined) return undefined
+    try {
+      await settled
+    } catch (error) {
+      request.unsettle()
+      if (!isRetryable(error)) throw error
+      return undefined
+    }
+    if (progress?.state === 'complete' || progress?.state === 'claimed') request.unsettle()
+    else if (request.outbox !== undefined) tellOutbox(request.outbox, undefined)
+    return progress
+  }
+
   #follow(settled: Promise<void>): void {
     const followers: Followers = { settled, requests: [], thens: [] }
     this.#followers = followers
@@ -86,6 +148,7 @@ export class Effects {
       if (this.#followers === followers) this.#followers = undefined
       followers.requests.forEach((request, index) => {
         this.#onEnd(request, error)
+        if (request.outbox !== undefined) tellOutbox(request.outbox, error)
         followers.thens[index]?.()
       })
     }

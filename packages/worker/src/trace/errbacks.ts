@@ -5,7 +5,7 @@
  * traceback. Old style: everything else is sent, with the id of the failed task as its first argument; all of one failure go out as one
  * group.
  */
-import { runInTask, type TaskContext } from '@ct/client'
+import { runInTask, type Outbox, type TaskContext } from '@ct/client'
 import { isRawJson, readSignature, type SignatureDict, type SignatureSource } from '@ct/contracts'
 import type { TraceServices } from './ports.ts'
 
@@ -17,6 +17,8 @@ export interface FailedTask {
   readonly errbacks: readonly SignatureSource[] | null
   /** What a new style errback gets as `request`. */
   readonly view: unknown
+  /** Of the failed task, if it carries what follows. */
+  readonly outbox?: Outbox | undefined
 }
 
 export async function callErrbacks(
@@ -36,6 +38,7 @@ export async function callErrbacks(
     args: [failed.id],
     parentId: failed.id,
     rootId: failed.rootId ?? failed.id,
+    outbox: failed.outbox,
   })
 }
 

@@ -45,6 +45,7 @@ export async function propagateFailure(
         task: request.name,
         errbacks: embed.errbacks,
         view: taskRequest(request, services.hostname),
+        outbox: request.outbox,
       },
       error,
       traceback,

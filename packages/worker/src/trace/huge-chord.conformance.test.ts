@@ -9,7 +9,7 @@ const present = (await tryServices(['redis'])) !== undefined
 
 describe.skipIf(!present)('a chord of 10,000 members', () => {
   it(
-    'CANVAS-65, CANVAS-71, PAIN-20: each message holds the body once, the body gets all values in order',
+    'CANVAS-65, PAIN-20: each message holds the body once, the body gets all values in order',
     { timeout: 60_000 },
     async () => {
       await using redis = await freshRedis()

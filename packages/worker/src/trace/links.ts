@@ -1,5 +1,5 @@
 /** What follows a success: callbacks and the next step of the chain (canvas-semantics §6), sent before the result is stored. */
-import { readSignature, type ResultHandle, type SignatureSource } from '@ct/contracts'
+import { nextOfChain, readSignature, type ResultHandle, type SignatureSource } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { sent } from './effects.ts'
 import type { CallOf, TraceServices } from './ports.ts'
@@ -12,9 +12,9 @@ export async function sendSuccessors(
   const { callbacks, chain } = request.body.embed
   const call = callFrom(services, request, [value])
   if (callbacks !== null && callbacks.length > 0) await sendCallbacks(services, request, callbacks, call)
-  if (chain !== null && chain.length > 0) {
-    const next = chain.at(-1)!
-    await send(services, request, () => services.sender.call(next, { ...call, chain: chain.slice(0, -1) }))
+  if (chain !== null) {
+    const { next, rest } = nextOfChain(chain)
+    await send(services, request, () => services.sender.call(next, { ...call, chain: rest }))
   }
 }
 
@@ -70,5 +70,6 @@ export function callFrom(services: TraceServices, request: Request, args: readon
     rootId: message.rootId ?? message.id,
     parentId: message.id,
     ...(services.inheritPriority && message.priority !== null ? { priority: message.priority } : {}),
+    ...(request.outbox === undefined ? {} : { outbox: request.outbox }),
   }
 }

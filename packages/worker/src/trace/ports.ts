@@ -2,9 +2,10 @@
  * What tracing needs of the rest: results, sending, events, logging. Implemented over the app by `app-services.ts`, and by recorders
  * in tests of the order of effects.
  */
-import type { App, Logger, RegisteredTask } from '@ct/client'
+import type { App, Logger, Outbox, RegisteredTask } from '@ct/client'
 import type {
   CeleryError,
+  ChainSource,
   ChordCounter,
   NativeChord,
   ResultHandle,
@@ -57,6 +58,8 @@ export interface ChordPartValue {
 
 export interface Chords {
   readonly kind: 'native' | 'counter' | 'unlock' | 'none'
+  /** True when parts can go with the ack, in one step. */
+  readonly canSettle?: boolean
   native(): Promise<NativeChord>
   counter(): Promise<ChordCounter>
   /** Undefined: for good. */
@@ -70,10 +73,12 @@ export interface Chords {
 export interface CallOf {
   readonly args: readonly unknown[]
   /** Remaining steps of the chain, the last is next. */
-  readonly chain?: readonly SignatureSource[] | undefined
+  readonly chain?: ChainSource | undefined
   readonly rootId: string
   readonly parentId: string
   readonly priority?: number | undefined
+  /** Takes the messages, where they can go along with the settlement of the task they follow from. */
+  readonly outbox?: Outbox | undefined
   readonly groupId?: string | undefined
 }
 
@@ -82,6 +87,8 @@ export interface Sender {
   call(signature: SignatureSource, call: CallOf): Promise<ResultHandle>
   /** Sends them together as one new group. */
   callGroup(signatures: readonly SignatureSource[], call: CallOf): Promise<ResultHandle>
+  /** For what follows from this request; undefined where the broker publishes nothing together with an ack. */
+  outbox?(request: Request): Outbox | undefined
   /** Broadcasts a revoke of these ids. */
   revoke(taskIds: readonly string[]): Promise<void>
 }

@@ -1,6 +1,6 @@
 /** `task.request` of a received task: put together when the task asks for it. */
 import type { TaskRequest } from '@ct/client'
-import { resolveRawJson } from '@ct/contracts'
+import { resolveRawJson, type RawJson } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 
 export function taskRequest(request: Request, hostname: string): TaskRequest {
@@ -51,6 +51,6 @@ export function taskRequest(request: Request, hostname: string): TaskRequest {
 }
 
 /** What is merely passed on is kept as source text; a task that looks at it gets data. */
-function signatures(list: readonly unknown[] | null): readonly unknown[] | null {
+function signatures(list: RawJson | readonly unknown[] | null): readonly unknown[] | null {
   return list === null ? null : (resolveRawJson(list) as readonly unknown[])
 }

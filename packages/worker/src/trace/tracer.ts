@@ -26,7 +26,8 @@ import {
   type Settlement,
 } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
-import { reportPart } from './chord.ts'
+import { partOf, recordPart, reportPart } from './chord.ts'
+import type { ChordMember } from './chord-member.ts'
 import { ack, Effects, noChildren, sent, type OnEnd } from './effects.ts'
 import { Interruptions } from './interruptions.ts'
 import { FailureRecord } from './failure-record.ts'
@@ -121,6 +122,10 @@ export class Tracer {
   async #success(request: Request, value: unknown): Promise<void> {
     const { results } = this.#services
     const { embed } = request.body
+    const { signals } = this.#effects
+    const told = request.strategy.hasSuccessHooks || signals.afterRun
+    const fuses = !told && results.canSettle
+    if (fuses) this.#effects.collect(request)
     try {
       if (embed.callbacks !== null || embed.chain !== null)
         await sendSuccessors(this.#services, request, value)
@@ -142,25 +147,34 @@ export class Tracer {
       }
     }
     const inChord = embed.chord !== null && request.message.group !== null
-    const { signals } = this.#effects
-    const told = request.strategy.hasSuccessHooks || signals.afterRun
-    const fused = !inChord && !told && !request.acknowledged && results.canSettle
+    if (inChord && fuses && this.#services.chords.canSettle === true && !request.acknowledged) {
+      await this.#memberSuccess(request, value, write)
+      return
+    }
+    const fused = !inChord && fuses && !request.acknowledged
     if (write !== undefined && !fused && !(await this.#stored(request, write))) return
-    if (inChord)
-      await reportPart(
-        this.#services,
-        memberOf(
-          request,
-          this.#services.inheritPriority ? (request.message.priority ?? undefined) : undefined,
-        ),
-        'SUCCESS',
-        value,
-      )
+    if (inChord) await reportPart(this.#services, this.#member(request), 'SUCCESS', value)
     if (told) {
       await this.#effects.hooks(request, 'SUCCESS', value, () => signals.success(request, value))
       await signals.postrun(request, 'SUCCESS', value)
     }
     this.#succeeded(request, value, fused && write !== undefined ? { action: 'ack', results: [write] } : ack)
+  }
+
+  /** A member of a chord: result, part and ack are one step, unless the part completes the chord. */
+  async #memberSuccess(request: Request, value: unknown, write: ResultWrite | undefined): Promise<void> {
+    const member = this.#member(request)
+    const { chord, groupId } = member
+    const part = partOf(this.#services, member, groupId!, 'SUCCESS', value)
+    const progress = await this.#effects.settleWithPart(request, write === undefined ? [] : [write], part)
+    if (progress === undefined && write !== undefined && !(await this.#stored(request, write))) return
+    await recordPart(this.#services, member, chord!, part, progress)
+    this.#succeeded(request, value, ack)
+  }
+
+  #member(request: Request): ChordMember {
+    const priority = this.#services.inheritPriority ? (request.message.priority ?? undefined) : undefined
+    return memberOf(request, priority)
   }
 
   /** Settles, and says so. */
@@ -208,6 +222,7 @@ export class Tracer {
 
   /** The task's id, callbacks, chord and chain are the replacement's by now; here is nothing left to store or to tell. */
   async #replace(request: Request, replace: Replace): Promise<void> {
+    this.#effects.collect(request)
     const call = callFrom(this.#services, request, [])
     try {
       await sent(this.#services, `What replaces task ${request.label} could not be sent`, () =>
@@ -252,6 +267,7 @@ export class Tracer {
     const fusable = settlement.action === 'ack' || settlement.action === 'reject'
     const fused = request.isPlain && !hooks && fusable && !request.acknowledged && results.canSettle
     if (!fused) {
+      if (!hooks) this.#effects.collect(request)
       if (write !== undefined) await this.#failureRecord.store(request, write)
       if (!request.isPlain)
         await propagateFailure(this.#services, request, error, traceback, request.storeErrors)

@@ -1,5 +1,6 @@
-/** Conformance suite of the Broker contract: one test or more for each duty B1…B26. */
+/** Conformance suite of the Broker contract: one test or more for each duty B1…B28. */
 import { administrationTests } from './administration.ts'
+import { carryingTests } from './carrying.ts'
 import { consumingTests } from './consuming.ts'
 import type { BrokerConformanceOptions, BrokerHarness } from './harness.ts'
 import { leaseTests } from './leases.ts'
@@ -36,5 +37,6 @@ export function brokerConformance(
     parkingTests(suite)
     settleWithResultTests(suite)
     administrationTests(suite)
+    carryingTests(suite)
   })
 }
