@@ -25,9 +25,9 @@ describe.skipIf(!present)('soak', () => {
       const report = await soak({
         pool,
         redis: redis.url,
-        warmUp: nightly ? 5000 : 1200,
+        warmUp: nightly ? 5000 : 800,
         samples: nightly ? 60 : 5,
-        tasksPerSample: 400,
+        tasksPerSample: nightly ? 400 : 300,
         msPerSample: nightly ? 10_000 : 0,
       })
       expect(report.samples).toHaveLength(nightly ? 61 : 6)
