@@ -1,7 +1,7 @@
 /** What pools of threads and of processes have in common (docs/adr): jobs, slots, replacing; and the slot's own end. */
 export type { ErrorData } from './error-data.ts'
 export { errorData, errorFrom } from './error-data.ts'
-export type { OpenSlotOptions, SlotChannel, SlotExit, SlotTransport } from './pool-slot.ts'
+export type { OpenSlotOptions, SlotChannel, SlotExit, SlotTransport } from './slot-transport.ts'
 export { serveSlot, type SlotLink } from './serve-slot.ts'
 export type { FromSlot, ToSlot } from './slot-frames.ts'
 export { defineSlotPool, type PoolFigures, type SlotPoolDefinition } from './slot-pool.ts'

@@ -11,42 +11,9 @@ import type { PoolOutcome, PoolStartOptions, SlotIdentity } from '../pool.ts'
 import { errorData, errorFrom } from './error-data.ts'
 import { aheadBudgetMs, aheadPatienceMs, beginSlackMs, mostInHand } from './hand-ahead.ts'
 import { lost, type SlotTicket } from './pool-ticket.ts'
+import { SlotOutbox } from './slot-outbox.ts'
+import { inWords, type SlotChannel, type SlotExit, type SlotTransport } from './slot-transport.ts'
 import { fromSlot, isFromSlot, monotonicMs, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
-
-/** Why a slot is gone, as far as it is known. */
-export interface SlotExit {
-  readonly exitCode: number | undefined
-  readonly signal: string | undefined
-  /** In words, where there are better ones than code and signal (out of memory, could not be started). */
-  readonly reason: string | undefined
-}
-
-/** A started thread or child. */
-export interface SlotChannel {
-  /** Of the process that runs it. */
-  readonly pid: number
-  /** Frames in order, as one message. Throws when one of them cannot be cloned; then none is sent. What a dead slot is sent is dropped. */
-  send(frames: readonly ToSlot[]): void
-  /** A part of a message has arrived, the rest is on its way. */
-  readonly holdsPart: boolean
-  /** `ends`: nothing can keep it alive now. `told`: it has the signal and decides by itself. Undefined: ends it whatever it does. */
-  kill(signal?: string): 'ends' | 'told' | 'impossible'
-}
-
-export interface OpenSlotOptions {
-  readonly index: number
-  readonly lostWaitMs: number
-  readonly maxMemoryPerChildKb: number | undefined
-  /** A batch, as the slot sent it. */
-  readonly onFrames: (frames: unknown) => void
-  /** Once, after every frame the slot sent. */
-  readonly onExit: (exit: SlotExit) => void
-}
-
-/** What threads and processes differ in. */
-export interface SlotTransport {
-  open(options: OpenSlotOptions): SlotChannel
-}
 
 export interface SlotOwner {
   readonly options: PoolStartOptions
@@ -77,8 +44,7 @@ export class PoolSlot {
   readonly gone: Promise<void>
   readonly #owner: SlotOwner
   readonly #channel: SlotChannel
-  /** Frames that go out at the end of this turn. */
-  #out: ToSlot[] = []
+  readonly #out: SlotOutbox
   /** Handings that were taken back without asking, until the slot knows. */
   readonly #takenBack = new Set<number>()
   /** Monotonic ms since which the first job in hand is the first, or the slot opens. */
@@ -112,6 +78,7 @@ export class PoolSlot {
       onFrames: (frames) => this.#receive(frames),
       onExit: (exit) => this.#exited(exit),
     })
+    this.#out = new SlotOutbox(this.#channel, (frame, error) => this.#unsendable(frame, error))
     this.#channel.send([[toSlot.open, entry, modules, options.config, index]])
   }
 
@@ -155,7 +122,7 @@ export class PoolSlot {
     // Its own number: it may be handed here again while the slot has still to forget it.
     ticket.handing = this.writes
     const { taskId, taskName, body, contentType, contentEncoding, request } = ticket.job
-    this.#send([
+    this.#out.add([
       toSlot.job,
       ticket.handing,
       taskId,
@@ -169,34 +136,14 @@ export class PoolSlot {
     if (ticket.abortReason !== undefined) this.abort(ticket, ticket.abortReason)
   }
 
-  #send(frame: ToSlot): void {
-    if (this.#out.length === 0) process.nextTick(() => this.#flush())
-    this.#out.push(frame)
-  }
-
-  #flush(): void {
-    const frames = this.#out
-    this.#out = []
-    if (this.state === 'gone') return
-    try {
-      this.#channel.send(frames)
-    } catch {
-      for (const frame of frames) this.#sendAlone(frame)
-    }
-  }
-
-  #sendAlone(frame: ToSlot): void {
-    try {
-      this.#channel.send([frame])
-    } catch (error) {
-      const data = errorData(error)
-      if (frame[0] === toSlot.answer) this.#channel.send([[toSlot.answer, frame[1], undefined, data]])
-      else if (frame[0] === toSlot.job) {
-        // Headers that cannot be cloned: no fault of the slot.
-        const ticket = this.#take(frame[1])
-        if (ticket !== undefined)
-          this.#finish(ticket, lost(`the job could not be handed over: ${data.message}`))
-      }
+  /** Headers that cannot be cloned: no fault of the slot. */
+  #unsendable(frame: ToSlot, error: unknown): void {
+    const data = errorData(error)
+    if (frame[0] === toSlot.answer) this.#out.add([toSlot.answer, frame[1], undefined, data])
+    else if (frame[0] === toSlot.job) {
+      const ticket = this.#take(frame[1])
+      if (ticket !== undefined)
+        this.#finish(ticket, lost(`the job could not be handed over: ${data.message}`))
     }
   }
 
@@ -209,12 +156,12 @@ export class PoolSlot {
   }
 
   abort(ticket: SlotTicket, reason: Error): void {
-    this.#send([toSlot.abort, ticket.handing, errorData(reason)])
+    this.#out.add([toSlot.abort, ticket.handing, errorData(reason)])
   }
 
   /** It is returned if it has not begun. */
   askBack(ticket: SlotTicket): void {
-    this.#send([toSlot.takeBack, ticket.handing])
+    this.#out.add([toSlot.takeBack, ticket.handing])
   }
 
   /**
@@ -255,7 +202,7 @@ export class PoolSlot {
 
   #close(): void {
     this.state = 'closing'
-    this.#send([toSlot.close])
+    this.#out.add([toSlot.close])
     this.#closeTimer = setTimeout(() => this.kill(), closeLimitMs)
   }
 
@@ -337,7 +284,7 @@ export class PoolSlot {
     if (ticket === undefined) return
     const answer = (value: unknown, error?: unknown): void => {
       if (this.state !== 'gone')
-        this.#send([toSlot.answer, messageId, value, error === undefined ? undefined : errorData(error)])
+        this.#out.add([toSlot.answer, messageId, value, error === undefined ? undefined : errorData(error)])
     }
     ticket.events.onMessage({ kind, payload }).then(
       (value) => answer(value),
@@ -356,14 +303,14 @@ export class PoolSlot {
 
   #asks(jobId: number): void {
     if (this.#takenBack.delete(jobId)) {
-      this.#send([toSlot.word, jobId, false])
+      this.#out.add([toSlot.word, jobId, false])
       this.#free()
       return
     }
     const ticket = this.#current(jobId, 'asks for')
     if (ticket === undefined) return
     const begin = ticket.started || (!ticket.unwanted && !this.retiring)
-    this.#send([toSlot.word, jobId, begin])
+    this.#out.add([toSlot.word, jobId, begin])
     if (begin) {
       ticket.beginBefore = 0
       return
@@ -431,10 +378,4 @@ export class PoolSlot {
     const { index, pid } = this.identity
     this.#owner.options.onSlotError(new Error(`Slot ${index} of the pool (pid ${pid}) ${what}.`))
   }
-}
-
-export function inWords({ exitCode, signal, reason }: SlotExit): string {
-  if (reason !== undefined) return reason
-  if (signal !== undefined) return `signal ${signal}`
-  return `exitcode ${exitCode ?? 'unknown'}`
 }

@@ -19,8 +19,9 @@ import type {
   PoolStartOptions,
   PoolTicket,
 } from '../pool.ts'
-import { inWords, PoolSlot, type SlotExit, type SlotOwner, type SlotTransport } from './pool-slot.ts'
-import { RunTimes } from './hand-ahead.ts'
+import { PoolSlot, type SlotOwner } from './pool-slot.ts'
+import { inWords, type SlotExit, type SlotTransport } from './slot-transport.ts'
+import { JobQueue } from './job-queue.ts'
 import { lost, SlotTicket, withdrawn, type TicketOwner } from './pool-ticket.ts'
 import { monotonicMs } from './slot-frames.ts'
 
@@ -46,8 +47,6 @@ export interface PoolFigures {
 
 /** How often slots that do not answer are looked for. */
 const watchMs = 250
-/** How often jobs that were handed ahead are looked for whose time is over. */
-const lateMs = 20
 const defaultAliveTimeoutMs = 20_000
 /** A job that this many slots died with before it began is given up. */
 const mostNotTaken = 3
@@ -66,16 +65,16 @@ class SlotPool implements SlotOwner, TicketOwner {
   #options: PoolStartOptions | undefined
   #size = 0
   readonly #slots = new Set<PoolSlot>()
-  readonly #idle: PoolSlot[] = []
-  #queue: SlotTicket[] = []
+  readonly #jobs = new JobQueue({
+    slots: () => this.#slots,
+    size: () => this.#size,
+    onLate: (ticket) => this.ticketReturned(ticket),
+  })
   readonly #open = new Set<SlotTicket>()
   #stopping = false
   #closing: Promise<void> | undefined
   #idleWaiters: (() => void)[] = []
   #watch: ReturnType<typeof setInterval> | undefined
-  readonly #times = new RunTimes()
-  #lateTimer: ReturnType<typeof setTimeout> | undefined
-  #serving = false
   #submitted = 0
   #starting = false
   #failures = 0
@@ -138,68 +137,15 @@ class SlotPool implements SlotOwner, TicketOwner {
       ticket.end(lost(this.#options === undefined ? 'the pool was not started' : 'the pool is closed'))
       return ticket
     }
-    ticket.expectedMs = this.#times.expected(job.taskName)
     this.#open.add(ticket)
-    this.#queue.push(ticket)
-    this.#serve()
+    this.#jobs.add(ticket)
     return ticket
   }
 
   get hasRoom(): boolean {
     if (this.#stopping) return false
     // Slots that are being made count.
-    if (this.#open.size < this.#size) return true
-    return this.#queue.length === 0 && (this.#idle.length > 0 || this.#soonIdle(monotonicMs()) !== undefined)
-  }
-
-  /** Gives what waits to slots that are idle, then to those that soon are. */
-  #serve(): void {
-    // What a ticket's owner does when it ends may come back here.
-    if (this.#serving || this.#queue.length === 0) return
-    this.#serving = true
-    const now = monotonicMs()
-    while (this.#queue.length > 0) {
-      const idle = this.#idle.shift()
-      if (idle !== undefined) {
-        idle.give(this.#queue.shift()!, now)
-        continue
-      }
-      const soon = this.#soonIdle(now)
-      if (soon === undefined) break
-      soon.slot.give(this.#queue.shift()!, now, soon.load)
-      this.#lateTimer ??= setTimeout(() => this.#lookForLate(), lateMs).unref()
-    }
-    this.#serving = false
-  }
-
-  #soonIdle(now: number): { readonly slot: PoolSlot; readonly load: number } | undefined {
-    let best: PoolSlot | undefined
-    let least = Infinity
-    let living = 0
-    for (const slot of this.#slots) {
-      if (!slot.retiring) living += 1
-      const load = slot.load(now)
-      if (load >= least) continue
-      best = slot
-      least = load
-    }
-    // Shrunk: the next one that is free goes, so that one has to become free.
-    return best === undefined || living > this.#size ? undefined : { slot: best, load: least }
-  }
-
-  /** What slots have said until `now` is read in the turn between here and there. */
-  #lookForLate(): void {
-    const now = monotonicMs()
-    setImmediate(() => {
-      this.#lateTimer = undefined
-      if (this.#closing !== undefined) return
-      let more = false
-      for (const slot of this.#slots) {
-        for (const ticket of slot.takeBackLate(now)) this.ticketReturned(ticket)
-        more ||= slot.inHand.some(({ started, beginBefore }) => !started && beginBefore > 0)
-      }
-      if (more) this.#lateTimer ??= setTimeout(() => this.#lookForLate(), lateMs).unref()
-    })
+    return this.#open.size < this.#size || this.#jobs.hasRoom
   }
 
   slotFree(slot: PoolSlot): void {
@@ -209,43 +155,32 @@ class SlotPool implements SlotOwner, TicketOwner {
       slot.retire()
       return
     }
-    this.#idle.push(slot)
-    this.#serve()
+    this.#jobs.slotFree(slot)
   }
 
   observed(taskName: string, ranMs: number): void {
-    this.#times.observed(taskName, ranMs)
+    this.#jobs.observed(taskName, ranMs)
   }
 
   ticketEnded(ticket: SlotTicket, outcome: PoolOutcome): void {
     this.#open.delete(ticket)
     ticket.end(outcome)
-    this.#serve()
+    this.#jobs.serve()
     if (this.#open.size > 0) return
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const wake of waiters) wake()
   }
 
-  /** In its old place: before all that were submitted later. */
   ticketReturned(ticket: SlotTicket): void {
     if (ticket.ended) return
-    ticket.startedLate = undefined
-    if (ticket.unwanted || this.#stopping) {
-      this.ticketEnded(ticket, withdrawn)
-      return
-    }
-    ticket.expectedMs = this.#times.expected(ticket.job.taskName)
-    const at = this.#queue.findIndex(({ number }) => number > ticket.number)
-    this.#queue.splice(at < 0 ? this.#queue.length : at, 0, ticket)
-    this.#serve()
+    if (ticket.unwanted || this.#stopping) this.ticketEnded(ticket, withdrawn)
+    else this.#jobs.addAgain(ticket)
   }
 
   withdrawTicket(ticket: SlotTicket): void {
-    if (this.#queue.includes(ticket)) {
-      remove(this.#queue, ticket)
-      this.ticketEnded(ticket, withdrawn)
-    } else this.#slotOf(ticket)?.askBack(ticket)
+    if (this.#jobs.remove(ticket)) this.ticketEnded(ticket, withdrawn)
+    else this.#slotOf(ticket)?.askBack(ticket)
   }
 
   abortRunning(ticket: SlotTicket, reason: Error): void {
@@ -281,7 +216,7 @@ class SlotPool implements SlotOwner, TicketOwner {
 
   slotGone(slot: PoolSlot, exit: SlotExit): void {
     this.#slots.delete(slot)
-    remove(this.#idle, slot)
+    this.#jobs.slotGone(slot)
     for (const [place, ticket] of slot.inHand.entries()) this.#giveAgain(ticket, exit, place === 0)
     if (this.#stopping && this.#open.size === 0) return
     // What fails at the start, `start` reports.
@@ -369,7 +304,7 @@ class SlotPool implements SlotOwner, TicketOwner {
   }
 
   #retire(slot: PoolSlot): void {
-    remove(this.#idle, slot)
+    this.#jobs.slotGone(slot)
     slot.retire()
   }
 
@@ -420,11 +355,8 @@ class SlotPool implements SlotOwner, TicketOwner {
     this.#stopping = true
     clearInterval(this.#watch)
     clearTimeout(this.#reopening)
-    clearTimeout(this.#lateTimer)
     const reason = new ClosedError('The pool was closed while the job was running.')
-    const queued = this.#queue
-    this.#queue = []
-    for (const ticket of queued) this.ticketEnded(ticket, withdrawn)
+    for (const ticket of this.#jobs.close()) this.ticketEnded(ticket, withdrawn)
     for (const ticket of [...this.#open]) {
       // Whether it has begun, what its slot has said until its end will tell.
       if (!ticket.started) continue
@@ -435,9 +367,4 @@ class SlotPool implements SlotOwner, TicketOwner {
     for (const slot of slots) slot.kill()
     await Promise.all(slots.map(({ gone }) => gone))
   }
-}
-
-function remove<T>(list: T[], item: T): void {
-  const at = list.indexOf(item)
-  if (at >= 0) list.splice(at, 1)
 }

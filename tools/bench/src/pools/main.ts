@@ -14,7 +14,8 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     tasks: { type: 'string', default: '20000' },
-    hashes: { type: 'string', default: '600' },
+    // Enough that starting and stopping a worker, which the bare children have not, is a small part.
+    hashes: { type: 'string', default: '2400' },
     only: { type: 'string' },
   },
 })
@@ -31,7 +32,7 @@ process.env['CT_BENCH_REDIS'] = redis.url
 const figures = new Map<string, number[]>()
 const note = (name: string, value: number): void => {
   figures.set(name, [...(figures.get(name) ?? []), value])
-  console.error(`${name}: ${value.toFixed(1)}`)
+  console.error(`${name}: ${value.toFixed(value < 10 ? 2 : 1)}`)
 }
 const wanted = (name: string): boolean => values.only?.split(',').includes(name) ?? true
 
@@ -43,6 +44,7 @@ async function queueHashes(): Promise<void> {
 
 try {
   for (let round = 0; round < rounds; round += 1) {
+    const rates = new Map<string, number>()
     if (wanted('drain')) {
       for (const pool of ['processes', 'threads', 'async']) {
         await redis.command('FLUSHALL')
@@ -52,6 +54,7 @@ try {
           file('work.ts'),
         )
         note(`drain ${pool}, tasks/s`, tasks / seconds)
+        rates.set(pool, tasks / seconds)
         note(`CPU of the worker's own process ${pool}, µs`, (cpuSeconds * 1e6) / tasks)
       }
     }
@@ -59,7 +62,10 @@ try {
       await redis.command('FLUSHALL')
       const share = Math.max(1000, tasks / 5)
       await celery.fill(redis.url, share)
-      note('drain Celery prefork, tasks/s', share / (await celery.drain(redis.url, share, slots)).seconds)
+      const rate = share / (await celery.drain(redis.url, share, slots)).seconds
+      note('drain Celery prefork, tasks/s', rate)
+      const processes = rates.get('processes')
+      if (processes !== undefined) note('drain processes, times Celery', processes / rate)
     }
     if (wanted('hash')) {
       const { seconds } = await runChild<{ seconds: number }>([slots, hashes, blocks], file('hash-alone.ts'))
@@ -67,8 +73,14 @@ try {
       for (const pool of ['processes', 'threads']) {
         await redis.command('FLUSHALL')
         await queueHashes()
-        const result = await runChild<{ seconds: number }>([pool, slots, hashes], file('work.ts'))
+        const result = await runChild<{ seconds: number; cpuSeconds: number }>(
+          [pool, slots, hashes],
+          file('work.ts'),
+        )
         note(`hash ${pool}, tasks/s`, hashes / result.seconds)
+        note(`hash ${pool}, share of bare children`, seconds / result.seconds)
+        if (pool === 'processes')
+          note("hash processes, CPU of the worker's own process, µs", (result.cpuSeconds * 1e6) / hashes)
       }
     }
     if (wanted('transfer')) {
@@ -85,6 +97,7 @@ try {
 }
 console.log('| figure | median | range |\n|---|---:|---:|')
 for (const [name, all] of figures) {
-  const shown = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: 1 })
+  const shown = (value: number): string =>
+    value.toLocaleString('en', { maximumFractionDigits: value < 10 ? 2 : 1 })
   console.log(`| ${name} | ${shown(median(all))} | ${shown(Math.min(...all))} – ${shown(Math.max(...all))} |`)
 }
