@@ -8,6 +8,7 @@ import { addGraphBootsteps } from './commands/graph-bootsteps.ts'
 import { addGraphWorkers } from './commands/graph-workers.ts'
 import { addGraph } from './commands/graph.ts'
 import { addList } from './commands/list.ts'
+import { addLogtool } from './commands/logtool.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addParked } from './commands/parked.ts'
 import { addPurge } from './commands/purge.ts'
@@ -29,7 +30,6 @@ import { addWorker } from './worker/worker-command.ts'
 /** Celery's commands that ct does not have. */
 const notHere: Readonly<Record<string, string>> = {
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
-  logtool: 'Use --log-format json and a tool for JSON lines.',
   upgrade: '',
 }
 
@@ -94,6 +94,7 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addParked(program, session)
   addReport(program, session)
   addShell(program, session)
+  addLogtool(program, session)
   addCompletion(program, session)
   program.hook('preAction', async (_, command) => {
     session.begin(program.opts<GlobalOptions>())

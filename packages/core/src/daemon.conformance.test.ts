@@ -265,7 +265,7 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     expect((await ct(['multi', 'stop', ...nodes], env)).out).toContain('> one@multi.test: DOWN')
   })
 
-  it.skipIf(!systemd)('systemd is told what the worker is about, and that it lives', async () => {
+  it.skipIf(!systemd)('FW-86: systemd is told what the worker is about, and that it lives', async () => {
     // The other end of NOTIFY_SOCKET, which systemd would have: Node has no datagram sockets of that kind.
     const socket = at('notify.sock')
     const listener = spawn(

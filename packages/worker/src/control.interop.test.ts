@@ -187,7 +187,7 @@ describe.for(brokers)('remote control by Celery 5.7 on $name', ({ transport, pre
     expect(await tell('heartbeat()')).toBeNull()
   })
 
-  it('CTRL-27, CTRL-28, CTRL-29, CTRL-33: the pool', async () => {
+  it('CTRL-27, CTRL-28, CTRL-29, CTRL-33, WORK-52: the pool', async () => {
     expect(await tell('pool_grow(2)')).toEqual({ ok: 'pool will grow' })
     expect(worker.concurrency).toBe(4)
     expect(await tell('pool_shrink(3)')).toEqual({ ok: 'pool will shrink' })

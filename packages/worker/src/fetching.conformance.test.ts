@@ -126,7 +126,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     expect(ran).toEqual([0, 1, 2, 3])
   })
 
-  it('WORK-67: the ETA first, then the rate limit', async () => {
+  it('WORK-65, WORK-67: the ETA first, then the rate limit', async () => {
     makeApp()
     const ran: string[] = []
     app.task('proj.limited', { rateLimit: '1/h' }, (name: string) => void ran.push(name))

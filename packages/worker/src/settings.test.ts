@@ -7,6 +7,7 @@ import {
   type Broker,
   type BrokerConnection,
   type ConnectOptions,
+  type Consumer,
   type ConsumerOptions,
   type Serializer,
   type Settlement,
@@ -70,25 +71,37 @@ function watchedBroker(hub: string): {
     const value: unknown = Reflect.get(target, key)
     return typeof value === 'function' ? (value.bind(target) as unknown) : value
   }
+  const watched = async (opening: Promise<Consumer>): Promise<Consumer> => {
+    const consumer = await opening
+    const setCredit = consumer.setCredit.bind(consumer)
+    return Object.defineProperty(consumer, 'setCredit', {
+      value: (credit: number) => {
+        credits.push(credit)
+        setCredit(credit)
+      },
+    })
+  }
   const connectionOf = (connection: BrokerConnection): BrokerConnection =>
     new Proxy(connection, {
       get(target, key) {
         if (key !== 'openConsumer') return bound(target, key)
         return (options: ConsumerOptions) => {
           credits.push(options.credit)
-          return target.openConsumer({
-            ...options,
-            onDelivery: (delivery) => {
-              const settle = delivery.settle.bind(delivery)
-              Object.defineProperty(delivery, 'settle', {
-                value: (settlement: Settlement) => {
-                  if (delivery.queue === 'celery') settled.push(settlement.action)
-                  return settle(settlement)
-                },
-              })
-              options.onDelivery(delivery)
-            },
-          })
+          return watched(
+            target.openConsumer({
+              ...options,
+              onDelivery: (delivery) => {
+                const settle = delivery.settle.bind(delivery)
+                Object.defineProperty(delivery, 'settle', {
+                  value: (settlement: Settlement) => {
+                    if (delivery.queue === 'celery') settled.push(settlement.action)
+                    return settle(settlement)
+                  },
+                })
+                options.onDelivery(delivery)
+              },
+            }),
+          )
         }
       },
     })
@@ -322,7 +335,7 @@ describe('what a worker takes', () => {
     const { app, credits } = watchedApp({ ...settings, defaults: 'celery', taskAcksLate: true })
     app.task('t', () => 1)
     await startWorker(app, { concurrency: 2, withoutGossip: true, withoutRemoteControl: true })
-    expect(credits).toEqual([credit])
+    expect(new Set(credits)).toEqual(new Set([credit]))
   })
 
   it('SET-145, SET-175: taskDefaultRateLimit spaces starts, workerDisableRateLimits does not', async () => {
@@ -380,6 +393,24 @@ describe('connections', () => {
     connects.fail = true
     expect(await failureOf(startWorker(app))).toMatchObject({ code: 'CT_BROKER_UNAVAILABLE' })
     expect(connects.count).toBe(times)
+  })
+
+  it.each([
+    [true, 4],
+    [false, 8],
+  ])('SET-176, WORK-90: workerEnablePrefetchCountReduction %s', async (reduces, most) => {
+    const { app, connects, credits, cut } = watchedApp({ workerEnablePrefetchCountReduction: reduces })
+    const held = app.task('held', () => new Promise(() => {}))
+    const worker = await startWorker(app, { concurrency: 2, prefetchMultiplier: 4 })
+    await held.delay()
+    await expect.poll(() => worker.counts.active).toBe(1)
+    expect(credits.at(-1)).toBe(8)
+    const before = connects.count
+    await cut()
+    await expect.poll(() => connects.count).toBeGreaterThan(before)
+    await expect.poll(() => worker.status).toBe('running')
+    await expect.poll(() => credits.at(-1)).toBe(most)
+    await worker.stop({ mode: 'cold' })
   })
 
   it.each([

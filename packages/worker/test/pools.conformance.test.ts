@@ -88,7 +88,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
   }
   const logged = (): string => log.records.map(({ message }) => message).join('\n')
 
-  it('WORK-42, WORK-47: run elsewhere; arguments bind, values and numbers come back as they are', async () => {
+  it('WORK-42, WORK-47, WORK-75: run elsewhere; arguments bind, values and numbers come back as they are', async () => {
     await common()
     expect(await run('who')).not.toBe(`${process.pid}/0`)
     const result = await tasks.app.sendTask('add', { kwargs: { y: 2, x: 40 } })

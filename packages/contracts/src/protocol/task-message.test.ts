@@ -255,7 +255,7 @@ describe('readTaskMessage', () => {
     expect(recorded('group').map((envelope) => open(envelope).groupIndex)).toEqual([0, 1])
   })
 
-  it('WIRE-12: protocol 1', () => {
+  it('WIRE-12, WORK-76: protocol 1', () => {
     const message = open(only('protocol-1'))
     expect(message).toMatchObject({
       protocol: 1,
@@ -287,7 +287,7 @@ describe('readTaskMessage', () => {
     expect(readTaskBody(old, codecs)).toMatchObject({ args: [], kwargs: {} })
   })
 
-  it('hybrids: fields in the body, overlaid with the headers', () => {
+  it('WORK-76: hybrids: fields in the body, overlaid with the headers', () => {
     const body =
       '{"task": "no", "id": "x", "args": [1], "kwargs": {"a": 2}, "retries": 3, "eta": "2024-05-01", "callbacks": null}'
     for (const encode of [

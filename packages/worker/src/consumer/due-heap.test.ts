@@ -9,7 +9,7 @@ describe('DueHeap', () => {
     vi.useRealTimers()
   })
 
-  it('hands out what is due in order of time, then of arrival, with one timer', () => {
+  it('WORK-65: hands out what is due in order of time, then of arrival, with one timer', () => {
     const due: string[] = []
     const heap = new DueHeap<string>((item) => due.push(item))
     heap.add(300, 'c')

@@ -1,0 +1,98 @@
+/** What settings and names make of a pool. */
+import { memoryBackend, memoryBroker } from '@ct/broker-memory'
+import { createApp, type App, type AppOptions } from '@ct/client'
+import type { Pool, PoolStartOptions } from '@ct/contracts'
+import { afterEach, describe, expect, it } from 'vitest'
+import { asyncPool, createWorker, type Worker, type WorkerOptions } from './index.ts'
+
+const open: (App | Worker)[] = []
+let hubs = 0
+const soon = { timeoutMs: 10_000 }
+
+async function start(
+  options: WorkerOptions,
+  settings: AppOptions = {},
+): Promise<{ readonly app: App; readonly worker: Worker }> {
+  const hub = { name: `pool-start-${process.pid}-${++hubs}` }
+  const app = createApp({
+    name: 'proj',
+    broker: memoryBroker(hub),
+    backend: memoryBackend(hub),
+    environment: {},
+    ...settings,
+  })
+  app.task('proj.add', (x: number, y: number) => x + y)
+  app.task('proj.wait', () => new Promise(() => {}))
+  const worker = createWorker(app, { withoutMingle: true, hostname: 'w@h', ...options })
+  open.push(worker, app)
+  await worker.start()
+  return { app, worker }
+}
+
+afterEach(async () => {
+  for (const one of open.splice(0)) await ('stop' in one ? one.stop({ mode: 'cold' }) : one.close())
+})
+
+/** The pool of the event loop, which tells what it was started with. */
+function watchedPool(): { readonly pool: Pool; readonly started: () => PoolStartOptions } {
+  const inner = asyncPool()
+  let given: PoolStartOptions | undefined
+  const pool = new Proxy(inner, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key)
+      if (key !== 'start') return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      return (options: PoolStartOptions) => {
+        given = options
+        return target.start(options)
+      }
+    },
+  })
+  return { pool, started: () => given! }
+}
+
+describe('what a pool is started with', () => {
+  it('SET-184, SET-185, SET-190, WORK-43: the settings of children; what the worker is told wins', async () => {
+    const one = watchedPool()
+    const settings = { workerMaxTasksPerChild: 7, workerMaxMemoryPerChild: 12_000, workerProcAliveTimeout: 3 }
+    await start({ pool: one.pool, concurrency: 2 }, settings)
+    expect(one.started()).toMatchObject({
+      size: 2,
+      maxTasksPerChild: 7,
+      maxMemoryPerChildKb: 12_000,
+      aliveTimeoutMs: 3000,
+    })
+    const two = watchedPool()
+    await start({ pool: two.pool, maxTasksPerChild: 8, maxMemoryPerChild: 9000 }, settings)
+    expect(two.started()).toMatchObject({ maxTasksPerChild: 8, maxMemoryPerChildKb: 9000 })
+  })
+})
+
+describe.each([
+  ['gevent', 'WORK-49'],
+  ['eventlet', 'WORK-50'],
+] as const)('-P %s', (pool, id) => {
+  it(`${id}: many tasks at a time, grown and shrunk, with a hard limit, terminated`, async () => {
+    const { app, worker } = await start({ pool, concurrency: 2 })
+    expect(await (await app.sendTask('proj.add', { args: [2, 3] })).get(soon)).toBe(5)
+    const inspect = app.control.inspect({ ...soon, destination: ['w@h'] })
+    expect((await inspect.stats())?.['w@h']?.pool).toMatchObject({ 'max-concurrency': 2 })
+    await app.control.poolGrow(1, { ...soon, destination: ['w@h'], reply: true })
+    expect(worker.concurrency).toBe(3)
+    await app.control.poolShrink(2, { ...soon, destination: ['w@h'], reply: true })
+    expect(worker.concurrency).toBe(1)
+    const late = await app.sendTask('proj.wait', { timeLimit: 0.05 })
+    await expect(late.get(soon)).rejects.toMatchObject({ name: 'TimeLimitExceeded' })
+    const ended = await app.sendTask('proj.wait')
+    await expect.poll(() => worker.counts.active).toBe(1)
+    await app.control.revoke(ended.id, { terminate: true })
+    await expect(ended.get(soon)).rejects.toThrow(/terminated|revoked/i)
+    expect(worker.counts.active).toBe(0)
+  })
+})
+
+it('WORK-78: what is sent twice under one id runs twice', async () => {
+  const { app, worker } = await start({})
+  await app.sendTask('proj.add', { args: [1, 1], taskId: 'the same' })
+  await app.sendTask('proj.add', { args: [1, 1], taskId: 'the same' })
+  await expect.poll(() => worker.counts.processed).toBe(2)
+})
