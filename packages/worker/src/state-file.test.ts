@@ -5,7 +5,7 @@ import { memoryBackend, memoryBroker } from '@ct/broker-memory'
 import { createApp, type App, type Logger } from '@ct/client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createWorker, type Worker } from './index.ts'
-import { LimitedSet } from './request/index.ts'
+import { LimitedSet, RevokedStamps } from './request/index.ts'
 import { StateFile } from './state-file.ts'
 
 let folder: string
@@ -26,10 +26,16 @@ const clockAt = (value: number): { value: number; adjust(other: number): number 
   },
 })
 const set = (): LimitedSet => new LimitedSet({ max: 100, expiresMs: 60_000 })
-const file = (path: string, revoked: LimitedSet, clock = clockAt(1)): StateFile =>
+const file = (
+  path: string,
+  revoked: LimitedSet,
+  clock = clockAt(1),
+  stamps = new RevokedStamps({ max: 4 }),
+): StateFile =>
   new StateFile({
     path,
     revoked,
+    stamps,
     clock,
     logger: () => ({ warn: (message: string) => warnings.push(message) }),
   })
@@ -52,6 +58,35 @@ describe('the state file', () => {
     await again.close()
     expect(await readdir(folder)).toEqual(['w.state'])
     expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ format: 'ct-worker-state', version: 1 })
+  })
+
+  it('PAIN-63: stamps that are revoked are kept, values of a kind that text can hold; the oldest go', async () => {
+    const path = join(folder, 'w.state')
+    const stamps = new RevokedStamps({ max: 4 })
+    const kept = file(path, set(), clockAt(1), stamps)
+    await kept.open()
+    stamps.add({ first: 1, order: [1, 'x', true, { a: 1 }] })
+    stamps.add({ ['__proto__']: 'odd' })
+    expect([stamps.size, stamps.has('first', 1), stamps.has('__proto__', 'odd')]).toEqual([4, false, true])
+    await kept.close()
+    const restored = new RevokedStamps({ max: 4 })
+    const again = file(path, set(), clockAt(1), restored)
+    await again.open()
+    await again.close()
+    expect(restored.entries()).toEqual([
+      ['order', ['x', true]],
+      ['__proto__', ['odd']],
+    ])
+    // What somebody has written by hand is no reason not to start.
+    await writeFile(
+      path,
+      '{"format":"ct-worker-state","version":1,"clock":1,"revoked":[],"stamps":[1,["a"],["b",[{},2]]]}',
+    )
+    const odd = new RevokedStamps({ max: 4 })
+    const third = file(path, set(), clockAt(1), odd)
+    await third.open()
+    await third.close()
+    expect(odd.entries()).toEqual([['b', [2]]])
   })
 
   it('SET-195: a revoke is on the disk before the worker ends', async () => {
@@ -117,13 +152,17 @@ describe('a worker with a state file', () => {
     worker = createWorker(app, { hostname: 'w1@here' })
     await worker.start()
     await app.control.revoke(id, { reply: true, destination: ['w1@here'] })
+    const stamp = { order: [7] }
+    await app.control.revokeByStampedHeaders(stamp, { reply: true, destination: ['w1@here'] })
     await worker.stop()
     expect(await readdir(folder)).toEqual(['w1.state'])
     worker = createWorker(app, { hostname: 'w1@here', withoutMingle: true })
     await worker.start()
     const revoked = await task.applyAsync([], { taskId: id })
+    const stamped = await task.applyAsync([], { stamps: { order: 7 } })
     await (await task.delay()).get({ timeoutMs: 10_000 })
-    await expect(revoked.get({ timeoutMs: 10_000 })).rejects.toMatchObject({ name: 'TaskRevokedError' })
+    for (const one of [revoked, stamped])
+      await expect(one.get({ timeoutMs: 10_000 })).rejects.toMatchObject({ name: 'TaskRevokedError' })
     expect(runs).toBe(1)
   })
 })

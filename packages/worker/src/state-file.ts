@@ -1,8 +1,8 @@
 /**
- * What a worker remembers across restarts: revoked ids and its logical clock (`--statedb`, `workerStateDb`; celery/worker/state.py 5.7,
+ * What a worker remembers across restarts: revoked ids and stamps, and its logical clock (`--statedb`, `workerStateDb`; celery/worker/state.py 5.7,
  * Persistent). Celery's file is Python's own; ct's is JSON:
  *
- *   {"format":"ct-worker-state","version":1,"clock":123,"revoked":["<oldest id>", …, "<newest id>"]}
+ *   {"format":"ct-worker-state","version":1,"clock":123,"revoked":["<oldest id>", …, "<newest id>"],"stamps":[["<name>",[<value>, …]], …]}
  *
  * It is written within a second of a change and at the end, each time as a new file that takes the place of the old one when it is on
  * the disk: a crash at any moment leaves one of the two. As in Celery 5.7 the ids live their full time again from the start.
@@ -11,7 +11,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Logger } from '@ct/client'
 import { ConfigurationError } from '@ct/contracts'
-import type { LimitedSet } from './request/index.ts'
+import type { LimitedSet, RevokedStamps } from './request/index.ts'
 
 const format = 'ct-worker-state'
 const intervalMs = 1000
@@ -19,6 +19,7 @@ const intervalMs = 1000
 export interface StateFileOptions {
   readonly path: string
   readonly revoked: LimitedSet
+  readonly stamps: RevokedStamps
   readonly clock: { readonly value: number; adjust(other: number): number }
   readonly logger: () => Pick<Logger, 'warn'>
 }
@@ -39,12 +40,13 @@ export class StateFile {
    * for a file that is somebody else's, or cannot be read.
    */
   async open(): Promise<void> {
-    const { path, revoked, clock } = this.#options
+    const { path, revoked, stamps, clock } = this.#options
     const text = await this.#read()
     if (text !== undefined) {
       const saved = parse(text)
       if (saved !== undefined) {
         for (const id of saved.revoked) revoked.add(id)
+        stamps.restore(saved.stamps)
         clock.adjust(saved.clock)
       } else if (text.includes(format)) {
         const aside = `${path}.damaged-${Date.now()}`
@@ -83,10 +85,10 @@ export class StateFile {
 
   #save(first: boolean): Promise<void> {
     this.#saving = this.#saving.then(async () => {
-      const { path, revoked, logger } = this.#options
-      if (this.#saved === revoked.changes) return
+      const { path, revoked, stamps, logger } = this.#options
+      const changes = revoked.changes + stamps.changes
+      if (this.#saved === changes) return
       try {
-        const { changes } = revoked
         await this.#write()
         this.#saved = changes
         this.#failed = false
@@ -103,8 +105,14 @@ export class StateFile {
   }
 
   async #write(): Promise<void> {
-    const { path, revoked, clock } = this.#options
-    const text = JSON.stringify({ format, version: 1, clock: clock.value, revoked: revoked.ids() })
+    const { path, revoked, stamps, clock } = this.#options
+    const text = JSON.stringify({
+      format,
+      version: 1,
+      clock: clock.value,
+      revoked: revoked.ids(),
+      stamps: stamps.entries(),
+    })
     const next = `${path}.${process.pid}.new`
     try {
       const file = await open(next, 'w', 0o600)
@@ -137,13 +145,24 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-function parse(text: string): { readonly clock: number; readonly revoked: readonly string[] } | undefined {
+interface Saved {
+  readonly clock: number
+  readonly revoked: readonly string[]
+  readonly stamps: readonly unknown[]
+}
+
+function parse(text: string): Saved | undefined {
   try {
     const saved = JSON.parse(text) as Readonly<Record<string, unknown>> | null
-    const { format: found, version, clock, revoked } = saved ?? {}
+    const { format: found, version, clock, revoked, stamps } = saved ?? {}
     if (found !== format || version !== 1 || typeof clock !== 'number' || !Array.isArray(revoked))
       return undefined
-    return { clock, revoked: revoked.filter((id) => typeof id === 'string') }
+    // Files of earlier releases have none.
+    return {
+      clock,
+      revoked: revoked.filter((id) => typeof id === 'string'),
+      stamps: Array.isArray(stamps) ? stamps : [],
+    }
   } catch {
     return undefined
   }

@@ -37,7 +37,7 @@ function terminate(target: CommandTarget, requests: readonly Request[], signal: 
 
 function revokeByStampedHeaders(target: CommandTarget, args: Arguments): Reply {
   const headers = stampsOf(args['headers'])
-  target.revocations.addStamps(headers)
+  target.revocations.stamps.add(headers)
   for (const request of target.state.in('reserved')) {
     if (target.revocations.stampOf(request) !== undefined) target.dispatcher.reconsider(request)
   }

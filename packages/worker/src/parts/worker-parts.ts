@@ -298,6 +298,7 @@ export class WorkerParts {
     const path = this.#options.stateDb ?? settings.workerStateDb
     if (path === null) return undefined
     return new StateFile({
+      stamps: this.revocations.stamps,
       path: nodePath(path, this.hostname),
       revoked: this.revocations.ids,
       clock: context.clock,

@@ -5,6 +5,7 @@
 import { numberFrom, type Environment } from './environment-number.ts'
 import { LimitedSet } from './limited-set.ts'
 import type { Request } from './request.ts'
+import { RevokedStamps } from './revoked-stamps.ts'
 
 export type RevokedReason = 'revoked' | 'expired'
 
@@ -16,13 +17,15 @@ export interface RevocationOptions {
 
 export class Revocations {
   readonly ids: LimitedSet
-  readonly stamps: Map<string, Set<unknown>> = new Map()
+  readonly stamps: RevokedStamps
   readonly #now: () => number
 
   constructor(options: RevocationOptions = {}) {
     const environment = options.environment ?? process.env
+    const max = numberFrom(environment, 'CELERY_WORKER_REVOKES_MAX', 50_000)
+    this.stamps = new RevokedStamps({ max })
     this.ids = new LimitedSet({
-      max: numberFrom(environment, 'CELERY_WORKER_REVOKES_MAX', 50_000),
+      max,
       expiresMs: numberFrom(environment, 'CELERY_WORKER_REVOKE_EXPIRES', 10_800) * 1000,
     })
     this.#now = options.now ?? Date.now
@@ -48,20 +51,11 @@ export class Revocations {
   stampOf(request: Request): readonly [name: string, value: unknown] | undefined {
     const { stampedHeaders, stamps } = request.message
     for (const name of stampedHeaders ?? []) {
-      const revoked = this.stamps.get(name)
       const value = Object.hasOwn(stamps, name) ? stamps[name] : null
-      if (revoked === undefined || value === null) continue
-      if (Array.isArray(value) ? value.some((one) => revoked.has(one)) : revoked.has(value))
-        return [name, value]
+      if (value === null) continue
+      const values = Array.isArray(value) ? (value as readonly unknown[]) : [value]
+      if (values.some((one) => this.stamps.has(name, one))) return [name, value]
     }
     return undefined
-  }
-
-  addStamps(headers: Readonly<Record<string, unknown>>): void {
-    for (const [name, value] of Object.entries(headers)) {
-      const values = this.stamps.get(name) ?? new Set()
-      for (const one of Array.isArray(value) ? value : [value]) values.add(one)
-      this.stamps.set(name, values)
-    }
   }
 }
