@@ -30,6 +30,7 @@ import type { RedisStore } from '../same-server.ts'
 import { Bindings } from './bindings.ts'
 import { RedisConsumer } from './consumer.ts'
 import type { BrokerContext } from './context.ts'
+import { evictionWarning } from './eviction.ts'
 import { Hub } from './hub.ts'
 import { ParkedLists } from './parked.ts'
 import { Publisher } from './publisher.ts'
@@ -201,6 +202,9 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
         signal,
         onLost: (error) => this.lost(error),
         onNotice: (notice) => this.notice(notice),
+      })
+      void evictionWarning(this.#link).then((message) => {
+        if (message !== undefined) this.notice({ kind: 'warning', message })
       })
       const { orphans } = this.#options
       if (orphans.size > 0) {

@@ -225,6 +225,27 @@ it('B4: a full server refuses publishes and says so once; nothing held is lost',
   expect(await connection.queueSize('q')).toBe(2)
 })
 
+it('PAIN-69: a server that may evict queues is told of when they are consumed', async () => {
+  await using server = await startPrivateRedis()
+  const warnings = async (): Promise<string[]> => {
+    await using broker = redisBroker({ url: server.url })
+    const notices: Notice[] = []
+    const connection = await broker.connect({ onNotice: (notice) => notices.push(notice) })
+    await (
+      await connection.openConsumer({ credit: 1, onDelivery: () => {} })
+    ).subscribe([{ queue: queue('q') }])
+    // Answers come in order.
+    await connection.queueSize('q')
+    return notices.flatMap((notice) => (notice.kind === 'warning' ? [notice.message] : []))
+  }
+  await server.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+  expect(await warnings()).toEqual([])
+  await server.command('CONFIG', 'SET', 'maxmemory', '100mb')
+  expect(await warnings()).toEqual([expect.stringMatching(/"allkeys-lru".*noeviction/)])
+  await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+  expect(await warnings()).toEqual([])
+})
+
 /** Between us and the server; `deaf` swallows what the server says. */
 async function proxyTo(
   port: number,
