@@ -24,13 +24,14 @@ export class MemoryChords implements NativeChord {
     this.#now = now
   }
 
-  async begin({ groupId, size, expiresInMs }: Parameters<NativeChord['begin']>[0]): Promise<void> {
+  async begin({ groupId, size, expiresInMs, note }: Parameters<NativeChord['begin']>[0]): Promise<void> {
     const chord = this.#chord(groupId)
     chord.size = size
     chord.failed = false
     chord.claim = undefined
     chord.doneUntil = undefined
     this.#touch(chord, expiresInMs)
+    if (note !== undefined) this.#notes.set(groupId, Uint8Array.from(note))
   }
 
   async addMember(groupId: string): Promise<void> {
@@ -88,6 +89,7 @@ export class MemoryChords implements NativeChord {
     chord.size = undefined
     chord.claim = undefined
     chord.doneUntil = this.#now() + doneMs
+    this.#notes.delete(groupId)
     chord.expiresAt = chord.doneUntil
   }
 
@@ -95,6 +97,7 @@ export class MemoryChords implements NativeChord {
     const chord = this.#chord(groupId)
     chord.size = undefined
     chord.failed = true
+    this.#notes.delete(groupId)
   }
 
   readonly #notes = new Map<string, Uint8Array>()

@@ -143,11 +143,15 @@ export interface ResultBackendConnection extends Closable {
  *    └────────── fail ─────────────┴──► failed (size deleted: never completes again)
  */
 export interface NativeChord {
-  /** Declares how many parts there are; also re-opens a chord that is applied again. */
+  /**
+   * Declares how many parts there are; also re-opens a chord that is applied again. With `watch` the note is kept in the same step, as by
+   * {@link ChordWatch.remember}, until the chord is done or has failed.
+   */
   begin(chord: {
     readonly groupId: string
     readonly size: number
     readonly expiresInMs: number | undefined
+    readonly note?: Uint8Array | undefined
   }): Promise<void>
   /** Records the part of a task once, whatever its value. */
   record(part: ChordPart): Promise<ChordProgress>

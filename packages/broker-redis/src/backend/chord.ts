@@ -4,11 +4,15 @@ import type { ChordPart, ChordProgress, ChordStanding, ChordWatch, NativeChord }
 import type { Argument, Link } from '../connection/link.ts'
 import { toFailure } from '../connection/failure.ts'
 import { asArgument, ttlText } from '../stored-success.ts'
+import { chordBegin } from '../scripts/chord-begin.ts'
 import { chordClaim } from '../scripts/chord-claim.ts'
 import { chordFinish } from '../scripts/chord-finish.ts'
 import { chordRecord } from '../scripts/chord-record.ts'
 import { progressOf, recordCall } from './chord-part.ts'
 import type { ResultKeys } from './keys.ts'
+
+/** Of begun chords; as many as one worker looks after. */
+const mostNotes = 10_000
 
 export class RedisChord implements NativeChord {
   readonly #link: Link
@@ -21,18 +25,10 @@ export class RedisChord implements NativeChord {
     this.#ordered = ordered
   }
 
-  async begin(chord: {
-    readonly groupId: string
-    readonly size: number
-    readonly expiresInMs: number | undefined
-  }): Promise<void> {
-    const size = this.#keys.chord(chord.groupId, 's')
-    const ttl = ttlText(chord.expiresInMs)
-    const set: [string, ...Argument[]] = ['set', size, chord.size, ...(ttl === '' ? [] : ['PX', ttl])]
-    // One after the other on one connection: a claim of an earlier run never meets the new size (D57-6).
-    await this.#do('begin a chord', () =>
-      this.#link.all([['multi'], ['del', this.#keys.chord(chord.groupId, 'c')], set, ['exec']]),
-    )
+  async begin({ groupId, size, expiresInMs, note }: Parameters<NativeChord['begin']>[0]): Promise<void> {
+    const keys = [this.#keys.chord(groupId, 'c'), this.#keys.chord(groupId, 's'), this.#keys.openChords]
+    const args = [size, ttlText(expiresInMs), groupId, note === undefined ? '' : asArgument(note), mostNotes]
+    await this.#do('begin a chord', () => this.#link.run(chordBegin, keys, args))
   }
 
   async record(part: ChordPart): Promise<ChordProgress> {
@@ -69,15 +65,21 @@ export class RedisChord implements NativeChord {
     readonly token: string
     readonly doneMs: number
   }): Promise<void> {
-    const keys = [...this.#keys.chordParts(chord.groupId), this.#keys.chord(chord.groupId, 'c')]
+    const { groupId, token, doneMs } = chord
+    const keys = [...this.#keys.chordParts(groupId), this.#keys.chord(groupId, 'c'), this.#keys.openChords]
     await this.#do('finish a chord', () =>
-      this.#link.run(chordFinish, keys, [chord.token, Math.max(1, Math.round(chord.doneMs))]),
+      this.#link.run(chordFinish, keys, [token, Math.max(1, Math.round(doneMs)), groupId]),
     )
   }
 
   /** The claim stays until it runs out, as in Celery; without the size nothing completes any more (D57-5). */
   async fail(groupId: string): Promise<void> {
-    await this.#do('fail a chord', () => this.#link.send('del', [this.#keys.chord(groupId, 's')]))
+    await this.#do('fail a chord', () =>
+      this.#link.all([
+        ['del', this.#keys.chord(groupId, 's')],
+        ['hdel', this.#keys.openChords, groupId],
+      ]),
+    )
   }
 
   async addMember(groupId: string): Promise<void> {

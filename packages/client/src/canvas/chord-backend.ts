@@ -2,6 +2,7 @@
 import { ConfigurationError, encodeResultHandle, UnsupportedError } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import { builtinTasks } from './builtin-task-names.ts'
+import { encodeChordNote } from './chord-note.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { publishTasks } from './publish-tasks.ts'
 import { prepareTask } from './send-task-message.ts'
@@ -55,7 +56,26 @@ export async function beginChord(context: AppContext, chord: ChordStart): Promis
     await publishTasks(context, [unlock])
     return
   }
-  await results.beginChord({ groupId, size, expiresInMs: chordExpiresInMs(context) })
+  const note =
+    kind === 'native' && context.defaults === 'ct' && settings.chordSweepIntervalMs > 0
+      ? noteOn(context, chord)
+      : undefined
+  await results.beginChord({ groupId, size, expiresInMs: chordExpiresInMs(context), note })
+}
+
+/** Workers see a chord by its parts; one of which no part ever comes they would never see. */
+function noteOn(context: AppContext, { groupId, header, body }: ChordStart): Uint8Array {
+  const taskId = header.children?.[0]?.id ?? groupId
+  const { root_id: rootId } = body.options
+  const now = context.now()
+  return encodeChordNote({
+    body,
+    rootId: typeof rootId === 'string' ? rootId : taskId,
+    taskId,
+    since: now,
+    progressAt: now,
+    count: 0,
+  })
 }
 
 /** `result_chord_expires`, else as results; 0 and null: for good (D57-7). */

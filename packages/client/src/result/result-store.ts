@@ -1,5 +1,6 @@
 import type {
   CompressorRegistry,
+  NativeChord,
   ResultBackend,
   ResultBackendConnection,
   ResultHandle,
@@ -200,7 +201,7 @@ export class ResultStore {
 
   /** Declares a chord to a store that counts its members, before the first of them is sent; until then it may be declared twice. */
   async beginChord(
-    chord: { readonly groupId: string; readonly size: number; readonly expiresInMs: number | undefined },
+    chord: Parameters<NativeChord['begin']>[0],
     options: StoreCallOptions = {},
   ): Promise<void> {
     await this.#retrying(async (connection) => {

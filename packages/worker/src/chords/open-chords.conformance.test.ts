@@ -86,6 +86,34 @@ describe.skipIf(!present)('chords that stay open', () => {
     expect(await connection.command('HLEN', 'celery-taskset-meta-ct.open')).toBe(0)
   })
 
+  it('CANVAS-70: a chord of which no part ever came, sent by a process that is gone, fails too', async () => {
+    const sender = createApp({
+      name: 'sender',
+      broker: redisBroker({ url: redis.url }),
+      backend: redisBackend({ url: redis.url }),
+      logger: quiet,
+    })
+    const lost = (x: number): Signature =>
+      sender.signature('open.one', { args: [x], queue: 'lost' }) as Signature
+    const canvas = chord([lost(1), lost(2)], sender.signature('open.sum') as never) as unknown as Signature
+    const { id } = (await canvas.applyAsync()) as AsyncResult
+    await sender.close()
+    const { app } = await start({ chordSweepIntervalMs: 100, chordStallTimeoutMs: 400 })
+    await expect(app.asyncResult(id).get({ timeoutMs: 8000 })).rejects.toThrow(
+      /has 0 of 2 parts and no new one for 0\.4 s: the others are lost$/,
+    )
+    await expect.poll(() => connection.command('HLEN', 'celery-taskset-meta-ct.open')).toBe(0)
+  })
+
+  it('CANVAS-70: the note on a chord goes with the chord', async () => {
+    const { app } = await start({ chordSweepIntervalMs: 60_000 })
+    const one = (x: number): Signature => app.signature('open.one', { args: [x] }) as Signature
+    const sum = app.signature('open.sum') as never
+    const result = (await (chord([one(1), one(2)], sum) as unknown as Signature).applyAsync()) as AsyncResult
+    expect(await result.get({ timeoutMs: 8000 })).toBe(3)
+    await expect.poll(() => connection.command('HLEN', 'celery-taskset-meta-ct.open')).toBe(0)
+  })
+
   it('CTRL-44: inspect chords tells what waits for whom; chord_fail ends it', async () => {
     const { app } = await start({ chordSweepIntervalMs: 50 })
     const result = await sendOpen(app)
@@ -119,6 +147,7 @@ describe.skipIf(!present)('chords that stay open', () => {
     const result = await sendOpen(first.app)
     const notes = async (): Promise<unknown> =>
       await connection.command('HLEN', 'celery-taskset-meta-ct.open')
+    await expect.poll(async () => (await chords(first.app))[0]?.['count']).toBe(2)
     await expect.poll(notes).toBe(1)
     await first.worker.stop()
     const { app } = await start({ chordSweepIntervalMs: 50, chordStallTimeoutMs: 300 }, 'ct@second')

@@ -5,13 +5,14 @@
  *                                               ├─ complete, its finisher is gone ─► claimed ─────► body published
  *                                               └─ no new part for `stallMs` ──────► claimed ─────► body fails with a reason
  *
- * A worker watches the chords it saw a part of. What is open for a whole sweep is noted in the store, so that another worker goes on when this
- * one is gone; whoever acts holds the chord's claim, hence one acts only. A chord that ends within a sweep costs nothing but a map entry.
+ * Who sends a chord leaves a note on it in the store, which goes with the chord. What is open for a whole sweep is watched by all workers, also where no
+ * part of it has come; whoever acts holds the chord's claim, hence one acts only. Of chords that others sent, a worker watches those it saw a part of, and
+ * notes them itself when they are open for a sweep.
  */
 import { randomBytes } from 'node:crypto'
+import { encodeChordNote } from '@ct/client'
 import {
   ChordError,
-  encodeJson,
   isPlainObject,
   readSignature,
   type NativeChord,
@@ -201,7 +202,7 @@ export class OpenChords implements OpenChordsPort {
         watched.noted = false
       }
       if (!watched.noted) {
-        await chord.watch.remember(groupId, noteOf(watched), services.chords.expiresInMs)
+        await chord.watch.remember(groupId, encodeChordNote(watched), services.chords.expiresInMs)
         watched.noted = true
       }
       if (standing.count >= standing.total && now() - watched.progressAt > claimMsOf(services))
@@ -254,12 +255,6 @@ function stalled(
 
 function memberOf(groupId: string, { taskId, rootId, body }: Watched): ChordMember {
   return { taskId, rootId, groupId, groupIndex: null, chord: body }
-}
-
-function noteOf({ body, rootId, taskId, since, progressAt, count }: Watched): Uint8Array {
-  return new TextEncoder().encode(
-    encodeJson({ body, root_id: rootId, task_id: taskId, since, progress_at: progressAt, count }),
-  )
 }
 
 function readNote(note: Uint8Array): Watched | undefined {

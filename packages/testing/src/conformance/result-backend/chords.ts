@@ -146,6 +146,25 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
   )
 
   test(
+    'R11: a note given with the size is kept until the chord is done or has failed, where chords are watched',
+    async (scene) => {
+      const { one, two, groupId } = await chords(scene)
+      if (one.watch === undefined || two.watch === undefined) return
+      const note = new TextEncoder().encode('{"a": "note"}')
+      const other = scene.id('group')
+      await one.begin({ groupId, size: 1, expiresInMs, note })
+      await one.begin({ groupId: other, size: 1, expiresInMs, note })
+      assert.deepEqual(Uint8Array.from((await two.watch.recall()).get(groupId)!), note)
+      const token = tokenOf(await one.record(part(groupId, 0)))
+      await one.finish({ groupId, token, doneMs: 60_000 })
+      await two.fail(other)
+      const left = await two.watch.recall()
+      assert.equal(left.has(groupId) || left.has(other), false)
+    },
+    native,
+  )
+
+  test(
     'R11: a chord that failed never completes, and can be begun anew',
     async (scene) => {
       const { one, two, groupId } = await chords(scene)
