@@ -73,7 +73,8 @@ async function phase(
   planned: readonly string[],
 ): Promise<void> {
   if (targets.length === 0 || planned.length === 0) return
-  const seen = new Set<string>()
+  // A build that an earlier phase has made comes from the cache here, and has been counted.
+  const seen = new Set(reported)
   const ended: EndedTask[] = await runTargets({
     targets,
     parallel: 2,
@@ -82,6 +83,7 @@ async function phase(
     onEnded(task, ok, cached, output) {
       if (seen.has(task)) return
       seen.add(task)
+      reported.add(task)
       const tests = suites.has(task.split(':')[1] ?? '') ? lineOf(tallyOfTask(ok, summaryOf(task))) : ''
       display.ended(task, ok, [tests, cached ? 'from cache' : ''].filter((part) => part !== '').join(', '))
       if (!ok) {
