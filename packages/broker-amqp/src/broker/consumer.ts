@@ -6,18 +6,19 @@ import {
   type ConsumerOptions,
   type Delivery,
   type NoticeListener,
-  type ParkedHistory,
   type QueueDeclaration,
   type Settlement,
   type Subscription,
 } from '@ct/contracts'
 import { raceSignal } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
+import { endOf } from './channel-end.ts'
 import { ChannelSession } from './channel-session.ts'
 import { AmqpDelivery, type DeliveryOwner } from './delivery.ts'
 import { Lane, wirePrefetch } from './lane.ts'
+import { parkDelivery } from './park-delivery.ts'
 import type { ParkedQueues } from './parked.ts'
-import { shares } from './shares.ts'
+import { divideAmong } from './shares.ts'
 import type { StartCounter } from './start-counter.ts'
 
 /** How often the budget may be divided anew among busy and idle queues. */
@@ -73,7 +74,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
         this.#lanes.set(queue.name, lane)
         fresh.push(lane)
       }
-      this.#divide()
+      divideAmong(this.#lanes.values(), this.#credit)
       try {
         await this.#adjust()
       } catch (error) {
@@ -91,7 +92,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     const run = this.#step('cancelling', async () => {
       await this.#adjust()
       for (const lane of leaving) this.#lanes.delete(lane.queue.name)
-      this.#divide()
+      divideAmong(this.#lanes.values(), this.#credit)
       await this.#adjust()
       await this.#session?.roundTrip(wirePrefetch(this.#credit))
     })
@@ -118,7 +119,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     if (credit === this.#credit) return
     this.#credit = credit
     this.#drain()
-    this.#divide()
+    divideAmong(this.#lanes.values(), this.#credit)
     this.#adjustSoon()
   }
 
@@ -201,16 +202,6 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     this.#step('changing the prefetch', () => this.#adjust()).catch(() => undefined)
   }
 
-  #divide(): void {
-    const sharing = [...this.#lanes.values()].filter(({ noAck, ended }) => !noAck && !ended)
-    const targets = shares(
-      this.#credit,
-      sharing.map(({ hungry }) => hungry),
-    )
-    for (const [index, lane] of sharing.entries()) lane.target = targets[index] as number
-    for (const lane of this.#lanes.values()) if (lane.noAck) lane.target = 1
-  }
-
   async #adjust(): Promise<void> {
     const session = await this.#ready()
     for (const lane of [...this.#lanes.values()]) {
@@ -288,7 +279,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     lane.hungry = true
     this.#rebalance ??= setTimeout(() => {
       this.#rebalance = undefined
-      this.#divide()
+      divideAmong(this.#lanes.values(), this.#credit)
       for (const each of this.#lanes.values()) each.hungry = each.hungry && each.saturated
       this.#adjustSoon()
     }, rebalanceMs)
@@ -301,7 +292,8 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     const { session, number } = delivery
     if (settlement.action === 'park') {
       try {
-        await this.#park(delivery, settlement)
+        await parkDelivery(this.#parts.parked, delivery, settlement)
+        this.#parts.starts.forget(delivery)
       } finally {
         this.#settled(delivery)
       }
@@ -313,26 +305,6 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     this.#settled(delivery)
     if (verdict !== 'requeue') this.#parts.starts.forget(delivery)
     return written
-  }
-
-  async #park(
-    delivery: AmqpDelivery,
-    { reason, starts }: Extract<Settlement, { action: 'park' }>,
-  ): Promise<void> {
-    const history: ParkedHistory = {
-      reason,
-      starts: starts ?? 0,
-      parkedAt: new Date().toISOString(),
-      queue: delivery.queue,
-    }
-    try {
-      await this.#parts.parked.put(delivery, history)
-    } catch (error) {
-      await delivery.session.settle(delivery.number, 'requeue').catch(() => undefined)
-      throw error
-    }
-    await delivery.session.settle(delivery.number, 'ack')
-    this.#parts.starts.forget(delivery)
   }
 
   #settled(delivery: AmqpDelivery): void {
@@ -354,7 +326,7 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
     if (!lane.owns(tag) || lane.ended || !this.#isCurrent(lane)) return
     lane.ended = true
     this.#lanes.delete(lane.queue.name)
-    this.#divide()
+    divideAmong(this.#lanes.values(), this.#credit)
     this.#adjustSoon()
     this.#parts.onNotice({
       kind: 'consumer-cancelled',
@@ -385,18 +357,4 @@ export class AmqpConsumer implements Consumer, DeliveryOwner {
         this.#parts.onNotice({ kind: 'consumer-cancelled', queue: queue.name, reason })
     })
   }
-}
-
-/** Why a channel ended, for the log. */
-function endOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'the channel ended.'
-  const timeout = /acknowledgement on channel \d+ timed out(?:.*?Timeout value used: (\d+) ms)?/s.exec(
-    error.message,
-  )
-  if (timeout === null) return `${error.message}.`
-  const value = timeout[1] === undefined ? '' : ` (${Number(timeout[1]) / 1000} s)`
-  return (
-    `a message was held longer than RabbitMQ's consumer_timeout${value}, so it closed the channel; all messages that were held come again. ` +
-    `Raise consumer_timeout on the server, and name its value by the option consumerTimeout.`
-  )
 }

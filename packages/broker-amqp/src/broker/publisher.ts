@@ -1,22 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import type { Channel, ConfirmChannel, Message, Options } from 'amqplib'
-import {
-  BrokerError,
-  EncodeError,
-  isCeleryError,
-  MessageTooLargeError,
-  PublishError,
-  type CallOptions,
-  type CeleryError,
-  type OutgoingMessage,
-} from '@ct/contracts'
-import { encodeTable } from '../connection/field-table.ts'
+import type { CallOptions, CeleryError, OutgoingMessage } from '@ct/contracts'
 import { FrameWriter } from '../connection/frame-writer.ts'
 import { rawChannel, type RawChannel } from '../connection/raw-channel.ts'
 import { raceSignal, replyCode } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { DelayedDelivery } from './delayed-delivery.ts'
+import { messageProperties } from './message-properties.ts'
+import {
+  noExchange,
+  notSent,
+  refused,
+  returned,
+  tooLarge,
+  unconfirmed,
+  unwritable,
+} from './publish-failures.ts'
 import type { Topology } from './topology.ts'
 
 /** Bytes after which a turn's messages are written without waiting for the others. */
@@ -126,10 +126,7 @@ export class Publisher {
     const found = await this.#topology.find(what, (channel) => channel.checkExchange(exchange), options)
     if (found !== undefined) return 'exists'
     if (type === 'fanout') return undefined
-    return new PublishError(
-      `There is no exchange ${JSON.stringify(exchange)}; declare it, or a queue that is bound to it, before publishing to it.`,
-      { maybeDelivered: false, retryable: false, details: { exchange } },
-    )
+    return noExchange(exchange)
   }
 
   ready(): Promise<ConfirmChannel | Channel> {
@@ -160,7 +157,8 @@ export class Publisher {
       }
       const error = this.#closedBecause
       this.#closedBecause = undefined
-      for (const pending of [...this.#pending, ...this.#unflushed]) this.#unconfirmed(pending, error)
+      for (const { message, settle } of [...this.#pending, ...this.#unflushed])
+        settle(unconfirmed(message, error))
       this.#pending.clear()
       this.#unflushed.clear()
     })
@@ -182,7 +180,7 @@ export class Publisher {
     }
     let options: Options.Publish
     try {
-      options = properties(message, returnId)
+      options = messageProperties(message, returnId)
     } catch (error) {
       return Promise.resolve(unwritable(error, message))
     }
@@ -245,27 +243,13 @@ export class Publisher {
     const why = pending.returnId === undefined ? undefined : this.#returned.get(pending.returnId)
     if (why !== undefined) {
       this.#returned.delete(pending.returnId as string)
-      pending.settle(
-        new PublishError(
-          `RabbitMQ returned the message: ${why} for ${address(pending.message)}. Bind a queue with that key, or check the route.`,
-          {
-            maybeDelivered: false,
-            retryable: false,
-            details: { ...details(pending.message), returned: true },
-          },
-        ),
-      )
+      pending.settle(returned(pending.message, why))
     } else if (error === null || error === undefined) {
       pending.settle(undefined)
     } else if (/message nacked/i.test((error as Error).message)) {
-      pending.settle(
-        new PublishError(
-          `RabbitMQ refused (nack) the message for ${address(pending.message)}: its queue is full (x-overflow: reject-publish) or failed.`,
-          { maybeDelivered: false, cause: error, details: details(pending.message) },
-        ),
-      )
+      pending.settle(refused(pending.message, error))
     } else {
-      this.#unconfirmed(pending, this.#closedBecause ?? error)
+      pending.settle(unconfirmed(pending.message, this.#closedBecause ?? error))
     }
   }
 
@@ -275,78 +259,7 @@ export class Publisher {
     if (typeof id === 'string') this.#returned.set(id, replyText ?? 'NO_ROUTE')
   }
 
-  #unconfirmed({ message, settle }: Pending, error: unknown): void {
-    const code = replyCode(error)
-    if (code === 404 && String((error as Error).message).includes(`'${message.exchange}'`)) {
-      settle(
-        new PublishError(`There is no exchange for ${address(message)} any more; declare it again.`, {
-          maybeDelivered: false,
-          cause: error,
-          details: details(message),
-        }),
-      )
-      return
-    }
-    settle(
-      new PublishError(
-        `The message for ${address(message)} was sent but not confirmed before the channel ended${error instanceof Error ? `: ${error.message}` : ''}. It may have arrived.`,
-        { maybeDelivered: true, cause: error, details: details(message) },
-      ),
-    )
-  }
-
   #notSent(error: unknown, message: OutgoingMessage): CeleryError {
-    const failure = this.#link.failure(error, 'publishing')
-    if (isCeleryError(failure) && failure.code === 'CT_CLOSED') return failure
-    return new PublishError(`The message for ${address(message)} was not sent: ${failure.message}`, {
-      maybeDelivered: false,
-      cause: error,
-    })
+    return notSent(message, this.#link.failure(error, 'publishing'), error)
   }
-}
-
-function properties(message: OutgoingMessage, returnId: string | undefined): Options.Publish {
-  const { correlationId, replyTo, deliveryMode, priority, expiration } = message.properties
-  if (Buffer.byteLength(message.routingKey) > 255) {
-    throw new EncodeError(
-      `The routing key ${JSON.stringify(message.routingKey.slice(0, 40))}… is longer than 255 bytes, which is all that AMQP allows`,
-    )
-  }
-  return {
-    contentType: message.contentType,
-    contentEncoding: message.contentEncoding,
-    headers: encodeTable(message.headers),
-    deliveryMode: deliveryMode ?? 2,
-    ...(correlationId === undefined ? {} : { correlationId }),
-    ...(replyTo === undefined ? {} : { replyTo }),
-    ...(priority === undefined ? {} : { priority: Math.min(255, Math.max(0, Math.floor(priority))) }),
-    ...(expiration === undefined ? {} : { expiration }),
-    ...(returnId === undefined ? {} : { mandatory: true, messageId: returnId }),
-  }
-}
-
-function tooLarge(message: OutgoingMessage, bytes: number, maxBytes: number): CeleryError {
-  return new MessageTooLargeError(
-    `The message for ${address(message)} has ${bytes} bytes, and maxMessageSize is ${maxBytes}. Send less, or a reference to it; ` +
-      `or raise maxMessageSize, here and max_message_size at the server.`,
-    { bytes, maxBytes, details: { maybeDelivered: false } },
-  )
-}
-
-function unwritable(error: unknown, message: OutgoingMessage): CeleryError {
-  if (isCeleryError(error)) return error
-  const text = error instanceof Error ? error.message : String(error)
-  return new BrokerError(`The message for ${address(message)} cannot be written as AMQP: ${text}`, {
-    cause: error,
-  })
-}
-
-function address({ exchange, routingKey }: OutgoingMessage): string {
-  return exchange === ''
-    ? `queue ${JSON.stringify(routingKey)}`
-    : `exchange ${JSON.stringify(exchange)} with routing key ${JSON.stringify(routingKey)}`
-}
-
-function details({ exchange, routingKey }: OutgoingMessage): Readonly<Record<string, unknown>> {
-  return { exchange, routingKey }
 }

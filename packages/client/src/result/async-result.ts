@@ -8,16 +8,17 @@ import {
 } from '@ct/contracts'
 import { aborted, abortTask } from './abort.ts'
 import { GroupResult } from './group-result.ts'
-import { IncompleteStream } from './incomplete-stream.ts'
-import { throwIfFailed, valueOf } from './meta-value.ts'
+import { valueOf } from './meta-value.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import { dateDoneOf } from './result-codec.ts'
 import { buildResultGraph } from './result-graph.ts'
 import type { GraphOptions, ResultGraph } from './result-graph.ts'
 import type { StoreCallOptions } from './result-store.ts'
+import { nodesBelow, valuesBelow } from './result-tree.ts'
 import { soon } from './soon.ts'
-import { lookWithin, streamResults, waitForResults } from './wait-for-results.ts'
+import { waitForResult } from './wait-for-result.ts'
+import { streamResults } from './wait-for-results.ts'
 import { checkWaitOptions } from './wait-options.ts'
 import type { GetOptions } from './wait-options.ts'
 
@@ -160,7 +161,7 @@ export class AsyncResult<T = unknown> {
     const propagate = options.propagate ?? true
     if (this.#final === undefined) {
       const parents = propagate && options.followParents !== false ? this.#parentIds() : []
-      await this.#wait(parents, options)
+      this.remember(await waitForResult(this.#context.store, this.id, parents, options))
     }
     const meta = this.#final!
     if (propagate && propagateStates.has(meta.status)) throw valueOf(meta)
@@ -260,16 +261,7 @@ export class AsyncResult<T = unknown> {
   async *iterdeps(
     options: StoreCallOptions & { readonly intermediate?: boolean | undefined } = {},
   ): AsyncGenerator<readonly [ResultNode | null, ResultNode], void, undefined> {
-    const stack: (readonly [ResultNode | null, ResultNode])[] = [[null, this]]
-    for (let entry = stack.shift(); entry !== undefined; entry = stack.shift()) {
-      yield entry
-      const [, node] = entry
-      if (await node.ready(options)) {
-        for (const child of (await node.children(options)) ?? []) stack.push([node, child])
-      } else if (options.intermediate !== true) {
-        throw new IncompleteStream(node.id)
-      }
-    }
+    yield* nodesBelow(this, options)
   }
 
   /**
@@ -287,11 +279,7 @@ export class AsyncResult<T = unknown> {
 
   /** Every result of the tree with its value, waiting for each. */
   async *collect(options: GetOptions = {}): AsyncGenerator<readonly [ResultNode, unknown], void, undefined> {
-    const stack: ResultNode[] = [this]
-    for (let node = stack.shift(); node !== undefined; node = stack.shift()) {
-      yield [node, await node.get(options)]
-      for (const child of (await node.children(options)) ?? []) stack.push(child)
-    }
+    yield* valuesBelow(this, options)
   }
 
   /** Value of the last node of the tree. */
@@ -358,48 +346,6 @@ export class AsyncResult<T = unknown> {
   /** For collections of results: the ids to wait for; none when the result is ignored. */
   awaitedIds(): readonly string[] {
     return this.ignored ? [] : [this.id]
-  }
-
-  async #wait(parents: readonly string[], options: GetOptions): Promise<void> {
-    const { store } = this.#context
-    const what = `The result of task ${this.id}`
-    const started = performance.now()
-    const allowedMs = options.timeoutMs
-    let timeoutMs = allowedMs
-    if (parents.length > 0) {
-      // All at once, so that the oldest error is the one thrown, whichever is told first later.
-      const metas = await lookWithin(store, [...parents, this.id], { ...options, what })
-      for (const meta of metas.slice(0, -1)) throwIfFailed(meta)
-      const own = metas.at(-1)!
-      if (readyStates.has(own.status)) {
-        options.onMessage?.(own)
-        this.remember(own)
-        return
-      }
-      if (allowedMs != null && allowedMs > 0)
-        timeoutMs = Math.max(1, allowedMs - (performance.now() - started))
-    }
-    await waitForResults(
-      store,
-      [...parents, this.id],
-      (meta) => {
-        if (meta.taskId !== this.id) {
-          throwIfFailed(meta)
-          return 'more'
-        }
-        this.remember(meta)
-        return readyStates.has(meta.status) ? 'done' : 'more'
-      },
-      {
-        ...options,
-        timeoutMs,
-        allowedMs,
-        onMessage: (meta) => {
-          if (meta.taskId === this.id) options.onMessage?.(meta)
-        },
-        what,
-      },
-    )
   }
 
   /** Everything that has to succeed before this can be ready, oldest first. */
