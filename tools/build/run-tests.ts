@@ -30,6 +30,8 @@ const display = new Display(progress)
 const total: Tally = { passed: 0, failed: 0, skipped: 0 }
 const byTarget = new Map<string, Tally>()
 const failures: string[] = []
+/** Tasks that have been shown. */
+const reported = new Set<string>()
 const secondAttempts: string[] = []
 /** More than that is no accident. */
 const mostSecondAttempts = 2
@@ -93,6 +95,7 @@ async function phase(
     },
   })
   for (const task of await tryAgain(ended, env)) {
+    if (!planned.includes(task.id)) continue
     const target = task.id.split(':')[1] ?? ''
     count(target, tallyOfTask(task.ok, summaryOf(task.id)))
     if (!task.ok && !failures.includes(task.id)) failures.push(task.id)
