@@ -15,6 +15,7 @@ import { addPurge } from './commands/purge.ts'
 import { addReport } from './commands/report.ts'
 import { addResult } from './commands/result.ts'
 import { addShell } from './commands/shell.ts'
+import { addUpgrade } from './commands/upgrade.ts'
 import { addEvents } from './events/events-command.ts'
 import { exitCodes } from './exit-codes.ts'
 import { explain } from './explain.ts'
@@ -30,7 +31,6 @@ import { addWorker } from './worker/worker-command.ts'
 /** Celery's commands that ct does not have. */
 const notHere: Readonly<Record<string, string>> = {
   flower: 'Run "celery flower" on the same broker: it sees ct workers.',
-  upgrade: '',
 }
 
 /**
@@ -95,6 +95,7 @@ export function createProgram(session: Session, own?: UserOptions): Command {
   addReport(program, session)
   addShell(program, session)
   addLogtool(program, session)
+  addUpgrade(program, session)
   addCompletion(program, session)
   program.hook('preAction', async (_, command) => {
     session.begin(program.opts<GlobalOptions>())
