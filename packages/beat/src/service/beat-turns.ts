@@ -151,7 +151,9 @@ export class BeatTurns {
       // A store that is for one beat says at once that it is another one's.
       await connection.save({ token })
     }
-    await mirror.refresh(connection, token)
+    if (store.capabilities.election)
+      await leadership.during(connection, () => mirror.refresh(connection, token))
+    else await mirror.refresh(connection, token)
     this.#readOver = connection
     if (this.#role === 'leading' || signal.aborted) return
     this.#role = 'leading'

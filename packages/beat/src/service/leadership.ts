@@ -7,7 +7,7 @@
  *
  * Our idea of the lease ends before the store's: it counts from before the call. A process that was stopped for longer finds it over when it wakes.
  */
-import type { ScheduleStoreConnection } from '@ct/contracts'
+import { LeaseLostError, type ScheduleStoreConnection } from '@ct/contracts'
 import type { BeatClock } from './beat-clock.ts'
 
 export interface LeadershipOptions {
@@ -56,6 +56,27 @@ export class Leadership {
     this.#until = before + leaseMs
     this.#renewAt = before + leaseMs / 3
     return true
+  }
+
+  /**
+   * Keeps the lease while something takes long, such as reading very many entries on a busy machine: it would be over before the first task is
+   * sent, again and again. Error: `CT_LEASE_LOST` when it was lost all the same; others may have led meanwhile.
+   */
+  async during(connection: ScheduleStoreConnection, what: () => Promise<void>): Promise<void> {
+    const token = this.#token
+    let keeping: Promise<unknown> = Promise.resolve()
+    const timer = setInterval(() => {
+      // Whether it went well shows at the next write.
+      keeping = keeping.then(() => this.keep(connection)).catch(() => undefined)
+    }, this.#options.leaseMs / 6)
+    try {
+      await what()
+    } finally {
+      clearInterval(timer)
+      await keeping
+    }
+    if (this.#token !== token)
+      throw new LeaseLostError('The lease of this beat was over before everything was read.')
   }
 
   lose(): void {

@@ -148,7 +148,10 @@ export class ScheduleLoader {
 
   async #hand(connection: ScheduleStoreConnection, stored: Stored, { token, now }: Writing): Promise<void> {
     const begun: ScheduleRun[] = []
+    let given = 0
     for (const entry of stored.values()) {
+      // Sockets and the lease have their turn in between.
+      if (++given % perSave === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
       const read = this.#give(entry, now)
       if (read !== undefined && entry.lastRunAt === undefined)
         begun.push({ name: entry.name, lastRunAt: read.lastRunAt, totalRunCount: entry.totalRunCount })

@@ -241,6 +241,42 @@ describe('what beat reads', () => {
     await other.close()
   })
 
+  it('S4: a lease is kept while reading takes longer than it lasts', async () => {
+    const hub = randomUUID()
+    const inner = memoryScheduleStore({ url: `memory://${hub}` })
+    const tokens: (number | undefined)[] = []
+    let isRead = false
+    let wake = (): void => undefined
+    const renewed = (): Promise<void> =>
+      new Promise((resolve) => {
+        wake = resolve
+      })
+    const slow: Change = (connection) => ({
+      load: async (how) => {
+        // Three times half of a lease, each renewed meanwhile.
+        for (let times = 0; times < 3 && !isRead; times++) {
+          time.passed += 60
+          time.jump(60)
+          await renewed()
+        }
+        isRead = true
+        return connection.load(how)
+      },
+      lead: async (candidate) => {
+        const lease = await connection.lead(candidate)
+        tokens.push(lease?.token)
+        wake()
+        return lease
+      },
+    })
+    const reads: Reads = { all: 0, entries: 0 }
+    const { beat } = await run(hub, { store: watched(inner, reads, slow), leaseMs: 120, entries: many(10) })
+    expect(beat.status).toBe('leading')
+    expect(new Set(tokens).size).toBe(1)
+    expect(tokens).toHaveLength(4)
+    expect(reads.all).toBe(1)
+  })
+
   it('BEAT-15: a store that gives no answer is given up after a while and opened again', async () => {
     const hub = randomUUID()
     const inner = memoryScheduleStore({ url: `memory://${hub}` })

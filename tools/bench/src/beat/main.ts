@@ -1,14 +1,18 @@
 /**
  * Beat with many entries: how long it takes to start, what a turn costs that fires nothing, what it holds in memory, and how late a due entry is.
  *
- *   node --expose-gc --conditions=@ct/source tools/bench/src/beat/main.ts [entries]
+ *   node --expose-gc --conditions=@ct/source tools/bench/src/beat/main.ts [entries] [redis]
+ *
+ * With `redis` store and broker are one Redis, started for it, and entries are added by another connection; else the store is a file.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp, crontab, fileScheduleStore, type BeatSchedule, type SentFiring } from '@ct/core'
+import { startPrivateRedis } from '@ct-tools/services'
 
 const count = Number(process.argv[2] ?? 100_000)
+const redis = process.argv[3] === 'redis' ? await startPrivateRedis() : undefined
 const folder = mkdtempSync(join(tmpdir(), 'ct-bench-beat-'))
 const gc = (): void => (globalThis as { gc?: () => void }).gc?.()
 
@@ -40,7 +44,9 @@ const percentile = (values: readonly number[], share: number): number =>
 
 async function measure(): Promise<void> {
   const path = join(folder, 'schedule')
-  const app = createApp({ name: 'bench', broker: 'memory://bench', environment: {} })
+  const app = createApp({ name: 'bench', broker: redis?.url ?? 'memory://bench', environment: {} })
+  // Somebody else's, where there can be somebody else.
+  const others = redis === undefined ? undefined : app.periodicTasks({ store: redis.url })
   const schedule = entries()
   gc()
   const before = process.memoryUsage()
@@ -51,7 +57,7 @@ async function measure(): Promise<void> {
   for (let round = 0; round < 2; round++) {
     const began = performance.now()
     const cpu = process.cpuUsage()
-    const beat = app.beat({ store: fileScheduleStore({ path }), entries: schedule })
+    const beat = app.beat({ store: redis?.url ?? fileScheduleStore({ path }), entries: schedule })
     await beat.start()
     starts.push(performance.now() - began)
     const { user, system } = process.cpuUsage(cpu)
@@ -90,7 +96,7 @@ async function measure(): Promise<void> {
         `${what.padEnd(23)}${percentile(late, 0.5).toFixed(1)} ms, ${percentile(late, 0.95).toFixed(1)} ms at the 95th percentile, at most ${Math.max(...late).toFixed(1)} ms of ${late.length}`,
       )
     const probed = performance.now()
-    await beat.tasks.add('probe', { task: 'proj.probe', schedule: 0.1 })
+    await (others ?? beat.tasks).add('probe', { task: 'proj.probe', schedule: 0.1 })
     while (beat.size === count) await new Promise<void>((resolve) => setImmediate(resolve))
     console.log(`an entry more          ${(performance.now() - probed).toFixed(1)} ms until it is planned`)
     late.length = 0
@@ -104,7 +110,7 @@ async function measure(): Promise<void> {
     let added = 0
     const adding = (async () => {
       while (!end.signal.aborted)
-        await beat.tasks.add(`more ${added++}`, { task: 'proj.more', schedule: 86_400 })
+        await (others ?? beat.tasks).add(`more ${added++}`, { task: 'proj.more', schedule: 86_400 })
     })()
     await enough.promise
     end.abort()
@@ -112,6 +118,7 @@ async function measure(): Promise<void> {
     tell(`with ${added} added`)
     await beat.stop()
   }
+  await others?.close()
   await app.close()
 }
 
@@ -119,4 +126,5 @@ try {
   await measure()
 } finally {
   rmSync(folder, { recursive: true })
+  await redis?.[Symbol.asyncDispose]()
 }
