@@ -67,11 +67,8 @@ describe('what a pool is started with', () => {
   })
 })
 
-describe.each([
-  ['gevent', 'WORK-49'],
-  ['eventlet', 'WORK-50'],
-] as const)('-P %s', (pool, id) => {
-  it(`${id}: many tasks at a time, grown and shrunk, with a hard limit, terminated`, async () => {
+describe.each(['gevent', 'eventlet'] as const)('WORK-49, WORK-50: -P %s', (pool) => {
+  it('many tasks at a time, grown and shrunk, with a hard limit, terminated', async () => {
     const { app, worker } = await start({ pool, concurrency: 2 })
     expect(await (await app.sendTask('proj.add', { args: [2, 3] })).get(soon)).toBe(5)
     const inspect = app.control.inspect({ ...soon, destination: ['w@h'] })
