@@ -17,6 +17,7 @@ import {
 } from '@ct/contracts'
 import { aborted, isOutOfMemory, throwIfAborted, toFailure } from '../connection/failure.ts'
 import type { Link } from '../connection/link.ts'
+import { PackedPush } from '../connection/packed-push.ts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { Bindings } from './bindings.ts'
@@ -29,7 +30,7 @@ interface Push {
   readonly kind: 'push'
   readonly list: string
   readonly expiresMs: number
-  readonly texts: string[]
+  readonly command: PackedPush
   readonly done: PromiseWithResolvers<void>
 }
 
@@ -48,6 +49,8 @@ interface Lookup {
 
 /** Keeps one command from blocking the server, and the client's buffers, for long. */
 const mostPerPush = 500
+/** Of twelve hexadecimal digits, as all that follow. */
+const firstTag = 0x1000_0000_0000
 
 export class Publisher {
   readonly #link: Link
@@ -56,6 +59,9 @@ export class Publisher {
   readonly #settings: BrokerSettings
   readonly #onNotice: (notice: Notice) => void
   readonly #envelopes = new EnvelopeWriter()
+  /** Tags look like the UUIDs that kombu gives; those of one connection differ in their last twelve digits. */
+  readonly #tagPrefix: string = randomUUID().slice(0, 24)
+  #tags = 0
   #pieces: Piece[] = []
   /** The open LPUSH of each list, since the last look-up. */
   #pushes = new Map<string, Push>()
@@ -155,19 +161,19 @@ export class Publisher {
     const text = this.#encode(message)
     const list = this.#keys.list(queue, message.properties.priority)
     let push = this.#pushes.get(list)
-    if (push === undefined || push.texts.length >= mostPerPush) {
+    if (push === undefined || push.command.count >= mostPerPush) {
       push = {
         kind: 'push',
         list,
         expiresMs: this.#bindings.expiresMs(queue),
-        texts: [],
+        command: new PackedPush(list),
         done: Promise.withResolvers(),
       }
       push.done.promise.catch(() => undefined)
       this.#pushes.set(list, push)
       this.#pieces.push(push)
     }
-    push.texts.push(text)
+    push.command.add(text)
     return push.done.promise
   }
 
@@ -202,7 +208,7 @@ export class Publisher {
     this.#link.together(() => {
       for (const piece of pieces) {
         if (piece.kind === 'push')
-          this.#settle(piece.done, this.#lpush(piece.list, piece.texts, piece.expiresMs))
+          this.#settle(piece.done, this.#lpush(piece.list, piece.command, piece.expiresMs))
         else if (piece.kind === 'shout')
           this.#settle(
             piece.done,
@@ -233,21 +239,20 @@ export class Publisher {
     }
     try {
       // Each copy has a tag of its own: with one tag, the first ack would take away the entry of the other (wire-brokers §3.1).
-      const sent = queues.map((queue) =>
-        this.#lpush(
-          this.#keys.list(queue, message.properties.priority),
-          [this.#encode(message)],
-          this.#bindings.expiresMs(queue) || (message.queueExpiresMs ?? 0),
-        ),
-      )
+      const sent = queues.map((queue) => {
+        const list = this.#keys.list(queue, message.properties.priority)
+        const command = new PackedPush(list)
+        command.add(this.#encode(message))
+        return this.#lpush(list, command, this.#bindings.expiresMs(queue) || (message.queueExpiresMs ?? 0))
+      })
       this.#settle(done, Promise.all(sent))
     } catch (error) {
       done.reject(this.#failure(error, false))
     }
   }
 
-  #lpush(list: string, texts: readonly string[], expiresMs: number): Promise<unknown> {
-    const pushed = this.#link.sendPacked('lpush', [list, ...texts], 1)
+  #lpush(list: string, command: PackedPush, expiresMs: number): Promise<unknown> {
+    const pushed = this.#link.push(command)
     if (expiresMs > 0) this.#link.send('pexpire', [list, expiresMs]).catch(() => undefined)
     return pushed
   }
@@ -274,7 +279,8 @@ export class Publisher {
 
   #encode(message: OutgoingMessage): string {
     const { exchange, routingKey } = message
-    return this.#envelopes.encode(message, { exchange, routingKey, deliveryTag: randomUUID() })
+    const deliveryTag = this.#tagPrefix + (firstTag + this.#tags++).toString(16)
+    return this.#envelopes.encode(message, { exchange, routingKey, deliveryTag })
   }
 
   /** An error reply means that the message was not taken; a connection that ended under it leaves that open. */

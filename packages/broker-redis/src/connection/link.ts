@@ -14,6 +14,7 @@ import type { RedisCredentials, RedisServer } from '../options/server-options.ts
 import { nodeTlsOptions, type RedisTlsOptions } from '../options/tls.ts'
 import { aborted, endsConnection, throwIfAborted, toFailure, type FailureFamily } from './failure.ts'
 import { PackedCommand, type Argument } from './packed-command.ts'
+import type { PackedPush } from './packed-push.ts'
 import type { Script } from './script.ts'
 import { libraryVersion } from '../version.ts'
 
@@ -159,12 +160,14 @@ export class Link {
     return this.#write(new Command(name, args))
   }
 
-  /**
-   * As {@link send}, for commands with many or large arguments; not for those that the driver itself has to understand (SUBSCRIBE, …).
-   * Arguments from `asciiFrom` on are known to be ASCII, as envelopes are.
-   */
-  sendPacked(name: string, args: readonly Argument[], asciiFrom?: number): Promise<unknown> {
-    return this.#write(new PackedCommand(name, args, asciiFrom))
+  /** As {@link send}, for commands with many or large arguments; not for those that the driver itself has to understand (SUBSCRIBE, …). */
+  sendPacked(name: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#write(new PackedCommand(name, args))
+  }
+
+  /** To be sent once, when all is in it. */
+  push(push: PackedPush): Promise<unknown> {
+    return this.#write(push)
   }
 
   #write(command: Command): Promise<unknown> {

@@ -11,10 +11,9 @@ export type Argument = string | Buffer | number
 export class PackedCommand extends Command {
   readonly #packet: Buffer
 
-  /** Arguments from `asciiFrom` on are known to be ASCII. */
-  constructor(name: string, args: readonly Argument[], asciiFrom: number = args.length) {
+  constructor(name: string, args: readonly Argument[]) {
     super(name, [])
-    this.#packet = pack(name, args, asciiFrom)
+    this.#packet = pack(name, args)
   }
 
   override toWritable(): Buffer {
@@ -22,11 +21,10 @@ export class PackedCommand extends Command {
   }
 }
 
-function pack(name: string, args: readonly Argument[], asciiFrom: number): Buffer {
+function pack(name: string, args: readonly Argument[]): Buffer {
   let packet = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`
   for (let at = 0; at < args.length; at++) {
-    const argument = args[at] as Argument
-    const bytes = at >= asciiFrom && typeof argument === 'string' ? argument : bytesOf(argument)
+    const bytes = bytesOf(args[at] as Argument)
     packet += '$' + bytes.length + '\r\n' + bytes + '\r\n'
   }
   return Buffer.from(packet, 'latin1')

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type {
   ChainSource,
   OutgoingMessage,
@@ -26,6 +25,7 @@ import { runningTask } from './current-task.ts'
 import { taskResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { instant } from './moments.ts'
+import { newTaskId } from './new-task-id.ts'
 import type { Outbox } from './outbox.ts'
 import { announcement } from './publish-signals.ts'
 import type { Announcement } from './publish-signals.ts'
@@ -52,6 +52,8 @@ export interface PreparedTask {
   readonly message: OutgoingMessage
   readonly publish: PublishOptions
   readonly result: FrozenResult
+  /** A running task has it among its children: {@link notSent} takes it back. */
+  readonly isChild: boolean
   /** Whoever publishes it tells the listeners before and after; undefined: there are none. */
   readonly announcement: Announcement | undefined
 }
@@ -69,7 +71,7 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
   const plain = call.options === undefined
   const settings = ctx.settings
   const running = runningTask()
-  const id = (options.task_id as string | null | undefined) ?? randomUUID()
+  const id = (options.task_id as string | null | undefined) ?? newTaskId()
   const route = plain && running === undefined ? plan.route : routeOptions(ctx, plan, options, running)
   const routeName = (options['route_name'] as string | undefined) ?? mappedName(call) ?? call.task
   const destination = ctx.router.route(routeName, route, routedCall(call, plan))
@@ -117,10 +119,12 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
   }
   const content = buildTaskMessage(input, build)
   const result = taskResult(id, ignoreResult === true)
-  if (running?.children !== undefined && options['add_to_parent'] !== false) running.children.push(result)
+  const isChild = running?.children !== undefined && options['add_to_parent'] !== false
+  if (isChild) running.children!.push(result)
   const message = addressed(ctx, content, destination, input)
   const publish = publishOptions(ctx, call, destination, content, options)
-  return { message, publish, result, announcement: announcement(ctx, { message, publish, input, build }) }
+  const announced = announcement(ctx, { message, publish, input, build })
+  return { message, publish, result, isChild, announcement: announced }
 }
 
 /** {@link prepareTask}, published. Resolves when the broker has taken it. Errors besides: `CT_PUBLISH`, `CT_ABORTED`, `CT_CLOSED`. */
@@ -137,23 +141,22 @@ export function publishTaskAs<T>(
   try {
     const { producer } = ctx
     const prepared = prepareTask(ctx, call)
-    const { result, message, publish } = prepared
+    const { result, message, publish, isChild } = prepared
     if (prepared.announcement !== undefined)
       return publishAnnounced(ctx, call, prepared, prepared.announcement).then(handle)
     if (result.ignored !== true) ctx.results.willSend(result.id)
     const ready = ctx.results.beforePublish({ signal: call.signal })
     if (ready === undefined && call.outbox?.take([prepared]) === true) return Promise.resolve(handle(result))
+    const taken = (): T => handle(result)
     const published =
       ready === undefined
-        ? producer.publish(message, publish)
-        : ready.then(() => producer.publish(message, publish))
-    return published.then(
-      () => handle(result),
-      (error: unknown) => {
-        if (!mayHaveBeenSent(error)) notSent(result)
-        throw error
-      },
-    )
+        ? producer.publish(message, publish, taken)
+        : ready.then(() => producer.publish(message, publish, taken))
+    if (!isChild) return published
+    return published.catch((error: unknown) => {
+      if (!mayHaveBeenSent(error)) notSent(result)
+      throw error
+    })
   } catch (error) {
     return Promise.reject(error instanceof Error ? error : new Error(String(error)))
   }

@@ -11,22 +11,23 @@ import type { ProducerOptions, PublishOptions, SentEvent } from './producer-opti
 import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
 import { PublishRetries } from './publish-retries.ts'
 import { PublishingLink } from './publishing-link.ts'
+import { TimeLimits } from './time-limits.ts'
 
 const noOptions: PublishOptions = Object.freeze({})
-
-interface Waiting {
-  readonly message: OutgoingMessage
-  readonly options: PublishOptions
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
+const nothing = (): void => {}
 
 /** Messages whose confirmation is one promise. */
 interface Turn {
   readonly confirmed: Promise<void>
+  readonly connection: BrokerConnection
   readonly timeoutMs: number | null
-  readonly waiting: Waiting[]
+  /** `performance.now()`. */
+  readonly startedAt: number
+  /** As `confirmed`; and rejects with {@link timeIsUp}. */
+  readonly over: Promise<void>
 }
+
+const timeIsUp = Symbol('the time for a publish is up')
 
 /**
  * Publishes for an app over one connection that is made at the first publish and made again when it was lost.
@@ -50,6 +51,7 @@ export class Producer {
   readonly #link: PublishingLink
   /** The latest, until it is confirmed. */
   #turn: Turn | undefined
+  readonly #limits = new TimeLimits<Turn>()
   #inFlight = 0
   #drained: PromiseWithResolvers<void> | undefined
   #closing: Promise<void> | undefined
@@ -82,7 +84,14 @@ export class Producer {
    * Resolves when the broker has taken the message. Rejects with `CT_PUBLISH`, `CT_ABORTED` (both with
    * `details.maybeDelivered`), `CT_CLOSED`, or the broker's refusal.
    */
-  publish(message: OutgoingMessage, options: PublishOptions = noOptions): Promise<void> {
+  publish(message: OutgoingMessage, options?: PublishOptions): Promise<void>
+  /** Resolves to what `taken` gives, which is called when the broker has taken the message, and must not throw. */
+  publish<T>(message: OutgoingMessage, options: PublishOptions, taken: () => T): Promise<T>
+  publish(
+    message: OutgoingMessage,
+    options: PublishOptions = noOptions,
+    taken: () => unknown = nothing,
+  ): Promise<unknown> {
     if (this.#closing !== undefined) return Promise.reject(this.#closedError())
     const connection = this.#link.current
     const timeoutMs = options.timeoutMs === undefined ? this.#timeoutMs : options.timeoutMs
@@ -91,62 +100,68 @@ export class Producer {
       options.signal !== undefined ||
       !this.#link.hasDeclared(connection, options)
     ) {
-      return this.#counted(this.#publishSlowly(message, options, timeoutMs, 0, false))
+      return this.#counted(this.#publishSlowly(message, options, timeoutMs, 0, false)).then(taken)
     }
-    // The everyday case. What goes out in one turn shares one confirmation, and here one timer.
+    // The everyday case. What goes out in one turn shares one confirmation, and here one limit of time.
     this.#inFlight++
     const confirmed = connection.publish(message)
-    const turn = this.#turn
-    const open =
-      turn?.confirmed === confirmed && turn.timeoutMs === timeoutMs
-        ? turn
-        : this.#openTurn(connection, confirmed, timeoutMs)
-    return new Promise<void>((resolve, reject) => {
-      open.waiting.push({ message, options, resolve, reject })
-    })
+    let turn = this.#turn
+    if (turn?.confirmed !== confirmed || turn.timeoutMs !== timeoutMs)
+      turn = this.#openTurn(connection, confirmed, timeoutMs)
+    const its = turn
+    return turn.over.then(
+      () => {
+        this.#leave()
+        if (options.sentEvent !== undefined) this.#sent(options.sentEvent)
+        return taken()
+      },
+      (error: unknown) => this.#notTaken(error, its, message, options).then(taken),
+    )
+  }
+
+  async #notTaken(
+    error: unknown,
+    turn: Turn,
+    message: OutgoingMessage,
+    options: PublishOptions,
+  ): Promise<void> {
+    const { timeoutMs, connection, startedAt } = turn
+    try {
+      if (error === timeIsUp) throw publishTimedOut(message, timeoutMs!, true, undefined)
+      const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
+      await this.#afterFailure(error, message, options, left, connection)
+    } finally {
+      this.#leave()
+    }
   }
 
   #openTurn(connection: BrokerConnection, confirmed: Promise<void>, timeoutMs: number | null): Turn {
-    const turn: Turn = { confirmed, timeoutMs, waiting: [] }
-    this.#turn = turn
     const startedAt = timeoutMs === null ? 0 : performance.now()
-    /** Empty when the time was up before: the answer then concerns nobody. */
-    const end = (): readonly Waiting[] => {
-      clearTimeout(timer)
+    const { promise: over, resolve, reject } = Promise.withResolvers<void>()
+    const turn: Turn = { confirmed, connection, timeoutMs, startedAt, over }
+    this.#turn = turn
+    const end = (): void => {
+      this.#limits.delete(turn)
       if (this.#turn === turn) this.#turn = undefined
-      return turn.waiting.splice(0)
     }
-    const timer =
-      timeoutMs === null
-        ? undefined
-        : setTimeout(
-            () => {
-              this.#link.unanswered(connection, timeoutMs)
-              for (const { message, reject } of end()) {
-                this.#leave()
-                reject(publishTimedOut(message, timeoutMs, true, undefined))
-              }
-            },
-            Math.min(timeoutMs, longestTimerMs),
-          )
     confirmed.then(
       () => {
-        for (const { options, resolve } of end()) {
-          resolve()
-          this.#sent(options.sentEvent)
-          this.#leave()
-        }
+        end()
+        resolve()
       },
-      (caught: unknown) => {
-        const error = this.#link.meaningOf(connection, caught)
-        const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
-        for (const { message, options, resolve, reject } of end()) {
-          this.#afterFailure(error, message, options, left, connection)
-            .then(resolve, reject)
-            .finally(() => this.#leave())
-        }
+      (error: unknown) => {
+        end()
+        reject(this.#link.meaningOf(connection, error))
       },
     )
+    if (timeoutMs !== null) {
+      this.#limits.add(turn, startedAt + Math.min(timeoutMs, longestTimerMs), () => {
+        end()
+        this.#link.unanswered(connection, timeoutMs)
+        // The answer, should it come yet, concerns nobody.
+        reject(timeIsUp)
+      })
+    }
     return turn
   }
 
@@ -188,7 +203,10 @@ export class Producer {
 
   /** Takes no more messages, waits for those under way as {@link idle}, then closes the connection. Never rejects. */
   close(): Promise<void> {
-    this.#closing ??= this.idle().then(() => this.#link.close())
+    this.#closing ??= this.idle().then(() => {
+      this.#limits.clear()
+      return this.#link.close()
+    })
     return this.#closing
   }
 
