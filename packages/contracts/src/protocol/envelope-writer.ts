@@ -172,10 +172,10 @@ function idText(id: unknown): string {
 
 /** The headers of protocol 2 in their order and no others, with texts where a template has gaps for them, and no stamps. */
 function isOrdinary(headers: HeaderTable): boolean {
-  let index = 0
+  let names = 0
   // Without a list of names. What is inherited is not written, but then the names are not those of the protocol either.
-  for (const name in headers) if (name !== protocol2Headers[index++]) return false
-  if (index !== protocol2Headers.length) return false
+  for (const name in headers) if (name !== protocol2Headers[names++]) return false
+  if (names !== protocol2Headers.length) return false
   if (typeof headers['id'] !== 'string' || typeof headers['root_id'] !== 'string') return false
   if (typeof headers['argsrepr'] !== 'string' || typeof headers['kwargsrepr'] !== 'string') return false
   const { group_index: index, parent_id: parent } = headers
