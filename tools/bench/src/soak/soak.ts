@@ -23,6 +23,8 @@ export interface SoakOptions {
   /** A part ends after so many tasks, and not before so many ms. */
   readonly tasksPerSample: number
   readonly msPerSample?: number
+  /** Tasks on their way at a time. Default 16. */
+  readonly inFlight?: number
   /** The tasks leak on purpose, for the test of the soak. */
   readonly leak?: boolean
   readonly onSample?: (sample: SoakSample) => void
@@ -53,9 +55,6 @@ export interface SoakReport {
 }
 
 const compileCache = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url))
-
-/** Tasks on their way at a time. */
-const inFlight = 16
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   const app = soakApp(options.redis)
@@ -94,7 +93,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     const caller = async (): Promise<void> => {
       while (progress.sent < until || performance.now() < end) await one(latencies)
     }
-    await Promise.all(Array.from({ length: inFlight }, caller))
+    await Promise.all(Array.from({ length: options.inFlight ?? 16 }, caller))
     return latencies
   }
   try {
