@@ -68,6 +68,8 @@ export class Stepper {
   readonly #open = new Set<SettlementBatch>()
   #inFlight = 0
   #claiming = 0
+  /** The latest claim found too little, and another is under way: with a third, two would take turns at empty lists for ever. */
+  #short = false
   #requested = 0
   #base = 0
   #scheduled = false
@@ -169,6 +171,7 @@ export class Stepper {
   }
 
   #room(): number {
+    if (this.#short) return 0
     if (this.#sources.active.length === 0 || !(this.#waiting.busy || this.#waiting.fedBy(this.#next.lists)))
       return 0
     return Math.max(0, Math.min(this.#most(), this.#options.room() - this.#requested))
@@ -233,6 +236,7 @@ export class Stepper {
         onTaken({ round: step.round, taken, malformed, tag: (index) => tagPrefix + (step.base + index) })
       }
       if (problem !== null) this.#complain(String(problem))
+      this.#short = got < step.wanted && this.#claiming > 0
       if (got >= step.wanted) this.#waiting.plenty()
       else if (this.#claiming === 0) this.#waiting.hungry()
     }

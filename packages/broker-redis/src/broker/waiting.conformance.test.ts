@@ -124,6 +124,35 @@ it('TRANS-31: an idle worker sends next to nothing', async () => {
   expect((await calls(...sent)) - before).toBeLessThanOrEqual(5)
 })
 
+it('TRANS-31: two claims that find nothing are the last ones', async () => {
+  const broker = redisBroker({ url: server.url })
+  opened.push(broker)
+  const connection = await broker.connect({ onNotice: () => {} })
+  const got: Delivery[] = []
+  const consumer = await connection.openConsumer({
+    credit: 10,
+    onDelivery: (delivery) => {
+      got.push(delivery)
+      void delivery.settle({ action: 'ack' })
+    },
+  })
+  await consumer.subscribe([{ queue: queue('one') }])
+  // As the worker does when it has learned how much it works off: while one claim is under way, there is room for a second.
+  for (let credit = 100; credit < 110; credit++) {
+    consumer.setCredit(credit)
+    await server.command(
+      'LPUSH',
+      'one',
+      ...Array.from({ length: 40 }, (_, n) => envelope('one', `${credit}-${n}`)),
+    )
+    await until(() => got.length === 40 * (credit - 99))
+  }
+  await sleep(100)
+  const before = await calls(...sent)
+  await sleep(500)
+  expect((await calls(...sent)) - before).toBeLessThanOrEqual(2)
+})
+
 it('TRANS-31: 20 idle workers do not stampede for one message', async () => {
   const workers = await Promise.all(Array.from({ length: 20 }, () => worker(['one', 'two'])))
   await sleep(200)
