@@ -201,7 +201,7 @@ export class Chain<
 
   /** As steps: each member of the header carries the body, and a failure reaches each step (D57-41, D57-80). */
   override asBodyOf(chord: AnySignature): AnySignature {
-    return this.steps.length === 0 ? chord : new Chain({ app: this.app, tasks: [chord] })
+    return this.steps.length === 0 ? chord : beforeBody(chord as Chord, this)
   }
 
   override holdsChord(): boolean {
@@ -267,6 +267,35 @@ function splitChord(step: AnySignature): readonly AnySignature[] {
   if (!(step instanceof Chord && (step as Chord).body instanceof Chain)) return [step]
   const [first, ...rest] = normalSteps(stepsOf((step as Chord).body as Chain))
   return first === undefined ? [step] : [...splitChord((step as Chord).withBody(first)), ...rest]
+}
+
+/** Options of a chord that are for the end of its body: its last step, where the body is a chain. */
+const forEndOfBody: readonly string[] = ['task_id', 'chain', 'chord', 'group_id', 'group_index']
+
+/**
+ * A chain of the chord and the steps of its body. A worker that sends a chord as a body finds in its options what comes after it; what is linked
+ * to the body as a whole goes to its end.
+ */
+function beforeBody(chord: Chord, body: Chain): Chain {
+  const { link, link_error: errbacks, ...options } = chord.options
+  const { link: ownLink, link_error: ownErrbacks, ...bodyOptions } = body.options
+  const ends: Record<string, unknown> = { link: joined(ownLink, link) }
+  for (const key of forEndOfBody) {
+    if (options[key] !== undefined) ends[key] = options[key]
+    // That is the id of the header's group, too.
+    if (key !== 'task_id') delete options[key]
+  }
+  const steps = new Chain({
+    app: body.app,
+    tasks: body.tasks,
+    options: { ...bodyOptions, link_error: joined(ownErrbacks, errbacks) },
+    immutable: body.immutable,
+  })
+  return new Chain({ app: chord.app, tasks: [chord.withBody(steps, options)], options: ends })
+}
+
+function joined(...lists: readonly unknown[]): readonly unknown[] {
+  return lists.flatMap((list) => (list ?? []) as readonly unknown[])
 }
 
 /** As Celery does: members of a group each call it with their own result, a chord hands it to its body when it is sent. */

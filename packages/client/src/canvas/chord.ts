@@ -93,15 +93,15 @@ export class Chord<
     }) as this
   }
 
-  /** The same with another body. */
-  withBody(body: AnySignature): Chord {
+  /** The same with another body, or with other options too. */
+  withBody(body: AnySignature, options: Readonly<Record<string, unknown>> = this.options): Chord {
     return new Chord({
       app: this.app,
       header: this.header,
       body,
       args: this.args,
       memberKwargs: this.memberKwargs,
-      options: this.options,
+      options,
       immutable: this.immutable,
     })
   }

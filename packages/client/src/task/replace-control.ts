@@ -44,7 +44,8 @@ export function prepareReplacement(
       `Cannot replace with an empty chain as the body of a chord: ${name} would never end.`,
     )
   }
-  for (const callback of request.callbacks ?? []) made.addLink(signatureFromDict(app, callback))
+  // To the end itself: on the whole they would slip behind the steps that follow the replaced task.
+  for (const callback of request.callbacks ?? []) last!.addLink(signatureFromDict(app, callback))
   for (const errback of request.errbacks ?? []) made.addErrback(signatureFromDict(app, errback))
   for (const end of ends(made)) delete end.options['task_id']
   made.freezeWith({

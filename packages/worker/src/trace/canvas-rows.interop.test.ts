@@ -85,6 +85,16 @@ const values: readonly (readonly [row: string, canvas: string, value: unknown, c
   ['row 60', 'chain(group(add(1, 1), add(2, 2)), group(xsum(), xsum()), xsum())', 12],
   ['row 61', 'chord([add(1, 1), add(2, 2)], xsum()) | chord([add(1), add(2)], xsum())', 15],
   ['row 62', 'chord([add(1, 1), add(2, 2)], chord([xsum(), xsum()], xsum()))', 12],
+  [
+    'what follows a chord as a body',
+    'chord([add(1, 1)], chord([xsum()], xsum())) | add(5) | chord([add(1), add(2)], xsum())',
+    17,
+  ],
+  [
+    'a chord as a body, with steps, in a header',
+    'chord([chord([add(1, 1)], chord([xsum()], xsum() | add(5))), add(3, 3)], ident())',
+    [7, 6],
+  ],
   ['row 63', 'chord([add(1, 1), add(2, 2)], xsum()) | group(add(10), add(20))', [16, 26]],
   ['row 64', 'chord([add(1, 1), add(2, 2)], xsum()) | group(add(10), add(20)) | xsum()', 42],
   ['row 65', 'chord((add(i, i) for i in range(3)), xsum())', 6],
@@ -252,6 +262,18 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
     for (const mark of ['45a', '45b']) await expect.poll(() => of('seen', 2, mark)).toHaveLength(1)
     await client.exec('sent(add(1, 1), link=add(10) | seen("46"))')
     await expect.poll(() => of('seen', 12, '46')).toHaveLength(1)
+  })
+
+  it('D57-41: what is linked to a chord whose body is a chord with steps is called at their end, each member of a group calls it', async () => {
+    await client.exec(
+      '_c = chord([add(1, 1)], chord([xsum()], xsum() | add(5)))\n_c.link(seen("end"))\nsent(_c)',
+    )
+    await expect.poll(() => of('seen', 7, 'end')).toHaveLength(1)
+    await client.exec(
+      '_c = chord([add(1, 1)], chord([xsum()], xsum() | group(add(5), add(6))))\n_c.link(seen("ends"))\nsent(_c)',
+    )
+    for (const value of [7, 8]) await expect.poll(() => of('seen', value, 'ends')).toHaveLength(1)
+    expect(of('seen', 'end')).toEqual([])
   })
 
   it('row 39: a group of one chain that ends in a group gives the inner group', async () => {

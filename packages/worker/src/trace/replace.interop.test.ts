@@ -99,6 +99,15 @@ describe.skipIf(!ready)('replaced tasks, in a fleet with Celery 5.7', () => {
     await expect.poll(() => noted).toEqual([[102, 'once']])
   })
 
+  it('row 112: callbacks of a task that becomes a chain of a chord get its result, not that of the steps behind', async () => {
+    noted.length = 0
+    const value = await answers(
+      "(lambda sig: sig.link(note.s('once')) and (sig | add.s(1000)))(rep(1, kind='chainchord'))",
+    )
+    expect(value).toBe(1302)
+    await expect.poll(() => noted).toEqual([[302, 'once']])
+  })
+
   it('row 113: errbacks follow the replacement, and later steps fail', async () => {
     noted.length = 0
     const id = await client.exec<string>(
@@ -167,6 +176,7 @@ function defineTasks(app: App, noted: unknown[][]): void {
     chain: (args) => chain(untyped('interop_tasks.add', 100, ...args), add.s(1)),
     group: (args) => group(two(args)),
     chord: (args) => chord(two(args), xsum.s() as never),
+    chainchord: (args) => chain(chord(two(args), xsum.s() as never)),
     si: () => add.si(7, 7),
     fail: () => fail.si(),
     rep: (args) => app.signature('interop_tasks.rep', { args, kwargs: { kind: 'add' } }),
