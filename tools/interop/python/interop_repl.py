@@ -136,8 +136,10 @@ def redis_dump(pattern='*'):
 class EventLog:
     """Collects worker and task events in a thread, from ``ready`` until ``stop``."""
 
+    PROBE = 'interop-probe'
+
     def __init__(self):
-        self.events, self.ready = [], threading.Event()
+        self.events, self.ready, self._listening = [], threading.Event(), False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -146,15 +148,29 @@ class EventLog:
 
     def _run(self):
         with app.connection_for_read() as connection:
-            receiver = app.events.Receiver(connection, handlers={'*': self.events.append})
+            receiver = app.events.Receiver(connection, handlers={'*': self._take})
             # The receiver consumes over a connection of its own.
             with receiver.consumer_context(wakeup=False) as (consuming, _channel, _consumers):
+                # On Redis a subscription is in force some time after it was asked for: events of our own say when.
+                with app.connection_for_write() as sending, app.events.Dispatcher(sending) as dispatcher:
+                    while not self._listening and not self._stopping:
+                        dispatcher.send(self.PROBE)
+                        self._drain(consuming)
                 self.ready.set()
                 while not self._stopping:
-                    try:
-                        consuming.drain_events(timeout=0.2)
-                    except OSError:  # socket.timeout is one
-                        pass
+                    self._drain(consuming)
+
+    def _drain(self, consuming):
+        try:
+            consuming.drain_events(timeout=0.2)
+        except OSError:  # socket.timeout is one
+            pass
+
+    def _take(self, event):
+        if event['type'] == self.PROBE:
+            self._listening = True
+        else:
+            self.events.append(event)
 
     def stop(self):
         self._stopping = True

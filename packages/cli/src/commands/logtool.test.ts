@@ -8,13 +8,15 @@ import { createStreamLogger } from '../output/log.ts'
 import { createStyle } from '../output/style.ts'
 
 /** What a worker really writes of two tasks that succeed, one that fails and one that never ends. */
-async function logOf(format: 'text' | 'json'): Promise<{ readonly log: string; readonly left: string }> {
+async function logOf(
+  format: 'text' | 'coloured text' | 'json',
+): Promise<{ readonly log: string; readonly left: string }> {
   let log = ''
   const hub = { name: `logtool-${format}` }
   const logger = createStreamLogger({
     level: 20,
-    format,
-    style: createStyle({}),
+    format: format === 'json' ? 'json' : 'text',
+    style: createStyle({ isTTY: format === 'coloured text' }, { color: format === 'coloured text' }),
     write: (line) => (log += line),
   })
   await using app = createApp({
@@ -46,7 +48,7 @@ async function logOf(format: 'text' | 'json'): Promise<{ readonly log: string; r
   return { log: written, left: left.id }
 }
 
-describe.each(['text', 'json'] as const)('CLI-34: ct logtool, of %s', (format) => {
+describe.each(['text', 'coloured text', 'json'] as const)('CLI-34: ct logtool, of %s', (format) => {
   let log: string
   let left: string
   beforeAll(async () => {

@@ -4,6 +4,7 @@
  */
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import { CommandFailure } from '../exit-codes.ts'
 import type { Session } from '../session.ts'
@@ -67,7 +68,9 @@ class Audit {
   }
 
   feed(line: string): void {
-    const message = start.exec(line)?.groups?.['message'] ?? messageOf(line)
+    // A log that was written for a terminal has colours.
+    const plain = stripVTControlCharacters(line)
+    const message = start.exec(plain)?.groups?.['message'] ?? messageOf(plain)
     if (message === undefined) {
       if (this.#show === 'traces' && line !== '') {
         if (this.#before !== undefined) this.#print(this.#before)

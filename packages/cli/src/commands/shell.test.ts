@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 import { expect, it } from 'vitest'
 import { ctWith, memoryApp, type Ran } from '../fixtures/run-ct.ts'
 
@@ -7,7 +8,9 @@ async function shell(lines: readonly string[], ...argv: readonly string[]): Prom
   app.task('proj.add', (x: number, y: number) => x + y)
   app.task('proj.Map', () => null)
   const stdin = Readable.from(lines.map((line) => `${line}\n`))
-  return await ctWith({ app: { app, module: undefined }, stdin }, 'shell', ...argv)
+  const ran = await ctWith({ app: { app, module: undefined }, stdin }, 'shell', ...argv)
+  // Whoever runs the tests may ask for colours.
+  return { ...ran, out: stripVTControlCharacters(ran.out) }
 }
 
 it('CLI-33: the app, its tasks and the canvas are in scope; an error ends nothing', async () => {
