@@ -1,5 +1,6 @@
 /** Trees from a seed: chains, groups and chords to depth 4, with everything in them that may go wrong. */
 import { Random } from '@ct-tools/ledger'
+import { withoutDefects } from './celery-defects.ts'
 import {
   childrenOf,
   type Errback,
@@ -31,7 +32,7 @@ export function generate(seed: number, options: GenerateOptions = {}): Tree {
   const random = new Random(seed)
   const maker = new Maker(random, random.between(1, peaceful) === 1 ? calm : rough, { replaces, expires })
   const languages: readonly Language[] = ['py', 'ct']
-  const made = maker.composite(depth)
+  const made = withoutDefects(maker.composite(depth))
   // A Celery 5.7 worker that completes a chord whose header holds a group and a member without a result stands still for good now and then.
   const root = holdsGroup(made) ? changed(made, ({ ignoreResult: _ignored, ...rest }) => rest) : made
   return {

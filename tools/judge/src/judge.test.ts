@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { differences } from './compare.ts'
 import { generate, shrink, smaller, textOf, weightOf, type Node } from './index.ts'
-import { masked, mayHang, withoutLateRetries } from './masks.ts'
+import { withoutDefects } from './celery-defects.ts'
+import { masked, mayHang, withoutJoinOrder, withoutLateRetries } from './masks.ts'
 import { outcomesOf, type Outcome } from './outcome.ts'
 import { childrenOf } from './tree.ts'
 
@@ -126,6 +127,72 @@ describe('the judge', () => {
     const inner: Node = { kind: 'chord', header: [task('a', 'fail')], body: task('b') }
     expect(mayHang({ kind: 'chord', header: [inner], body: task('c') })).toBe(true)
     expect(mayHang({ kind: 'chain', steps: [inner, task('c')] })).toBe(true)
+  })
+
+  it('takes the first step of a body for the last where Celery sends the body as one', () => {
+    const reason = 'FAILURE ["ChordError",["Dependency t0 raised …"]]'
+    const python = outcome({ calls: ['t9(["t2"])'], states: [['t2', reason]] })
+    const ct = outcome({
+      calls: ['t9(["t1"])'],
+      states: [
+        ['t1', reason],
+        ['t2', reason],
+      ],
+    })
+    expect(differences(python, masked(ct, python), ['py', 'ct'])).toEqual([])
+    expect(differences(python, masked(outcome({ ...ct, calls: [] }), python), ['py', 'ct'])).toHaveLength(1)
+    const steps: Node = { kind: 'chain', steps: [task('a'), task('b')] }
+    const bodied: Node = { kind: 'chord', header: [task('c')], body: steps }
+    expect(mayHang(bodied)).toBe(false)
+    expect(mayHang({ kind: 'chord', header: [task('d')], body: bodied })).toBe(true)
+    const followed: Node = {
+      kind: 'chain',
+      steps: [{ kind: 'group', members: [task('a', 'fail')] }, task('b')],
+    }
+    expect(mayHang(followed)).toBe(false)
+    expect(mayHang({ kind: 'chord', header: [followed], body: task('c') })).toBe(true)
+  })
+
+  it('lets Celery name any of several members that failed, but not the only one', () => {
+    const of = (name: string, ...failed: readonly string[]): Outcome =>
+      outcome({
+        states: [
+          ...failed.map((one) => [one, 'FAILURE ["ValueError",["boom"]]'] as const),
+          ['t9', `FAILURE ["ChordError",["Join error: ValueError('${name}')"]]`],
+        ],
+      })
+    const seen = (one: Outcome, other: Outcome): string[] =>
+      differences(...withoutJoinOrder(one, other), ['', ''])
+    expect(seen(of('a', 't0', 't1', 't2'), of('b', 't0', 't1', 't2'))).toEqual([])
+    expect(seen(of('a', 't0'), of('b', 't0'))).toHaveLength(1)
+  })
+
+  it('makes no trees for which Celery loses arguments or links', () => {
+    const group: Node = { kind: 'group', members: [{ ...task('a'), links: [task('l')] }, task('b')] }
+    const wrapped: Node = { kind: 'chain', steps: [group] }
+    expect(withoutDefects(wrapped)).toEqual(group)
+    const linked = withoutDefects({ kind: 'chain', steps: [task('c'), group], links: [task('m')] })
+    expect(textOf(linked)).toBe('chain(c:sum, group(a:sum, b:sum)) →m:sum')
+    const becomes = (made: Node): Node => ({ ...task('r'), how: 'replace', with: made }) as Node
+    const chord: Node = {
+      kind: 'chord',
+      header: [task('h')],
+      body: { kind: 'chain', steps: [task('x'), task('y')] },
+    }
+    expect(textOf(withoutDefects(becomes(chord)))).toBe('r:replace⇒chord([h:sum], chain(x:sum, y:sum))')
+    expect(textOf(withoutDefects({ kind: 'group', members: [becomes(chord)] }))).toBe(
+      'group(r:replace⇒chord([h:sum], x:sum))',
+    )
+    expect(textOf(withoutDefects(becomes({ ...chord, body: { kind: 'group', members: [task('x')] } })))).toBe(
+      'r:replace⇒chord([h:sum], x:sum)',
+    )
+    const inner: Node = {
+      ...chord,
+      body: { kind: 'group', members: [{ ...chord, body: task('z') }, task('w')] },
+    }
+    expect(textOf(withoutDefects({ ...chord, header: [inner], body: task('q') }))).toBe(
+      'chord([chord([h:sum], group(z:sum, w:sum))], q:sum)',
+    )
   })
 
   it('holds a RETRY that came late against nobody where Python works', () => {

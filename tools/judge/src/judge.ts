@@ -2,7 +2,7 @@
 import { differences } from './compare.ts'
 import { Fleet, type BrokerKind, type FleetKind } from './fleet.ts'
 import { generate, type GenerateOptions } from './generate.ts'
-import { masked, mayHang, withoutLateRetries } from './masks.ts'
+import { masked, mayHang, withoutJoinOrder, withoutLateRetries } from './masks.ts'
 import type { Outcome } from './outcome.ts'
 import { shrink } from './shrink.ts'
 import { textOf, type Tree } from './tree.ts'
@@ -60,10 +60,7 @@ export async function judge(options: JudgeOptions): Promise<JudgeReport> {
     return others.flatMap((outcome, at) => {
       const kind = kinds[at + 1]!
       const seen = defaults === 'ct' && mayHang(tree.root) ? masked(outcome, python) : outcome
-      const [theirs, ours] = withoutLateRetries(seen, python, kind === 'mixed').toReversed() as [
-        Outcome,
-        Outcome,
-      ]
+      const [ours, theirs] = withoutJoinOrder(...withoutLateRetries(seen, python, kind === 'mixed'))
       return differences(theirs, ours, ['python', kind])
     })
   }

@@ -1,7 +1,10 @@
 /**
  * Where ct means to differ from Celery (canvas semantics §14, rows 93 and 96): Celery leaves the body of a chord pending for ever when a
  * member is a chord that failed, or a task that nobody knows; ct fails it with a reason. Masked is exactly that, and what follows from it:
- * the body and the later steps are FAILURE with a ChordError where Python has nothing, and their error callbacks are called.
+ * the body and the later steps are FAILURE, without having run, where Python has nothing, and their error callbacks are called.
+ *
+ * The same goes for the steps of a chain that is the body of a chord that is a body: Python sends it as one, and when the header fails marks its
+ * last step alone (celery/backends/base.py, `chord_error_from_stack`). The error callback is then told the id of the last, by ct of the first.
  */
 import type { Outcome } from './outcome.ts'
 import { childrenOf, type Node } from './tree.ts'
@@ -15,14 +18,43 @@ function hangs(node: Node, inHeader: boolean): boolean {
   if (node.kind === 'task' && node.how === 'missing') return inHeader
   // What replaces a member is the member; a group is made a chord for that.
   if (node.kind === 'task' && node.with?.kind === 'group' && inHeader) return true
+  if (node.kind === 'chain' && inHeader && node.steps.slice(0, -1).some(endsInGroup)) return true
   if (node.kind === 'chord') {
-    if (inHeader) return true
+    if (inHeader || node.body.kind === 'chord') return true
     return node.header.some((member) => hangs(member, true)) || hangs(node.body, inHeader)
   }
   // A group that is followed by something is the header of a chord.
   return childrenOf(node).some((child) =>
     hangs(child, inHeader || node.kind === 'chain' || node.kind === 'group'),
   )
+}
+
+/** What comes next makes a chord of it. */
+function endsInGroup(node: Node): boolean {
+  if (node.kind === 'chain') return node.steps.length > 0 && endsInGroup(node.steps.at(-1)!)
+  return node.kind === 'chord' ? endsInGroup(node.body) : node.kind === 'group'
+}
+
+/**
+ * Of several members that failed Celery names any one in "Join error: …": it reads them in the order of a set of their ids, which differs from one
+ * process to the next (celery/backends/base.py, `get_many`).
+ */
+export function withoutJoinOrder(outcome: Outcome, python: Outcome): [Outcome, Outcome] {
+  const reason = 'Join error: '
+  const failed = python.states.filter(
+    ([, state]) => /^(FAILURE|REVOKED)/.test(state) && !state.includes(reason),
+  )
+  if (failed.length < 2) return [outcome, python]
+  const names = (one: Outcome): Set<string> =>
+    new Set(one.states.filter(([, state]) => state.includes(reason)).map(([name]) => name))
+  const both = names(outcome).intersection(names(python))
+  const cut = (one: Outcome): Outcome => ({
+    ...one,
+    states: one.states.map(([name, state]) =>
+      both.has(name) ? [name, state.slice(0, state.indexOf(reason) + reason.length)] : [name, state],
+    ),
+  })
+  return [cut(outcome), cut(python)]
 }
 
 /**
@@ -49,21 +81,43 @@ export function withoutLateRetries(outcome: Outcome, python: Outcome, racy: bool
 /** The outcome without what Python has not, where that is meant. */
 export function masked(outcome: Outcome, python: Outcome): Outcome {
   const known = new Set(python.states.map(([name]) => name))
+  const ran = new Set(outcome.calls.map((call) => call.slice(0, call.search(/[#(]/))))
   const extra = new Set(
     outcome.states
-      .filter(([name, state]) => !known.has(name) && state.startsWith('FAILURE ["ChordError"'))
+      .filter(
+        ([name, state]) =>
+          !known.has(name) &&
+          state.startsWith('FAILURE ') &&
+          (!ran.has(name) || state.startsWith('FAILURE ["ChordError"')),
+      )
       .map(([name]) => name),
   )
   // Without a name given beforehand it is the calls alone that tell.
   extra.add('?')
-  const called = new Map(
-    Object.entries(Object.groupBy(python.calls, (call) => call)).map(([call, list]) => [call, list!.length]),
-  )
-  const calls = outcome.calls.filter((call) => {
-    const left = called.get(call) ?? 0
-    called.set(call, left - 1)
-    const failed = /^t\d+\(\["([^"]+)"\]\)$/.exec(call)?.[1]
-    return left > 0 || failed === undefined || !extra.has(failed)
-  })
+  const left = counted(python.calls)
+  const surplus = outcome.calls.filter((call) => !take(left, call))
+  // What Python called for the last step of a body, ct called for the first.
+  const calls = outcome.calls.slice()
+  for (const call of surplus) {
+    const [, errback, failed] = /^(t\d+)\(\["([^"]+)"\]\)$/.exec(call) ?? []
+    if (failed === undefined || !extra.has(failed)) continue
+    const instead = [...left.keys()].find(
+      (other) => left.get(other)! > 0 && other.startsWith(`${errback}(["t`),
+    )
+    if (instead === undefined) calls.splice(calls.indexOf(call), 1)
+    else if (take(left, instead)) calls.splice(calls.indexOf(call), 1, instead)
+  }
   return { ...outcome, calls, states: outcome.states.filter(([name]) => !extra.has(name)) }
+}
+
+function counted(calls: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const call of calls) counts.set(call, (counts.get(call) ?? 0) + 1)
+  return counts
+}
+
+function take(counts: Map<string, number>, call: string): boolean {
+  const left = counts.get(call) ?? 0
+  counts.set(call, left - 1)
+  return left > 0
 }

@@ -448,6 +448,14 @@ describe('chords', () => {
     })
   })
 
+  it('D57-80: with Celery’s defaults a body that is a chain is sent as one', async () => {
+    await using other = capturedApp({ defaults: 'celery' })
+    const step = (): AnySignature => other.app.signature('step')
+    await chord([step()], untyped(step(), step()) as never).applyAsync()
+    const [member] = await other.sent()
+    expect(member!.embed.chord).toMatchObject({ subtask_type: 'chain', kwargs: { tasks: [{}, {}] } })
+  })
+
   it('rows 58, 59, 60, 62, CANVAS-26: groups after groups', async () => {
     const header = (): AnySignature => group([add.s(1, 1), add.s(2, 2)])
     const both = await run(untyped(header(), group([xsum.s(), ident.s()])))

@@ -141,7 +141,9 @@ export class Chord<
   }
 
   override async send(call: SignatureCall): Promise<FrozenResult> {
-    const whole = this.header.length === 0 ? this : this.body.asBodyOf(this)
+    // Celery sends a body that is a chain as one.
+    const asOne = this.header.length === 0 || this.context.defaults === 'celery'
+    const whole = asOne ? this : this.body.asBodyOf(this)
     if (whole !== this) return (await whole.send(call))!
     const context = this.context
     const options: Record<string, unknown> = { ...this.options, ...dropNulls(call.options) }

@@ -95,6 +95,16 @@ const values: readonly (readonly [row: string, canvas: string, value: unknown, c
     'chord([chord([add(1, 1)], chord([xsum()], xsum() | add(5))), add(3, 3)], ident())',
     [7, 6],
   ],
+  [
+    'a chain of one group (Celery loses the arguments)',
+    'add(1, 1) | group(chain(group(add(5), add(6))), add(3))',
+    [[7, 8], 5],
+  ],
+  [
+    'a chord in a group that is the body of a member (Celery: pending)',
+    'chord([chord([add(1, 1)], group(chord([xsum()], xsum()), xsum()))], ident())',
+    [[2, 2]],
+  ],
   ['row 63', 'chord([add(1, 1), add(2, 2)], xsum()) | group(add(10), add(20))', [16, 26]],
   ['row 64', 'chord([add(1, 1), add(2, 2)], xsum()) | group(add(10), add(20)) | xsum()', 42],
   ['row 65', 'chord((add(i, i) for i in range(3)), xsum())', 6],
@@ -274,6 +284,20 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
     )
     for (const value of [7, 8]) await expect.poll(() => of('seen', value, 'ends')).toHaveLength(1)
     expect(of('seen', 'end')).toEqual([])
+  })
+
+  it('links of members and of a chain in a chain are called beside those of the whole (Celery loses them)', async () => {
+    await client.exec(`
+_m, _i = add(5), chain(add(6))
+_m.link(seen("member"))
+_i.link(seen("inner"))
+_c = add(1, 1) | group(_m, chain(_i))
+_c.link(seen("whole"))
+sent(_c)
+`)
+    await expect.poll(() => of('seen', 7, 'member')).toHaveLength(1)
+    await expect.poll(() => of('seen', 8, 'inner')).toHaveLength(1)
+    for (const value of [7, 8]) await expect.poll(() => of('seen', value, 'whole')).toHaveLength(1)
   })
 
   it('row 39: a group of one chain that ends in a group gives the inner group', async () => {

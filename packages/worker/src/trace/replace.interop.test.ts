@@ -108,6 +108,14 @@ describe.skipIf(!ready)('replaced tasks, in a fleet with Celery 5.7', () => {
     await expect.poll(() => noted).toEqual([[302, 'once']])
   })
 
+  it('row 110: a task that becomes a chord with a group as its body has the list, its callback too; a member that becomes one with a chain is counted (Celery: neither)', async () => {
+    noted.length = 0
+    const list = await answers("(lambda sig: sig.link(note.s('list')) and sig)(rep(1, kind='chordgroup'))")
+    expect(list).toEqual([302, 302])
+    await expect.poll(() => noted).toEqual([[[302, 302], 'list']])
+    expect(await answers("chord([rep(1, kind='chordchain'), add.s(2, 2)], identity.s())")).toEqual([303, 4])
+  })
+
   it('row 113: errbacks follow the replacement, and later steps fail', async () => {
     noted.length = 0
     const id = await client.exec<string>(
@@ -176,6 +184,8 @@ function defineTasks(app: App, noted: unknown[][]): void {
     chain: (args) => chain(untyped('interop_tasks.add', 100, ...args), add.s(1)),
     group: (args) => group(two(args)),
     chord: (args) => chord(two(args), xsum.s() as never),
+    chordchain: (args) => chord(two(args), chain(xsum.s() as never, add.s(1)) as never),
+    chordgroup: (args) => chord(two(args), group([xsum.s(), xsum.s()]) as never),
     chainchord: (args) => chain(chord(two(args), xsum.s() as never)),
     si: () => add.si(7, 7),
     fail: () => fail.si(),

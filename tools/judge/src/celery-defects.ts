@@ -1,0 +1,104 @@
+/**
+ * Shapes for which Celery 5.7 loses arguments or links, or raises an error of its own. All that follows has other values then, so that nothing
+ * behind it could be compared: trees are made without them. What ct does there is proved in packages/worker/src/trace/canvas-rows.interop.test.ts
+ * and listed in docs/userguide/canvas.md. All places are in celery/canvas.py.
+ */
+import type { ChainNode, ChordNode, GroupNode, Node } from './tree.ts'
+
+export function withoutDefects(root: Node): Node {
+  return without(root, false)
+}
+
+/** `inHeader`: it ends as a part of a chord. */
+function without(node: Node, inHeader: boolean): Node {
+  const links = node.links?.map((link) => without(link, false))
+  const made = { ...parts(node, inHeader), ...(links === undefined ? {} : { links }) } as Node
+  return links === undefined ? made : linkable(made)
+}
+
+function parts(node: Node, inHeader: boolean): Node {
+  switch (node.kind) {
+    case 'task':
+      return node.with === undefined
+        ? node
+        : { ...node, with: replacement(without(node.with, inHeader), inHeader) }
+    case 'group':
+      return { ...node, members: node.members.map((member) => without(member, true)) }
+    case 'chord':
+      return bodied(
+        {
+          ...node,
+          header: node.header.map((member) => without(member, true)),
+          body: without(node.body, inHeader),
+        },
+        inHeader,
+      )
+    case 'chain':
+      // What follows a group makes a header of it.
+      return unwrapped({ ...node, steps: node.steps.map((step) => without(step, true)) })
+  }
+}
+
+/**
+ * `chain(group(…))` loses the arguments it is called with: `prepare_steps` puts them into the group, and `group.apply_async` looks at those of the
+ * call alone. `chain(chain(…))` loses what is linked to the inner one: `prepare_steps` takes its steps as they are.
+ */
+function unwrapped(chain: ChainNode): Node {
+  const [only] = chain.steps
+  if (chain.steps.length !== 1 || (only!.kind !== 'group' && only!.kind !== 'chain')) return chain
+  return only!
+}
+
+/** In a chord that is a member of a header, a group as the body that has a chord as a member: `group._apply_tasks` gives it a group id that nobody counts. */
+function bodied(chord: ChordNode, inHeader: boolean): ChordNode {
+  if (!inHeader || chord.body.kind !== 'group') return chord
+  const plain = (member: Node): Node => {
+    if (member.kind === 'chord') return plain(member.body)
+    return member.kind === 'group' ? { ...member, members: member.members.map(plain) } : member
+  }
+  return { ...chord, body: plain(chord.body) }
+}
+
+/**
+ * A task that becomes a chord with a group as its body has no result under its id (`group.freeze` takes none), and fails where something is linked to
+ * it (`group.link` wants a signature, and gets a dict). The part of an outer chord that becomes a chord with a chain as its body is never counted:
+ * `_chord.run` freezes the end of the chain for its own header's group.
+ */
+function replacement(made: Node, inHeader: boolean): Node {
+  if (made.kind === 'chord') return { ...made, body: counting(made.body, inHeader) }
+  const last = made.kind === 'chain' ? made.steps.at(-1) : undefined
+  if (made.kind !== 'chain' || last === undefined) return made
+  return { ...made, steps: made.steps.with(-1, replacement(last, inHeader)) }
+}
+
+function counting(body: Node, inHeader: boolean): Node {
+  if (body.kind === 'chord') return { ...body, body: counting(body.body, inHeader) }
+  if (body.kind === 'group' && body.members.length > 0) return counting(body.members[0]!, inHeader)
+  return body.kind === 'chain' && inHeader ? counting(body.steps[0]!, inHeader) : body
+}
+
+/** What is linked to a chain that ends in a group takes the place of what is linked to the members: `Signature._merge` overrides. */
+function linkable(node: Node): Node {
+  if (node.kind !== 'group') return ending(node)
+  const [first, ...others] = node.members
+  return first === undefined ? node : { ...node, members: [ending(first), ...others] }
+}
+
+function ending(node: Node): Node {
+  if (node.kind === 'chain') {
+    const last = node.steps.at(-1)
+    if (last === undefined) return node
+    return { ...node, steps: node.steps.with(-1, last.kind === 'group' ? unlinked(last) : ending(last)) }
+  }
+  return node.kind === 'chord' && node.body.kind !== 'group' ? { ...node, body: ending(node.body) } : node
+}
+
+function unlinked(group: GroupNode): GroupNode {
+  return {
+    ...group,
+    members: group.members.map((member): Node => {
+      const { links: _links, ...rest } = member
+      return rest.kind === 'group' ? unlinked(rest) : (rest as Node)
+    }),
+  }
+}
