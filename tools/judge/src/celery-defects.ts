@@ -68,7 +68,7 @@ function replacement(made: Node, inHeader: boolean): Node {
   if (made.kind === 'chord') return { ...made, body: counting(made.body, inHeader) }
   const last = made.kind === 'chain' ? made.steps.at(-1) : undefined
   if (made.kind !== 'chain' || last === undefined) return made
-  return { ...made, steps: made.steps.with(-1, replacement(last, inHeader)) }
+  return { ...made, steps: made.steps.with(made.steps.length - 1, replacement(last, inHeader)) }
 }
 
 function counting(body: Node, inHeader: boolean): Node {
@@ -88,7 +88,10 @@ function ending(node: Node): Node {
   if (node.kind === 'chain') {
     const last = node.steps.at(-1)
     if (last === undefined) return node
-    return { ...node, steps: node.steps.with(-1, last.kind === 'group' ? unlinked(last) : ending(last)) }
+    return {
+      ...node,
+      steps: node.steps.with(node.steps.length - 1, last.kind === 'group' ? unlinked(last) : ending(last)),
+    }
   }
   return node.kind === 'chord' && node.body.kind !== 'group' ? { ...node, body: ending(node.body) } : node
 }
