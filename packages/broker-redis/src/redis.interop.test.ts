@@ -138,7 +138,9 @@ describe.each(['5.7', '5.4'] as const)('Celery %s', (version: CeleryVersion) => 
         expect(JSON.parse(String(one.body))[0]).toEqual([one.queue === 'other' ? 'two' : 'one', 60])
         await one.settle({ action: 'ack' })
       }
-      expect(heir.notices).toContainEqual({ kind: 'restored', count: 2 })
+      // In one look or in two: their leases ran out one after the other.
+      const counts = heir.notices.map((notice) => (notice.kind === 'restored' ? notice.count : 0))
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(2)
       expect((await dump()).filter((key) => key.startsWith('unacked'))).toEqual([])
     },
     60_000,

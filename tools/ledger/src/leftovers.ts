@@ -23,6 +23,8 @@ const documented: readonly (readonly [kind: string, pattern: RegExp, needsTtl: b
   ['bindings', /^_kombu\.binding(?:_permanent)?\./, false],
   ['replies to askers that lost their connection', /\.reply\.celery\.pidbox$/, true],
   ['deadlines of bindings', /^_kombu\.binding_deadlines$/, false],
+  // Of a worker that was killed while it restored: nobody needs to wait for it.
+  ['locks of the restorer', /^unacked_mutex$/, true],
 ]
 
 /** What only Python peers leave behind: they forget no counts of starts, and give replies no time to live. */

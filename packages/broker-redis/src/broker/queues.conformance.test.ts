@@ -244,6 +244,41 @@ it('B17: who lost the lease settles nothing, and leaves the count of starts alon
   expect(await server.command('KEYS', '*')).toEqual([])
 })
 
+async function holdForAGoneWorker(tag: string, exchange: string, key: string): Promise<void> {
+  const envelope = { body: '', headers: {}, properties: {} }
+  await server.command('HSET', 'unacked', tag, JSON.stringify([envelope, exchange, key]))
+  await server.command('ZADD', 'unacked_index', 1, tag)
+}
+
+it('TRANS-33: whoever dies while it restores does not keep the others from it for Celery’s five minutes', async () => {
+  await holdForAGoneWorker('tag', 'ex', 'key')
+  // Bindings that cannot be read: it ends there, and its lock stays, as a death would leave it.
+  await server.command('SET', '_kombu.binding.ex', 'no set')
+  const consumer = await (await connect()).openConsumer({ credit: 1, onDelivery: () => {} })
+  await consumer.subscribe([{ queue: queue('other') }])
+  await until(async () => Number(await server.command('PTTL', 'unacked_mutex')) > 0)
+  expect(Number(await server.command('PTTL', 'unacked_mutex'))).toBeLessThanOrEqual(10_000)
+  expect(await server.command('HLEN', 'unacked')).toBe(1)
+})
+
+it('TRANS-33: an overdue message that its list does not take stays, and hinders no other', async () => {
+  await holdForAGoneWorker('a', '', 'taken')
+  await holdForAGoneWorker('b', '', 'q')
+  await server.command('SET', 'taken', 'no list')
+  const notices: Notice[] = []
+  const consumer = await (
+    await connect({ unackedRestoreInterval: 0.1 }, notices)
+  ).openConsumer({ credit: 1, onDelivery: () => {} })
+  await consumer.subscribe([{ queue: queue('other') }])
+  await until(async () => (await server.command('LLEN', 'q')) === 1)
+  expect(await server.command('HKEYS', 'unacked')).toEqual(['a'])
+  await until(() => notices.some(({ kind }) => kind === 'warning'))
+  expect(notices).toContainEqual({ kind: 'warning', message: expect.stringContaining('WRONGTYPE') as string })
+  await server.command('DEL', 'taken')
+  await until(async () => (await server.command('LLEN', 'taken')) === 1)
+  expect(await server.command('EXISTS', 'unacked', 'unacked_index')).toBe(0)
+})
+
 it.each(['unacked', 'unacked_index', 'unacked_mutex', 'ct.starts', '_kombu.binding.celery'])(
   'no queue can be called %s: its list would be a key of ours',
   async (name) => {

@@ -14,6 +14,12 @@ import type { Bindings } from './bindings.ts'
 import type { BrokerContext } from './context.ts'
 import { markRedelivered } from './envelope-text.ts'
 
+/**
+ * A look takes milliseconds, and each message is put back atomically: the lock only spares work. Celery's, of five minutes, would keep the
+ * whole fleet from restoring anything when a worker dies under it.
+ */
+const longestLockMs = 10_000
+
 /** How long an entry that no binding wants is left alone before it is looked at again. */
 const unroutableMs = 60_000
 
@@ -79,7 +85,7 @@ export class Restorer {
       settings.visibilityTimeoutMs,
       settings.restoreLimit,
       this.#token,
-      settings.unackedMutexExpireMs,
+      Math.min(settings.unackedMutexExpireMs, longestLockMs),
     ]
     for (;;) {
       const found = (await this.#link.run(findOverdue, locked, ask)) as (Buffer | null)[] | null
@@ -129,18 +135,20 @@ export class Restorer {
     const { keys } = this.#context
     if (entry === null) return { lists: [], text: '' }
     const text = String(entry)
+    let read: {
+      readonly exchange: string
+      readonly key: string
+      readonly priority: number
+      readonly marked: string
+    }
     try {
       const [envelopeText = '', exchangeText = '""', keyText = '""'] = sliceJsonArray(text)
-      const envelope = decodeEnvelope(envelopeText)
-      const exchange = String(JSON.parse(exchangeText) ?? '')
-      const routingKey = String(JSON.parse(keyText) ?? '')
-      const queues = await this.#queues(exchange, routingKey)
-      const marked = markRedelivered(envelopeText)
-      if (queues.length > 0)
-        return {
-          lists: queues.map((queue) => keys.list(queue, envelope.deliveryInfo.priority)),
-          text: marked,
-        }
+      read = {
+        priority: decodeEnvelope(envelopeText).deliveryInfo.priority,
+        exchange: String(JSON.parse(exchangeText) ?? ''),
+        key: String(JSON.parse(keyText) ?? ''),
+        marked: markRedelivered(envelopeText),
+      }
     } catch (error) {
       // Nobody can read it, so nobody can work it; out of the way, where an operator finds it.
       this.#context.notice({
@@ -152,6 +160,9 @@ export class Restorer {
       })
       return { lists: [keys.unreadable], text }
     }
+    const queues = await this.#queues(read.exchange, read.key)
+    if (queues.length > 0)
+      return { lists: queues.map((queue) => keys.list(queue, read.priority)), text: read.marked }
     this.#context.notice({
       kind: 'warning',
       message:

@@ -25,9 +25,9 @@ describe.skipIf(!present)('soak', () => {
       const report = await soak({
         pool,
         redis: redis.url,
-        warmUp: nightly ? 5000 : 700,
+        warmUp: nightly ? 5000 : 1500,
         samples: nightly ? 60 : 4,
-        tasksPerSample: nightly ? 400 : 300,
+        tasksPerSample: nightly ? 400 : 1500,
         msPerSample: nightly ? 10_000 : 0,
         // What matters here is how many, not how long each takes.
         ...(nightly ? {} : { inFlight: 64 }),
