@@ -138,7 +138,7 @@ export class Restorer {
     let read: {
       readonly exchange: string
       readonly key: string
-      readonly priority: number
+      readonly priority: number | undefined
       readonly marked: string
     }
     try {
