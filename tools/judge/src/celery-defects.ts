@@ -3,7 +3,7 @@
  * behind it could be compared: trees are made without them. What ct does there is proved in packages/worker/src/trace/canvas-rows.interop.test.ts
  * and listed in docs/userguide/canvas.md. All places are in celery/canvas.py.
  */
-import type { ChainNode, ChordNode, GroupNode, Node } from './tree.ts'
+import type { ChainNode, GroupNode, Node } from './tree.ts'
 
 export function withoutDefects(root: Node): Node {
   return without(root, false)
@@ -24,18 +24,22 @@ function parts(node: Node, inHeader: boolean): Node {
         : { ...node, with: replacement(without(node.with, inHeader), inHeader) }
     case 'group':
       return { ...node, members: node.members.map((member) => without(member, true)) }
-    case 'chord':
-      return bodied(
-        {
-          ...node,
-          header: node.header.map((member) => without(member, true)),
-          body: without(node.body, inHeader),
-        },
-        inHeader,
-      )
-    case 'chain':
-      // What follows a group makes a header of it.
-      return unwrapped({ ...node, steps: node.steps.map((step) => without(step, true)) })
+    case 'chord': {
+      const body = without(node.body, inHeader)
+      return {
+        ...node,
+        header: node.header.map((member) => without(member, true)),
+        body: inHeader ? withoutChords(body) : body,
+      }
+    }
+    case 'chain': {
+      const steps = node.steps.map((step) => without(step, inHeader))
+      const last = steps.length - 1
+      return unwrapped({
+        ...node,
+        steps: inHeader && last > 0 ? steps.with(last, withoutChords(steps[last]!)) : steps,
+      })
+    }
   }
 }
 
@@ -49,14 +53,17 @@ function unwrapped(chain: ChainNode): Node {
   return only!
 }
 
-/** In a chord that is a member of a header, a group as the body that has a chord as a member: `group._apply_tasks` gives it a group id that nobody counts. */
-function bodied(chord: ChordNode, inHeader: boolean): ChordNode {
-  if (!inHeader || chord.body.kind !== 'group') return chord
+/**
+ * A member of a header, chain or chord, that ends in a group which has a chord as a member: `group._apply_tasks` gives that chord the id of the group,
+ * where nobody counts its part.
+ */
+function withoutChords(end: Node): Node {
+  if (end.kind !== 'group') return end
   const plain = (member: Node): Node => {
     if (member.kind === 'chord') return plain(member.body)
     return member.kind === 'group' ? { ...member, members: member.members.map(plain) } : member
   }
-  return { ...chord, body: plain(chord.body) }
+  return { ...end, members: end.members.map(plain) }
 }
 
 /**

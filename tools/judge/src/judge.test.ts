@@ -186,13 +186,15 @@ describe('the judge', () => {
     expect(textOf(withoutDefects(becomes({ ...chord, body: { kind: 'group', members: [task('x')] } })))).toBe(
       'r:replace⇒chord([h:sum], x:sum)',
     )
-    const inner: Node = {
-      ...chord,
-      body: { kind: 'group', members: [{ ...chord, body: task('z') }, task('w')] },
-    }
-    expect(textOf(withoutDefects({ ...chord, header: [inner], body: task('q') }))).toBe(
+    const mixed: Node = { kind: 'group', members: [{ ...chord, body: task('z') }, task('w')] }
+    expect(textOf(withoutDefects({ ...chord, header: [{ ...chord, body: mixed }], body: task('q') }))).toBe(
       'chord([chord([h:sum], group(z:sum, w:sum))], q:sum)',
     )
+    const ends: Node = { kind: 'chain', steps: [task('v'), mixed] }
+    expect(textOf(withoutDefects({ ...chord, header: [ends], body: task('q') }))).toBe(
+      'chord([chain(v:sum, group(z:sum, w:sum))], q:sum)',
+    )
+    expect(withoutDefects(ends)).toEqual(ends)
   })
 
   it('holds a RETRY that came late against nobody where Python works', () => {

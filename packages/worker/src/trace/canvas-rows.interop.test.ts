@@ -101,6 +101,11 @@ const values: readonly (readonly [row: string, canvas: string, value: unknown, c
     [[7, 8], 5],
   ],
   [
+    'a chord in a group that ends a member, a chain (Celery: pending)',
+    'chord([add(1, 1) | group(add(1), chord([add(2)], xsum()))], ident())',
+    [[3, 4]],
+  ],
+  [
     'a chord in a group that is the body of a member (Celery: pending)',
     'chord([chord([add(1, 1)], group(chord([xsum()], xsum()), xsum()))], ident())',
     [[2, 2]],
