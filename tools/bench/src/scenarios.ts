@@ -127,7 +127,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'idle',
-    title: 'An idle worker, 20 s',
+    title: 'An idle worker, without its heartbeat events, 20 s',
     once: true,
     variants: (contestant) => (contestant.serve ? [''] : []),
     async measure({ contestant, redis }) {

@@ -68,7 +68,8 @@ export const ct: Contestant = {
 
   async serve(redisUrl, concurrency) {
     const { app } = makeApp(redisUrl)
-    const worker = app.worker({ concurrency })
+    // Its own events are a choice: what is asked here is what a worker costs that has nothing to say.
+    const worker = app.worker({ concurrency, withoutHeartbeat: true })
     await worker.start()
     return {
       async stop() {
