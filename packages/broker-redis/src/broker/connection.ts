@@ -175,15 +175,13 @@ export class RedisBrokerConnection implements BrokerConnection, BrokerContext {
         tagPrefix: `ct-${randomBytes(9).toString('base64url')}-`,
         declare: (queues) => this.declare(queues),
         drop: (queue) => this.deleteQueue(queue.name),
-        onHolding: () => {
-          if (this.settings.ackEmulation) this.#restorer.start()
-        },
         onClosed: () => this.#consumers.delete(consumer),
       },
       options,
     )
     this.#consumers.add(consumer)
     this.#keeper ??= setInterval(() => this.#keepBindings(), keepMs)
+    if (this.settings.ackEmulation) this.#restorer.start()
     return consumer
   }
 

@@ -29,8 +29,6 @@ export interface ConsumerInternals {
   declare(queues: readonly QueueDeclaration[]): Promise<void>
   /** Unbinds and empties a queue that dies with its consumer. */
   drop(queue: QueueDeclaration): Promise<void>
-  /** From now on messages are held, and may have to be restored. */
-  readonly onHolding: () => void
   readonly onClosed: () => void
 }
 
@@ -117,7 +115,6 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       }
       // Python producers that do not know a broadcast exchange push to its queues' lists instead (wire-brokers §4.6).
       if (fanout.length === 0 || !noAck) this.#sources.add(this.#source(queue, noAck))
-      if (!noAck) this.#internals.onHolding()
     }
     this.#stepper.sourcesChanged()
     await Promise.all(waits).catch((error: unknown) => {
