@@ -107,6 +107,25 @@ describe('taskAlwaysEager', () => {
     await expect((await task.delay('no body')).get()).rejects.toThrow(/empty chain as the body of a chord/)
   })
 
+  it('TASK-115, CANVAS-93: what is linked to a replacement is called before what was linked to the task', async () => {
+    const { app } = captured
+    const plus = app.task('proj.add', add)
+    const seen: string[] = []
+    const note = app.task('proj.note', (_value: unknown, who: string) => void seen.push(who))
+    const task = app.task('proj.replaced', { bind: true }, (running: TaskContext): number => {
+      const end = plus.s(40)
+      end.link(note.s('end'))
+      const inner = chain(plus.s(1, 1), end)
+      const replacement = chain(inner)
+      inner.link(note.s('inner'))
+      replacement.link(note.s('whole'))
+      throw running.replace(replacement)
+    })
+    const result = await task.applyAsync([], { link: note.s('task') })
+    expect(await result.get()).toBe(42)
+    expect(seen).toEqual(['end', 'inner', 'whole', 'task'])
+  })
+
   it('CANVAS-50…52, TASK-114: map, starmap and chunks run in the caller too', async () => {
     const plus = captured.app.task('proj.add', add)
     const pairs: [number, number][] = [

@@ -45,6 +45,7 @@ export function prepareReplacement(
     )
   }
   // To the end itself: on the whole they would slip behind the steps that follow the replaced task.
+  if ((request.callbacks ?? []).length > 0) gatherLinks(ends(made))
   for (const callback of request.callbacks ?? []) last!.addLink(signatureFromDict(app, callback))
   for (const errback of request.errbacks ?? []) made.addErrback(signatureFromDict(app, errback))
   for (const end of ends(made)) delete end.options['task_id']
@@ -86,6 +87,16 @@ function ends(signature: AnySignature): readonly AnySignature[] {
     return last === undefined ? [signature] : [signature, ...ends(last)]
   }
   return signature instanceof Chord ? [signature, ...ends((signature as Chord).body)] : [signature]
+}
+
+/** Links of the chains on the way to the last of these become its own, the innermost first, as when they are sent: what is linked next comes after them. */
+function gatherLinks(path: readonly AnySignature[]): void {
+  const last = path.at(-1)!
+  for (const outer of path.slice(0, -1).reverse()) {
+    if (!(outer instanceof Chain)) continue
+    for (const link of (outer.options['link'] ?? []) as readonly unknown[]) last.addLink(link)
+    delete outer.options['link']
+  }
 }
 
 /** What is asked for by a task's stamps, as revoking, holds for what it becomes. Celery passes none on. */
