@@ -9,7 +9,7 @@ describe('repository rules refuse', () => {
     ['file-name', 'packages/client/src/routing/helpers.ts', ''],
     ['top-level', 'tsconfig.json', ''],
     ['top-level', 'scripts/x.sh', ''],
-    ['machine-path', 'docs/x.md', 'run it in /work/main/packages'],
+    ['machine-path', 'docs/x.md', 'run it in /tmp/checkout/packages'],
     ['machine-path', 'docs/x.md', 'see /home/ada/notes'],
     [
       'registry-host',

@@ -18,6 +18,7 @@ it('CLI-33: the app, its tasks and the canvas are in scope; an error ends nothin
     'app === celery',
     'add.name',
     'chain(add.s(1, 1), add.s(2)).constructor.name',
+    'signature("proj.add").task',
     'throw new Error("on we go")',
     'Map === globalThis.Map',
     '.exit',
@@ -25,7 +26,7 @@ it('CLI-33: the app, its tasks and the canvas are in scope; an error ends nothin
   expect(ran.exitCode).toBe(0)
   expect(ran.out).toContain('In scope: app, celery, chain, group, chord, signature, add.')
   const answers = ran.out.split('\n').slice(1)
-  expect(answers.slice(0, 3)).toEqual(['true', "'proj.add'", "'Chain'"])
+  expect(answers.slice(0, 4)).toEqual(['true', "'proj.add'", "'Chain'", "'proj.add'"])
   expect(ran.out).toContain('Error: on we go')
   expect(answers.filter((line) => line === 'true')).toHaveLength(2)
 })

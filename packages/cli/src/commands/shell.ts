@@ -3,12 +3,9 @@ import { once } from 'node:events'
 import { start } from 'node:repl'
 import { Writable } from 'node:stream'
 import type { Command } from 'commander'
-import * as client from '@ct/client'
-import type { App } from '@ct/client'
+import { chain, chord, group, type App } from '@ct/client'
 import { loadModules } from '../load-modules.ts'
 import type { Session } from '../session.ts'
-
-const canvas = ['chain', 'group', 'chord', 'signature'] as const
 
 export function addShell(program: Command, session: Session): void {
   program
@@ -38,8 +35,7 @@ export function addShell(program: Command, session: Session): void {
 }
 
 function scope(app: App): Record<string, unknown> {
-  const parts = client as unknown as Readonly<Record<string, unknown>>
-  return { app, celery: app, ...Object.fromEntries(canvas.map((name) => [name, parts[name]])) }
+  return { app, celery: app, chain, group, chord, signature: app.signature.bind(app) }
 }
 
 /** By the last part of their names, as Python's modules have them; Celery's own and those that hide something are left out. */
