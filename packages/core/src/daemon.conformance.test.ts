@@ -113,7 +113,7 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
   })
 
   it.skipIf(process.getuid?.() !== 0)(
-    'WORK-9, WORK-13, TEST-40: --uid, --gid and --umask; SIGUSR2 opens a debugger',
+    'WORK-9, WORK-13, TEST-40, SET-208: --uid, --gid and --umask; SIGUSR2 opens a debugger',
     async () => {
       const own = at('nobody')
       mkdirSync(own, { mode: 0o777 })
@@ -153,7 +153,7 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     },
   )
 
-  it('WORK-9, WORK-23: the settings workerPidfile and workerLogfile; what tasks print goes into the log', async () => {
+  it('WORK-9, WORK-23, SET-191, SET-192, SET-208: the settings workerPidfile and workerLogfile; what tasks print goes into the log', async () => {
     writeFileSync(
       at('config.json'),
       JSON.stringify({ workerPidfile: at('set.pid'), workerLogfile: at('set.log') }),
@@ -168,6 +168,25 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     expect(textOf(at('set.log'))).toMatch(/WARNING\/MainProcess\] own\.print\[[-0-9a-f]+\]: hello there/)
     expect(textOf(at('set.pid'))).toMatch(/^\d+\n$/)
     expect((await worker.stop()).code).toBe(0)
+  })
+
+  it('CLI-22, SET-210: a camera in the background, by the settings eventsPidfile and eventsLogfile', async () => {
+    const config = at('camera.json')
+    const pidFile = at('camera.pid')
+    writeFileSync(config, JSON.stringify({ eventsPidfile: pidFile, eventsLogfile: at('camera.log') }))
+    const picture = at('picture.json')
+    const line = ['-A', './tasks.ts', '--config', config, 'events', '--camera', './camera.ts', '-F', '0.1']
+    const own = { ...env, CT_TEST_PICTURE: picture }
+    expect(await ct([...line, '--detach'], own)).toEqual({ code: 0, out: '', err: '' })
+    const pid = Number(textOf(pidFile))
+    started.push(pid)
+    await until('a picture', () => textOf(picture).includes('workers'))
+    const second = await ct(line, own)
+    expect([second.code, second.err]).toEqual([73, expect.stringContaining(`already running? (pid: ${pid})`)])
+    process.kill(pid, 'SIGTERM')
+    await until('the end', () => !isAlive(pid))
+    expect(existsSync(pidFile)).toBe(false)
+    expect(textOf(at('camera.log'))).toContain('the camera failed on purpose')
   })
 
   it('PAIN-34: health over HTTP and in a file tells of a broker that went away and came back, and of the end', async () => {

@@ -239,7 +239,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
       expect(lines).not.toContainEqual(expect.stringContaining('Soft Shutdown'))
     })
 
-    it('WORK-17: a soft stop of a worker that runs nothing ends at once, unless workerEnableSoftShutdownOnIdle', async () => {
+    it('WORK-17, SET-178: a soft stop of a worker that runs nothing ends at once, unless workerEnableSoftShutdownOnIdle', async () => {
       makeApp({ workerSoftShutdownTimeout: 60 })
       app.task('proj.add', (x: number) => x)
       const idle = await start()

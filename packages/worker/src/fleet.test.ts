@@ -240,7 +240,7 @@ describe('commands of the user’s own', () => {
 })
 
 describe('what a pool cannot do', () => {
-  it('CTRL-27…29: is said, as Celery says it', async () => {
+  it('CTRL-27…29, SET-188: is said, as Celery says it', async () => {
     hub = `fleet-${++hubs}`
     const app = makeApp({ workerPoolRestarts: true })
     await start(app, { hostname: 'solo@h', pool: 'solo', withoutMingle: true })

@@ -51,15 +51,21 @@ function watchedPool(): { readonly pool: Pool; readonly started: () => PoolStart
 }
 
 describe('what a pool is started with', () => {
-  it('SET-184, SET-185, SET-190, WORK-43: the settings of children; what the worker is told wins', async () => {
+  it('SET-183…185, SET-190, WORK-43: the settings of children; what the worker is told wins', async () => {
     const one = watchedPool()
-    const settings = { workerMaxTasksPerChild: 7, workerMaxMemoryPerChild: 12_000, workerProcAliveTimeout: 3 }
+    const settings = {
+      workerMaxTasksPerChild: 7,
+      workerMaxMemoryPerChild: 12_000,
+      workerProcAliveTimeout: 3,
+      workerLostWait: 2,
+    }
     await start({ pool: one.pool, concurrency: 2 }, settings)
     expect(one.started()).toMatchObject({
       size: 2,
       maxTasksPerChild: 7,
       maxMemoryPerChildKb: 12_000,
       aliveTimeoutMs: 3000,
+      lostWaitMs: 2000,
     })
     const two = watchedPool()
     await start({ pool: two.pool, maxTasksPerChild: 8, maxMemoryPerChild: 9000 }, settings)
@@ -85,6 +91,14 @@ describe.each(['gevent', 'eventlet'] as const)('WORK-49, WORK-50: -P %s', (pool)
     await expect(ended.get(soon)).rejects.toThrow(/terminated|revoked/i)
     expect(worker.counts.active).toBe(0)
   })
+})
+
+it('SET-186: the setting workerPool, which -P overrides', async () => {
+  const set = await start({}, { workerPool: 'solo' })
+  const solo = await set.app.control.inspect({ ...soon, destination: ['w@h'] }).stats()
+  expect(solo?.['w@h']?.pool).toMatchObject({ 'max-concurrency': 1 })
+  const chosen = await start({ pool: 'async', concurrency: 4 }, { workerPool: 'solo' })
+  expect(chosen.worker.concurrency).toBe(4)
 })
 
 it('WORK-78: what is sent twice under one id runs twice', async () => {

@@ -1,19 +1,23 @@
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { runMonitor as RunMonitor } from '@ct/monitor'
 import { commandVariable, withEnvironment } from '../environment-option.ts'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { seconds } from '../option-values.ts'
+import { logLevels, parseLogLevel } from '../output/log.ts'
+import type { DaemonCommandOptions } from '../process/daemon.ts'
 import type { Session } from '../session.ts'
 import { EventLines } from './event-line.ts'
 import { runCamera } from './run-camera.ts'
 
-export interface EventsOptions {
+export interface EventsOptions extends DaemonCommandOptions {
   readonly dump?: boolean
   readonly json?: boolean
   readonly camera?: string
   /** Seconds between pictures, or between the screens of the live view. */
   readonly frequency?: number
   readonly maxrate?: string
+  /** Python's number. */
+  readonly loglevel?: number
 }
 
 /** `ct events` (CLI-22): the events of a fleet as a live view, as lines, or as pictures for a camera. */
@@ -26,12 +30,29 @@ export function addEvents(program: Command, session: Session): void {
     new Option('-F, --frequency <seconds>', 'between two pictures (default: 1)').argParser(seconds),
     new Option('--freq <seconds>', 'the same').argParser(seconds).hideHelp(),
     new Option('-r, --maxrate <rate>', 'at most so many pictures, such as 10/m'),
+    new Option(
+      '-l, --loglevel <level>',
+      'of a camera: debug, info, warning, error or critical (default: warning)',
+    ).argParser(level),
+    new Option('-f, --logfile <path>', 'append the log of a camera to this file instead of standard error'),
+    new Option('--detach', 'run a camera in the background'),
+    new Option('--pidfile <path>', 'write the pid here; a camera that lives and has it is not started twice'),
+    new Option('--uid <user>', 'become this user first'),
+    new Option('--gid <group>', 'become this group first (default: that of the user)'),
+    new Option('--umask <mask>', 'for files that are made, octal'),
+    new Option('--executable <path>', 'the Node to run in the background (default: this one)'),
   ]
   for (const option of options)
     command.addOption(withEnvironment(option, [commandVariable('events', option)]))
   command.action(async () => {
     const { freq, ...given } = command.opts<EventsOptions & { readonly freq?: number }>()
     const chosen: EventsOptions = freq === undefined ? given : { frequency: freq, ...given }
+    if (chosen.camera === undefined && chosen.detach === true) {
+      throw new CommandFailure(
+        'Only a camera runs in the background: ct events --camera ./camera.ts --detach. For a file: ct events --dump > events.log.',
+        exitCodes.usage,
+      )
+    }
     const interrupt = session.interruption()
     try {
       if (chosen.camera !== undefined) await runCamera(session, chosen.camera, chosen, interrupt.signal)
@@ -41,6 +62,13 @@ export function addEvents(program: Command, session: Session): void {
       interrupt.release()
     }
   })
+}
+
+function level(text: string): number {
+  const found = parseLogLevel(text)
+  if (found === undefined)
+    throw new InvalidArgumentError(`Levels are ${Object.keys(logLevels).join(', ')}, in any case.`)
+  return found
 }
 
 async function dump(session: Session, { json }: EventsOptions, signal: AbortSignal): Promise<void> {

@@ -1,10 +1,15 @@
 /** `ct events --camera ./camera.ts` (EVT-50): pictures of the fleet, for as long as it runs. */
 import { cwd } from 'node:process'
-import { Camera, type CameraOptions, type State } from '@ct/client'
+import { Camera, nodeName, type CameraOptions, type State } from '@ct/client'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { locateModule } from '../find-app.ts'
-import { createStreamLogger, logLevels } from '../output/log.ts'
+import { logLevels } from '../output/log.ts'
+import { daemonOptions, isParent, runInBackground } from '../process/daemon.ts'
+import { isDetached, reportStarted } from '../process/detach.ts'
+import { PidFile } from '../process/pid-file.ts'
+import { become } from '../process/privileges.ts'
 import type { Session } from '../session.ts'
+import { openLog } from '../worker/worker-log.ts'
 import type { EventsOptions } from './events-command.ts'
 
 /** Derived from `Camera`, or a function that takes a picture. */
@@ -16,29 +21,37 @@ export async function runCamera(
   options: EventsOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const source = await load(name)
   const app = await session.appWithBroker()
-  app.logTo(
-    createStreamLogger({
-      level: logLevels.WARNING,
-      format: 'text',
-      style: session.errorStyle,
-      write: (line) => void session.stderr.write(line),
-    }),
-  )
+  const daemon = daemonOptions(app, 'events', options, nodeName('camera@%h', app.context.hostname))
+  if (isParent(options)) {
+    await runInBackground(session, 'camera', daemon)
+    return
+  }
+  if (!isDetached()) become(daemon)
+  const source = await load(name)
+  await using log = await openLog(app, session, {
+    level: options.loglevel ?? logLevels.WARNING,
+    format: 'text',
+    logfile: daemon.logfile,
+  })
+  using _pidFile =
+    daemon.pidfile === undefined
+      ? undefined
+      : PidFile.acquire(daemon.pidfile, (text) => session.complain(text))
   const { frequency = 1, maxrate } = options
   const state = app.events.state()
   const common: CameraOptions = {
     freq: frequency,
     maxrate,
-    onError: (error, what) => app.context.logger.error(`The camera's ${what} failed.`, { error }),
+    onError: (error, what) => log.logger.error(`The camera's ${what} failed.`, { error }),
   }
   const camera = isCamera(source)
     ? new source(state, common)
     : new Camera(state, { ...common, onShutter: source })
   const receiver = app.events.receiver({ handlers: { '*': (event) => state.event(event) } })
-  session.tell(`-> evcam: Taking snapshots with ${name} (every ${frequency} secs.)`)
+  if (!isDetached()) session.tell(`-> evcam: Taking snapshots with ${name} (every ${frequency} secs.)`)
   try {
+    reportStarted()
     await receiver.start({ signal })
     camera.start()
     await receiver.capture({ signal })

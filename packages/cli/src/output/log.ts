@@ -1,4 +1,5 @@
 import type { LogFields, Logger } from '@ct/client'
+import { lineFormat, type LineFormat } from './line-format.ts'
 import type { Format, Style } from './style.ts'
 
 /** Celery's levels; the numbers are Python's, so that `-l 20` works. */
@@ -20,6 +21,19 @@ export interface StreamLoggerOptions {
   readonly style: Style
   readonly write: (line: string) => void
   readonly now?: () => number
+  /** Of text; default is Celery's. */
+  readonly lines?: LineFormats | undefined
+}
+
+/** How a line of the worker is written, and one of a task. */
+export interface LineFormats {
+  readonly own: LineFormat
+  readonly task: LineFormat
+}
+
+const celeryLines: LineFormats = {
+  own: lineFormat('[%(asctime)s: %(levelname)s/%(processName)s] %(message)s'),
+  task: lineFormat('[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s'),
 }
 
 const colours: Readonly<Record<string, Format>> = {
@@ -31,12 +45,14 @@ const colours: Readonly<Record<string, Format>> = {
 
 /** `[2026-11-24 03:30:57,123: INFO/MainProcess] …` as Celery writes it, or one JSON object per line. */
 export function createStreamLogger(options: StreamLoggerOptions, fields: LogFields = {}): Logger {
-  const { level, format, style, write, now = Date.now } = options
+  const { level, format, style, write, now = Date.now, lines = celeryLines } = options
   const log = (name: LogLevel, message: string, more: LogFields | undefined): void => {
     if (logLevels[name] < level) return
     const all = more === undefined ? fields : { ...fields, ...more }
     write(
-      format === 'json' ? jsonLine(name, message, all, now()) : textLine(name, message, all, now(), style),
+      format === 'json'
+        ? jsonLine(name, message, all, now())
+        : textLine(name, message, all, now(), style, lines),
     )
   }
   return {
@@ -50,16 +66,18 @@ export function createStreamLogger(options: StreamLoggerOptions, fields: LogFiel
   }
 }
 
-function textLine(name: LogLevel, message: string, fields: LogFields, now: number, style: Style): string {
-  const at = new Date(now - new Date(now).getTimezoneOffset() * 60_000)
-    .toISOString()
-    .slice(0, -1)
-    .replace('T', ' ')
-    .replace('.', ',')
+function textLine(
+  name: LogLevel,
+  message: string,
+  fields: LogFields,
+  now: number,
+  style: Style,
+  lines: LineFormats,
+): string {
   const { traceback, error, taskName, taskId, rootId: _, ...rest } = fields
-  // The lines about a task name it already, as in Celery; what a task logs itself gets the prefix of Celery's task logger.
-  const task =
-    typeof taskName === 'string' && !message.startsWith('Task ') ? `${taskName}[${String(taskId)}]: ` : ''
+  // The lines about a task name it already, as in Celery; what a task logs itself gets the format of Celery's task logger.
+  const ofTask = typeof taskName === 'string' && !message.startsWith('Task ')
+  const write = ofTask ? lines.task : lines.own
   const more = Object.keys(rest).length === 0 ? '' : ` ${style.paint('dim', JSON.stringify(rest, jsonSafe))}`
   const trace =
     typeof traceback === 'string'
@@ -67,7 +85,14 @@ function textLine(name: LogLevel, message: string, fields: LogFields, now: numbe
       : error instanceof Error && error.stack
         ? `\n${error.stack}`
         : ''
-  const head = `[${at}: ${name}/MainProcess] ${task}${message}`
+  const head = write({
+    level: name,
+    levelno: logLevels[name],
+    message,
+    now,
+    taskName: typeof taskName === 'string' ? taskName : undefined,
+    taskId: taskId === undefined ? undefined : String(taskId),
+  })
   const colour = colours[name]
   return `${colour === undefined ? head : style.paint(colour, head)}${more}${trace}\n`
 }

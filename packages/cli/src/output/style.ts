@@ -10,12 +10,13 @@ export interface Style {
 
 export function createStyle(
   stream: { readonly isTTY?: boolean },
-  options: { readonly color?: boolean } = {},
+  options: { readonly color?: boolean; readonly always?: boolean } = {},
 ): Style {
   const coloured =
     options.color !== false &&
-    (process.env['NO_COLOR'] ?? '') === '' &&
-    (stream.isTTY === true || (process.env['FORCE_COLOR'] ?? '') !== '')
+    (options.always === true ||
+      ((process.env['NO_COLOR'] ?? '') === '' &&
+        (stream.isTTY === true || (process.env['FORCE_COLOR'] ?? '') !== '')))
   return {
     coloured,
     paint: (format, text) => (coloured ? styleText(format, text, { validateStream: false }) : text),

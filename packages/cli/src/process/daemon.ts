@@ -29,7 +29,7 @@ export interface DaemonOptions {
 /** The command line, else the settings `workerLogfile`, `beatPidfile` … `node`: name of the node, for `%n` and the like in paths. */
 export function daemonOptions(
   app: App,
-  program: 'worker' | 'beat',
+  program: 'worker' | 'beat' | 'events',
   options: DaemonCommandOptions,
   node: string,
 ): DaemonOptions {

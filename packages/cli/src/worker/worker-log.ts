@@ -1,7 +1,8 @@
 /** The log of a worker's process, with the signals around it (celery/app/log.py 5.7; SIG-25, SIG-26, WORK-22). */
 import type { App, Logger } from '@ct/client'
-import { createStreamLogger } from '../output/log.ts'
-import { createStyle } from '../output/style.ts'
+import { lineFormat } from '../output/line-format.ts'
+import { createStreamLogger, type LineFormats } from '../output/log.ts'
+import { createStyle, type Style } from '../output/style.ts'
 import { LogFile } from '../process/log-file.ts'
 import type { Session } from '../session.ts'
 
@@ -21,8 +22,9 @@ export interface WorkerLog extends AsyncDisposable {
 export async function openLog(app: App, session: Session, options: LogOptions): Promise<WorkerLog> {
   const { setupLogging, afterSetupLogger, afterSetupTaskLogger } = app.signals
   const { level, format, logfile } = options
+  const lines = lineFormats(app)
   const file = logfile === undefined ? undefined : new LogFile(logfile, (text) => session.complain(text))
-  const style = file === undefined ? session.errorStyle : createStyle({}, { color: false })
+  const style = logStyle(app, session, file !== undefined)
   const setUp = {
     sender: null,
     loglevel: level,
@@ -39,7 +41,7 @@ export async function openLog(app: App, session: Session, options: LogOptions): 
     if (file === undefined) session.stderr.write(line)
     else file.write(line)
   }
-  app.logTo(createStreamLogger({ level, format, style, write }))
+  app.logTo(createStreamLogger({ level, format, style, write, lines }))
   // The app's own, where it was made with one.
   const { logger } = app.context
   await afterSetupLogger.send({ ...setUp, logger })
@@ -51,4 +53,24 @@ export async function openLog(app: App, session: Session, options: LogOptions): 
       return Promise.resolve()
     },
   }
+}
+
+/** Wrong formats stop the worker before it starts, not at its first line. */
+function lineFormats(app: App): LineFormats {
+  const { workerLogFormat, workerLogDatefmt, workerTaskLogFormat, workerTaskLogDatefmt } = app.settings
+  return {
+    own: lineFormat(workerLogFormat, { datefmt: workerLogDatefmt, setting: 'workerLogFormat' }),
+    task: lineFormat(workerTaskLogFormat, {
+      datefmt: workerTaskLogDatefmt,
+      setting: 'workerTaskLogFormat',
+    }),
+  }
+}
+
+/** As Celery: a file has no colours and a terminal has, unless `workerLogColor` says; `--no-color` always wins. */
+function logStyle(app: App, session: Session, isFile: boolean): Style {
+  const { workerLogColor } = app.settings
+  if (session.globals.color === false || workerLogColor === false) return createStyle({}, { color: false })
+  if (workerLogColor === true) return createStyle({}, { always: true })
+  return isFile ? createStyle({}, { color: false }) : session.errorStyle
 }
