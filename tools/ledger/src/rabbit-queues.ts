@@ -1,4 +1,4 @@
-import type { PrivateRabbit } from '@ct-tools/services'
+import { waitUntil, type PrivateRabbit } from '@ct-tools/services'
 import { connect } from 'amqplib'
 
 /** Queues that may be there at the end, beside those of the campaign: each with an expiry, or gone with its consumer a moment later. */
@@ -37,16 +37,20 @@ export class RabbitQueues {
       .map((name) => `queue ${name}`)
   }
 
-  /** Of ct: they name themselves so. */
+  /**
+   * Of ct: they name themselves so. Resolves when the broker has none of them any more: it answers as soon as it has asked for the end of one, and what a
+   * client does until the connection is gone is done by this fault.
+   */
   async closeConnections(): Promise<void> {
-    const found = (await this.#rabbit.management.call(
-      'GET',
-      '/connections?columns=name,user_provided_name',
-    )) as readonly { readonly name?: string; readonly user_provided_name?: string }[] | undefined
-    for (const { name, user_provided_name: given } of found ?? []) {
-      if (name !== undefined && given?.startsWith('ct') === true)
-        await this.#rabbit.management.call('DELETE', `/connections/${encodeURIComponent(name)}`)
-    }
+    const { management } = this.#rabbit
+    const paths = await this.#connections()
+    for (const path of paths) await management.call('DELETE', path)
+    for (const path of paths)
+      await waitUntil(
+        'rabbitmq',
+        `waiting for the end of ${decodeURIComponent(path)}`,
+        async () => (await management.call('GET', `${path}?columns=name`)) === undefined,
+      )
   }
 
   async swap(queue: string): Promise<() => Promise<void>> {
@@ -64,6 +68,19 @@ export class RabbitQueues {
       await other.deleteQueue(queue)
       await again.close()
     }
+  }
+
+  /** Paths of the connections of ct. */
+  async #connections(): Promise<string[]> {
+    const found = (await this.#rabbit.management.call(
+      'GET',
+      '/connections?columns=name,user_provided_name',
+    )) as readonly { readonly name?: string; readonly user_provided_name?: string }[] | undefined
+    return (found ?? []).flatMap(({ name, user_provided_name: given }) =>
+      name !== undefined && given?.startsWith('ct') === true
+        ? [`/connections/${encodeURIComponent(name)}`]
+        : [],
+    )
   }
 
   async #names(): Promise<string[]> {
