@@ -118,6 +118,20 @@ function isCount(value: unknown): boolean {
   return Number.isInteger(value) && (value as number) >= 0
 }
 
+/** What `applyAsync` and its like got: arguments as a list, then options. Throws `CT_CONFIGURATION` for anything else. */
+export function argumentsAndOptions<T extends object>(
+  call: readonly unknown[],
+): readonly [args: readonly unknown[], options: T | undefined] {
+  const [first, second] = call
+  const [args, options] = Array.isArray(first) ? [first as readonly unknown[], second] : [[], first]
+  if (options === undefined || options === null) return [args, undefined]
+  if (typeof options !== 'object')
+    throw new ConfigurationError(
+      'Arguments are a list, options an object: applyAsync([2, 2], { countdown: 10 }). One by one, arguments go into delay(2, 2).',
+    )
+  return [args, options as T]
+}
+
 /**
  * Calling options as a signature holds them. Unknown names are refused with a suggestion (`CT_CONFIGURATION`); `undefined` counts as
  * not given; `signal` does not travel and is left out.
@@ -155,12 +169,7 @@ function checked(key: string, name: string, value: unknown): unknown {
   const kind = kinds[name]
   if (kind !== undefined && !kind.fits(value)) throw wrong(key, kind.wanted)
   if (name === 'retry_policy') return renamed(retryPolicy(value as object), snakeCased)
-  if (
-    name === 'priority' &&
-    !(Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 255)
-  ) {
-    throw wrong(key, 'a whole number from 0 to 255')
-  }
+  if (name === 'priority' && !isPriority(value)) throw wrong(key, priorityWanted)
   if (name === 'task_id' && !(typeof value === 'string' && value !== ''))
     throw wrong(key, 'a text that is not empty')
   if (name === 'link' || name === 'link_error') {
@@ -182,6 +191,27 @@ function asSignature(key: string, value: unknown): unknown {
   if (typeof value === 'object' && value !== null && 'task' in value && typeof value.task === 'string')
     return value
   throw wrong(key, 'a task, a signature such as add.s(1), or a list of them')
+}
+
+/**
+ * For options that were stored: a signature's that came as data. `key` is Python's name. What would be taken for something else further on is
+ * refused (`CT_CONFIGURATION`), as where it is given in a call.
+ */
+export function refuseWrongOption(key: string, value: unknown): void {
+  if (key === 'countdown') {
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw wrong(key, 'a number of seconds')
+  } else if (key === 'priority') {
+    if (!isPriority(value)) throw wrong(key, priorityWanted)
+  } else {
+    const kind = kinds[key]
+    if (kind !== undefined && !kind.fits(value)) throw wrong(key, kind.wanted)
+  }
+}
+
+const priorityWanted = 'a whole number from 0 to 255'
+
+function isPriority(value: unknown): boolean {
+  return isCount(value) && (value as number) <= 255
 }
 
 function addStamps(options: Record<string, unknown>, stamps: Readonly<Record<string, unknown>>): void {

@@ -3,7 +3,7 @@ import { isRawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import { mergeOptions } from '../routing/index.ts'
 import type { RouteOptions } from '../routing/index.ts'
-import { knownWireOptions, producerPolicy } from './call-option-names.ts'
+import { knownWireOptions, producerPolicy, refuseWrongOption } from './call-option-names.ts'
 import type { RunningTask } from './current-task.ts'
 import type { SendPlan } from './send-plan.ts'
 import type { TaskCall } from './send-task-message.ts'
@@ -45,6 +45,7 @@ export function routeOptions(
   for (const [wire, name] of routeNames) {
     const value = options[wire]
     if (value == null) continue
+    refuseWrongOption(wire, value)
     route[name] = name === 'retryPolicy' ? producerPolicy(value as object) : value
     given = true
   }

@@ -3,7 +3,8 @@ import { expectTypeOf } from 'vitest'
 import { createApp } from '../app/index.ts'
 import type { AsyncResult } from '../result/index.ts'
 import { chain, chord, group } from './index.ts'
-import type { Signature } from './index.ts'
+import type { Mismatch, Signature } from './index.ts'
+import type { CheckedBody, CheckedSteps } from './signature-types.ts'
 
 const app = createApp({ name: 'proj' })
 const add = app.task('proj.add', (x: number, y: number) => x + y)
@@ -59,6 +60,48 @@ chain(app.signature('python.task'), add.s(4))
 chain(add.s(1, 1), app.signature('python.task'))
 chain(...[add.s(1), add.s(2)])
 
+// What a compiler says of a wrong step, and where
+chain(
+  text.s(1),
+  upper.s(),
+  // @ts-expect-error the error is at the step that does not fit
+  add.s(1),
+  text.s(),
+)
+type Add = Signature<[x: number], number>
+type Upper = Signature<[value: string], string>
+expectTypeOf<CheckedSteps<[Add, Upper, Upper]>>().toEqualTypeOf<
+  [Add, Mismatch<'the step before gives', number, 'this step takes', [value: string]>, Upper]
+>()
+expectTypeOf<CheckedSteps<[Add, Signature<[], number>]>[1]>().toEqualTypeOf<
+  Mismatch<'this has all its arguments; made with .si() it ignores what comes before', Signature<[], number>>
+>()
+expectTypeOf<CheckedSteps<[typeof add, Add]>[0]>().toEqualTypeOf<
+  Mismatch<'this is a task, not a call of it: write .s(…)'>
+>()
+expectTypeOf<CheckedSteps<[Add[], Add]>[0]>().toEqualTypeOf<
+  Mismatch<'this is a list: spread it, as in chain(...steps)'>
+>()
+expectTypeOf<CheckedBody<[Add, Upper], Add>>().toEqualTypeOf<
+  Mismatch<'the header gives', [number, string], 'the body takes', [x: number]>
+>()
+// @ts-expect-error a task is no signature
+chain(add, text.s())
+// @ts-expect-error a list is no signature
+chain([add.s(1, 2), text.s()])
+// @ts-expect-error a number is no signature
+chord([add.s(1, 1)], 5)
+
+// Long chains cost the compiler no depth
+// oxfmt-ignore
+expectTypeOf(
+  chain(add.s(1, 2), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1),
+    add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1),
+    add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1),
+    add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1),
+    add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), add.s(1), text.s()),
+).toEqualTypeOf<Signature<[], string>>()
+
 // The same, one after the other
 expectTypeOf(add.s(2, 2).pipe(add.s(4)).applyAsync()).resolves.toEqualTypeOf<AsyncResult<number>>()
 expectTypeOf(add.s(2).pipe(text.s(), upper.s()).delay(1)).resolves.toEqualTypeOf<AsyncResult<string>>()
@@ -101,6 +144,21 @@ expectTypeOf(
     .then((result) => result.get()),
 ).resolves.toEqualTypeOf<[number, number]>()
 
+// A group takes what every member takes
+// @ts-expect-error a number is no text
+void group([add.s(1), upper.s()]).delay(1)
+// @ts-expect-error one of the members takes no number
+chain(add.s(1, 1), group([add.s(1), upper.s()]))
+void group([add.s(1), text.s(), add.si(1, 1)]).delay(1)
+function* several(): Generator<Signature<[x: number], number>> {
+  yield add.s(1)
+}
+expectTypeOf(
+  group(several())
+    .delay(1)
+    .then((result) => result.get()),
+).resolves.toEqualTypeOf<number[]>()
+
 // Chords
 expectTypeOf(chord(group([add.s(1, 1), add.s(2, 2)]), xsum.s()).applyAsync()).resolves.toEqualTypeOf<
   AsyncResult<number>
@@ -115,6 +173,9 @@ chord(
   [1, 2].map((n) => add.s(n, n)),
   xsum.s(),
 )
+expectTypeOf(chord(several(), xsum.s()).delay(1)).resolves.toEqualTypeOf<AsyncResult<number>>()
+// @ts-expect-error the body takes no list of numbers
+chord(several(), upper.s())
 // @ts-expect-error texts are no numbers
 chord([text.s(1), text.s(2)], xsum.s())
 // @ts-expect-error the body takes no list
@@ -140,7 +201,26 @@ void describe.delay('1')
 void add.applyAsync([1, 1], { link: text.s(), linkError: onError.s() })
 expectTypeOf(add.s(1, 1).onError(onError.s())).toEqualTypeOf<Signature<[], number>>()
 expectTypeOf(add.s(1, 1).set({ queue: 'q' })).toEqualTypeOf<Signature<[], number>>()
+// @ts-expect-error a number is no text
+add.s(1, 1).link(upper.s())
+expectTypeOf(add.s(1, 1).link(text.s())).toEqualTypeOf<Signature<[value: number], string>>()
+group([add.s(1, 1)]).link(upper.s())
+
+// Clones, with more arguments in front
 expectTypeOf(add.s(4).clone()).toEqualTypeOf<Signature<[x: number], number>>()
+expectTypeOf(add.s().clone([1])).toEqualTypeOf<Signature<[y: number], number>>()
+expectTypeOf(add.s().clone([1, 2], { queue: 'q' })).toEqualTypeOf<Signature<[], number>>()
+expectTypeOf(pad.s().clone(['x']).delay()).resolves.toEqualTypeOf<AsyncResult<string>>()
+void add
+  .s()
+  .clone([], { kwargs: { y: 2 } })
+  .delay(1)
+void add.s().applyAsync([1], { kwargs: { y: 2 } })
+void add.s().apply([1], { kwargs: { y: 2 } })
+// @ts-expect-error a text is no number
+add.s().clone(['1'])
+// @ts-expect-error one argument only is left
+add.s(1).clone([1, 2])
 
 // Many at once
 expectTypeOf(app.sendMany([add.s(1, 1), text.s(1)])).resolves.toEqualTypeOf<

@@ -7,8 +7,8 @@ import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp, SentMessage } from '../../test/captured-app.ts'
 import { runCanvas } from '../../test/canvas-runner.ts'
 import type { CanvasRun } from '../../test/canvas-runner.ts'
-import { chain, chord, group, maybeSignature, signatureFromDict } from './index.ts'
-import type { AnySignature, Signature } from './index.ts'
+import { chain, chord, group, maybeSignature, Signature, signatureFromDict } from './index.ts'
+import type { AnySignature } from './index.ts'
 import { Queue } from '../routing/index.ts'
 import type { Task } from '../task/index.ts'
 
@@ -130,6 +130,13 @@ describe('signatures', () => {
     })
     expect(encodeJson(signature)).toContain('"__value__": "2030-01-01T00:00:00+02:00"')
     expect(encodeJson(signature)).not.toContain('publish_timeout')
+  })
+
+  it('CANVAS-3: Signature.fromDict is app.signature', () => {
+    const dict = JSON.parse(JSON.stringify(chain(add.s(1), add.s(2)))) as object
+    const again = Signature.fromDict(dict, { app: captured.app })
+    expect(again.subtaskType).toBe('chain')
+    expect(JSON.parse(JSON.stringify(again))).toEqual(dict)
   })
 
   it('CANVAS-3, CANVAS-4: composites come back too', () => {
@@ -411,6 +418,15 @@ describe('chords', () => {
     expect((await run(chord([add.s(1), add.s(2)], xsum.s()), [10])).value).toBe(23)
     const { messages } = await run(chord([args.s(1)], ident.s()), [9], { kwargs: { k: 5 } })
     expect(messages.map(({ kwargs }) => kwargs)).toEqual([{ k: 5 }, {}])
+  })
+
+  it('row 65, CANVAS-65: a header may be a generator', () => {
+    function* header(): Generator<AnySignature> {
+      for (const n of [0, 1, 2]) yield add.s(n, n)
+    }
+    expect(chord(header(), xsum.s()).toJSON()).toEqual(
+      chord([add.s(0, 0), add.s(1, 1), add.s(2, 2)], xsum.s()).toJSON(),
+    )
   })
 
   it('row 53, CANVAS-69: an empty header runs the body at once', async () => {
@@ -780,6 +796,39 @@ describe('what is too much', () => {
     expect(() => group([...members, thousand])).toThrow(
       /This group holds 1000001 signatures; at most 1000000 .* The largest part is group\.tasks\[1\] \(celery\.group, 1001 signatures\)/,
     )
+  })
+
+  it('CANVAS-92: what is no signature is refused where it is put, with what was meant', () => {
+    const js = { chain, chord, group } as unknown as Record<
+      'chain' | 'chord' | 'group',
+      (...parts: readonly unknown[]) => unknown
+    >
+    const { pipe, link, linkError, onError } = add.s(1) as unknown as Record<
+      'pipe' | 'link' | 'linkError' | 'onError',
+      (...parts: readonly unknown[]) => unknown
+    >
+    const refused: readonly (readonly [() => unknown, string])[] = [
+      [() => js.chain(add, noop.s()), 'chain: step 1 is the task add, not a call of it. Write .s(…)'],
+      [() => js.chain([add.s(1), add.s(2)]), 'chain: step 1 is a list, not a signature. Spread it'],
+      [() => js.chain(add.s(1), undefined), 'chain: step 2 is undefined, not a signature'],
+      [() => js.chain(3, add.s(1)), 'chain: step 1 is 3, not a signature. task(…) calls the function'],
+      [() => js.group([add.s(1), Promise.resolve()]), 'group: member 2 is a promise, not a signature'],
+      [() => js.group([add.s(1).toJSON()]), 'group: member 1 is data, not a signature. app.signature(data)'],
+      [() => js.chord([add.s(1)]), 'chord: the body is undefined, not a signature'],
+      [() => js.chord([add.s(1), add], xsum.s()), 'chord: member 2 is the task add'],
+      [() => js.chord(5, xsum.s()), 'chord: the header is 5, not a signature'],
+      [() => pipe.call(add.s(1), add), 'pipe: step 1 is the task add'],
+      [() => link.call(add.s(1), add), 'link: the callback is the task add'],
+      [() => linkError.call(add.s(1), undefined), 'linkError: the callback is undefined'],
+      [() => onError.call(add.s(1), 'add'), "onError: the callback is 'add', not a signature"],
+      [() => add.map(5 as never), 'map takes a list of items, not 5'],
+      [() => add.starmap([[1], 2 as never]), 'starmap: item 2 must be a list of arguments, not 2'],
+    ]
+    for (const [build, message] of refused) {
+      expect(build).toThrow(expect.objectContaining({ code: 'CT_CONFIGURATION' }))
+      expect(build).toThrow(message)
+    }
+    expect(() => link.call(add.s(1), add.s(2).toJSON())).not.toThrow()
   })
 
   it('CANVAS-92: a canvas too deep is refused, built here or received', () => {

@@ -1,6 +1,6 @@
 /** Room 2: calls that are not made yet, tied together. */
 export { builtinTasks } from './builtin-task-names.ts'
-export { toSignatureOptions } from './call-option-names.ts'
+export { argumentsAndOptions, toSignatureOptions } from './call-option-names.ts'
 export type { Callback, CallOptions } from './call-options.ts'
 export { Chain } from './chain.ts'
 export { Chord } from './chord.ts'
@@ -33,10 +33,10 @@ export type {
   ApplyArgs,
   ArgsOf,
   HandleOf,
+  Mismatch,
   PartialArgs,
   RemainingArgs,
   ResultOf,
-  StepDoesNotAccept,
 } from './signature-types.ts'
 export { stampsOf } from './stamping.ts'
 export type { StampAnswer, StampingVisitor, StampOptions, Stamps } from './stamping.ts'

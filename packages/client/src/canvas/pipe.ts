@@ -1,4 +1,5 @@
 /** One thing after another: what Python writes as `left | right` (celery/canvas.py 5.7, `__or__` of each kind). */
+import { canvasParts } from './canvas-part.ts'
 import { Chain, stepsOf } from './chain.ts'
 import { Chord } from './chord.ts'
 import { Group } from './group.ts'
@@ -8,7 +9,7 @@ import type { AnySignature } from './signature.ts'
 /** `left`, then each of `rest` with the result of the one before. Operands are not changed; what follows a group waits for all of it. */
 export function piped(left: AnySignature, ...rest: readonly AnySignature[]): AnySignature {
   const line = new Line(left)
-  for (const right of rest) line.append(right)
+  for (const right of canvasParts('pipe: step', rest)) line.append(right)
   return line.signature()
 }
 

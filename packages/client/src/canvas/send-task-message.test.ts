@@ -151,6 +151,31 @@ describe('a sent task', () => {
     expect(await captured.sent()).toEqual([])
   })
 
+  it('D57-207: refuses nonsense that a signature holds which came as data', async () => {
+    const dict = captured.app.task('proj.add', add).s(1, 2).toJSON()
+    const bad = [
+      [{ queue: 5 }, '"queue" must be the name of a queue'],
+      [{ exchange: {} }, '"exchange" must be'],
+      [{ routing_key: 1 }, '"routing_key" must be'],
+      [{ priority: 300 }, '"priority" must be a whole number from 0 to 255'],
+      [{ headers: 'x' }, '"headers" must be an object'],
+      [{ delivery_mode: 7 }, '"delivery_mode" must be'],
+      [{ countdown: 'soon' }, '"countdown" must be a number of seconds'],
+    ] as const
+    for (const [options, message] of bad)
+      await expect(captured.app.signature({ ...dict, options }).applyAsync([])).rejects.toThrow(message)
+    expect(await captured.sent()).toEqual([])
+  })
+
+  it('D57-207: arguments that are no list are refused, not forgotten', async () => {
+    const task = captured.app.task('proj.any', { typing: false }, (...all: unknown[]) => all)
+    const two = 2 as never
+    await expect(task.applyAsync(two, two)).rejects.toThrow('Arguments are a list, options an object')
+    await expect(task.s().applyAsync(two, two)).rejects.toThrow('Arguments are a list, options an object')
+    await expect(task.s().apply(two, two)).rejects.toThrow('Arguments are a list, options an object')
+    expect(() => task.s().clone(5 as never)).toThrow('Arguments of a clone are a list')
+  })
+
   it('TASK-134 TASK-137 TASK-139…142 TASK-145…147 TASK-149: passes every other option on', async () => {
     const task = captured.app.task('proj.add', add)
     await task.applyAsync([1], {

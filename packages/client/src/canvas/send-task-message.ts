@@ -20,6 +20,7 @@ import type { PublishOptions } from '../producer/index.ts'
 import { delaysNatively, Exchange, Queue } from '../routing/index.ts'
 import type { Destination } from '../routing/index.ts'
 import { builtinTasks } from './builtin-task-names.ts'
+import { refuseWrongOption } from './call-option-names.ts'
 import { routedCall, routeOptions } from './call-routing.ts'
 import { runningTask } from './current-task.ts'
 import { taskResult } from './frozen-result.ts'
@@ -222,7 +223,10 @@ function addCallOptions(
   const eta = given['eta']
   const countdown = given['countdown']
   if (eta != null) input.eta = eta instanceof Date ? instant(eta, now) : (eta as string)
-  else if (typeof countdown === 'number' && countdown !== 0) input.eta = now + countdown * 1000
+  else if (countdown != null && countdown !== 0) {
+    refuseWrongOption('countdown', countdown)
+    input.eta = now + (countdown as number) * 1000
+  }
   // null clears what the task has; a key that is not there leaves it.
   if (given['expires'] !== undefined)
     input.expires = instant(given['expires'] as number | Date | string | null, now)

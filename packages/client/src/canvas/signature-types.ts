@@ -63,37 +63,124 @@ export type RemainingArgs<A extends Any, Given extends Any> =
         : never
       : never
 
-/** Stands in the place of a chain's step that does not take what the step before gives. */
-export interface StepDoesNotAccept<Result, Takes> {
-  readonly 'The step before gives': Result
-  readonly 'but this step takes': Takes
-}
+type Prefixes<F extends Any> = F extends readonly [...infer Init, unknown] ? F | Prefixes<Init> : []
 
-type CheckStep<Step, Before> =
-  unknown extends ResultOf<Before>
-    ? Step
-    : [ResultOf<Before>] extends ArgsOf<Step>
-      ? Step
-      : StepDoesNotAccept<ResultOf<Before>, ArgsOf<Step>>
+/** What may be given to `clone`: the first arguments, or all of those that are still to be given. */
+export type FrontArgs<A extends Any> =
+  IsOpen<A> extends true
+    ? readonly unknown[]
+    : Forms<A> extends infer F
+      ? F extends Any
+        ? Readonly<Prefixes<F>>
+        : never
+      : never
 
-type CheckRest<S extends Any, Before> = S extends readonly [infer Step, ...infer Rest]
-  ? [CheckStep<Step, Before>, ...CheckRest<Rest, Step>]
-  : []
+/** `F` without the first arguments, which are given. */
+type DropPrefix<F extends Any, Given extends Any> = Given extends readonly [
+  infer GivenFirst,
+  ...infer GivenRest,
+]
+  ? F extends readonly [infer First, ...infer Rest]
+    ? GivenFirst extends First
+      ? DropPrefix<Rest, GivenRest>
+      : never
+    : never
+  : F
 
-/** The steps again, each of which takes the result of the one before. */
-export type CheckedSteps<S extends readonly AnySignature[]> =
+/** What is left to give after `clone(given)`. */
+export type ArgsAfter<A extends Any, Given extends Any> =
+  IsOpen<A> extends true
+    ? readonly unknown[]
+    : IsOpen<Given> extends true
+      ? readonly unknown[]
+      : Forms<A> extends infer F
+        ? F extends Any
+          ? DropPrefix<F, Given>
+          : never
+        : never
+
+/** Arguments that two signatures both take: what a group of them takes. */
+type Shared<A extends Any, B extends Any> = [B] extends [A] ? B : [A] extends [B] ? A : A & B
+
+type SharedByAll<S extends Any, A extends Any> = S extends readonly [infer One, ...infer Rest]
+  ? SharedByAll<Rest, Shared<A, ArgsOf<One>>>
+  : A
+
+/** What the members of a group take: each gets the same. */
+export type GroupArgs<S extends Any> =
   IsOpen<S> extends true
-    ? S
+    ? [S[number]] extends [never]
+      ? []
+      : (
+            S[number] extends infer One ? (One extends unknown ? (args: ArgsOf<One>) => void : never) : never
+          ) extends (args: infer A extends Any) => void
+        ? A
+        : never
     : S extends readonly [infer First, ...infer Rest]
-      ? [First, ...CheckRest<Rest, First>]
+      ? SharedByAll<Rest, ArgsOf<First>>
       : []
 
+declare const mistake: unique symbol
+
+/**
+ * Stands in the place of what does not fit, and says why in its parameters: `Mismatch<'the step before gives', number, 'this step takes',
+ * [text: string]>`. That is what compilers and editors show of it.
+ */
+export interface Mismatch<Says extends string, What = never, But extends string = never, Other = never> {
+  readonly [mistake]: readonly [Says, What, But, Other]
+}
+
+/** `Step` where it takes `Given` as its first argument, else what is wrong. */
+type Fitting<Step, Given, Gives extends string, Takes extends string> =
+  Step extends Signature<infer A, infer _R, infer _H>
+    ? unknown extends Given
+      ? Step
+      : [Given] extends A
+        ? Step
+        : [A] extends [readonly []]
+          ? Mismatch<'this has all its arguments; made with .si() it ignores what comes before', Step>
+          : Mismatch<Gives, Given, Takes, A>
+    : NoSignature<Step>
+
+type NoSignature<Given> = Given extends { s(...args: never[]): unknown }
+  ? Mismatch<'this is a task, not a call of it: write .s(…)'>
+  : Given extends Any
+    ? Mismatch<'this is a list: spread it, as in chain(...steps)'>
+    : Mismatch<'this is no signature', Given>
+
+/** What a header, several signatures or a group, gives to the body. */
+export type HeaderResults<H> = H extends readonly AnySignature[]
+  ? ResultsOf<H>
+  : H extends Iterable<infer Member>
+    ? ResultOf<Member>[]
+    : ResultOf<H>
+
+/** The body of a chord, which takes the list of its header's results. */
+export type CheckedBody<H, B> = Fitting<B, HeaderResults<H>, 'the header gives', 'the body takes'>
+
+/** A callback, which takes the result; of a group it is made immutable, and called by one member. */
+export type CheckedLink<Self, S> = Self extends { readonly subtaskType: 'group' }
+  ? CheckedMember<S>
+  : Fitting<S, ResultOf<Self>, 'this gives', 'the callback takes'>
+
+type Follows<Step, Before> = Fitting<Step, ResultOf<Before>, 'the step before gives', 'this step takes'>
+
+/** The steps again, each of which takes the result of the one before. */
+export type CheckedSteps<S extends Any> =
+  IsOpen<S> extends true
+    ? S
+    : { [I in keyof S]: I extends '0' ? CheckedMember<S[I]> : Follows<S[I], At<[never, ...S], I>> }
+
 /** What follows `Before`, each of which takes the result of the one before. */
-export type CheckedRest<S extends readonly AnySignature[], Before> =
-  IsOpen<S> extends true ? S : CheckRest<S, Before>
+export type CheckedRest<S extends Any, Before> =
+  IsOpen<S> extends true ? S : { [I in keyof S]: Follows<S[I], At<[Before, ...S], I>> }
+
+type CheckedMember<Member> = Member extends AnySignature ? Member : NoSignature<Member>
+
+type At<T extends Any, I> = I extends keyof T ? T[I] : never
 
 /** `before.pipe(…rest)`. */
-export type PipedOf<Before, S extends readonly AnySignature[]> = Signature<
+export type PipedOf<Before, S extends Any> = Signature<
   ArgsOf<Before>,
   S extends readonly [] ? ResultOf<Before> : ResultOf<LastStep<S>>,
   S extends readonly [] ? HandleOf<Before> : HandleOf<LastStep<S>>
@@ -110,7 +197,7 @@ type LastStep<S extends Any> =
 type Last<S extends Any> = S extends readonly [...Any, infer L] ? L : S[number]
 
 /** `chain(…steps)`. */
-export type ChainOf<S extends readonly AnySignature[]> = Signature<
+export type ChainOf<S extends Any> = Signature<
   ArgsOf<S[0]>,
   ResultOf<S extends readonly [infer Only] ? Only : LastStep<S>>,
   HandleOf<S extends readonly [infer Only] ? Only : LastStep<S>>

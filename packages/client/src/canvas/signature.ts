@@ -3,7 +3,8 @@ import { ConfigurationError, jsonHook, pyRepr } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { AppContext } from '../app/context.ts'
 import type { AsyncResult } from '../result/index.ts'
-import { toSignatureOptions, travellingOptions } from './call-option-names.ts'
+import { linkPart } from './canvas-part.ts'
+import { argumentsAndOptions, toSignatureOptions, travellingOptions } from './call-option-names.ts'
 import type { CallOptions } from './call-options.ts'
 import { extentOf, oneSignature, refuseCycle } from './extent.ts'
 import type { Extent } from './extent.ts'
@@ -14,7 +15,17 @@ import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts
 import { appendOnce, copyOptions, isEmpty, mergedOptions } from './signature-options.ts'
 import { checkedStamps, isVisitor, Stamping } from './stamping.ts'
 import type { Stamps, StampingVisitor, StampOptions } from './stamping.ts'
-import type { ApplyArgs, CheckedRest, PipedOf } from './signature-types.ts'
+import type {
+  ApplyArgs,
+  ArgsAfter,
+  ArgsOf,
+  CheckedLink,
+  CheckedRest,
+  FrontArgs,
+  HandleOf,
+  PipedOf,
+  ResultOf,
+} from './signature-types.ts'
 
 declare const types: unique symbol
 
@@ -65,6 +76,9 @@ export interface EagerOptions extends ApplyOptions {
   readonly throw?: boolean | undefined
 }
 
+/** Options of a call that gives arguments by name. */
+type KeywordCall<Options> = Options & { readonly kwargs: Readonly<Record<string, unknown>> }
+
 type Join = (left: AnySignature, ...rest: readonly AnySignature[]) => AnySignature
 
 let joined: Join
@@ -105,6 +119,14 @@ export abstract class Signature<
     this.#immutable = parts.immutable ?? false
   }
 
+  /**
+   * A signature from how it travels: what `toJSON` gave, or Python's `dict(signature)`. The same as `app.signature(dict)`. Errors:
+   * `CT_INVALID_MESSAGE`, `CT_DECODE`.
+   */
+  static fromDict(dict: object, { app }: { readonly app: App }): AnySignature {
+    return app.signature(dict)
+  }
+
   /** null for a plain task. */
   abstract readonly subtaskType: 'chain' | 'group' | 'chord' | null
 
@@ -112,10 +134,14 @@ export abstract class Signature<
    * This, then each of these with the result of the one before as its first argument: Python's `|`. What follows a group waits for all of it (a
    * chord), what follows a chord goes into its body, a group of one is its member, what is empty adds nothing. Nothing is changed or sent.
    */
-  pipe<const S extends readonly AnySignature[]>(
-    ...rest: S & CheckedRest<S, Signature<A, R, H>>
-  ): PipedOf<Signature<A, R, H>, S> {
-    return joined(this, ...rest) as unknown as PipedOf<Signature<A, R, H>, S>
+  pipe<Self extends AnySignature, S extends readonly unknown[]>(
+    this: Self,
+    ...rest: CheckedRest<S, Self>
+  ): PipedOf<Self, S> {
+    return joined(this, ...(rest as readonly unknown[] as readonly AnySignature[])) as unknown as PipedOf<
+      Self,
+      S
+    >
   }
 
   /** For workers and canvas. A copy with these parts. */
@@ -179,9 +205,19 @@ export abstract class Signature<
   }
 
   /** A copy with arguments before its own, further keyword arguments and options (Celery's `clone` and `partial`). */
-  clone(args: readonly unknown[] = [], options: ApplyOptions = {}): this {
+  clone(args?: readonly [], options?: ApplyOptions & { readonly kwargs?: undefined }): this
+  clone<Self extends AnySignature, const P extends FrontArgs<ArgsOf<Self>>>(
+    this: Self,
+    args: P,
+    options?: ApplyOptions & { readonly kwargs?: undefined },
+  ): Signature<ArgsAfter<ArgsOf<Self>, P>, ResultOf<Self>, HandleOf<Self>>
+  /** With `kwargs`, nobody knows which arguments are left. */
+  clone(args: readonly unknown[], options: KeywordCall<ApplyOptions>): Signature<readonly unknown[], R, H>
+  clone(args: readonly unknown[] = [], options: ApplyOptions = {}): AnySignature {
+    if (!Array.isArray(args))
+      throw new ConfigurationError('Arguments of a clone are a list: clone([1], { kwargs: { y: 2 } }).')
     const { kwargs, ...rest } = options
-    return this.merged({ args, kwargs: kwargs ?? {}, options: toSignatureOptions(rest) })
+    return this.merged({ args, kwargs: kwargs ?? {}, options: toSignatureOptions(rest) }) as AnySignature
   }
 
   /** For workers and canvas. */
@@ -208,20 +244,20 @@ export abstract class Signature<
   }
 
   /** Adds a callback that runs with the result; returns the callback, as Celery does. */
-  link<S extends AnySignature>(callback: S): S {
-    this.addLink(callback)
-    return callback
+  link<Self extends AnySignature, S>(this: Self, callback: CheckedLink<Self, S>): S {
+    this.addLink(linkPart('link', callback))
+    return callback as S
   }
 
   /** Adds a callback for failure; returns the callback, as Celery does. See {@link onError}. */
   linkError<S extends AnySignature>(errback: S): S {
-    this.addErrback(errback)
+    this.addErrback(linkPart('linkError', errback))
     return errback
   }
 
   /** As {@link linkError}, but returns the signature itself. */
   onError(errback: AnySignature): this {
-    this.addErrback(errback)
+    this.addErrback(linkPart('onError', errback))
     return this
   }
 
@@ -303,10 +339,12 @@ export abstract class Signature<
   }
 
   /** Sends it. Arguments come before its own. */
-  async applyAsync(...call: ApplyArgs<A, ApplyOptions>): Promise<H> {
-    const [first, second] = call as readonly [unknown?, ApplyOptions?]
-    const args = Array.isArray(first) ? (first as readonly unknown[]) : []
-    const { kwargs, ...options } = (Array.isArray(first) ? second : (first as ApplyOptions | undefined)) ?? {}
+  applyAsync(...call: ApplyArgs<A, ApplyOptions>): Promise<H>
+  /** With `kwargs`, positional arguments may be fewer. */
+  applyAsync(args: Partial<A>, options: KeywordCall<ApplyOptions>): Promise<H>
+  async applyAsync(...call: readonly unknown[]): Promise<H> {
+    const [args, given] = argumentsAndOptions<ApplyOptions>(call)
+    const { kwargs, ...options } = given ?? {}
     return this.#apply({
       args,
       kwargs: kwargs ?? {},
@@ -316,10 +354,11 @@ export abstract class Signature<
   }
 
   /** Runs it in this process, now, without broker (TEST 16.1). */
-  async apply(...call: ApplyArgs<A, EagerOptions>): Promise<H> {
-    const [first, second] = call as readonly [unknown?, EagerOptions?]
-    const args = Array.isArray(first) ? (first as readonly unknown[]) : []
-    const given = Array.isArray(first) ? second : (first as EagerOptions | undefined)
+  apply(...call: ApplyArgs<A, EagerOptions>): Promise<H>
+  /** With `kwargs`, positional arguments may be fewer. */
+  apply(args: Partial<A>, options: KeywordCall<EagerOptions>): Promise<H>
+  async apply(...call: readonly unknown[]): Promise<H> {
+    const [args, given] = argumentsAndOptions<EagerOptions>(call)
     const { kwargs, throw: propagate, ...options } = given ?? {}
     const outcome = await this.runEagerly({
       args,

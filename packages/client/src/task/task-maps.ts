@@ -1,5 +1,5 @@
 /** One task for many calls of another (celery/canvas.py 5.7, `xmap`, `xstarmap`, `chunks`). They take nothing from the step before. */
-import { ConfigurationError } from '@ct/contracts'
+import { ConfigurationError, pyRepr } from '@ct/contracts'
 import { builtinTasks, group, TaskSignature } from '../canvas/index.ts'
 import type { GroupOf, Signature } from '../canvas/index.ts'
 import type { App } from '../app/app.ts'
@@ -14,6 +14,12 @@ export interface Mappable<A extends readonly unknown[], R> {
 
 /** What a group of slices gives: a list of lists. */
 export type ChunksOf<R> = GroupOf<readonly Signature<readonly unknown[], R[]>[]>
+
+function listOf<T>(what: string, items: Iterable<T>): readonly T[] {
+  if (typeof items !== 'object' || items === null || !(Symbol.iterator in items))
+    throw new ConfigurationError(`${what} takes a list of items, not ${pyRepr(items).slice(0, 60)}.`)
+  return [...items]
+}
 
 function mapping<A extends readonly unknown[], R>(
   task: Mappable<A, R>,
@@ -33,7 +39,7 @@ export function xmap<A extends readonly unknown[], R>(
   task: Mappable<A, R>,
   items: Iterable<A[0]>,
 ): Signature<readonly unknown[], R[]> {
-  return mapping(task, builtinTasks.map, [...items])
+  return mapping(task, builtinTasks.map, listOf('map', items))
 }
 
 /** As {@link xmap}, each item being a list of arguments. `task.starmap(items)`. */
@@ -41,7 +47,13 @@ export function xstarmap<A extends readonly unknown[], R>(
   task: Mappable<A, R>,
   items: Iterable<A>,
 ): Signature<readonly unknown[], R[]> {
-  return mapping(task, builtinTasks.starmap, [...items])
+  const all: readonly unknown[] = listOf('starmap', items)
+  const wrong = all.findIndex((item) => !Array.isArray(item))
+  if (wrong >= 0)
+    throw new ConfigurationError(
+      `starmap: item ${wrong + 1} must be a list of arguments, not ${pyRepr(all[wrong]).slice(0, 60)}. For one argument each there is map().`,
+    )
+  return mapping(task, builtinTasks.starmap, all)
 }
 
 /**
@@ -57,7 +69,7 @@ export function chunks<A extends readonly unknown[], R>(
     throw new ConfigurationError(
       `The size of chunks must be a whole number of at least 1, not ${String(size)}.`,
     )
-  const all = [...items]
+  const all = listOf('chunks', items)
   const slices: Signature<readonly unknown[], R[]>[] = []
   for (let at = 0; at < all.length; at += size) slices.push(xstarmap(task, all.slice(at, at + size)))
   return group(slices)

@@ -1,6 +1,7 @@
 import type { App } from '../app/app.ts'
 import type { AsyncResult } from '../result/index.ts'
 import {
+  argumentsAndOptions,
   eagerHandle,
   publishTaskAs,
   resultHandle,
@@ -228,12 +229,7 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
     readonly options: Record<string, unknown> | undefined
     readonly signal: AbortSignal | undefined
   } {
-    const [first, second] = call
-    const withArgs = Array.isArray(first)
-    const given = ((withArgs ? second : first) ?? undefined) as
-      | (EagerOptions & { kwargs?: Kwargs })
-      | undefined
-    const args = withArgs ? (first as readonly unknown[]) : []
+    const [args, given] = argumentsAndOptions<EagerOptions & { kwargs?: Kwargs }>(call)
     const objectCall = this.#given.kwargs !== undefined && args.length > 0
     if (given === undefined) {
       return {
