@@ -1,6 +1,12 @@
 /** Starts a worker's pool: what its slots are told, and what they say outside of tasks. */
 import type { App, SettingsInput } from '@ct/client'
-import { ConfigurationError, isPlainObject, type Pool, type SlotMessage } from '@ct/contracts'
+import {
+  ConfigurationError,
+  isPlainObject,
+  type Pool,
+  type SlotChange,
+  type SlotMessage,
+} from '@ct/contracts'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { WorkerOptions } from './options.ts'
@@ -38,7 +44,7 @@ export async function startPool(start: PoolStart): Promise<void> {
       if (change.kind === 'opening') void signals.workerBeforeCreateProcess.send({ sender: pool })
       else if (change.kind === 'exited' && !change.expected)
         log.error(
-          `Process of slot ${change.index} (pid ${change.pid}) exited with ${change.signal === undefined ? `exit code ${change.exitCode ?? 'unknown'}` : `signal ${change.signal}`}.`,
+          `${change.pid === process.pid ? 'The thread' : 'Process'} of slot ${change.index} (pid ${change.pid}) exited${exitOf(change)}.`,
         )
     },
     maxTasksPerChild: options.maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined,
@@ -107,4 +113,10 @@ function warnOfMemoryBroker({ app, pool, services }: PoolStart): void {
   services.log.warn(
     `The broker ${broker.name} lives in this process, and the pool ${pool.name} runs tasks outside of it: tasks that send other tasks send them to nobody. Use a broker that all can reach.`,
   )
+}
+
+/** The line about its task says more, where there was one. */
+function exitOf({ exitCode, signal }: Extract<SlotChange, { kind: 'exited' }>): string {
+  if (signal !== undefined) return ` with signal ${signal}`
+  return exitCode === undefined ? ' unexpectedly' : ` with exit code ${exitCode}`
 }

@@ -789,7 +789,7 @@ describe('messages nobody can work', () => {
     })
     const fine = app.task('fine', () => 'fine')
     await startWorker(app)
-    await poison.delay()
+    const result = await poison.delay()
     const parked = `celery${parkedSuffix}`
     const connection = await app.context.producer.connection()
     await expect.poll(() => connection.queueSize(parked), { timeout: 5000 }).toBe(1)
@@ -801,6 +801,28 @@ describe('messages nobody can work', () => {
     ).toBe(true)
     const [message] = await connection.parked.list('celery')
     expect(message).toMatchObject({ taskName: 'poison', history: { reason: 'max-deliveries', starts: 3 } })
+    // Who waits is told.
+    await expect(result.get(soon)).rejects.toMatchObject({
+      name: 'WorkerLostError',
+      message: expect.stringMatching(/started 3 times and never ended .*celery\.parked/) as string,
+    })
+  })
+
+  it('PAIN-8, PAIN-53: what waits for a parked message is told: its chord, the rest of its chain, error callbacks', async () => {
+    const { app } = makeApp({ maxDeliveries: 1 })
+    const { Reject } = await import('@ct/contracts')
+    const poison = app.task('poison', () => {
+      throw new Reject('again', true)
+    })
+    const fine = app.task('fine', () => 'fine')
+    const told: unknown[] = []
+    const tell = app.task('tell', (id: unknown) => void told.push(id))
+    await startWorker(app)
+    const body = await chord([fine.s(), poison.s()], fine.si()).applyAsync()
+    await expect(body.get(soon)).rejects.toThrow(/never ended/)
+    const last = await chain(poison.s(), fine.si()).applyAsync([], { linkError: tell.s() })
+    await expect(last.get(soon)).rejects.toThrow(/never ended/)
+    await expect.poll(() => told.length).toBe(1)
   })
 
   const good: Record<string, unknown> = { task: 't', id: 'x', lang: 'py' }

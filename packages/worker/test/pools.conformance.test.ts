@@ -126,6 +126,12 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     await expect.poll(logged).toContain("raised expected: ValueError('out of range')")
     expect((await failure('fail', 'string')).message).toBe('just a text')
     expect((await failure('fail', 'nothing')).message).toBe('the task threw undefined')
+    // Nobody knows where they were thrown: the log does not show where they were found.
+    const stackOf = (line: string): unknown =>
+      (log.records.find(({ message }) => message.includes(line))?.fields['error'] as Error).stack
+    await expect.poll(logged).toContain('the task threw undefined')
+    expect(stackOf("Exception('just a text')")).toBe('Exception: just a text')
+    expect(stackOf('the task threw undefined')).toBe('Error: the task threw undefined')
     expect((await failure('unencodable')).name).toMatch(/EncodeError/)
   })
 
@@ -217,7 +223,12 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
       .toBe(1)
     expect(logged()).toMatch(/goes back to its queue: Worker exited prematurely: exitcode 3\./)
     expect(logged()).toMatch(/was started 5 times and never ended/)
-    expect(await lost.state()).toBe('PENDING')
+    await expect(lost.get(soon)).rejects.toMatchObject({
+      name: 'WorkerLostError',
+      message: expect.stringMatching(
+        /was started 5 times and never ended .*parked in node\.parked/,
+      ) as string,
+    })
     expect(await failure('lost')).toMatchObject({
       name: 'WorkerLostError',
       message: 'Worker exited prematurely: exitcode 3.',

@@ -12,11 +12,12 @@ import { isCeleryError, type Pool, type Settlement } from '@ct/contracts'
 import type { Deduplication } from '../deduplication.ts'
 import { Fifo } from '../pool/index.ts'
 import type { Request } from '../request/index.ts'
-import type { TraceServices } from '../trace/index.ts'
+import type { TraceServices, Tracer } from '../trace/index.ts'
 
 export interface AdmissionOptions {
   readonly pool: Pool
   readonly services: TraceServices
+  readonly tracer: Tracer
   /** Finds out which requests need no run, since their task has run already. */
   readonly deduplicate: Pick<Deduplication, 'concerns' | 'settlementOf'> | undefined
   /** Redelivered does not mean started (`capabilities.marksUnstarted`): what was counted for the first time need not run alone. */
@@ -158,11 +159,9 @@ export class Admission {
   }
 
   #park(request: Request, starts: number, maxDeliveries: number): void {
-    this.#options.services.log.error(
-      `Task ${request.label} was started ${starts - 1} times and never ended (maxDeliveries ${maxDeliveries}); ` +
-        `it is parked in ${request.delivery.queue}.parked.`,
-    )
-    this.#give(request, { action: 'park', reason: 'max-deliveries', starts: starts - 1 })
+    request.phase = 'done'
+    this.#options.tracer.interruptions.poisonous(request, starts - 1, maxDeliveries)
+    this.left(request)
   }
 
   #give(request: Request, settlement: Settlement): void {

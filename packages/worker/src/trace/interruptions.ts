@@ -130,6 +130,31 @@ export class Interruptions {
     })
   }
 
+  /**
+   * Started again and again, and no start came to an end: it is set aside, and who waits for it is told (ct's own). It may succeed all the same, when
+   * somebody puts it back.
+   */
+  poisonous(request: Request, starts: number, most: number): void {
+    this.#effects.guard(request, this.#poisonous(request, starts, most))
+  }
+
+  async #poisonous(request: Request, starts: number, most: number): Promise<void> {
+    const { services } = this.#effects
+    const text = `was started ${starts} times and never ended (maxDeliveries ${most}); it is parked in ${request.delivery.queue}.parked.`
+    services.log.error(`Task ${request.label} ${text}`, request.logFields)
+    const settlement = { action: 'park', reason: 'max-deliveries', starts } as const
+    if (await this.#succeededAlready(request)) {
+      this.#effects.settle(request, settlement)
+      return
+    }
+    const error = new WorkerLostError(`The task ${text}`)
+    const traceback = pythonTraceback(error)
+    if (request.storeErrors) await this.#storeState(request, 'FAILURE', error, traceback)
+    if (!request.isPlain) await propagateFailure(services, request, error, traceback, request.storeErrors)
+    await this.#effects.signals.failure(request, error, traceback)
+    this.#effects.settle(request, settlement, () => this.#effects.failedEvent(request, error, traceback))
+  }
+
   /** Only where results are kept and can be read; tried once: a store that is down must not hold up the worker. */
   async #succeededAlready(request: Request): Promise<boolean> {
     const { results } = this.#effects.services

@@ -246,7 +246,7 @@ function errorOf(packed: PackedError, { serializer }: UnpackOptions): CeleryErro
   const decoded = serializer.decode(document) as ExceptionDocument
   const error = decodeException(decoded, traceback)
   // Made here, but thrown there: its own stack would be that of this function.
-  if (stack !== undefined) error.stack = stack
+  error.stack = stack ?? `${error.name}: ${error.message}`
   markOfSlot(error, { expected })
   return error
 }

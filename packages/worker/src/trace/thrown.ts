@@ -6,12 +6,19 @@ import { pythonTraceback, TaskError } from '@ct/contracts'
  * wait for a failure that is never stored.
  */
 export function thrown(error: unknown): unknown {
-  if (error === null || error === undefined) return new Error(`the task threw ${String(error)}`)
+  if (error === null || error === undefined) return withoutStack(`the task threw ${String(error)}`)
   try {
     // Reads all that will be read of it: class, name, message, stack, causes.
     if (!(error instanceof TaskError)) pythonTraceback(error)
     return error
   } catch {
-    return new Error('the task threw an error whose members cannot be read')
+    return withoutStack('the task threw an error whose members cannot be read')
   }
+}
+
+/** Where it was thrown nobody knows; a stack would tell where it was caught. */
+function withoutStack(message: string): Error {
+  const error = new Error(message)
+  error.stack = `Error: ${message}`
+  return error
 }
