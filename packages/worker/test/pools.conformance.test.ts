@@ -128,7 +128,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect((await failure('fail', 'nothing')).message).toBe('the task threw undefined')
     // Nobody knows where they were thrown: the log does not show where they were found.
     const stackOf = (line: string): unknown =>
-      (log.records.find(({ message }) => message.includes(line))?.fields['error'] as Error).stack
+      (log.records.find(({ message }) => message.includes(line))!.fields['error'] as Error).stack
     await expect.poll(logged).toContain('the task threw undefined')
     expect(stackOf("Exception('just a text')")).toBe('Exception: just a text')
     expect(stackOf('the task threw undefined')).toBe('Error: the task threw undefined')
