@@ -60,6 +60,7 @@ export type {
   GraphOptions,
   GroupResultOptions,
   ResultContext,
+  ResultOwner,
   ResultGraphNode,
   ResultNode,
   TaskOutcome,

@@ -9,7 +9,7 @@ import {
 import { aborted, abortTask } from './abort.ts'
 import { GroupResult } from './group-result.ts'
 import { valueOf } from './meta-value.ts'
-import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
+import type { ResultContext, ResultOwner, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import { dateDoneOf } from './result-codec.ts'
 import { buildResultGraph } from './result-graph.ts'
@@ -376,8 +376,11 @@ export function resultFromHandle(handle: ResultHandle, context: ResultContext): 
   )
 }
 
-/** Undoes `asTuple()`; takes tuples of Python and made results too. Error: `CT_DECODE`. */
-export function resultFromTuple(tuple: unknown, context: ResultContext): ResultNode {
+/**
+ * Undoes `asTuple()` and `JSON.parse(JSON.stringify(handle))`: `resultFromTuple(tuple, app)`. Takes tuples of Python and made results too.
+ * Error: `CT_DECODE`.
+ */
+export function resultFromTuple(tuple: unknown, owner: ResultOwner | ResultContext): ResultNode {
   if (tuple instanceof AsyncResult || tuple instanceof GroupResult) return tuple as ResultNode
-  return resultFromHandle(decodeResultHandle(tuple), context)
+  return resultFromHandle(decodeResultHandle(tuple), 'context' in owner ? owner.context.resultContext : owner)
 }

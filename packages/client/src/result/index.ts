@@ -9,7 +9,13 @@ export { IncompleteStream } from './incomplete-stream.ts'
 export { restoreGroup } from './restore-group.ts'
 export { dateDoneOf, ResultCodec } from './result-codec.ts'
 export type { ResultCodecOptions, TaskOutcome } from './result-codec.ts'
-export type { ResultContext, ResultControl, ResultRevokeOptions, RevokeCall } from './result-context.ts'
+export type {
+  ResultContext,
+  ResultControl,
+  ResultOwner,
+  ResultRevokeOptions,
+  RevokeCall,
+} from './result-context.ts'
 export { ResultSet } from './result-set.ts'
 export type { ResultSettings } from './result-settings.ts'
 export { pendingMeta, ResultStore } from './result-store.ts'

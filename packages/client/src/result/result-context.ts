@@ -9,6 +9,11 @@ export interface ResultContext {
   readonly assertMayWait?: (() => void) | undefined
 }
 
+/** What has a {@link ResultContext}: an app. */
+export interface ResultOwner {
+  readonly context: { readonly resultContext: ResultContext }
+}
+
 export interface ResultRevokeOptions {
   /** Also end it if it runs. */
   readonly terminate?: boolean | undefined

@@ -65,7 +65,7 @@ while line[-1].parent is not None: line.append(line[-1].parent)
     const tuple = await client.exec(
       'result = (add.s(1, 1) | group(add.s(10), add.s(20)) | xsum.s() | add.s(5)).apply_async()\nresult.as_tuple()',
     )
-    const handle = resultFromTuple(tuple, app.context.resultContext) as AsyncResult
+    const handle = resultFromTuple(tuple, app) as AsyncResult
     expect(await handle.get({ timeoutMs })).toBe(39)
     expect(await handle.parent!.get({ timeoutMs })).toBe(34)
     expect(await handle.parent!.parent!.get({ timeoutMs })).toEqual([12, 22])
@@ -104,6 +104,21 @@ while line[-1].parent is not None: line.append(line[-1].parent)
     const seen: unknown[] = []
     for await (const [, value] of root.collect({ timeoutMs })) seen.push(value)
     expect(seen[0]).toBe(2)
+  })
+
+  it('CANVAS-90: with its parents the graph of a handle holds what comes after a group', async () => {
+    const handle = await chain(add.s(1, 1), group([add.s(10), add.s(20)]), xsum.s(), add.s(5)).applyAsync()
+    expect(await handle.get({ timeoutMs })).toBe(39)
+    const [body, header, first] = handle.asList().slice(1)
+    const drawn = (await handle.buildGraph({ parents: true })).edges().map(([from, to]) => [from.id, to.id])
+    expect(drawn).toEqual(
+      expect.arrayContaining([
+        [first, header],
+        [header, body],
+        [body, handle.id],
+      ]),
+    )
+    expect(drawn).toHaveLength(5)
   })
 
   it('RES-47, RES-49: a group saved by ct is restored by Python, and the reverse; iterated, joined, forgotten', async () => {
