@@ -2,7 +2,9 @@
 import { chain, chord, group, type AnySignature, type App, type Signature } from '@ct/client'
 import type { Node, TaskNode } from './tree.ts'
 
-const untypedChain = chain as unknown as (...steps: readonly AnySignature[]) => AnySignature
+/** Python's `chain` begins with an empty one, which unrolls a group of one at its beginning; ct's does not (docs/adr/0020). */
+const untypedChain = (...steps: readonly AnySignature[]): AnySignature =>
+  steps.length === 1 ? chain(steps[0]!) : chain().pipe(...steps)
 const untypedChord = chord as unknown as (header: readonly AnySignature[], body: AnySignature) => AnySignature
 
 export function build(app: App, node: Node, run: string): AnySignature {

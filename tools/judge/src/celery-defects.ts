@@ -3,6 +3,7 @@
  * behind it could be compared: trees are made without them. What ct does there is proved in packages/worker/src/trace/canvas-rows.interop.test.ts
  * and listed in docs/userguide/canvas.md. All places are in celery/canvas.py.
  */
+import { startedOnce, startsTwice } from './started-twice.ts'
 import type { ChainNode, GroupNode, Node } from './tree.ts'
 
 export function withoutDefects(root: Node): Node {
@@ -11,8 +12,11 @@ export function withoutDefects(root: Node): Node {
 
 /** `inHeader`: it ends as a part of a chord. */
 function without(node: Node, inHeader: boolean): Node {
-  const links = node.links?.map((link) => without(link, false))
-  const made = { ...parts(node, inHeader), ...(links === undefined ? {} : { links }) } as Node
+  // `group.link` of an empty group is an `IndexError`.
+  const empty = node.kind === 'group' && node.members.length === 0
+  const links = empty ? undefined : node.links?.map((link) => without(link, false))
+  const { links: _links, ...own } = parts(node, inHeader)
+  const made = { ...own, ...(links === undefined ? {} : { links }) } as Node
   return links === undefined ? made : linkable(made)
 }
 
@@ -33,7 +37,8 @@ function parts(node: Node, inHeader: boolean): Node {
       }
     }
     case 'chain': {
-      const steps = node.steps.map((step) => without(step, inHeader))
+      const made = { ...node, steps: node.steps.map((step) => without(step, inHeader)) }
+      const { steps } = startsTwice(made) ? startedOnce(made) : made
       const last = steps.length - 1
       return unwrapped({
         ...node,

@@ -2,23 +2,29 @@
 import type { Outcome } from './outcome.ts'
 
 /** One line a difference: `state t3: python SUCCESS 4, ct FAILURE …`. */
-export function differences(left: Outcome, right: Outcome, labels: readonly [string, string]): string[] {
+export function differences(
+  left: Outcome,
+  right: Outcome,
+  labels: readonly [string, string],
+  what: { readonly handle?: 'whole' | 'end' } = {},
+): string[] {
   if (left.error !== undefined && right.error !== undefined) return []
   const found: string[] = []
-  const line = (what: string, one: string, other: string): void => {
-    if (one !== other) found.push(`${what}: ${labels[0]} ${one}; ${labels[1]} ${other}`)
+  const line = (of: string, one: string, other: string): void => {
+    if (one !== other) found.push(`${of}: ${labels[0]} ${one}; ${labels[1]} ${other}`)
   }
   line('error', left.error ?? 'none', right.error ?? 'none')
   const [onlyLeft, onlyRight] = without(left.calls, right.calls)
   for (const call of onlyLeft) line(`call ${call}`, 'yes', 'no')
   for (const call of onlyRight) line(`call ${call}`, 'no', 'yes')
-  for (const what of ['states', 'children'] as const) {
-    const one = grouped(left[what])
-    const other = grouped(right[what])
+  for (const part of ['states', 'children'] as const) {
+    const one = grouped(left[part])
+    const other = grouped(right[part])
     for (const name of [...new Set([...one.keys(), ...other.keys()])].toSorted())
-      line(`${what} ${name}`, one.get(name) ?? 'nothing', other.get(name) ?? 'nothing')
+      line(`${part} ${name}`, one.get(name) ?? 'nothing', other.get(name) ?? 'nothing')
   }
-  line('handle', left.handle, right.handle)
+  const handle = what.handle === 'end' ? 'end' : 'handle'
+  line(handle, left[handle], right[handle])
   return found
 }
 

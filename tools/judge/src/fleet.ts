@@ -128,7 +128,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Sends all of them at once, waits until nothing moves any more, and tells what became of each. */
   async judge(trees: readonly Tree[]): Promise<Outcome[]> {
-    const named = trees.map((tree) => ({ tree, run: `r${runs++}` }))
+    const named = trees.map((tree) => ({ tree: this.#own(tree), run: `r${runs++}` }))
     const built = await this.#build(named)
     const sent = await this.#send(named, built)
     await this.#settled()
@@ -140,6 +140,13 @@ export class Fleet implements AsyncDisposable {
       entries,
       documents,
     )
+  }
+
+  /** One language alone builds, sends and works. */
+  #own(tree: Tree): Tree {
+    if (this.kind === 'mixed') return tree
+    const language = this.kind === 'python' ? 'py' : 'ct'
+    return { ...tree, builtBy: language, sentBy: language }
   }
 
   async #build(named: readonly { readonly tree: Tree; readonly run: string }[]): Promise<Built[]> {

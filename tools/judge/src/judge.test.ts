@@ -4,7 +4,8 @@ import { generate, shrink, smaller, textOf, weightOf, type Node } from './index.
 import { withoutDefects } from './celery-defects.ts'
 import { masked, mayHang, withoutJoinOrder, withoutLateRetries } from './masks.ts'
 import { outcomesOf, type Outcome } from './outcome.ts'
-import { childrenOf } from './tree.ts'
+import { startsTwice } from './started-twice.ts'
+import { childrenOf, type ChainNode } from './tree.ts'
 
 const outcome = (parts: Partial<Outcome>): Outcome => ({
   error: undefined,
@@ -13,6 +14,7 @@ const outcome = (parts: Partial<Outcome>): Outcome => ({
   children: [],
   parents: [],
   handle: 'null',
+  end: 'null',
   ...parts,
 })
 const task = (tag: string, how: 'sum' | 'fail' | 'missing' = 'sum'): Node => ({
@@ -195,6 +197,33 @@ describe('the judge', () => {
       'chord([chain(v:sum, group(z:sum, w:sum))], q:sum)',
     )
     expect(withoutDefects(ends)).toEqual(ends)
+  })
+
+  it('makes no chains of which Celery starts a step once for each member of a group', () => {
+    const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((tag): Node => ({
+      kind: 'group',
+      members: [task(tag), task(`${tag}2`)],
+    }))
+    const chain = (...steps: readonly (Node | undefined)[]): ChainNode => ({
+      kind: 'chain',
+      steps: steps as Node[],
+    })
+    const chord = (body: Node): Node => ({ kind: 'chord', header: [task('h')], body })
+    const nothing: Node = { kind: 'group', members: [] }
+    const twice = (...steps: readonly (Node | undefined)[]): boolean => startsTwice(chain(...steps))
+    expect(twice(a, b, task('x'))).toBe(false)
+    expect(twice(a, b, c, task('x'))).toBe(false)
+    expect(twice(a, b, c)).toBe(true)
+    expect(twice(a, b, c, d, task('x'))).toBe(true)
+    expect(twice(task('x'), a, b, c, d, e)).toBe(false)
+    expect(twice(chord(a!), task('x'))).toBe(false)
+    expect(twice(chord(a!), nothing, chord(task('x')))).toBe(true)
+    expect(twice(chord(chain(task('y'), a)), chord(task('x')))).toBe(false)
+    expect(twice(chord(chord(a!)), chord(task('x')))).toBe(true)
+    expect(twice(chain(task('y'), chord(a!)), chain(chord(task('x'))))).toBe(true)
+    expect(textOf(withoutDefects(chain(chord(a!), chord(task('x')))))).toBe(
+      'chain(chord([h:sum], a:sum), chord([h:sum], x:sum))',
+    )
   })
 
   it('holds a RETRY that came late against nobody where Python works', () => {

@@ -28,6 +28,8 @@ export interface Outcome {
   readonly parents: readonly (readonly [name: string, parent: string])[]
   /** Shape of the handle: names of its results. */
   readonly handle: string
+  /** The same without what came before. Celery's client forgets the steps of a chord's body but the last, ct's does not. */
+  readonly end: string
 }
 
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
@@ -78,6 +80,7 @@ export function outcomesOf(
         .map(([name, { parent_id: parent }]) => [name, parent == null ? 'none' : names.of(parent)] as const)
         .toSorted(compareText),
       handle: names.text(one.handle),
+      end: names.text(withoutParents(one.handle)),
     }
   })
 }
@@ -92,6 +95,13 @@ function valueOf({ result }: StoredDocument): unknown {
   if (typeof result !== 'object' || result === null || !('exc_type' in result)) return result
   const { exc_type: type, exc_message: message } = result as { exc_type: unknown; exc_message?: unknown }
   return [type, message]
+}
+
+/** Of a handle as a tuple, `[[id, parent], members]`. */
+function withoutParents(handle: unknown): unknown {
+  if (!Array.isArray(handle)) return handle
+  const [[id], members] = handle as [readonly unknown[], unknown]
+  return [id, Array.isArray(members) ? members.map(withoutParents) : null]
 }
 
 function idsIn(value: unknown): string[] {

@@ -107,6 +107,7 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
     )
     const wrong: string[] = []
     let asSteps = 0
+    let eachMember = 0
     for (const [index, names] of all.entries()) {
       // Python could not send it: a body that is an empty chain.
       if (typeof theirs[index] === 'string') {
@@ -123,6 +124,12 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
         asSteps++
         continue
       }
+      // What follows a body of several tasks: ct sends it once, behind all of them; in Python each of them does.
+      if (followsEachMember(theirs[index])) {
+        if (followsEachMember(sent)) wrong.push(names.join(' | '))
+        eachMember++
+        continue
+      }
       const ours = wire(
         sent.map(({ headers, args, kwargs, embed }) => ({ headers, body: [args, kwargs, embed] })),
       )
@@ -131,6 +138,7 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
     }
     expect(wrong.slice(0, 5)).toEqual([])
     expect(asSteps).toBeLessThan(all.length * 0.3)
+    expect(eachMember).toBeLessThan(names.length)
   })
 
   const ways: readonly (readonly [
@@ -225,6 +233,15 @@ function carriesChainAsBody(value: unknown): boolean {
     ([key, one]) =>
       (key === 'chord' && (one as WireSignature | null)?.task === 'celery.chain') || carriesChainAsBody(one),
   )
+}
+
+function followsEachMember(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([key, one]) => {
+    const body = key === 'chord' ? (one as WireSignature | null) : null
+    const chain = body?.task === 'celery.group' ? body.options['chain'] : undefined
+    return (Array.isArray(chain) && chain.length > 0) || followsEachMember(one)
+  })
 }
 
 /** Python sends the members of a group in a group in reverse (D57-208); theirs are in order here. */

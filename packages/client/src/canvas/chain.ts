@@ -254,9 +254,26 @@ export function normalSteps(tasks: readonly AnySignature[]): readonly AnySignatu
         header: (task as Group).tasks,
         body: after,
       })
+    } else if (task instanceof Chord && after !== undefined && endsInMembers((task as Chord).body)) {
+      out[out.length - 1] = beforeAfterBody(task as Chord, after)
     } else out.push(task)
   }
   return out.reverse().flatMap(splitChord)
+}
+
+/**
+ * Several tasks, each of which would go on by itself: Celery starts what comes after a chord with such a body once for each of them, always under
+ * the same ids, where it comes as a chord (`|` of a chain) or was not built by `|`. ct sends it once, with the list.
+ */
+export function endsInMembers(body: AnySignature): boolean {
+  if (body instanceof Chord) return endsInMembers((body as Chord).body)
+  return body instanceof Group && (body as Group).members.length > 1
+}
+
+/** The chord with its body followed by `after`. */
+export function beforeAfterBody(chord: Chord, after: AnySignature): Chord {
+  const steps = normalSteps([chord.body, after])
+  return chord.withBody(steps.length === 1 ? steps[0]! : new Chain({ app: chord.app, tasks: steps }))
 }
 
 /**

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { ConfigurationError } from '@ct/contracts'
-import type { SignatureDict } from '@ct/contracts'
+import { ConfigurationError, isRawJson, nextOfChain } from '@ct/contracts'
+import type { ChainSource, SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import type { GroupResult } from '../result/index.ts'
 import { runningTask } from './current-task.ts'
@@ -107,6 +107,8 @@ export class Group<
         'A group takes no link and linkError when it is sent. Link its members, or use a chord.',
       )
     }
+    const followed = this.#followed(call)
+    if (followed !== undefined) return followed
     const sent = this.clone([], {})
     const options: Record<string, unknown> = { ...sent.options, ...call.options }
     const given = call.options['task_id'] as string | undefined
@@ -122,6 +124,26 @@ export class Group<
     })
     if (options['add_to_parent'] !== false) runningTask()?.children?.push(result)
     return result
+  }
+
+  /**
+   * Several members with steps of a chain behind them: Celery lets each of them send the next step, always under the same ids. ct sends it once, when
+   * all are done, with the list. No more than what `|` makes of it, so only a chord with such a body comes here (see `endsInMembers`).
+   */
+  #followed(call: SignatureCall): Promise<FrozenResult> | undefined {
+    const chain = (call.options['chain'] ?? this.options['chain']) as ChainSource | null | undefined
+    if (chain === undefined || chain === null || isEmptyChainSource(chain) || this.members.length < 2)
+      return undefined
+    const { next, rest } = nextOfChain(chain)
+    // As a header they get a group of their own; that of a chord around them is for what ends the chain.
+    const tasks = this.tasks.map((task) => task.clone())
+    for (const task of tasks) for (const key of ofMembers) delete task.options[key]
+    const chord = new Group({ app: this.app, tasks }).pipe(this.app!.signature(next)) as AnySignature
+    const own = Object.fromEntries(
+      Object.entries(this.options).filter(([key]) => key !== 'task_id' && !ofMembers.includes(key)),
+    )
+    const options = { ...own, ...call.options, chain: rest }
+    return chord.send({ ...call, options }) as Promise<FrozenResult>
   }
 
   override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
@@ -228,6 +250,13 @@ export function frozenOrder(tasks: readonly AnySignature[]): readonly AnySignatu
         ? []
         : [task],
   )
+}
+
+/** What a member has of the group or chord that it is a part of. */
+const ofMembers: readonly string[] = ['group_id', 'group_index', 'chord']
+
+function isEmptyChainSource(chain: ChainSource): boolean {
+  return isRawJson(chain) ? /^\s*\[\s*\]\s*$/.test(chain.text) : chain.length === 0
 }
 
 /** It has no task, and no result to wait for (D57-86). */

@@ -25,12 +25,8 @@ export function signatureFromDict(app: App, source: unknown): AnySignature {
   const dict = readSignature(source)
   const { subtask_type: kind } = dict
   if (kind === 'chain' || kind === 'group') {
-    const parts = {
-      app,
-      tasks: list(app, dict.kwargs['tasks']),
-      options: dict.options,
-      immutable: dict.immutable,
-    }
+    // What the container itself says of being immutable counts for nothing once it has travelled, as in Celery (`from_dict`).
+    const parts = { app, tasks: list(app, dict.kwargs['tasks']), options: dict.options }
     return kind === 'chain' ? new Chain(parts) : new Group(parts)
   }
   if (kind === 'chord') return chordFrom(app, dict)

@@ -148,8 +148,13 @@ const values: readonly (readonly [row: string, canvas: string, value: unknown, c
   [
     'D57-153',
     'chain(group(add(1, 1), add(2, 2)), group(ident(), ident()), group(xsum(), xsum()), group(xsum(), xsum()), xsum())',
-    // What a Celery worker makes of it.
-    24,
+    // 24 in Celery, where each task of the second group starts the third group once more, under the same ids.
+    48,
+  ],
+  [
+    'a chord with a group as its body, before a chord (Celery starts that twice)',
+    'chain(chord([add(1, 1)], chord([ident()], group(xsum(), xsum()))), chord([ident()], ident()))',
+    [[2, 2]],
   ],
   [
     'D57-153, reloaded',
@@ -396,6 +401,13 @@ sent(_c)
     const id = await fails('chord([add(1, 1), nope()], xsum()).on_error(E1("96"))')
     expect(await errorOf(id)).toMatch(/^ChordError: Dependency .* raised NotRegistered\('rows.nope'\)/)
     await expect.poll(() => of('E1', '96', id)).toHaveLength(1)
+    const nested = await fails('chord([chord([], group(nope() | add(1), add(2, 2)))], ident())')
+    expect(await errorOf(nested)).toMatch(/^ChordError: Join error: NotRegistered\('rows.nope'\)/)
+  })
+
+  it('a callback of a group that is a chain gets the result of the first member', async () => {
+    await client.exec('_g = group(add(1, 1), add(2, 2))\n_g.link(add(5) | seen("chain"))\nsent(_g)')
+    await expect.poll(() => of('seen', 7, 'chain')).toHaveLength(1)
   })
 
   it('D57-169: a member revoked while it waits ends the chord', async () => {

@@ -27,7 +27,7 @@ import {
 import { failChord } from './chord-error.ts'
 import type { ChordMember } from './chord-member.ts'
 import { persist, sent } from './effects.ts'
-import { allReady, joinGroup, MemberFailed } from './join.ts'
+import { allReady, joinGroup, MemberFailed, type ReportedMember } from './join.ts'
 import type { TraceServices } from './ports.ts'
 
 /** `result` is the value, or the error where `state` is FAILURE or REVOKED. */
@@ -109,7 +109,12 @@ export async function completeChord(
     values = await steps.run('be read', async (chord) => {
       const [saved, parts] = await Promise.all([chords.savedGroup(groupId), chord.parts(groupId)])
       if (saved === undefined) return partValues(services, parts)
-      const reported = new Set(parts.map((encoded) => chords.decodePart(encoded).taskId))
+      const reported = new Map(
+        parts.map((encoded) => {
+          const { taskId, state, value } = chords.decodePart(encoded)
+          return [taskId, { state, value }]
+        }),
+      )
       return await join(services, saved, reported).catch((error: unknown) => {
         // Celery does not say which member it was.
         throw error instanceof MemberFailed
@@ -187,7 +192,7 @@ function partValues(services: TraceServices, parts: readonly Uint8Array[]): unkn
 async function join(
   services: TraceServices,
   group: ResultHandle,
-  reported?: ReadonlySet<string>,
+  reported?: ReadonlyMap<string, ReportedMember>,
 ): Promise<unknown[]> {
   try {
     return await joinGroup(services.results, group, {

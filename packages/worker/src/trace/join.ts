@@ -24,10 +24,19 @@ export class MemberFailed extends Error {
   }
 }
 
+export interface ReportedMember {
+  readonly state: string
+  /** The value, or the error. */
+  readonly value: unknown
+}
+
 export interface JoinOptions {
   readonly timeoutMs: number
-  /** Members that have ended: those of them that nothing is stored about ignore their results, and count as null, as in Celery. */
-  readonly reported?: ReadonlySet<string> | undefined
+  /**
+   * Members that have ended, with what they told. Those of them that nothing is stored about ignore their results, and count as null, as in Celery;
+   * or they failed without having run.
+   */
+  readonly reported?: ReadonlyMap<string, ReportedMember> | undefined
   /** Resolves false when waiting is pointless: the worker stops. */
   readonly pause: (ms: number) => Promise<boolean>
 }
@@ -67,7 +76,11 @@ async function waitFor(
     if (meta !== undefined && propagateStates.has(meta.status))
       throw new MemberFailed(taskId, results.errorOf(meta))
     if (meta !== undefined && readyStates.has(meta.status)) return meta.result
-    if (meta === undefined && options.reported?.has(taskId) === true) return null
+    const reported = meta === undefined ? options.reported?.get(taskId) : undefined
+    if (reported !== undefined) {
+      if (propagateStates.has(reported.state)) throw new MemberFailed(taskId, reported.value)
+      return null
+    }
     const left = deadline - performance.now()
     if (left <= 0 || !(await options.pause(Math.min(wait, left)))) {
       throw new OperationTimeoutError(`The result of ${taskId} did not come in time.`)

@@ -40,6 +40,9 @@ function firstOf(handle: ResultHandle): ResultHandle | undefined {
   let first: ResultHandle | undefined
   for (let one: ResultHandle | null = handle; one !== null; one = one.parent)
     if (one.children?.length !== 0) first = one
+  // A group of one group is that, with what came before it.
+  const [only, ...others] = first?.children ?? []
+  if (only !== undefined && only.children !== null && others.length === 0) return only
   return first === undefined || first.parent === null ? first : { ...first, parent: null }
 }
 
