@@ -56,15 +56,18 @@ function then(left: Folded, given: Node): Folded {
       : { chain, steps: [extended(last, step)] }
   }
   if (step.kind === 'group')
-    return { chain, steps: last.kind === 'chord' ? steps.with(-1, extended(last, step)) : [...steps, step] }
+    return {
+      chain,
+      steps: last.kind === 'chord' ? steps.with(steps.length - 1, extended(last, step)) : [...steps, step],
+    }
   if (last.kind === 'group') {
     const chord = awaited(step)
     const before = steps.at(-2)
-    if (before?.kind !== 'chord') return { chain, steps: steps.with(-1, chord) }
+    if (before?.kind !== 'chord') return { chain, steps: steps.with(steps.length - 1, chord) }
     return { chain, steps: [...steps.slice(0, -2), extended(before, chord)] }
   }
   if (last.kind === 'chord' && step.kind === 'task')
-    return { chain, steps: steps.with(-1, extended(last, step)) }
+    return { chain, steps: steps.with(steps.length - 1, extended(last, step)) }
   return { chain, steps: [...steps, step] }
 }
 
