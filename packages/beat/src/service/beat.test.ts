@@ -203,6 +203,36 @@ describe('beat', () => {
     expect(sent[0]!.lateMs).toBeGreaterThan(2 * 3_600_000)
   })
 
+  it('PAIN-54: runs that were missed are told: in one line of the log, and with what is sent for them', async () => {
+    const beatSchedule = {
+      tick: { task: 'proj.tick', schedule: 10 },
+      noon: { task: 'proj.noon', schedule: crontab({ minute: 0, hour: 13 }) },
+    }
+    const missed = (): string[] =>
+      logger.records
+        .filter(({ level, message }) => level === 'warn' && /missed/.test(message))
+        .map(({ message }) => message)
+    const first = await run(app({ beatSchedule }))
+    await time.advance(20_000)
+    expect(first.sent.map((one) => one.missed)).toEqual([false, false])
+    first.clock.ended = true
+    await first.beat.stop()
+    expect(missed()).toEqual([])
+    time.jump(3 * 3_600_000)
+    const { sent } = await run(app({ beatSchedule }))
+    await time.advance(15_000)
+    // One of the crontab fell into that time, no second.
+    expect(sent.map(({ name, missed: more }) => [name, more])).toEqual(
+      expect.arrayContaining([
+        ['tick', true],
+        ['noon', false],
+        ['tick', false],
+      ]),
+    )
+    expect(missed()).toHaveLength(1)
+    expect(missed()[0]).toContain(`tick (due since ${at(30)})`)
+  })
+
   it('BEAT-30, SET-10, D57-97, D57-173: beatCronStartingDeadline leaves out what was missed by more', async () => {
     const beatSchedule = {
       late: { task: 'proj.late', schedule: crontab({ minute: 0, hour: 13 }) },

@@ -32,6 +32,8 @@ export interface SentFiring {
   readonly scheduledAt: Date
   /** Milliseconds between that instant and the sending. */
   readonly lateMs: number
+  /** It stands for later runs too, which had fallen due as well and are not made up for. */
+  readonly missed: boolean
 }
 
 export interface FiringSenderOptions {
@@ -53,6 +55,10 @@ export interface FiringSenderOptions {
 const together = 200
 const firstPauseMs = 500
 const longestPauseMs = 30_000
+/** Nobody minds less. */
+const lateEnoughMs = 1000
+/** As many are named in a line about missed runs. */
+const mostNamed = 5
 /** Saved at least so often where sends are not counted (celery/beat.py 5.7, `sync_every`). */
 const syncPauseMs = 180_000
 
@@ -79,6 +85,7 @@ export class FiringSender {
     const firings = scheduler.take(clock.now(), election && !inOneStep ? 1 : together)
     if (firings.length > 0) {
       const settled = await Promise.allSettled(firings.map((firing) => this.#send(connection, firing)))
+      this.#tellMissed(settled.flatMap((one) => (one.status === 'fulfilled' ? (one.value ?? []) : [])))
       const failed = settled.find((one) => one.status === 'rejected')
       if (failed !== undefined) throw failed.reason
     }
@@ -96,7 +103,8 @@ export class FiringSender {
     this.#unsaved.clear()
   }
 
-  async #send(connection: ScheduleStoreConnection, firing: Firing): Promise<void> {
+  /** What was sent, if it was. */
+  async #send(connection: ScheduleStoreConnection, firing: Firing): Promise<SentFiring | undefined> {
     const { app, clock, scheduler, lazyOf, inOneStep } = this.#options
     const { entry, scheduledAt, run } = firing
     const { name, task } = entry.stored
@@ -109,15 +117,38 @@ export class FiringSender {
       sent = inOneStep ? await this.#fire(connection, run, prepared) : await this.#publish(prepared)
     } catch (error) {
       this.#failed(firing, error)
-      return
+      return undefined
     }
     scheduler.made(firing, clock.now())
-    if (!sent) return
+    if (!sent) return undefined
     this.#failing = false
     if (!inOneStep) this.#note(run)
     const lateMs = run.lastRunAt - scheduledAt
     logger.debug(`${task} sent. id->${taskId}`, { lateMs })
-    this.#options.onSent({ name, task, taskId, scheduledAt: new Date(scheduledAt), lateMs })
+    const told = {
+      name,
+      task,
+      taskId,
+      scheduledAt: new Date(scheduledAt),
+      lateMs,
+      missed: lateMs >= lateEnoughMs && hasMissed(firing),
+    }
+    this.#options.onSent(told)
+    return told
+  }
+
+  /** One line for all that were late together: after an outage it would be thousands. */
+  #tellMissed(sent: readonly SentFiring[]): void {
+    const missed = sent.filter((one) => one.missed)
+    if (missed.length === 0) return
+    const named = missed
+      .slice(0, mostNamed)
+      .map(({ name, scheduledAt }) => `${name} (due since ${scheduledAt.toISOString()})`)
+    const more = missed.length > mostNamed ? ` and ${missed.length - mostNamed} more` : ''
+    this.#options.app.context.logger.warn(
+      `beat: runs were missed, as no beat was there to send them; one is sent now, the others are not made up for: ${named.join(', ')}${more}.`,
+      { entries: missed.length },
+    )
   }
 
   #failed(firing: Firing, error: unknown): void {
@@ -197,5 +228,17 @@ export class FiringSender {
     for (const run of runs) if (this.#unsaved.get(run.name) === run) this.#unsaved.delete(run.name)
     this.#sinceSync = 0
     this.#syncedAt = clock.monotonic()
+  }
+}
+
+/** Whether the run after it had fallen due as well when it was sent. */
+function hasMissed({ entry, scheduledAt, run }: Firing): boolean {
+  const at = new Date(scheduledAt)
+  try {
+    const next = entry.schedule.next(at, at)
+    return next !== undefined && next.getTime() <= run.lastRunAt
+  } catch {
+    // A schedule of a user's own: it is complained about where it is asked when it is due.
+    return false
   }
 }
