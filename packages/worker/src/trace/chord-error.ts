@@ -6,7 +6,6 @@ import {
   encodeJson,
   isRawJson,
   propagateStates,
-  readSignature,
   stepsOfChain,
   type ChordError,
   type ResultWrite,
@@ -17,6 +16,7 @@ import { callErrbacks } from './errbacks.ts'
 import { persist } from './effects.ts'
 import type { ChordMember } from './chord-member.ts'
 import type { TraceServices } from './ports.ts'
+import { attempt, readable } from './readable.ts'
 
 export async function failChord(
   services: TraceServices,
@@ -24,8 +24,9 @@ export async function failChord(
   error: ChordError,
   report: ReportPart,
 ): Promise<void> {
-  services.log.error(`Chord of body ${nameOf(body)} failed: ${error.message}`)
-  const signature = readSignature(body)
+  const signature = readable(services, body, 'The body of a chord that failed')
+  if (signature === undefined) return
+  services.log.error(`Chord of body ${signature.task} failed: ${error.message}`)
   if (signature.subtask_type === 'group') await failGroupBody(services, signature, error)
   else await failBody(services, signature, signature.options.link_error ?? null, error)
   await failSteps(services, signature.options['chain'], error, { report, rootId: rootOf(signature) })
@@ -59,30 +60,37 @@ async function failGroupBody(services: TraceServices, body: SignatureDict, error
   const cause: unknown = error.cause ?? error
   const shared = body.options.link_error ?? []
   const ids: string[] = []
-  for (const source of membersOf(body)) {
-    const [member, errbacks] = resultOf(readSignature(source))
+  for (const one of membersOf(services, body)) {
+    const [member, errbacks] = resultOf(services, one)
     const id = member.options.task_id
     if (typeof id === 'string') ids.push(id)
     await failBody(services, member, distinct([...errbacks, ...shared]), cause)
   }
   const groupId = body.options.task_id
   if (typeof groupId === 'string') await storeFailure(services, groupId, cause)
-  if (ids.length > 0) await services.sender.revoke(ids)
+  if (ids.length === 0) return
+  await services.sender.revoke(ids).catch((refused: unknown) => {
+    // What is failed already is failed without it.
+    services.log.warn(`The members of the group ${String(groupId)} could not be revoked.`, { error: refused })
+  })
 }
 
 /**
  * What holds the result of a member, with the error callbacks on the way there: of a chord its body; of a group those of its tasks are its own
  * (celery/backends/base.py 5.7, `_result_errbacks`).
  */
-function resultOf(member: SignatureDict): readonly [SignatureDict, readonly SignatureSource[]] {
+function resultOf(
+  services: TraceServices,
+  member: SignatureDict,
+): readonly [SignatureDict, readonly SignatureSource[]] {
   const own = member.options.link_error ?? []
-  const body = bodyOf(member)
+  const body = bodyOf(services, member)
   if (body !== undefined) {
-    const [end, errbacks] = resultOf(body)
+    const [end, errbacks] = resultOf(services, body)
     return [end, [...own, ...errbacks]]
   }
   if (member.subtask_type !== 'group') return [member, own]
-  return [member, [...own, ...membersOf(member).flatMap((task) => resultOf(readSignature(task))[1])]]
+  return [member, [...own, ...membersOf(services, member).flatMap((task) => resultOf(services, task)[1])]]
 }
 
 function distinct(errbacks: readonly SignatureSource[]): SignatureSource[] {
@@ -99,7 +107,9 @@ export async function failSteps(
   error: unknown,
   options: FailedSteps,
 ): Promise<void> {
-  const steps: unknown = isRawJson(chain) ? stepsOfChain(chain) : chain
+  const steps: unknown = isRawJson(chain)
+    ? attempt(services, 'The later steps of a chain cannot be read.', () => stepsOfChain(chain))
+    : chain
   if (!Array.isArray(steps)) return
   const { report, traceback = null, stored = true, rootId = null } = options
   const failures = new Failures(services)
@@ -117,10 +127,13 @@ export async function failSteps(
         await report(services, memberOf(step, taskId, groupId, rootId), 'FAILURE', error)
       }
     }
-    const body = bodyOf(step)
+    const body = bodyOf(services, step)
     if (body !== undefined) bodies.push(body)
   }
-  for (const source of steps) await fail(readSignature(source))
+  for (const source of steps as readonly unknown[]) {
+    const step = readable(services, source, 'A later step of a chain')
+    if (step !== undefined) await fail(step)
+  }
   for (const body of bodies) await fail(body)
   await failures.store()
 }
@@ -184,7 +197,7 @@ async function failOuter(
   report: ReportPart,
 ): Promise<void> {
   if (services.defaults !== 'ct') return
-  for (const end of endsOf(body)) {
+  for (const end of endsOf(services, body)) {
     const { task_id: taskId, group_id: groupId, chord } = end.options
     if (typeof taskId !== 'string' || typeof groupId !== 'string' || chord === undefined || chord === null)
       continue
@@ -193,16 +206,13 @@ async function failOuter(
 }
 
 /** The tasks whose ends are the end of a workflow. */
-function endsOf(signature: SignatureDict): SignatureDict[] {
-  const body = bodyOf(signature)
-  if (body !== undefined) return endsOf(body)
-  if (signature.subtask_type === 'chain')
-    return membersOf(signature)
-      .slice(-1)
-      .flatMap((one) => endsOf(readSignature(one)))
-  if (signature.subtask_type === 'group')
-    return membersOf(signature).flatMap((one) => endsOf(readSignature(one)))
-  return [signature]
+function endsOf(services: TraceServices, signature: SignatureDict): SignatureDict[] {
+  const body = bodyOf(services, signature)
+  if (body !== undefined) return endsOf(services, body)
+  const { subtask_type: kind } = signature
+  if (kind !== 'chain' && kind !== 'group') return [signature]
+  const members = membersOf(services, signature)
+  return (kind === 'chain' ? members.slice(-1) : members).flatMap((one) => endsOf(services, one))
 }
 
 function memberOf(step: SignatureDict, taskId: string, groupId: string, rootId: string | null): ChordMember {
@@ -217,11 +227,11 @@ function memberOf(step: SignatureDict, taskId: string, groupId: string, rootId: 
 }
 
 /** The body of a step that is a chord. */
-export function bodyOf(step: SignatureDict): SignatureDict | undefined {
+function bodyOf(services: TraceServices, step: SignatureDict): SignatureDict | undefined {
   if (step.subtask_type !== 'chord') return undefined
   const body = step.kwargs['body']
   if (body === null || body === undefined || (isRawJson(body) && body.text === 'null')) return undefined
-  return readSignature(body)
+  return readable(services, body, 'The body of a chord')
 }
 
 async function storeFailure(
@@ -251,20 +261,13 @@ function failureWrite(
   )
 }
 
-function membersOf(group: SignatureDict): readonly unknown[] {
+function membersOf(services: TraceServices, group: SignatureDict): readonly SignatureDict[] {
   const tasks = group.kwargs['tasks']
   const decoded: unknown = isRawJson(tasks) ? tasks.decode() : tasks
-  return Array.isArray(decoded) ? decoded : []
+  if (!Array.isArray(decoded)) return []
+  return decoded.flatMap((one) => readable(services, one, `A member of a ${group.task}`) ?? [])
 }
 
 function rootOf(body: SignatureDict): string | null {
   return typeof body.options.root_id === 'string' ? body.options.root_id : null
-}
-
-function nameOf(body: SignatureSource): string {
-  try {
-    return readSignature(body).task
-  } catch {
-    return '?'
-  }
 }

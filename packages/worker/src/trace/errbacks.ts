@@ -6,8 +6,10 @@
  * group.
  */
 import { runInTask, type Outbox, type TaskContext } from '@ct/client'
-import { isRawJson, readSignature, type SignatureDict, type SignatureSource } from '@ct/contracts'
+import { isRawJson, type SignatureDict, type SignatureSource } from '@ct/contracts'
+import { sent } from './effects.ts'
 import type { TraceServices } from './ports.ts'
+import { readable } from './readable.ts'
 
 /** The failed task as its errbacks see it; for chords a stand-in. */
 export interface FailedTask {
@@ -21,6 +23,7 @@ export interface FailedTask {
   readonly outbox?: Outbox | undefined
 }
 
+/** Rejects with the error of those that could not be sent. */
 export async function callErrbacks(
   services: TraceServices,
   failed: FailedTask,
@@ -30,16 +33,19 @@ export async function callErrbacks(
   if (failed.errbacks === null || failed.errbacks.length === 0) return
   const old: SignatureSource[] = []
   for (const source of failed.errbacks) {
-    const errback = readSignature(source)
+    const errback = readable(services, source, `An error callback of ${failed.task}[${failed.id}]`)
+    if (errback === undefined) continue
     if (!(await callInline(services, errback, failed, error, traceback))) old.push(source)
   }
   if (old.length === 0) return
-  await services.sender.callGroup(old, {
-    args: [failed.id],
-    parentId: failed.id,
-    rootId: failed.rootId ?? failed.id,
-    outbox: failed.outbox,
-  })
+  await sent(services, `The error callbacks of ${failed.task}[${failed.id}] could not be sent`, () =>
+    services.sender.callGroup(old, {
+      args: [failed.id],
+      parentId: failed.id,
+      rootId: failed.rootId ?? failed.id,
+      outbox: failed.outbox,
+    }),
+  )
 }
 
 /** False: it is to be sent. An error in it is logged; the others still run. */

@@ -1,5 +1,5 @@
 /** What a failure or a revocation means for others: chord, later steps of the chain, error callbacks (canvas-semantics §7.1). */
-import type { TaskBody, TaskMessage } from '@ct/contracts'
+import { isRetryable, type TaskBody, type TaskMessage } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { failSteps } from './chord-error.ts'
 import type { ChordMember } from './chord-member.ts'
@@ -37,26 +37,40 @@ export async function propagateFailure(
     rootId: request.message.rootId ?? request.id,
   })
   if (embed.errbacks !== null) {
-    await callErrbacks(
-      services,
-      {
-        id: request.id,
-        rootId: request.message.rootId,
-        task: request.name,
-        errbacks: embed.errbacks,
-        view: taskRequest(request, services.hostname),
-        outbox: request.outbox,
-      },
-      error,
-      traceback,
-    )
+    const failed = {
+      id: request.id,
+      rootId: request.message.rootId,
+      task: request.name,
+      errbacks: embed.errbacks,
+      view: taskRequest(request, services.hostname),
+      outbox: request.outbox,
+    }
+    await callErrbacks(services, failed, error, traceback).catch((refused: unknown) => {
+      if (isRetryable(refused)) throw refused
+      // The failure stands without them: a message that went back would make the task run once more.
+      services.log.error(`The error callbacks of task ${request.label} could not be sent.`, {
+        error: refused,
+      })
+    })
   }
 }
 
 /**
- * A task that no handler will ever run (not registered): its chord would wait for good, as Celery's does. With ct's defaults the chord fails;
- * what else of the workflow waits keeps Celery's outcome.
+ * The steps after this one will never run, and one of them may be the part of a chord, which would wait for it in vain, as Celery's does. With ct's
+ * defaults the chord fails; what else of the workflow waits keeps Celery's outcome.
  */
+export async function failLaterChords(
+  services: TraceServices,
+  message: TaskMessage,
+  { embed }: TaskBody,
+  error: unknown,
+): Promise<void> {
+  if (services.defaults !== 'ct' || embed.chain === null) return
+  const rootId = message.rootId ?? message.id
+  await failSteps(services, embed.chain, error, { report: reportPart, stored: false, rootId })
+}
+
+/** A task that no handler will ever run (not registered), and what comes after it: as {@link failLaterChords}. */
 export async function failChordsOf(
   services: TraceServices,
   message: TaskMessage,
@@ -74,5 +88,5 @@ export async function failChordsOf(
     chord: embed.chord,
   }
   await reportPart(services, member, 'FAILURE', error)
-  await failSteps(services, embed.chain, error, { report: reportPart, stored: false, rootId })
+  await failLaterChords(services, message, body, error)
 }

@@ -14,7 +14,7 @@ import {
 import type { Request, RevokedReason } from '../request/index.ts'
 import { reportPart } from './chord.ts'
 import { ack, noChildren, type Effects } from './effects.ts'
-import { memberOf, propagateFailure } from './failure.ts'
+import { failLaterChords, memberOf, propagateFailure } from './failure.ts'
 import type { Outcome } from './outcome.ts'
 import { retryCopy, type RetryCopy } from './retry.ts'
 
@@ -65,6 +65,7 @@ export class Interruptions {
     const error = new TaskRevokedError(reason)
     if (request.storeErrors) await this.#storeState(request, 'REVOKED', error, null)
     await reportPart(services, memberOf(request), 'REVOKED', error)
+    await failLaterChords(services, request.message, request.body, error)
     this.#effects.settle(request, ack, () => {
       void this.#effects.signals.revoked(request, event.terminated, event.signum, event.expired)
     })

@@ -147,6 +147,15 @@ export class Tracer {
       }
     }
     const inChord = embed.chord !== null && request.message.group !== null
+    // What is stored nowhere is encoded for the chord alone, and may be nothing that can be.
+    if (inChord && write === undefined) {
+      try {
+        this.#services.chords.encodePart(request.id, 'SUCCESS', value)
+      } catch (error) {
+        await this.#failure(request, error)
+        return
+      }
+    }
     if (inChord && fuses && this.#services.chords.canSettle === true && !request.acknowledged) {
       await this.#memberSuccess(request, value, write)
       return
