@@ -34,6 +34,11 @@ describe('CLI-5: commands of packages', () => {
     expect((await ctWith({ commands }, 'helo')).err).toMatch(/Did you mean .*hello/)
   })
 
+  it('may be given words that are commands of ct', async () => {
+    const ran = await ctWith({ commands }, '--workdir', '.', 'hello', 'worker', 'list')
+    expect(ran.out).toBe('hello worker ["list"] {} ct\n')
+  })
+
   it('are not looked for where ct has the command itself', async () => {
     const never = (): Promise<never> => Promise.reject(new Error('asked'))
     expect((await ctWith({ commands: never }, 'inspect', '--list')).exitCode).toBe(0)

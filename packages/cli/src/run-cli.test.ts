@@ -39,6 +39,7 @@ describe('CLI-4, CLI-8, CLI-38: exit codes, help, and what was meant', () => {
     [['worker'], 2, /^$/, /Which tasks\?.*ct worker -A/],
     [['completion', 'tcsh'], 2, /^$/, /bash, zsh, fish/],
     [['--workdir', '/does/not/exist', 'report'], 2, /^$/, /no folder/],
+    [['-A', './tasks.ts', '--workdir', '/does/not/exist', 'report'], 2, /^$/, /no folder/],
   ])('%j: %i', async (argv, code, out, err) => {
     const ran = await ct(...argv)
     expect(ran.err).toMatch(err)
@@ -47,10 +48,17 @@ describe('CLI-4, CLI-8, CLI-38: exit codes, help, and what was meant', () => {
   })
 })
 
+it('CLI-2, CLI-6, APP-73: options of the app’s own, where the environment names the app', async () => {
+  vi.stubEnv('CELERY_APP', join(fixtures, 'own-commands.ts'))
+  expect((await ct('worker', '--help')).out).toMatch(/--tenant <name> +whose tasks/)
+  expect((await ct('worker', '--tenant')).err).toContain("option '--tenant <name>' argument missing")
+})
+
 describe('with a worker', () => {
   let app: App
   let worker: Worker
   const broker = ['-b', 'memory://cli'] as const
+  const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
 
   beforeAll(async () => {
     const logger = createStreamLogger({
@@ -63,6 +71,10 @@ describe('with a worker', () => {
     app.task('fleet.add', (x: number, y: number) => x + y)
     app.task('fleet.fail', () => {
       throw new RangeError('too far')
+    })
+    app.task('fleet.wait', async (_id: bigint) => {
+      begun.resolve()
+      await end.promise
     })
     worker = createWorker(app, { hostname: 'one@test' })
     await worker.start()
@@ -90,15 +102,25 @@ describe('with a worker', () => {
     expect((await ct('status', '-t', '0.05')).exitCode).toBe(69)
   })
 
+  it('CLI-24: a task that runs with a number beyond 2^53', async () => {
+    const result = await app.sendTask('fleet.wait', { args: [2n ** 60n] })
+    await begun.promise
+    const active = await ct(...broker, 'inspect', 'active', '-d', 'one@test')
+    end.resolve()
+    await result.get({ timeoutMs: 10_000 })
+    expect(active).toMatchObject({ exitCode: 0, err: '' })
+    expect(active.out).toMatch(/fleet\.wait +1152921504606846976$/m)
+  })
+
   it('CLI-24: inspect, for people and as JSON', async () => {
     const queues = await ct(...broker, 'inspect', 'active_queues', '-d', 'one@test')
     expect(queues.out).toContain(
       'queue   exchange  type    routing key  durable\n    celery  celery    direct  celery       yes',
     )
     const registered = await ct(...broker, 'inspect', 'registered', '-j', '-d', 'one@test')
-    expect(JSON.parse(registered.out)).toEqual({ 'one@test': ['fleet.add', 'fleet.fail'] })
+    expect(JSON.parse(registered.out)).toEqual({ 'one@test': ['fleet.add', 'fleet.fail', 'fleet.wait'] })
     const aliased = await ct(...broker, 'inspect', 'dump_tasks', '-d', 'one@test')
-    expect(aliased.out).toContain('* fleet.add\n    * fleet.fail')
+    expect(aliased.out).toContain('* fleet.add\n    * fleet.fail\n    * fleet.wait')
     expect((await ct(...broker, 'inspect', 'query_task', 'a', 'b', '-d', 'one@test')).out).toContain(
       '- none of them -',
     )
@@ -181,6 +203,37 @@ describe('without a worker', () => {
     expect((await ct(...where, 'purge', '-f', '-Q', 'celery,other')).out).toContain(
       'Nothing to delete in 2 queues',
     )
+  })
+
+  it('parked: a message whose headers hold what JSON.stringify refuses', async () => {
+    const where = ['-b', 'memory://odd'] as const
+    await using odd = memoryApp({ broker: 'memory://odd' })
+    const connection = await odd.context.producer.connection()
+    const { declaration } = odd.context.queues.get('celery')
+    await connection.declare([declaration])
+    await connection.publish({
+      body: Buffer.from('[[], {}, {}]'),
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
+      headers: { task: 'later.add', id: 'odd', big: 2n ** 60n },
+      properties: {},
+      exchange: '',
+      routingKey: 'celery',
+    })
+    const parked = Promise.withResolvers<void>()
+    const consumer = await connection.openConsumer({
+      credit: 1,
+      onDelivery: (delivery) =>
+        void delivery.settle({ action: 'park', reason: 'malformed' }).then(parked.resolve, parked.reject),
+    })
+    await consumer.subscribe([{ queue: declaration }])
+    await parked.promise
+    await consumer.close()
+    const [message] = await connection.parked.list('celery')
+    expect((await ct(...where, 'parked', 'list', '-j')).out).toContain('"big":1152921504606846976')
+    const shown = await ct(...where, 'parked', 'show', message!.id)
+    expect([shown.exitCode, shown.err]).toEqual([0, ''])
+    expect(shown.out).toContain('1152921504606846976')
   })
 
   it('parked: list, show, retry, drop', async () => {

@@ -25,7 +25,7 @@ import { addPackageCommands } from './package-commands.ts'
 import { remoteCommands } from './remote/remote-commands.ts'
 import { addRemotePrograms } from './remote/remote-programs.ts'
 import { Session, type CliOptions } from './session.ts'
-import { addUserOptions, givenFor, sendPreload, userOptionsFor } from './user-options.ts'
+import { addUserOptions, commandIn, givenFor, sendPreload, userOptionsFor } from './user-options.ts'
 import { addWorker } from './worker/worker-command.ts'
 
 /** Celery's commands that ct does not have. */
@@ -44,7 +44,7 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
     session.argv = argv
     const own = await userOptionsFor(session, argv)
     const program = createProgram(session, own)
-    await addForeign(program, session, argv)
+    await addForeign(program, session, argv, own)
     await program.parseAsync([...argv], { from: 'user' })
     exitCode = session.exitCode
   } catch (error) {
@@ -106,10 +106,16 @@ export function createProgram(session: Session, own?: UserOptions): Command {
 }
 
 /** Packages are asked only for what `ct` does not have itself, so that its own commands start as fast as ever. */
-async function addForeign(program: Command, session: Session, argv: readonly string[]): Promise<void> {
+async function addForeign(
+  program: Command,
+  session: Session,
+  argv: readonly string[],
+  own: UserOptions | undefined,
+): Promise<void> {
   const { commands } = session.options
-  const own = new Set(program.commands.map((command) => command.name()))
-  if (commands === undefined || argv.some((word) => own.has(word))) return
+  if (commands === undefined) return
+  const name = commandIn(argv, own?.preload ?? [])
+  if (program.commands.some((command) => command.name() === name)) return
   addPackageCommands(program, session, await commands((text) => session.complain(text)))
 }
 

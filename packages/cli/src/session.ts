@@ -50,6 +50,7 @@ export class Session {
   /** Called when everything is closed, in place of ending. */
   restart: (() => never) | undefined
   #begun = false
+  #startFolder: string | undefined
   #globals: GlobalOptions = {}
   #style: Style
   #errorStyle: Style
@@ -85,6 +86,11 @@ export class Session {
     return this.options.app === undefined ? this.argv : process.argv.slice(2)
   }
 
+  /** Where the same line has to be started once more, since `--workdir` is seen from there; undefined: where this process is. */
+  get startFolder(): string | undefined {
+    return this.#startFolder
+  }
+
   /** The command is about to run: the working directory comes first, then what the app is to find in the environment. */
   begin(globals: GlobalOptions): void {
     this.#globals = globals
@@ -92,8 +98,11 @@ export class Session {
     this.#style = createStyle(this.stdout, { color })
     this.#errorStyle = createStyle(this.stderr, { color })
     if (this.#begun) return
+    if (globals.workdir !== undefined) {
+      this.#startFolder = cwd()
+      enter(globals.workdir)
+    }
     this.#begun = true
-    if (globals.workdir !== undefined) enter(globals.workdir)
     // As in Celery: an address on the command line wins over all other sources, in processes that the app starts too (APP-27).
     if (globals.broker !== undefined) process.env['CELERY_BROKER_URL'] = globals.broker
     if (globals.resultBackend !== undefined) process.env['CELERY_RESULT_BACKEND'] = globals.resultBackend

@@ -9,21 +9,37 @@ export async function userOptionsFor(
   session: Session,
   argv: readonly string[],
 ): Promise<UserOptions | undefined> {
-  const scan = new Command()
-    .allowUnknownOption()
-    .helpOption(false)
-    .configureOutput({ outputError: () => {} })
-    .exitOverride()
-  addGlobalOptions(scan)
   try {
-    scan.parseOptions([...argv])
-    const globals = scan.opts<GlobalOptions>()
+    const globals = scanned(argv).opts<GlobalOptions>()
     if (globals.app === undefined && session.options.app === undefined) return undefined
     session.begin(globals)
     return (await session.app()).userOptions
   } catch {
     return undefined
   }
+}
+
+/** The command that a line names, whatever stands around it. `preload`: of the app, which stand before it. */
+export function commandIn(argv: readonly string[], preload: readonly UserOption[]): string | undefined {
+  try {
+    return scanned(argv, preload).args[0]
+  } catch {
+    return undefined
+  }
+}
+
+/** A line of which only the options that every command has are known. */
+function scanned(argv: readonly string[], preload: readonly UserOption[] = []): Command {
+  const scan = new Command()
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .configureOutput({ outputError: () => {} })
+    .exitOverride()
+    .action(() => {})
+  addGlobalOptions(scan)
+  for (const { flags } of preload) scan.addOption(new Option(flags))
+  return scan.parse([...argv], { from: 'user' })
 }
 
 export function addUserOptions(command: Command, own: readonly UserOption[]): void {

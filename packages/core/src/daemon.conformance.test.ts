@@ -1,7 +1,7 @@
 /** `ct worker` as a daemon: in the background, restarted, watched by others. Real processes on a real Redis. */
 import { execFile, spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort, freshRedis, guardedDirectory, startPrivateRedis, tryServices } from '@ct-tools/services'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -57,21 +57,21 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
   })
 
   it('WORK-8, WORK-9, WORK-10, WORK-13, WORK-14, WORK-21: --detach, pid and log file, SIGUSR1, a second start, SIGHUP, SIGTERM', async () => {
-    const pidFile = at('bg.pid')
+    // Paths are seen from the folder of --workdir, and that from where the command was given: also by the one in the background.
+    mkdirSync(at('work'))
+    const pidFile = at('work/bg.pid')
     const log = at('bg.log')
     const line = [
-      '-A',
-      './tasks.ts',
+      ...['-A', join(fleet, 'tasks.ts'), '--workdir', 'work'],
       '-n',
       'bg@test',
       '-l',
       'info',
       '-f',
       at('%n%I.log'),
-      '--pidfile',
-      at('%n.pid'),
+      ...['--pidfile', '%n.pid'],
     ]
-    const ran = await ct(['worker', ...line, '--detach'], env)
+    const ran = await ct(['worker', ...line, '--detach'], env, [], folder)
     expect(ran).toEqual({ code: 0, out: '', err: '' })
     const pid = Number(textOf(pidFile))
     started.push(pid)
@@ -86,7 +86,7 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
       textOf(log).includes(`=== bg@test (pid ${pid}, running): 0 running, 1 started ===`),
     )
 
-    const second = await ct(['worker', ...line], env)
+    const second = await ct(['worker', ...line], env, [], folder)
     expect(second.code).toBe(73)
     expect(second.err).toContain(`already running? (pid: ${pid})`)
     expect(isAlive(pid)).toBe(true)
@@ -247,12 +247,12 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     const run = at('multi')
     const files = [`--pidfile=${run}/%n.pid`, `--logfile=${run}/%n%I.log`]
     const nodes = ['one', 'two', '--hostname=multi.test', ...files]
-    const options = ['-A', './tasks.ts', '-l', 'info', '-c:1', '2', '-c:2', '7']
+    const options = ['-A', './tasks.ts', '-l', 'info', '-c:1', '2', '-c:2', '7', '--workdir=fleet']
     const pidOf = (name: string): number => Number(textOf(join(run, `${name}.pid`)))
     const ready = (name: string, times: number): Promise<true> =>
       until(`${name} ready`, () => textOf(join(run, `${name}.log`)).split('ready.').length > times)
 
-    const begun = await ct(['multi', 'start', ...nodes, ...options], env)
+    const begun = await ct(['multi', 'start', ...nodes, ...options], env, [], dirname(fleet))
     expect(begun).toMatchObject({ code: 0, err: '' })
     expect(begun.out).toBe('> Starting nodes...\n\t> one@multi.test: OK\n\t> two@multi.test: OK\n')
     await ready('one', 1)

@@ -4,6 +4,7 @@
  */
 import { TextDecoder } from 'node:util'
 import type { BrokerAdministration, BrokerConnection, Delivery } from '@ct/contracts'
+import { jsonText } from '../output/json-text.ts'
 
 /** Reads one word of the command line. */
 type Kind = 'text' | 'boolean' | 'integer'
@@ -126,7 +127,7 @@ export const adminCommands: readonly AdminCommand[] = [
       let tag: number | undefined
       if (values.flag('no_ack')) await delivery.settle({ action: 'ack' })
       else held.set((tag = (([...held.keys()].at(-1) ?? 0) as number) + 1), delivery)
-      return JSON.stringify(shown(delivery, tag), null, 2)
+      return jsonText(shown(delivery, tag), 2)
     },
   },
   {

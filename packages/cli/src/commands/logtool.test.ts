@@ -1,11 +1,17 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
 import { createApp } from '@ct/client'
 import { createWorker } from '@ct/worker'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ct, ctWith } from '../fixtures/run-ct.ts'
 import { createStreamLogger } from '../output/log.ts'
 import { createStyle } from '../output/style.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ct-logtool-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What a worker really writes of two tasks that succeed, one that fails and one that never ends. */
 async function logOf(
@@ -80,6 +86,15 @@ describe.each(['text', 'coloured text', 'json'] as const)('CLI-34: ct logtool, o
     expect(traces === '').toBe(format === 'json')
     expect(format === 'json' || traces.includes('RangeError')).toBe(true)
   })
+})
+
+it('CLI-34: of several files, those that can be read are, up to the one that cannot', async () => {
+  const long = join(folder, 'long.log')
+  const line = '[2026-11-24 03:30:57,123: INFO/MainProcess] about no task\n'
+  writeFileSync(long, line.repeat(20_000))
+  const ran = await ct('logtool', 'debug', long, join(folder, 'none.log'))
+  expect([ran.exitCode, ran.err]).toEqual([1, expect.stringContaining('none.log')])
+  expect(ran.out.length).toBe(line.length * 20_000)
 })
 
 it('CLI-34: a file that is not there is said', async () => {

@@ -26,11 +26,9 @@ export function addLogtool(program: Command, session: Session): void {
       .argument('[files...]', 'log files; none: standard input')
       .action(async (files: readonly string[]) => {
         const audit = new Audit(name as keyof typeof what, (text) => session.print(text))
-        const inputs =
-          files.length > 0
-            ? files.map((file) => createReadStream(file))
-            : [session.options.stdin ?? process.stdin]
-        for (const input of inputs) await read(input, audit)
+        if (files.length === 0) await read(session.options.stdin ?? process.stdin, audit)
+        // Opened when its turn comes: before that nobody would hear that it cannot be.
+        for (const file of files) await read(createReadStream(file), audit)
         audit.end()
       })
   }

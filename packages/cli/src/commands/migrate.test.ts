@@ -62,6 +62,14 @@ describe('ct migrate', () => {
     expect([(await size(target, 'celery')) + (await size(target, 'slow'))]).toEqual([2])
   })
 
+  it('CLI-30, TEST-42: tasks behind many others are found', async () => {
+    const app = open(source)
+    for (let i = 0; i < 120; i++) await app.sendTask('shop.mail', { args: [i] })
+    await app.sendTask('shop.last', { args: [] })
+    expect((await ct('-a', '-T', 'shop.last')).out).toContain('1 message moved.')
+    expect([await size(source, 'celery'), await size(target, 'celery')]).toEqual([122, 1])
+  })
+
   it('CLI-30: what cannot be published stays, and is told', async () => {
     const { exitCode, err } = await ctWith({ createApp: memoryApp }, 'migrate', source, 'nothing://here')
     expect([exitCode, err]).toEqual([1, expect.stringMatching(/nothing/)])

@@ -67,8 +67,8 @@ async function migrate(
   await writing.declare(names.map((name) => declarationOf(known, renamed.get(name) ?? name)))
   for (const name of names) move.total += await sizeOf(reading, name)
   const consumer = await reading.openConsumer({
-    // Without --ack-messages all of them are held until the end, so that none comes twice.
-    credit: options.ackMessages === true ? 100 : Infinity,
+    // Without --ack-messages all of them are held until the end, so that none comes twice; so are those that --tasks leaves where they are.
+    credit: options.ackMessages === true && options.tasks === undefined ? 100 : Infinity,
     onDelivery: (delivery) => move.take(delivery),
   })
   try {

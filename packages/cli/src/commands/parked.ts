@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { decodeUtf8, isCeleryError, type BrokerConnection, type ParkedMessage } from '@ct/contracts'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { list, wholeNumber } from '../option-values.ts'
+import { jsonText } from '../output/json-text.ts'
 import { formatTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
 
@@ -47,7 +48,7 @@ export function addParked(program: Command, session: Session): void {
       const connection = await connect(session)
       const found = await find(connection, await queuesOf(session, options), [id])
       for (const one of found)
-        session.print(options.json === true ? JSON.stringify(asData(one)) : asText(one))
+        session.print(options.json === true ? jsonText(asData(one)) : asText(one))
     })
   parked
     .command('retry')
@@ -91,7 +92,7 @@ async function showList(session: Session, options: ParkedOptions): Promise<void>
     found.push(...messages.map((message) => ({ queue, message })))
   }
   if (options.json === true) {
-    session.print(JSON.stringify(found.map(asData)))
+    session.print(jsonText(found.map(asData)))
     return
   }
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
@@ -238,7 +239,7 @@ function asText({ queue, message }: Found): string {
     ['starts', String(history.starts)],
     ['parked', `${history.parkedAt}${history.by === undefined ? '' : ` by ${history.by}`}`],
     ['retry', message.retryable ? `ct parked retry ${message.id}` : 'impossible: it is not even a message'],
-    ['headers', JSON.stringify(message.headers, null, 2)],
+    ['headers', jsonText(message.headers, 2)],
     ['body', bodyOf(message)],
   ]
   return lines.map(([name, value]) => `${name.padEnd(9)}${value}`).join('\n')

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { isCeleryError, isTaskError } from '@ct/contracts'
 import { CommandFailure } from '../exit-codes.ts'
 import { seconds } from '../option-values.ts'
+import { jsonText } from '../output/json-text.ts'
 import type { Session } from '../session.ts'
 import { reachBackend } from './reach-backend.ts'
 
@@ -42,14 +43,6 @@ export function addResult(program: Command, session: Session): void {
       if (traceback === true)
         session.print((await result.traceback()) ?? 'No traceback: the task did not fail.')
       else if (json === true) session.printJson(value ?? null)
-      else session.print(typeof value === 'string' ? value : pretty(value))
+      else session.print(typeof value === 'string' ? value : jsonText(value ?? null, 2))
     })
-}
-
-function pretty(value: unknown): string {
-  return JSON.stringify(
-    value ?? null,
-    (_key, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner),
-    2,
-  )
 }

@@ -59,10 +59,10 @@ async function runMulti(session: Session, given: readonly string[]): Promise<num
     case 'start':
       return await multi.start(nodesOf(rest))
     case 'stop':
-      return await multi.stop(nodesOf(rest), signalIn(rest))
+      return await multi.stop(nodesOf(withoutSignal(rest)), signalIn(rest))
     case 'stopwait':
     case 'stop_verify':
-      return await multi.stop(nodesOf(rest), signalIn(rest), { wait: true })
+      return await multi.stop(nodesOf(withoutSignal(rest)), signalIn(rest), { wait: true })
     case 'restart':
       return await multi.restart(nodesOf(withoutSignal(rest)), signalIn(rest))
     case 'kill':
@@ -149,7 +149,7 @@ class Multi {
 
   async #start(node: MultiNode, prefix: string): Promise<boolean> {
     if (this.#verbose) this.#note(`  ${node.commandLine.join(' ')}`)
-    const code = await node.start()
+    const code = await node.start(this.#session.startFolder)
     const { style } = this.#session
     if (code !== 0) this.#note(`* Child terminated with exit code ${code}`)
     this.#note(

@@ -86,17 +86,13 @@ export class MultiNode {
     return [this.#program.executable, ...this.#program.arguments, ...this.argv]
   }
 
-  /** Undefined: there is no pid file, or nobody can read it. */
+  /** Undefined: there is no pid file, or none that names a process. A signal to 0 would end who sends it, and its whole group. */
   get pid(): number | undefined {
     try {
-      return readPid(this.pidFile)
+      return readPid(this.pidFile) || undefined
     } catch {
       return undefined
     }
-  }
-
-  get alive(): boolean {
-    return this.send(0)
   }
 
   /** False: there is no such process of ours. */
@@ -111,14 +107,14 @@ export class MultiNode {
     }
   }
 
-  /** Resolves to the exit code of the command, which ends when the worker is in the background. */
-  async start(): Promise<number> {
+  /** Resolves to the exit code of the command, which ends when the worker is in the background. `cwd`: where it starts; undefined: here. */
+  async start(cwd: string | undefined): Promise<number> {
     for (const option of ['--pidfile=', '--logfile=']) {
       const path = this.argv.find((word) => word.startsWith(option))?.slice(option.length)
       if (path !== undefined) mkdirSync(dirname(nodePath(path, this.name)), { recursive: true })
     }
     const [executable = '', ...rest] = this.commandLine
-    const child = spawn(executable, rest, { stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(executable, rest, { cwd, stdio: ['ignore', 'inherit', 'inherit'] })
     return await new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('exit', (code) => resolve(code ?? 1))

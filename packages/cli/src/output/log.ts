@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { LogFields, Logger } from '@ct/client'
 import { lineFormat, type LineFormat } from './line-format.ts'
 import type { Format, Style } from './style.ts'
@@ -78,7 +79,7 @@ function textLine(
   // The lines about a task name it already, as in Celery; what a task logs itself gets the format of Celery's task logger.
   const ofTask = typeof taskName === 'string' && !message.startsWith('Task ')
   const write = ofTask ? lines.task : lines.own
-  const more = Object.keys(rest).length === 0 ? '' : ` ${style.paint('dim', JSON.stringify(rest, jsonSafe))}`
+  const more = Object.keys(rest).length === 0 ? '' : ` ${style.paint('dim', fieldsText(rest))}`
   const trace =
     typeof traceback === 'string'
       ? `\n${traceback.trimEnd()}`
@@ -98,7 +99,32 @@ function textLine(
 }
 
 function jsonLine(level: LogLevel, message: string, fields: LogFields, now: number): string {
-  return `${JSON.stringify({ time: new Date(now).toISOString(), level, message, ...fields }, jsonSafe)}\n`
+  return `${fieldsText({ time: new Date(now).toISOString(), level, message, ...fields })}\n`
+}
+
+/** As JSON. Nobody fails by logging: what cannot be written so (a circle, a `toJSON` that throws) is written as Node shows it. */
+function fieldsText(fields: LogFields): string {
+  try {
+    return JSON.stringify(fields, jsonSafe)
+  } catch {
+    return JSON.stringify(
+      Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, writable(value)])),
+      jsonSafe,
+    )
+  }
+}
+
+function writable(value: unknown): unknown {
+  try {
+    JSON.stringify(value, jsonSafe)
+    return value
+  } catch {
+    try {
+      return inspect(value, { breakLength: Infinity })
+    } catch {
+      return 'a value that cannot be shown'
+    }
+  }
 }
 
 function jsonSafe(_key: string, value: unknown): unknown {

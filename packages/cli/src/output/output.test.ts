@@ -54,6 +54,21 @@ describe('log', () => {
     expect(written[0]!.indexOf('\n')).toBe(written[0]!.length - 1)
   })
 
+  it.each(['text', 'json'] as const)('writes what cannot be written as JSON all the same: %s', (format) => {
+    const { written, logger } = lines({ format })
+    const itself: Record<string, unknown> = {}
+    itself['itself'] = itself
+    const stubborn = {
+      toJSON() {
+        throw new Error('not me')
+      },
+    }
+    logger.warn('odd', { itself, stubborn, queue: 'celery' })
+    expect(written[0]).toMatch(/odd.*itself.*"queue":"celery"/)
+    expect(written[0]!.indexOf('\n')).toBe(written[0]!.length - 1)
+    if (format === 'json') expect(JSON.parse(written[0]!)).toMatchObject({ message: 'odd', queue: 'celery' })
+  })
+
   it('says whether a line is wanted', () => {
     const { logger } = lines({ level: logLevels.WARNING })
     expect([logger.isEnabled?.('info'), logger.isEnabled?.('debug')]).toEqual([false, false])

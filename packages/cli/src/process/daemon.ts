@@ -63,6 +63,7 @@ export async function runInBackground(session: Session, what: string, daemon: Da
     what,
     argv: session.programArguments,
     executable: daemon.executable,
+    cwd: session.startFolder,
     output: log?.fd ?? 'ignore',
     logfile: daemon.logfile,
   })

@@ -25,6 +25,8 @@ export interface DetachOptions {
   /** Of this command, `--detach` included. */
   readonly argv: readonly string[]
   readonly executable?: string | undefined
+  /** Where it starts; undefined: here. */
+  readonly cwd?: string | undefined
   /** Open file for what the child prints before its log is set up, or that goes round it. */
   readonly output: number | 'ignore'
   /** Where to look when it fails. */
@@ -32,9 +34,17 @@ export interface DetachOptions {
 }
 
 /** Resolves to the pid. Throws `CommandFailure` when the child ends before it has started. */
-export async function detach({ what, argv, executable, output, logfile }: DetachOptions): Promise<number> {
+export async function detach({
+  what,
+  argv,
+  executable,
+  cwd,
+  output,
+  logfile,
+}: DetachOptions): Promise<number> {
   const [, program = ''] = process.argv
   const child = spawn(executable ?? process.execPath, [...process.execArgv, program, ...argv], {
+    cwd,
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],
     env: { ...process.env, [mark]: '1' },
@@ -48,7 +58,7 @@ export async function detach({ what, argv, executable, output, logfile }: Detach
     child.once('message', () => resolve())
     child.once('error', (error) => reject(failed(error.message, 1)))
     child.once('exit', (code, signal) =>
-      reject(failed(signal === null ? `it ended with exit code ${code}` : `${signal} ended it`, code ?? 1)),
+      reject(failed(signal === null ? `it ended with exit code ${code}` : `${signal} ended it`, code || 1)),
     )
   })
   child.disconnect()

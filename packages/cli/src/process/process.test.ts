@@ -15,6 +15,7 @@ import { nodePath } from '@ct/client'
 import { afterAll, describe, expect, it } from 'vitest'
 import { LogFile } from './log-file.ts'
 import { PidFile, readPid } from './pid-file.ts'
+import { optionsOfNode } from './restart.ts'
 import { become } from './privileges.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-process-'))
@@ -153,4 +154,10 @@ describe('WORK-9: umask and users', () => {
       process.umask(before)
     }
   })
+})
+
+it('WORK-14: what starts anew has the options of Node that it had', () => {
+  const once = optionsOfNode(['--import', './a.mjs', '--import', './b.mjs'])
+  expect(once.slice(1)).toEqual(['--import', './a.mjs', '--import', './b.mjs'])
+  expect(optionsOfNode(once)).toEqual(once)
 })

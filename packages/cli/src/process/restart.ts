@@ -12,17 +12,20 @@ export function canRestart(): boolean {
   return (process as Replaceable).execve !== undefined && process.platform !== 'win32'
 }
 
-/** Does not return. What was open must be closed before. */
-export function restart(argv: readonly string[]): never {
+/** Does not return. What was open must be closed before. `folder`: where it starts; undefined: here. */
+export function restart(argv: readonly string[], folder: string | undefined): never {
   const [, program = ''] = process.argv
+  if (folder !== undefined) process.chdir(folder)
   return (process as Replaceable).execve!(
     process.execPath,
-    [
-      process.execPath,
-      ...new Set(['--disable-warning=ExperimentalWarning', ...process.execArgv]),
-      program,
-      ...argv,
-    ],
+    [process.execPath, ...optionsOfNode(process.execArgv), program, ...argv],
     detachedEnvironment(),
   )
+}
+
+const quiet = '--disable-warning=ExperimentalWarning'
+
+/** As they are: `--import a --import b` stays two pairs. The one of ours is there once, however often the process starts anew. */
+export function optionsOfNode(given: readonly string[]): readonly string[] {
+  return given.includes(quiet) ? given : [quiet, ...given]
 }

@@ -1,4 +1,5 @@
 /** What people see of an answer. The shapes are the wire's (worker-side: celery/worker/control.py 5.7); an unknown shape is shown as JSON. */
+import { jsonText } from '../output/json-text.ts'
 import { formatTable } from '../output/table.ts'
 import type { Style } from '../output/style.ts'
 
@@ -91,7 +92,7 @@ function requestCells(request: unknown): Cell[] {
 
 /** Arguments without the brackets around all of them; with `safe` they come as text. */
 function shown(value: unknown, open: string, close: string): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value ?? null)
+  const text = typeof value === 'string' ? value : jsonText(value ?? null)
   const inner =
     (text.startsWith(open) || text.startsWith('(')) && (text.endsWith(close) || text.endsWith(')'))
       ? text.slice(1, -1)
@@ -130,13 +131,13 @@ function anything(value: unknown): string {
     ? ''
     : typeof value === 'string'
       ? value
-      : JSON.stringify(value, null, 2)
+      : jsonText(value, 2)
 }
 
 function cell(value: unknown): Cell {
   if (typeof value === 'number') return value
   if (typeof value === 'string') return value
-  return value === null || value === undefined ? '-' : JSON.stringify(value)
+  return value === null || value === undefined ? '-' : jsonText(value)
 }
 
 function member(value: unknown, name: string): unknown {

@@ -20,7 +20,7 @@ import { banner, profileOf } from './banner.ts'
 import { catchProcessErrors } from './process-errors.ts'
 import { openLog } from './worker-log.ts'
 import { redirectOutput } from '../process/redirect-output.ts'
-import { workerOptions, type WorkerCommandOptions } from './worker-options.ts'
+import { scheduleOf, workerOptions, type WorkerCommandOptions } from './worker-options.ts'
 
 /**
  * Runs a worker until it stops; the session's exit code is then the worker's. What is done in which order is Celery's (celery/bin/worker.py,
@@ -91,7 +91,7 @@ export async function runWorker(
     terminal: session.stdout.isTTY === true,
     say: (text) => session.complain(text),
     onRestart: () => {
-      session.restart = () => restart(session.programArguments)
+      session.restart = () => restart(session.programArguments, session.startFolder)
       void manager?.reloading()
       void worker.stop()
     },
@@ -137,7 +137,7 @@ export async function runWorker(
 /** `-B` (BEAT-16): in this process, on the same event loop. */
 async function startEmbeddedBeat(app: App, options: WorkerCommandOptions): Promise<AsyncDisposable> {
   const { embeddedBeat } = await import('../beat/run-beat.ts')
-  const beat = embeddedBeat(app, { schedule: options.schedule, scheduler: options.scheduler })
+  const beat = embeddedBeat(app, { schedule: scheduleOf(options), scheduler: options.scheduler })
   await beat.start()
   return beat
 }

@@ -8,6 +8,7 @@ import { createStyle } from '../output/style.ts'
 import { banner, type WorkerProfile } from './banner.ts'
 import {
   refusedOptions,
+  scheduleOf,
   workerCommandOptions,
   workerOptions,
   type WorkerCommandOptions,
@@ -54,6 +55,12 @@ describe('CLI-20: options of ct worker', () => {
       withoutHeartbeat: true,
       heartbeatInterval: 5,
     })
+  })
+
+  it('CLI-20: other names of an option mean the same', () => {
+    expect(scheduleOf(parsed('--schedule-filename', 'a'))).toBe('a')
+    expect(scheduleOf(parsed('-s', 'b'))).toBe('b')
+    expect(workerOptions(parsed('--events', '--discard'))).toEqual({ taskEvents: true, purge: true })
   })
 
   it('CLI-2: come from CELERY_WORKER_… too', () => {

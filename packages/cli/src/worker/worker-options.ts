@@ -41,6 +41,7 @@ export interface WorkerCommandOptions {
   readonly executable?: string
   readonly beat?: boolean
   readonly schedule?: string
+  readonly scheduleFilename?: string
   readonly scheduler?: string
   readonly healthFile?: string
   readonly healthPort?: { readonly host: string | undefined; readonly port: number }
@@ -144,6 +145,11 @@ export function refusedOptions(): readonly Option[] {
     if (option.isBoolean()) option.preset(true)
     return option.argParser(refuse)
   })
+}
+
+/** By either of its names. */
+export function scheduleOf(options: WorkerCommandOptions): string | undefined {
+  return options.schedule ?? options.scheduleFilename
 }
 
 /** What the command line says about the worker itself; settings and modules are the command's business. */
