@@ -1,8 +1,8 @@
 /** What `bin/ct.js` runs. */
-import { createInterface } from 'node:readline/promises'
 import { pathToFileURL } from 'node:url'
 import { runCli } from '@ct/cli'
 import { createApp, type App } from './app.ts'
+import { ask } from './ask.ts'
 import { searchFrom } from './find-adapter.ts'
 import { findCommands } from './find-commands.ts'
 import { version } from './version.ts'
@@ -20,7 +20,7 @@ export async function main(argv: readonly string[], app?: App): Promise<never> {
     createApp,
     version,
     app: app === undefined ? undefined : { app, module: mainModule() },
-    ask: terminal ? ask : undefined,
+    ask: terminal ? (question) => ask(question) : undefined,
     onModule: searchFrom,
     commands: findCommands,
   })
@@ -34,15 +34,6 @@ export async function main(argv: readonly string[], app?: App): Promise<never> {
 function mainModule(): string | undefined {
   const [, file] = process.argv
   return file === undefined ? undefined : pathToFileURL(file).href
-}
-
-async function ask(question: string): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: process.stdout })
-  try {
-    return await lines.question(question)
-  } finally {
-    lines.close()
-  }
 }
 
 /** Pipes are written in the background; `process.exit()` would cut them off. */

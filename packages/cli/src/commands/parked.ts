@@ -47,8 +47,7 @@ export function addParked(program: Command, session: Session): void {
     .action(async (id: string, options: ParkedOptions) => {
       const connection = await connect(session)
       const found = await find(connection, await queuesOf(session, options), [id])
-      for (const one of found)
-        session.print(options.json === true ? jsonText(asData(one)) : asText(one))
+      for (const one of found) session.print(options.json === true ? jsonText(asData(one)) : asText(one))
     })
   parked
     .command('retry')

@@ -127,11 +127,7 @@ function tree(value: unknown, style: Style, depth: number): string {
 function anything(value: unknown): string {
   const said = member(value, 'ok') ?? member(value, 'error')
   if (typeof said === 'string') return said
-  return value === null || value === undefined
-    ? ''
-    : typeof value === 'string'
-      ? value
-      : jsonText(value, 2)
+  return value === null || value === undefined ? '' : typeof value === 'string' ? value : jsonText(value, 2)
 }
 
 function cell(value: unknown): Cell {
