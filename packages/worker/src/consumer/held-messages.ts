@@ -3,8 +3,12 @@
  *
  *   not started ─┬─ adopted ─► goes on              active ─┬─ adopted ─► goes on
  *                └─ lost ────► dropped                      └─ lost ────► its signal fires, its outcome is not recorded
+ *   done, not settled yet (its result waits for the store, say) ─┬─ adopted ─► goes on
+ *                                                                └─ lost ────► what is left of its outcome is not recorded
  *   done, its settlement lost with the connection ─┬─ adopted ─► settled now
  *                                                  └─ lost ────► remembered for when the message comes again
+ *
+ * Without leases, what is lost comes again at once: of what runs, or is not settled yet, the new message takes the place of the lost one.
  */
 import { CeleryError, type Broker, type Consumer, type Delivery } from '@ct/contracts'
 import type { Request, WorkerState } from '../request/index.ts'
@@ -75,16 +79,23 @@ export class HeldMessages {
 
   /** Its message is not ours any more. */
   forget(request: Request): void {
-    const { unconfirmed, dispatcher } = this.#options
-    if (request.phase === 'done') {
+    const { unconfirmed, dispatcher, broker } = this.#options
+    const { phase, settlement } = request
+    if (phase === 'done' && settlement !== undefined) {
       unconfirmed.add(request)
       this.#options.onSettledLate(request)
       return
     }
-    if (request.phase === 'active') {
-      // Without leases the message comes again at once: to us, who run it already, or to somebody else.
-      if (!this.#options.broker.capabilities.settleAcrossConnections) {
-        unconfirmed.orphan(request)
+    if (phase === 'done' || phase === 'active') {
+      // Without leases the message comes again at once: to us, who are at it already, or to somebody else.
+      if (!broker.capabilities.settleAcrossConnections) {
+        if (settlement === undefined) unconfirmed.orphan(request)
+        else unconfirmed.add(request)
+        return
+      }
+      if (phase === 'done') {
+        // Its ending is under way, and reports when it is over.
+        request.disowned = 'lease-lost'
         return
       }
       request.disowned ??= 'lease-lost'

@@ -14,6 +14,7 @@
  * remembered for when the message comes again.
  */
 import {
+  BrokerUnavailableError,
   CeleryError,
   isCeleryError,
   isRetryable,
@@ -131,6 +132,8 @@ export class TaskConsumer {
   }
 
   async add(queue: Queue): Promise<void> {
+    // What a command or a step asks for while the worker stops would be taken and never given back.
+    if (this.#draining) return
     await this.#consumer?.subscribe([subscription(queue)])
     if (this.#connection !== undefined) await this.#prepareDelays(this.#connection, [queue])
   }
@@ -163,6 +166,13 @@ export class TaskConsumer {
     this.#end()
     await this.stop()
     this.#unlisten?.()
+    await this.#closeConsumer(unsettled)
+    await this.#loop
+    // The loop may have been at making another one.
+    await this.#closeConsumer(unsettled)
+  }
+
+  async #closeConsumer(unsettled: 'release' | 'keep'): Promise<void> {
     await this.#consumer?.flush().catch((error: unknown) => {
       this.#options.services.log.warn(
         'Some acknowledgements did not reach the broker; their tasks will run again.',
@@ -172,7 +182,6 @@ export class TaskConsumer {
     this.#leases?.stop()
     await this.#consumer?.close({ unsettled })
     this.#consumer = undefined
-    await this.#loop
   }
 
   // ---- the loop ------------------------------------------------------------------------------------------------------
@@ -250,6 +259,10 @@ export class TaskConsumer {
       else await this.#subscribeAgain(connection, consumer, queues)
       await this.#prepareDelays(connection, queues)
     }
+    // Not everything that was waited for says so.
+    if (this.#consumer !== consumer)
+      throw new BrokerUnavailableError('The connection was lost while consuming was started.')
+    this.#leases?.stop()
     if (connection.leaseMs !== undefined) {
       this.#leases = new LeaseKeeper(consumer, {
         leaseMs: connection.leaseMs,
@@ -298,8 +311,12 @@ export class TaskConsumer {
   }
 
   async #prepareDelays(connection: BrokerConnection, queues: readonly Queue[]): Promise<void> {
-    const { services, delays } = this.#options
-    if (delays()) await prepareDelays(connection, queues, { services, signal: this.#stopping.signal })
+    if (!this.#options.delays()) return
+    await prepareDelays(connection, queues, {
+      services: this.#options.services,
+      isOver: () => this.#stopping.signal.aborted || this.#options.connection.current !== connection,
+      signal: this.#stopping.signal,
+    })
   }
 
   #lost(error: Error): void {

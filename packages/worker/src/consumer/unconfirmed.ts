@@ -1,8 +1,9 @@
 /**
  * What a lost connection leaves undecided, on brokers that give messages back at once when a connection dies:
  *
- *  - tasks that ended, but whose settlement did not arrive: when their message comes again it is settled as it should have been
- *  - tasks that still run: when their message comes again, it takes the place of the one that was lost
+ *  - tasks that ended, but whose settlement did not arrive, and those that run after an early one: when their message comes again it is settled as
+ *    it should have been
+ *  - tasks that still run, or have ended and are not settled yet: when their message comes again, it takes the place of the one that was lost
  *
  * Either way the task does not run a second time in this worker.
  */
@@ -42,14 +43,14 @@ export class Unconfirmed {
     }
   }
 
-  /** It runs, and its message is with the broker again. */
+  /** It runs, or its ending is under way, and its message is with the broker again. */
   orphan(request: Request): void {
     this.#running.set(request.id, request)
   }
 
   /** It ended, its message has not come again so far. */
   ended(request: Request): void {
-    if (this.#running.size > 0) this.#running.delete(request.id)
+    if (this.#running.get(request.id) === request) this.#running.delete(request.id)
   }
 
   /** True when the message that came again is dealt with. */
@@ -63,7 +64,7 @@ export class Unconfirmed {
     const request = this.#running.get(message.id)
     if (request === undefined || request.message.retries !== message.retries) return false
     this.#running.delete(message.id)
-    if (request.phase !== 'active' || request.acknowledged) return false
+    if (request.acknowledged) return false
     request.delivery = delivery
     return true
   }

@@ -53,7 +53,8 @@ export class OpenRequests {
       lostSettlements.tell(request.label, error)
       unconfirmed.add(request)
     }
-    state.open.delete(request)
+    // It may have ended already, when its message was found to be somebody else's.
+    if (!state.open.delete(request)) return
     unconfirmed.ended(request)
     credit.finished()
     if (state.open.size > 0) return
