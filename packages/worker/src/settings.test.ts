@@ -423,9 +423,23 @@ describe('connections', () => {
     })
     const go = Promise.withResolvers<void>()
     const aborted: boolean[] = []
-    const t = app.task('t', { bind: true }, async (task) => {
-      await go.promise
-      aborted.push(task.signal.aborted)
+    const hooks: string[] = []
+    const t = app.task(
+      't',
+      { bind: true, onRetry: (error) => hooks.push((error as Error).message) },
+      async (task) => {
+        await go.promise
+        aborted.push(task.signal.aborted)
+      },
+    )
+    const { results } = app.context
+    const store = results.store.bind(results)
+    const states: string[] = []
+    Object.defineProperty(results, 'store', {
+      value: (writes: Parameters<typeof store>[0]) => {
+        states.push(...writes.map(({ state }) => state))
+        return store(writes)
+      },
     })
     const worker = await startWorker(app)
     await t.delay()
@@ -435,6 +449,9 @@ describe('connections', () => {
     await expect.poll(() => connects.count).toBeGreaterThan(before)
     go.resolve()
     await expect.poll(() => aborted.slice(0, 1)).toEqual(expected)
+    // It waits in the state RETRY until its message has come again.
+    expect(states.filter((state) => state === 'RETRY')).toEqual(cancels ? ['RETRY'] : [])
+    expect(hooks).toEqual(cancels ? ['cancelled by Celery'] : [])
   })
 
   it('SET-177: without workerEnableRemoteControl nobody answers', async () => {

@@ -13,6 +13,7 @@ import {
   type Logger,
 } from '@ct/client'
 import {
+  BackendError,
   BrokerUnavailableError,
   ConfigurationError,
   Ignore,
@@ -452,6 +453,23 @@ describe('limits', () => {
     late.resolve()
     await expect.poll(() => lines.some(({ message }) => message.includes('that is not recorded'))).toBe(true)
     expect(await result.state()).toBe('FAILURE')
+  })
+
+  it('TASK-7, TASK-117: a run that was given up at its limit does not write states over how it ended', async () => {
+    const { app } = makeApp()
+    const go = Promise.withResolvers<void>()
+    const wrote = Promise.withResolvers<void>()
+    const slow = app.task('slow', { bind: true, timeLimit: 0.03 }, async (task) => {
+      await go.promise
+      await task.updateState('PROGRESS', { half: true })
+      wrote.resolve()
+    })
+    await startWorker(app)
+    const result = await slow.delay()
+    await expect(result.get(soon)).rejects.toMatchObject({ code: 'CT_TIME_LIMIT' })
+    go.resolve()
+    await wrote.promise
+    expect(await app.asyncResult(result.id).state()).toBe('FAILURE')
   })
 
   it('TASK-7, TASK-8: limits beyond a timer’s reach do not fire at once', async () => {
@@ -965,6 +983,50 @@ describe('what follows a task, and is refused', () => {
     await expect.poll(() => ran.length).toBe(3)
     expect(ran.toSorted()).toEqual(['link', 'never', 't'])
   })
+})
+
+describe('a result store that refuses', () => {
+  it.each(['REVOKED', 'RETRY'])(
+    'PAIN-8: %s is logged, and the message does not go round for ever',
+    async (state) => {
+      const hub = `worker-test-refusing-${process.pid}-${state}`
+      const { app, lines } = makeApp({
+        broker: plainBroker(hub),
+        backend: memoryBackend({ name: `${hub}-results` }),
+      })
+      const retried = app.task('retried', { bind: true }, (task) => {
+        if (task.request.retries === 0) throw task.retry({ countdown: 0 })
+        return task.request.retries
+      })
+      const { results } = app.context
+      const store = results.store.bind(results)
+      Object.defineProperty(results, 'store', {
+        value: (writes: Parameters<typeof store>[0]) =>
+          writes.some((write) => write.state === state)
+            ? Promise.reject(new BackendError('WRONGTYPE'))
+            : store(writes),
+      })
+      const worker = await startWorker(app)
+      if (state === 'REVOKED') {
+        await app.control.revoke('refused')
+        await expect
+          .poll(() => lines)
+          .toContainEqual({ level: 'info', message: 'Tasks flagged as revoked: refused' })
+      }
+      const ended = Promise.withResolvers<void>()
+      const result = await retried.applyAsync([], { taskId: 'refused' })
+      if (state === 'RETRY') expect(await result.get(soon)).toBe(1)
+      const last = app.task('last', () => ended.resolve())
+      await worker.reload()
+      await last.delay()
+      await ended.promise
+      expect(worker.counts.received).toBe(state === 'RETRY' ? 3 : 2)
+      expect(lines).toContainEqual({
+        level: 'critical',
+        message: `The result store refuses the state ${state} of task retried[refused].`,
+      })
+    },
+  )
 })
 
 describe('the solo pool', () => {

@@ -252,10 +252,10 @@ export class Dispatcher {
     return true
   }
 
-  /** Cold shutdown. */
-  cancel(request: Request, reason: Error): void {
+  /** Cold shutdown, or its connection was lost. */
+  cancel(request: Request, reason: Error, connectionLost: boolean = false): void {
     if (!this.#disown(request, 'cancelled', reason, 'SIGKILL')) return
-    this.#options.tracer.interruptions.cancelled(request, 'cancelled by Celery')
+    this.#options.tracer.interruptions.cancelled(request, 'cancelled by Celery', connectionLost)
   }
 
   /** Stops waiting for the run: told through its signal, killed where the pool can, else its slot is given to others. */

@@ -336,7 +336,14 @@ export class TaskConsumer {
           'CT_LEASE_LOST',
           'The connection to the broker was lost; the task will be delivered again.',
         )
-        for (const request of state.unconfirmed()) dispatcher.cancel(request, reason)
+        for (const request of state.in('active')) {
+          if (request.acknowledged) continue
+          services.log.warn(
+            `Task ${request.label} cannot be acknowledged any more, since its connection is lost; it is cancelled.`,
+            request.logFields,
+          )
+          dispatcher.cancel(request, reason, true)
+        }
       }
     }
     this.#options.onLost(error)

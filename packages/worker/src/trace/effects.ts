@@ -1,6 +1,7 @@
 /** What every ending is made of: store, settle, event, hooks, and a net below all of them. */
 import type { Outbox, TaskRequest } from '@ct/client'
 import {
+  isRefusal,
   isRetryable,
   pyRepr,
   type ChordPart,
@@ -164,6 +165,22 @@ export class Effects {
     await persist(this.services, `The result of task ${request.label} could not be stored`, async () => {
       if (request.disowned !== 'lease-lost') await this.services.results.store(writes)
     })
+  }
+
+  /** Any state but SUCCESS: a store that refuses even that must not make the message go round for ever. */
+  async storeState(request: Request, write: ResultWrite): Promise<void> {
+    try {
+      await this.store(request, [write])
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      this.services.log.critical(
+        `The result store refuses the state ${write.state} of task ${request.label}.`,
+        {
+          ...request.logFields,
+          error,
+        },
+      )
+    }
   }
 
   event(request: Request, type: string, fields: Readonly<Record<string, unknown>>): void {

@@ -1,4 +1,4 @@
-import { CeleryError, isRefusal, pyRepr, type ResultWrite } from '@ct/contracts'
+import { CeleryError, pyRepr, type ResultWrite } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { noChildren, type Effects } from './effects.ts'
 import { matches } from './retry.ts'
@@ -10,18 +10,6 @@ export class FailureRecord {
 
   constructor(effects: Effects) {
     this.#effects = effects
-  }
-
-  /** A store that refuses even the failure must not make the message go round for ever. */
-  async store(request: Request, write: ResultWrite): Promise<void> {
-    try {
-      await this.#effects.store(request, [write])
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-      this.#effects.services.log.critical(`The result store refuses the failure of task ${request.label}.`, {
-        error,
-      })
-    }
   }
 
   /** An error that cannot be stored as it is (its own arguments cannot be encoded) is stored by its text. */

@@ -209,15 +209,16 @@ export class Interruptions {
 
   /**
    * Cold shutdown. Acknowledged at its start: nobody will run it again, which its state RETRY hides, as in Celery. Acknowledged late: it
-   * goes back.
+   * goes back. When its connection was lost (`connectionLost`), it has gone back by itself, and waits in the state RETRY.
    */
-  cancelled(request: Request, reason: string): void {
-    this.#effects.guard(request, this.#cancelled(request, reason))
+  cancelled(request: Request, reason: string, connectionLost: boolean): void {
+    this.#effects.guard(request, this.#cancelled(request, reason, connectionLost))
   }
 
-  async #cancelled(request: Request, reason: string): Promise<void> {
+  async #cancelled(request: Request, reason: string, connectionLost: boolean): Promise<void> {
     this.#effects.event(request, 'task-cancelled', {})
-    if (!request.acknowledged) {
+    const goesBack = !request.acknowledged
+    if (goesBack && !connectionLost) {
       this.#effects.settle(request, { action: 'requeue' })
       return
     }
@@ -233,7 +234,7 @@ export class Interruptions {
       ),
     )
     await this.#effects.signals.retry(request, null, null)
-    this.#effects.settle(request, ack)
+    this.#effects.settle(request, goesBack ? { action: 'requeue' } : ack)
   }
 
   /** What a run came to that nobody waits for any more. */
@@ -262,7 +263,7 @@ export class Interruptions {
         children: readyStates.has(state) ? (request.children ?? noChildren) : null,
       },
     )
-    if (write !== undefined) await this.#effects.store(request, [write])
+    if (write !== undefined) await this.#effects.storeState(request, write)
   }
 }
 

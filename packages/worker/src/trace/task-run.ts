@@ -60,6 +60,8 @@ export class TaskRun extends BaseTaskContext {
   }
 
   async updateState(state: string, meta?: unknown): Promise<void> {
+    // Nobody waits for this run any more: its states would stand in the way of how it ended, or of those of the next one.
+    if (this.#request.disowned !== undefined) return
     const { results } = this.#services
     const write = results.encode(
       { taskId: this.#request.id, request: this.#request },

@@ -277,7 +277,7 @@ export class Tracer {
     const fused = request.isPlain && !hooks && fusable && !request.acknowledged && results.canSettle
     if (!fused) {
       if (!hooks) this.#effects.collect(request)
-      if (write !== undefined) await this.#failureRecord.store(request, write)
+      if (write !== undefined) await this.#effects.storeState(request, write)
       if (!request.isPlain)
         await propagateFailure(this.#services, request, error, traceback, request.storeErrors)
       await this.#effects.hooks(request, 'FAILURE', error, () => signals.failure(request, error, traceback))
@@ -306,7 +306,7 @@ export class Tracer {
           children: [{ id: request.id, parent: null, children: null }],
         },
       )
-      if (write !== undefined) await this.#effects.store(request, [write])
+      if (write !== undefined) await this.#effects.storeState(request, write)
     }
     const copy = retryCopy(request, retry, this.#options.now())
     try {
@@ -358,7 +358,7 @@ export class Tracer {
     const traceback = pythonTraceback(reject)
     if (request.storeErrors) {
       const write = this.#failureRecord.encode(request, reject, traceback)
-      if (write !== undefined) await this.#effects.store(request, [write])
+      if (write !== undefined) await this.#effects.storeState(request, write)
     }
     if (!request.isPlain)
       await propagateFailure(this.#services, request, reject, traceback, request.storeErrors)
