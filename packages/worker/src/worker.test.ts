@@ -986,47 +986,51 @@ describe('what follows a task, and is refused', () => {
 })
 
 describe('a result store that refuses', () => {
-  it.each(['REVOKED', 'RETRY'])(
-    'PAIN-8: %s is logged, and the message does not go round for ever',
-    async (state) => {
-      const hub = `worker-test-refusing-${process.pid}-${state}`
-      const { app, lines } = makeApp({
-        broker: plainBroker(hub),
-        backend: memoryBackend({ name: `${hub}-results` }),
-      })
-      const retried = app.task('retried', { bind: true }, (task) => {
-        if (task.request.retries === 0) throw task.retry({ countdown: 0 })
-        return task.request.retries
-      })
-      const { results } = app.context
-      const store = results.store.bind(results)
-      Object.defineProperty(results, 'store', {
-        value: (writes: Parameters<typeof store>[0]) =>
-          writes.some((write) => write.state === state)
-            ? Promise.reject(new BackendError('WRONGTYPE'))
-            : store(writes),
-      })
-      const worker = await startWorker(app)
-      if (state === 'REVOKED') {
-        await app.control.revoke('refused')
-        await expect
-          .poll(() => lines)
-          .toContainEqual({ level: 'info', message: 'Tasks flagged as revoked: refused' })
-      }
-      const ended = Promise.withResolvers<void>()
-      const result = await retried.applyAsync([], { taskId: 'refused' })
-      if (state === 'RETRY') expect(await result.get(soon)).toBe(1)
-      const last = app.task('last', () => ended.resolve())
-      await worker.reload()
-      await last.delay()
-      await ended.promise
-      expect(worker.counts.received).toBe(state === 'RETRY' ? 3 : 2)
-      expect(lines).toContainEqual({
-        level: 'critical',
-        message: `The result store refuses the state ${state} of task retried[refused].`,
-      })
-    },
-  )
+  /** Refuses documents of that state. */
+  async function refusing(state: string): Promise<{ app: App; lines: Line[]; worker: Worker; id: string }> {
+    const hub = `worker-test-refusing-${process.pid}-${state}`
+    const { app, lines } = makeApp({
+      broker: plainBroker(hub),
+      backend: memoryBackend({ name: `${hub}-results` }),
+    })
+    app.task('retried', { bind: true }, (task) => {
+      if (task.request.retries === 0) throw task.retry({ countdown: 0 })
+      return task.request.retries
+    })
+    app.task('last', () => 'last')
+    const { results } = app.context
+    const store = results.store.bind(results)
+    Object.defineProperty(results, 'store', {
+      value: (writes: Parameters<typeof store>[0]) =>
+        writes.some((write) => write.state === state)
+          ? Promise.reject(new BackendError('WRONGTYPE'))
+          : store(writes),
+    })
+    return { app, lines, worker: await startWorker(app), id: `id-${state}` }
+  }
+
+  const said = (state: string, id: string): Line => ({
+    level: 'critical',
+    message: `The result store refuses the state ${state} of task retried[${id}].`,
+  })
+
+  it('PAIN-8: REVOKED: that is logged, and the message does not go round for ever', async () => {
+    const { app, lines, worker, id } = await refusing('REVOKED')
+    await app.control.revoke(id)
+    await expect
+      .poll(() => lines)
+      .toContainEqual({ level: 'info', message: `Tasks flagged as revoked: ${id}` })
+    await app.sendTask('retried', { taskId: id })
+    expect(await (await app.sendTask('last')).get(soon)).toBe('last')
+    expect(worker.counts.received).toBe(2)
+    expect(lines).toContainEqual(said('REVOKED', id))
+  })
+
+  it('PAIN-8: RETRY: that is logged, and the task is retried all the same', async () => {
+    const { app, lines, id } = await refusing('RETRY')
+    expect(await (await app.sendTask('retried', { taskId: id })).get(soon)).toBe(1)
+    expect(lines).toContainEqual(said('RETRY', id))
+  })
 })
 
 describe('the solo pool', () => {
