@@ -105,7 +105,12 @@ export class MemoryChords implements NativeChord {
     look: async (groupId) => {
       const chord = this.#live(groupId)
       if (chord?.size === undefined || chord.failed || chord.doneUntil !== undefined) return undefined
-      return { total: chord.size, count: chord.parts.size, reported: [...chord.parts.keys()] }
+      return {
+        total: chord.size,
+        size: chord.size,
+        count: chord.parts.size,
+        reported: [...chord.parts.keys()],
+      }
     },
     remember: async (groupId, note) => void this.#notes.set(groupId, Uint8Array.from(note)),
     recall: async () => new Map(this.#notes),

@@ -185,7 +185,10 @@ export interface ChordWatch {
 }
 
 export interface ChordStanding {
-  readonly total: number
+  /** undefined: parts have come, but nobody knows of how many. The chord has failed, or the store has lost its size. */
+  readonly total: number | undefined
+  /** What {@link NativeChord.begin} was told; members that were added are besides. */
+  readonly size: number | undefined
   readonly count: number
   /** Ids of members whose part has come; those of Celery before 5.7 are counted only. */
   readonly reported: readonly string[]

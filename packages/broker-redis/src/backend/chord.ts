@@ -113,21 +113,31 @@ export class RedisChord implements NativeChord {
   }
 
   async #look(groupId: string): Promise<ChordStanding | undefined> {
-    const [parts, added, size, members] = this.#keys.chordParts(groupId) as [string, string, string, string]
-    const [count, more, total, ids] = (await this.#do('look at a chord', async () =>
+    const [parts, added, sizeKey, members] = this.#keys.chordParts(groupId) as [
+      string,
+      string,
+      string,
+      string,
+    ]
+    const [count, more, total, ids, claim] = (await this.#do('look at a chord', async () =>
       this.#link.all([
         [(await this.#isOrdered(parts)) ? 'zcard' : 'llen', parts],
         ['get', added],
-        ['get', size],
+        ['get', sizeKey],
         ['smembers', members],
+        ['get', this.#keys.chord(groupId, 'c')],
       ]),
-    )) as [unknown, unknown, unknown, unknown]
-    if (total === null || total === undefined) return undefined
+    )) as [unknown, unknown, unknown, unknown, unknown]
+    const size = total === null || total === undefined ? undefined : Number(String(total))
+    // Claimed and without a size, or without parts, it is done or has failed.
+    if (size === undefined && (Number(count) === 0 || (claim !== null && claim !== undefined)))
+      return undefined
     // Members of `.d` are `<task id>:<group index>`.
     const reported = [...(ids as Iterable<unknown>)].map((one) => String(one).replace(/:[^:]*$/, ''))
     return {
       count: Number(count),
-      total: Number(String(total)) + Number(more === null ? 0 : String(more)),
+      total: size === undefined ? undefined : size + Number(more === null ? 0 : String(more)),
+      size,
       reported,
     }
   }

@@ -64,7 +64,7 @@ export async function beginChord(context: AppContext, chord: ChordStart): Promis
 }
 
 /** Workers see a chord by its parts; one of which no part ever comes they would never see. */
-function noteOn(context: AppContext, { groupId, header, body }: ChordStart): Uint8Array {
+function noteOn(context: AppContext, { groupId, size, header, body }: ChordStart): Uint8Array {
   const taskId = header.children?.[0]?.id ?? groupId
   const { root_id: rootId } = body.options
   const now = context.now()
@@ -75,6 +75,7 @@ function noteOn(context: AppContext, { groupId, header, body }: ChordStart): Uin
     since: now,
     progressAt: now,
     count: 0,
+    size,
   })
 }
 

@@ -13,10 +13,21 @@ export interface ChordNote {
   readonly progressAt: number
   /** Parts that have come by then. */
   readonly count: number
+  /** Parts that the chord was begun with, where that is known: the store may lose it. */
+  readonly size?: number | undefined
 }
 
-export function encodeChordNote({ body, rootId, taskId, since, progressAt, count }: ChordNote): Uint8Array {
+export function encodeChordNote(note: ChordNote): Uint8Array {
+  const { body, rootId, taskId, since, progressAt, count, size } = note
   return new TextEncoder().encode(
-    encodeJson({ body, root_id: rootId, task_id: taskId, since, progress_at: progressAt, count }),
+    encodeJson({
+      body,
+      root_id: rootId,
+      task_id: taskId,
+      since,
+      progress_at: progressAt,
+      count,
+      size: size ?? null,
+    }),
   )
 }

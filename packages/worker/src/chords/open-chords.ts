@@ -3,7 +3,8 @@
  *
  *   a part came, others are missing ─► watched ─┬─ closed meanwhile ──────────────────────────────► forgotten
  *                                               ├─ complete, its finisher is gone ─► claimed ─────► body published
- *                                               └─ no new part for `stallMs` ──────► claimed ─────► body fails with a reason
+ *                                               ├─ no new part for `stallMs` ──────► claimed ─────► body fails with a reason
+ *                                               └─ the store has lost its size ────► told again ──► as before
  *
  * Who sends a chord leaves a note on it in the store, which goes with the chord. What is open for a whole sweep is watched by all workers, also where no
  * part of it has come; whoever acts holds the chord's claim, hence one acts only. Of chords that others sent, a worker watches those it saw a part of, and
@@ -14,8 +15,11 @@ import { encodeChordNote } from '@ct/client'
 import {
   ChordError,
   isPlainObject,
+  isRawJson,
   readSignature,
+  type ChordStanding,
   type NativeChord,
+  type SignatureDict,
   type SignatureSource,
 } from '@ct/contracts'
 import {
@@ -47,6 +51,8 @@ interface Watched {
   readonly since: number
   progressAt: number
   count: number
+  /** Parts it was begun with, once that is known. */
+  size: number | undefined
   noted: boolean
 }
 
@@ -103,6 +109,7 @@ export class OpenChords implements OpenChordsPort {
         since: now,
         progressAt: now,
         count: 0,
+        size: undefined,
         noted: false,
       })
     }
@@ -133,7 +140,7 @@ export class OpenChords implements OpenChordsPort {
     const found: OpenChord[] = []
     for (const [groupId, { body, since, progressAt }] of this.#watched) {
       const standing = await chord.watch!.look(groupId)
-      if (standing === undefined) continue
+      if (standing?.total === undefined) continue
       const signature = readSignature(body)
       found.push({
         group_id: groupId,
@@ -156,7 +163,8 @@ export class OpenChords implements OpenChordsPort {
     await this.#recall(chord)
     const watched = this.#watched.get(groupId)
     const standing = await chord.watch!.look(groupId)
-    if (watched === undefined || standing === undefined || standing.count < standing.total) return false
+    if (watched === undefined || standing?.total === undefined || standing.count < standing.total)
+      return false
     return await this.#complete(chord, groupId, watched)
   }
 
@@ -165,7 +173,7 @@ export class OpenChords implements OpenChordsPort {
     const chord = await this.#chord()
     await this.#recall(chord)
     const watched = this.#watched.get(groupId)
-    if (watched === undefined || (await chord.watch!.look(groupId)) === undefined) return false
+    if (watched === undefined || (await chord.watch!.look(groupId))?.total === undefined) return false
     return await this.#fail(chord, groupId, watched, reason)
   }
 
@@ -195,6 +203,11 @@ export class OpenChords implements OpenChordsPort {
         over.push(groupId)
         continue
       }
+      if (standing.total === undefined) {
+        if (!(await this.#tellSize(chord, groupId, watched, standing))) over.push(groupId)
+        continue
+      }
+      watched.size = standing.size
       if (standing.count !== watched.count) {
         // What this worker did not see itself may have come at any time since the last look.
         if (watched.count > 0) watched.progressAt = Math.max(watched.progressAt, now() - sweepMs)
@@ -207,11 +220,44 @@ export class OpenChords implements OpenChordsPort {
       }
       if (standing.count >= standing.total && now() - watched.progressAt > claimMsOf(services))
         await this.#complete(chord, groupId, watched)
-      else if (standing.count < standing.total && now() - watched.progressAt > stallMs)
-        await this.#fail(chord, groupId, watched, stalled(groupId, standing, stallMs))
+      else if (standing.count < standing.total && now() - watched.progressAt > stallMs) {
+        if (await this.#hasEnded(watched)) over.push(groupId)
+        else await this.#fail(chord, groupId, watched, stalled(groupId, standing, stallMs))
+      }
     }
     await chord.watch.forget(over)
     for (const groupId of over) this.#watched.delete(groupId)
+  }
+
+  /**
+   * A store under pressure throws away one key of a chord and keeps the others. False: the chord is over, its size went because it has failed; its
+   * body has a result then.
+   */
+  async #tellSize(
+    chord: NativeChord,
+    groupId: string,
+    watched: Watched,
+    { count }: ChordStanding,
+  ): Promise<boolean> {
+    if (await this.#hasEnded(watched)) return false
+    const { log, chords } = this.#options.services()
+    const { size } = watched
+    await chord.begin({ groupId, size: size ?? count + 1, expiresInMs: chords.expiresInMs })
+    if (size === undefined)
+      return await this.#fail(
+        chord,
+        groupId,
+        watched,
+        `Chord ${groupId} has lost its size: nobody knows how many parts are missing`,
+      )
+    log.warn(`The result store has lost the size of chord ${groupId}: it is ${size} again.`)
+    return true
+  }
+
+  /** Whether there is a result of the body. */
+  async #hasEnded({ body }: Watched): Promise<boolean> {
+    const id = idOf(isRawJson(body) ? body.decode() : body)
+    return id !== undefined && (await this.#options.services().results.meta(id)) !== undefined
   }
 
   async #complete(chord: NativeChord, groupId: string, watched: Watched): Promise<boolean> {
@@ -240,17 +286,24 @@ export class OpenChords implements OpenChordsPort {
   }
 }
 
-function stalled(
-  groupId: string,
-  standing: { count: number; total: number; reported: readonly string[] },
-  stallMs: number,
-): string {
+function stalled(groupId: string, standing: ChordStanding, stallMs: number): string {
   const { count, total, reported } = standing
   const names =
-    reported.length === 0
-      ? ''
-      : `; there are ${reported.slice(0, shownIds).join(', ')}${reported.length > shownIds ? ', …' : ''}`
+    reported.length > count
+      ? `; ${reported.length} have come, but the store has lost what ${reported.length - count} of them gave`
+      : reported.length === 0
+        ? ''
+        : `; there are ${reported.slice(0, shownIds).join(', ')}${reported.length > shownIds ? ', …' : ''}`
   return `Chord ${groupId} has ${count} of ${total} parts and no new one for ${stallMs / 1000} s: the others are lost${names}`
+}
+
+/** Of the task that a body ends in, or of one of them. */
+function idOf(body: unknown): string | undefined {
+  if (!isPlainObject(body)) return undefined
+  const { subtask_type: kind, kwargs, options } = body as Partial<SignatureDict>
+  const tasks = kwargs?.['tasks'] as readonly unknown[] | undefined
+  if (kind === 'group' || kind === 'chain') return idOf(tasks?.at(-1))
+  return kind === 'chord' ? idOf(kwargs?.['body']) : options?.task_id
 }
 
 function memberOf(groupId: string, { taskId, rootId, body }: Watched): ChordMember {
@@ -261,7 +314,7 @@ function readNote(note: Uint8Array): Watched | undefined {
   try {
     const found: unknown = JSON.parse(new TextDecoder().decode(note))
     if (!isPlainObject(found)) return undefined
-    const { body, root_id: rootId, task_id: taskId, since, progress_at: progressAt, count } = found
+    const { body, root_id: rootId, task_id: taskId, since, progress_at: progressAt, count, size } = found
     if (typeof rootId !== 'string' || typeof taskId !== 'string' || typeof since !== 'number')
       return undefined
     return {
@@ -271,6 +324,7 @@ function readNote(note: Uint8Array): Watched | undefined {
       since,
       progressAt: typeof progressAt === 'number' ? progressAt : since,
       count: typeof count === 'number' ? count : 0,
+      size: typeof size === 'number' ? size : undefined,
       noted: true,
     }
   } catch {
