@@ -64,6 +64,16 @@ describe('WORK-53, D57-70: autoscale', () => {
     expect(scaler.info()).toEqual({ max: 2, min: 1, current: 2, qty: 0 })
   })
 
+  it('CTRL-29: limits that cross: of two the larger is the maximum, one alone moves the other', () => {
+    const { state, scaler } = scene(4, 1)
+    expect(scaler.update({ max: 2, min: 5 })).toEqual({ max: 5, min: 2 })
+    expect([state.size, state.max]).toEqual([2, 5])
+    expect(scaler.update({ min: 7 })).toEqual({ max: 7, min: 7 })
+    expect([state.size, state.max]).toEqual([7, 7])
+    expect(scaler.update({ max: 3 })).toEqual({ max: 3, min: 3 })
+    expect([state.size, state.max]).toEqual([3, 3])
+  })
+
   it('AUTOSCALE_KEEPALIVE is in seconds', () => {
     expect(keepaliveFrom({})).toBe(30_000)
     expect(keepaliveFrom({ AUTOSCALE_KEEPALIVE: '0.5' })).toBe(500)

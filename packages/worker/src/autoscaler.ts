@@ -21,6 +21,11 @@ export interface AutoscalerOptions {
   readonly now?: () => number
 }
 
+export interface AutoscaleLimits {
+  readonly max?: number | undefined
+  readonly min?: number | undefined
+}
+
 /** `AUTOSCALE_KEEPALIVE` of the environment, in seconds; Celery's default is 30. */
 export function keepaliveFrom(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -80,20 +85,24 @@ export class Autoscaler {
   }
 
   /** Takes effect at once, as the command `autoscale` does. */
-  update(limits: { readonly max?: number | undefined; readonly min?: number | undefined }): {
+  update(limits: AutoscaleLimits): {
     readonly max: number
     readonly min: number
   } {
     const { size, onMax } = this.#options
-    if (limits.max !== undefined) {
-      this.#max = Math.max(1, limits.max)
-      if (this.#max < size()) this.#resize(this.#max - size())
+    const { max, min } = ordered(limits)
+    if (max !== undefined) {
+      this.#max = Math.max(1, max)
       onMax(this.#max)
     }
-    if (limits.min !== undefined) {
-      this.#min = limits.min
-      if (this.#min > size()) this.#resize(this.#min - size())
+    if (min !== undefined) this.#min = min
+    // The one that was given wins over the other.
+    if (this.#min > this.#max) {
+      if (max !== undefined) this.#min = this.#max
+      else onMax((this.#max = this.#min))
     }
+    const slots = Math.min(Math.max(size(), this.#min), this.#max)
+    if (slots !== size()) this.#resize(slots - size())
     return { max: this.#max, min: this.#min }
   }
 
@@ -110,4 +119,9 @@ export class Autoscaler {
     this.#options.log(by > 0 ? `Scaling up ${by} processes.` : `Scaling down ${-by} processes.`)
     void this.#options.resize(by)
   }
+}
+
+/** As on the command line: of two numbers the larger one is the maximum. */
+function ordered({ max, min }: AutoscaleLimits): AutoscaleLimits {
+  return max !== undefined && min !== undefined && min > max ? { max: min, min: max } : { max, min }
 }

@@ -289,6 +289,13 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect(worker.pool.size).toBe(2)
     await remote.broadcast('pool_shrink', { arguments: { n: 1 }, ...one, reply: true })
     expect(worker.pool.size).toBe(1)
+    const refused = async (method: string, n: number): Promise<string> =>
+      JSON.stringify(await remote.broadcast(method, { arguments: { n }, ...one, reply: true }))
+    expect(await refused('pool_grow', 1_000_000)).toMatch(/ValueError\('there is memory for some \d+ more/)
+    expect(await refused('pool_grow', -1)).toContain('n must not be negative')
+    expect(await refused('pool_shrink', -1)).toContain('n must not be negative')
+    expect(await refused('pool_shrink', 1)).toContain("Can't shrink pool")
+    expect(worker.pool.size).toBe(1)
     await remote.broadcast('pool_restart', { ...one, reply: true })
     expect(await run('who')).not.toBe(before)
     await stop()

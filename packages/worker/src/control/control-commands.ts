@@ -134,6 +134,7 @@ async function resize(target: CommandTarget, args: Arguments, sign: 1 | -1): Pro
   const n = args['n'] ?? 1
   if (typeof n !== 'number' || !Number.isSafeInteger(n))
     throw new CommandError('TypeError', 'n must be an integer')
+  if (n < 0) throw new CommandError('ValueError', 'n must not be negative')
   const verb = sign === 1 ? 'grow' : 'shrink'
   if (target.autoscaler !== undefined) {
     return { error: `pool_${verb} is not supported with autoscale. Adjust autoscale range instead.` }
@@ -141,8 +142,25 @@ async function resize(target: CommandTarget, args: Arguments, sign: 1 | -1): Pro
   if (!target.pool.capabilities.resizable) {
     throw new CommandError('AttributeError', `'TaskPool' object has no attribute '${verb}'`)
   }
+  if (sign === 1) assertRoom(target.pool, n)
+  else if (n > 0 && target.pool.size <= 1)
+    throw new CommandError('ValueError', "Can't shrink pool. It has one slot")
   await target.resizePool(sign * n)
   return { ok: `pool will ${verb}` }
+}
+
+/** What a thread or child with a small program takes, at the least. */
+const slotBytes = 32 * 1024 * 1024
+
+/** One slip of a finger must not take the worker, and its machine, down: a slot elsewhere is memory. */
+function assertRoom(pool: CommandTarget['pool'], more: number): void {
+  if (pool.capabilities.sharesMemory) return
+  const room = Math.max(1, Math.floor(process.availableMemory() / slotBytes))
+  if (more <= room) return
+  throw new CommandError(
+    'ValueError',
+    `there is memory for some ${room} more ${pool.name} here, not for ${more}`,
+  )
 }
 
 /** `worker_pool_restarts` allows it, as in Celery. */
@@ -162,12 +180,11 @@ async function poolRestart(target: CommandTarget, args: Arguments): Promise<Repl
   return { ok: 'reload started' }
 }
 
-function autoscale({ autoscaler }: CommandTarget, args: Arguments): Reply {
+function autoscale({ autoscaler, pool }: CommandTarget, args: Arguments): Reply {
   if (autoscaler === undefined) throw new CommandError('ValueError', 'Autoscale not enabled')
-  const { max, min } = autoscaler.update({
-    max: slotsOf(args['max'], 'max'),
-    min: slotsOf(args['min'], 'min'),
-  })
+  const wanted = { max: slotsOf(args['max'], 'max'), min: slotsOf(args['min'], 'min') }
+  assertRoom(pool, Math.max(wanted.max ?? 0, wanted.min ?? 0) - pool.size)
+  const { max, min } = autoscaler.update(wanted)
   return { ok: `autoscale now max=${max} min=${min}` }
 }
 
