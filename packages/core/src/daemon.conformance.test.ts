@@ -208,6 +208,17 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     ])
     expect(inFile()).toMatchObject({ ready: true })
     expect((await ask('/elsewhere'))[0]).toBe(404)
+    // Connected, but without a queue it works nothing.
+    await using app = createApp({ name: 'client', broker: own.url, environment: {} })
+    const to = { destination: ['well@test'], reply: true, timeoutMs: 10_000 } as const
+    await app.control.cancelConsumer('celery', to)
+    expect(await ask('/readyz')).toMatchObject([
+      503,
+      { live: true, ready: false, connected: true, queues: [] },
+    ])
+    await app.control.addConsumer('celery', to)
+    expect((await ask('/readyz'))[0]).toBe(200)
+    await app.close()
     await own.stop()
     await worker.logged('The connection to the broker is lost')
     expect(await ask('/readyz')).toMatchObject([503, { live: true, ready: false, connected: false }])

@@ -2,7 +2,7 @@
  * Whether the worker is alive and ready, for those who restart it or send it work: Kubernetes, load balancers, people.
  *
  *   live    the event loop turns, and the worker has not ended. A broker that is away is no reason to start the worker anew.
- *   ready   connected to the broker, and its queues are consumed (not paused).
+ *   ready   connected to the broker, and consumes: it is not paused, and has a queue (not all were cancelled).
  *
  * Over HTTP: `/livez`, `/readyz` and `/healthz` (both), 200 or 503 with the facts as JSON. In a file: the same JSON, written anew every two
  * seconds by the event loop that it tells of, and gone when the worker is.
@@ -44,7 +44,7 @@ export async function reportHealth(worker: Worker, options: HealthOptions): Prom
     const health = worker.health()
     return {
       live: health.status !== 'stopped' && longest <= maxDelayMs,
-      ready: health.status === 'running' && health.connected && !health.paused,
+      ready: health.status === 'running' && health.connected && !health.paused && health.queues.length > 0,
       ...health,
       eventLoopDelayMs: Math.round(longest),
       time: new Date().toISOString(),
