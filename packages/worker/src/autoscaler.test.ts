@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Autoscaler, keepaliveFrom } from './autoscaler.ts'
 
-function scene(max: number, min: number) {
+function scene(max: number, min: number, resized = (): Promise<void> => Promise.resolve()) {
   const state = { size: Math.max(1, min), quantity: 0, now: 0, max: 0, lines: [] as string[] }
   const scaler = new Autoscaler({
     max,
@@ -10,7 +10,7 @@ function scene(max: number, min: number) {
     quantity: () => state.quantity,
     resize: (by) => {
       state.size += by
-      return Promise.resolve()
+      return resized()
     },
     onMax: (most) => (state.max = most),
     log: (line) => state.lines.push(line),
@@ -53,6 +53,17 @@ describe('WORK-53, D57-70: autoscale', () => {
     state.now += 60_000
     scaler.scale()
     expect(state.size).toBe(3)
+  })
+
+  it('a pool that cannot be resized costs a line of the log', async () => {
+    const { state, scaler } = scene(4, 1, () => Promise.reject(new Error('no more processes')))
+    state.quantity = 3
+    scaler.scale()
+    await Promise.resolve()
+    expect(state.lines).toEqual([
+      'Scaling up 2 processes.',
+      'The pool could not be resized: no more processes',
+    ])
   })
 
   it('CTRL-29: new limits hold at once', () => {

@@ -117,7 +117,11 @@ export class Autoscaler {
 
   #resize(by: number): void {
     this.#options.log(by > 0 ? `Scaling up ${by} processes.` : `Scaling down ${-by} processes.`)
-    void this.#options.resize(by)
+    this.#options.resize(by).catch((error: unknown) => {
+      this.#options.log(
+        `The pool could not be resized: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    })
   }
 }
 

@@ -39,6 +39,7 @@ export class Gossip {
   #connection: BrokerConnection | undefined
   #consumer: Consumer | undefined
   #queue = ''
+  #closed = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: GossipOptions) {
@@ -100,6 +101,10 @@ export class Gossip {
     )
     this.#queue = queue.name
     await consumer.subscribe([{ queue, noAck: true, exchangeType: capabilities.eventExchangeType }])
+    if (this.#closed) {
+      await consumer.close()
+      return
+    }
     this.#timer ??= setInterval(() => this.#lookAround(), periodMs)
     this.#timer.unref()
   }
@@ -110,11 +115,13 @@ export class Gossip {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     clearInterval(this.#timer)
     this.#timer = undefined
     this.elections.close()
-    await this.#consumer?.close().catch(() => undefined)
+    const consumer = this.#consumer
     this.#consumer = undefined
+    await consumer?.close().catch(() => undefined)
   }
 
   #receive(delivery: Delivery): void {

@@ -244,3 +244,18 @@ it('CTRL-15: a queue that is added while the worker stops is not consumed: nobod
   await stopped
   expect(trial.subscribed).toEqual(['celery'])
 })
+
+it('WORK-63: a message that is held for its ETA and is found to be somebody else’s is not held any more', async () => {
+  const { app, trial, log } = made({ leaseMs: 150 })
+  const later = app.task('later', () => 1)
+  trial.onConsumer = () => ({
+    extendLeases: (deliveries: readonly Delivery[]) => Promise.resolve(deliveries),
+  })
+  await started(app, { withoutRemoteControl: false, concurrency: 1, prefetchMultiplier: 1 })
+  await later.applyAsync([], { countdown: 600 })
+  const said = (): boolean => log.records.some(({ message }) => message.includes('The lease of task later['))
+  await expect.poll(said).toBe(true)
+  const inspect = app.control.inspect({ destination: ['w@test'] })
+  expect(await inspect.scheduled()).toEqual({ 'w@test': [] })
+  expect((await inspect.stats())?.['w@test']).toMatchObject({ prefetch_count: 1 })
+})

@@ -1196,7 +1196,7 @@ describe('starting and stopping', () => {
     const never = createWorker(app)
     await never.stop()
     expect(never.status).toBe('stopped')
-    await expect(never.start()).rejects.toThrow()
+    await expect(never.start()).rejects.toThrow('The worker was stopped. Make another one.')
     const worker = createWorker(app, { withoutMingle: true })
     {
       await using running = worker

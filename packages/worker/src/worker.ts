@@ -17,7 +17,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { nodeName, type App, type Queue, type SignalWorker } from '@ct/client'
-import { ConfigurationError, type Pool } from '@ct/contracts'
+import { ClosedError, ConfigurationError, type Pool } from '@ct/contracts'
 import type { WorkerOptions } from './options.ts'
 import { installSignals, type StopMode } from './process-signals.ts'
 import type { WorkerEventMap, WorkerEventName } from './worker-events.ts'
@@ -174,13 +174,17 @@ export class Worker implements SignalWorker {
     }
   }
 
-  /** Resolves when tasks are consumed. Rejects when the broker cannot be reached or refuses us; the worker is stopped then. */
+  /**
+   * Resolves when tasks are consumed. Rejects when the broker cannot be reached or refuses us; the worker is stopped then. One that was stopped
+   * does not start again (`CT_CLOSED`).
+   */
   start(): Promise<void> {
     this.#starting ??= this.#start()
     return this.#starting
   }
 
   async #start(): Promise<void> {
+    if (this.#status === 'stopped') throw new ClosedError('The worker was stopped. Make another one.')
     if (isInSlot()) {
       this.#status = 'stopped'
       throw new ConfigurationError(

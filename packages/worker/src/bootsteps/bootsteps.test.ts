@@ -264,6 +264,74 @@ describe('steps of the consumer', () => {
     expect(connections.size).toBe(2)
   })
 
+  it('WORK-35: a step that cannot start for now is tried again, with those before it', async () => {
+    makeApp()
+    const seen: string[] = []
+    let tries = 0
+    app.steps.consumer.add(
+      class First {
+        static readonly requires = ['Connection']
+        start(): void {
+          seen.push('first')
+        }
+        stop(): void {
+          seen.push('first stops')
+        }
+      },
+    )
+    app.steps.consumer.add(
+      class Second {
+        static readonly requires = ['First']
+        start(): void {
+          tries += 1
+          if (tries === 1) throw new BrokerUnavailableError('not now')
+          seen.push('second')
+        }
+        stop(): void {
+          seen.push('second stops')
+        }
+      },
+    )
+    await start()
+    expect(seen).toEqual(['first', 'second stops', 'first stops', 'first', 'second'])
+  })
+
+  it('WORK-35: when the connection is lost while steps start, the next one starts all of them', async () => {
+    makeApp()
+    const starting = Promise.withResolvers<void>()
+    const goOn = Promise.withResolvers<void>()
+    const done = Promise.withResolvers<void>()
+    const first: unknown[] = []
+    const second: unknown[] = []
+    app.steps.consumer.add(
+      class First {
+        static readonly requires = ['Connection']
+        async start(parent: WorkerConsumer): Promise<void> {
+          first.push(parent.connection)
+          if (first.length !== 2) return
+          starting.resolve()
+          await goOn.promise
+        }
+      },
+    )
+    app.steps.consumer.add(
+      class Second {
+        static readonly requires = ['First']
+        start(parent: WorkerConsumer): void {
+          second.push(parent.connection)
+          if (first.length === 3) done.resolve()
+        }
+      },
+    )
+    await start()
+    cut()
+    await starting.promise
+    cut()
+    goOn.resolve()
+    await done.promise
+    expect(second).toEqual(first)
+  })
+
   it('WORK-32: a ConsumerStep takes messages of its own from the worker’s connection', async () => {
     makeApp()
     const bodies: string[] = []

@@ -19,7 +19,8 @@ export class WorkerSteps {
   readonly #consumerSteps: Blueprint<WorkerConsumer> | undefined
   readonly #consumer: () => WorkerConsumer
   #given: WorkerConsumer | undefined
-  #stopping: Promise<void> | undefined
+  /** Steps of the consumer start and stop one time after another: a connection may be lost while they start. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   /** Throws `CT_CONFIGURATION` when the steps cannot be put in order. */
   constructor(worker: Worker, options: WorkerOptions, consumer: () => WorkerConsumer) {
@@ -40,22 +41,32 @@ export class WorkerSteps {
     await this.#steps?.start(this.#worker)
   }
 
-  /** Also after each reconnect. */
+  /** Also after each reconnect. Rejects with what a step throws; those that have started are stopped by then, so that it may be tried again. */
   async startConsumer(): Promise<void> {
-    if (this.#consumerSteps === undefined) return
-    await this.#stopping
-    this.#given = this.#consumer()
-    await this.#consumerSteps.start(this.#given)
+    const steps = this.#consumerSteps
+    if (steps === undefined) return
+    await this.#inTurn(async () => {
+      const given = this.#consumer()
+      this.#given = given
+      try {
+        await steps.start(given)
+      } catch (error) {
+        await steps.stop(given)
+        throw error
+      }
+    })
   }
 
   /** The connection is lost, or the worker takes no more messages. */
-  stopConsumer(terminate: boolean = false): Promise<void> {
-    if (this.#consumerSteps === undefined) return Promise.resolve()
-    const stopping = (this.#stopping ?? Promise.resolve()).then(() =>
-      this.#consumerSteps!.stop(this.#given!, terminate),
-    )
-    this.#stopping = stopping
-    return stopping
+  async stopConsumer(terminate: boolean = false): Promise<void> {
+    const steps = this.#consumerSteps
+    if (steps !== undefined) await this.#inTurn(() => steps.stop(this.#given!, terminate))
+  }
+
+  #inTurn(run: () => Promise<void>): Promise<void> {
+    const result = this.#turn.then(run)
+    this.#turn = result.catch(() => undefined)
+    return result
   }
 
   async close(): Promise<void> {

@@ -70,21 +70,25 @@ export class Admission {
 
   /** A second copy of what beat sent is dropped. One that nobody can tell runs: a run too many is better than one too few. */
   async #lookUp(request: Request): Promise<void> {
-    let settlement: Settlement | undefined
-    try {
-      settlement = await this.#options.deduplicate!.settlementOf(request)
-    } catch (error) {
-      this.#options.services.log.warn(
-        `Whether task ${request.label} has run already could not be found out; it runs.`,
-        { error },
-      )
-    }
+    const settlement = await this.#settlementOf(request)
     if (request.phase !== 'reserved') return
     if (settlement !== undefined) {
       this.#give(request, settlement)
       return
     }
     this.#admitting.ready(request)
+  }
+
+  async #settlementOf(request: Request): Promise<Settlement | undefined> {
+    try {
+      return await this.#options.deduplicate?.settlementOf(request)
+    } catch (error) {
+      this.#options.services.log.warn(
+        `Whether task ${request.label} has run already could not be found out; it runs.`,
+        { error },
+      )
+      return undefined
+    }
   }
 
   #needsCare(request: Request): boolean {
@@ -132,9 +136,8 @@ export class Admission {
 
   async #check(request: Request): Promise<void> {
     const { maxDeliveries } = request.strategy.options
-    const { deduplicate } = this.#options
-    if (deduplicate?.concerns(request) === true) {
-      const settlement = await deduplicate.settlementOf(request)
+    if (this.#options.deduplicate?.concerns(request) === true) {
+      const settlement = await this.#settlementOf(request)
       if (request.phase !== 'reserved') return
       if (settlement !== undefined) {
         this.#give(request, settlement)

@@ -15,12 +15,14 @@ import type { Request, WorkerState } from '../request/index.ts'
 import type { TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import type { Reception } from './reception.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
 
 export interface HeldMessagesOptions {
   readonly broker: Broker
   readonly state: WorkerState
   readonly services: TraceServices
+  readonly reception: Pick<Reception, 'drop'>
   readonly dispatcher: Dispatcher
   readonly credit: Credit
   readonly unconfirmed: Unconfirmed
@@ -79,7 +81,7 @@ export class HeldMessages {
 
   /** Its message is not ours any more. */
   forget(request: Request): void {
-    const { unconfirmed, dispatcher, broker } = this.#options
+    const { unconfirmed, dispatcher, reception, broker } = this.#options
     const { phase, settlement } = request
     if (phase === 'done' && settlement !== undefined) {
       unconfirmed.add(request)
@@ -104,6 +106,7 @@ export class HeldMessages {
       )
       return
     }
+    reception.drop(request)
     request.disowned = 'lease-lost'
     request.phase = 'done'
     this.#options.onSettledLate(request)

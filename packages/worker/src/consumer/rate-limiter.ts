@@ -58,9 +58,14 @@ export class RateLimiter {
   }
 
   #pass(strategy: Strategy, line: Line): void {
-    while (line.waiting.length > 0 && (strategy.bucket === undefined || strategy.bucket.take())) {
-      const next = line.waiting.shift()!
-      if (next.phase === 'limited') this.#onToken(next)
+    for (let next = line.waiting.shift(); next !== undefined; next = line.waiting.shift()) {
+      // Whoever will not run any more costs no token.
+      if (next.phase !== 'limited') continue
+      if (strategy.bucket?.take() === false) {
+        line.waiting.unshift(next)
+        break
+      }
+      this.#onToken(next)
     }
     if (line.waiting.length > 0) this.#arm(strategy, line)
     else this.#lines.delete(strategy)

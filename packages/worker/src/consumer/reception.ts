@@ -27,7 +27,7 @@ import { Request, type Revocations, type Strategy, type WorkerState } from '../r
 import { ack, failChordsOf, type Tracer, type TraceServices } from '../trace/index.ts'
 import type { Credit } from './credit.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import { DueHeap } from './due-heap.ts'
+import { DueHeap, type DueEntry } from './due-heap.ts'
 import type { HoldLimit } from './hold-limit.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { ReceptionSignals } from './reception-signals.ts'
@@ -63,6 +63,7 @@ interface Refusal {
 export class Reception {
   readonly #options: ReceptionOptions
   readonly #held: DueHeap<Request>
+  readonly #entries = new WeakMap<Request, DueEntry<Request>>()
   readonly #limiter: RateLimiter
   #received = 0
   #refused = 0
@@ -152,7 +153,15 @@ export class Reception {
   #holdHere(request: Request, at: number): void {
     request.phase = 'scheduled'
     this.#options.credit.hold()
-    this.#held.add(at, request)
+    this.#entries.set(request, this.#held.add(at, request))
+  }
+
+  /** It is not ours any more: it becomes due elsewhere. */
+  drop(request: Request): void {
+    const entry = this.#entries.get(request)
+    if (entry === undefined || entry.cancelled) return
+    this.#held.cancel(entry)
+    this.#options.credit.unhold()
   }
 
   #due(request: Request): void {

@@ -223,7 +223,9 @@ export class TaskConsumer {
         this.#consumer = undefined
         await half?.close({ unsettled: 'keep' })
         const least = isRetryable(error) ? 200 : channelRetryMs
-        await this.#options.services.pause(Math.min(longestStartPauseMs, least * 2 ** failures++))
+        // Nobody waits any more: the worker gives up what it holds.
+        if (!(await this.#options.services.pause(Math.min(longestStartPauseMs, least * 2 ** failures++))))
+          break
         continue
       }
       if (first) started()

@@ -49,18 +49,23 @@ export class ConnectionParts {
   async open(connection: BrokerConnection): Promise<void> {
     const { app, options, capabilities, queues, gossip, heartbeat, steps } = this.#options
     const { settings } = app.context
+    const { signal } = this.#leaving
     if (options.purge === true && !this.#purged) {
       for (const name of queues.names) await connection.purge(name)
       this.#purged = true
     }
     const control = capabilities.remoteControl && settings.workerEnableRemoteControl
     if (control) await this.#mingle()
+    // What is opened when the worker has begun to stop, nobody would close.
+    if (signal.aborted) return
     await gossip?.open(connection)
+    if (signal.aborted) return
     heartbeat?.start()
     if (control && options.withoutRemoteControl !== true) {
       this.#pidbox ??= new Pidbox(this.#options.commandTarget())
       await this.#pidbox.open(connection)
     }
+    if (signal.aborted) return
     this.#current = connection
     await steps().startConsumer()
   }

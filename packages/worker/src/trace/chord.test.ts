@@ -27,6 +27,8 @@ interface Script {
   readonly ended?: number
   readonly group?: 'missing' | 'broken' | readonly string[]
   readonly members?: Readonly<Record<string, readonly [status: string, result: unknown]>>
+  /** The worker stops: waiting is over. */
+  readonly stops?: boolean
 }
 
 async function run(script: Script, state = 'SUCCESS', value: unknown = 1): Promise<string[]> {
@@ -46,7 +48,7 @@ async function run(script: Script, state = 'SUCCESS', value: unknown = 1): Promi
     publishBoundMs: 21_000,
     task: () => undefined,
     log: { ...logger, infoEnabled: false, debugEnabled: false },
-    pause: () => Promise.resolve(true),
+    pause: () => Promise.resolve(script.stops !== true),
     sender: {
       call: (_signature: unknown, call: { args: readonly unknown[]; rootId: string; parentId: string }) => {
         if (script.publish !== undefined) return Promise.reject(script.publish)
@@ -211,6 +213,18 @@ describe('a store that counts', () => {
     })
     expect(seen[1]).toMatch(/^store FAILURE body-id Join error: /)
     expect(seen[2]).toBe('fail')
+  })
+
+  it('RES-72: a worker that stops while it waits for a member fails no chord: who gets the part again goes on', async () => {
+    const stopped = run({
+      kind: 'native',
+      progress: [complete],
+      parts: [],
+      group: ['a', 'late'],
+      members: { a: ['SUCCESS', 1] },
+      stops: true,
+    })
+    await expect(stopped).rejects.toMatchObject({ code: 'CT_BACKEND_UNAVAILABLE' })
   })
 
   it('recording is tried again until the store answers', async () => {

@@ -1,5 +1,6 @@
 /** Reads the results of a group's members, nested as the group is (celery/result.py 5.7, `join_native`). */
 import {
+  BackendUnavailableError,
   ChordError,
   OperationTimeoutError,
   propagateStates,
@@ -43,7 +44,7 @@ export interface JoinOptions {
 
 /**
  * Values in order. Rejects with {@link MemberFailed} at the first member that failed, with `OperationTimeoutError` when a member is not
- * ready in time.
+ * ready in time, with `CT_BACKEND_UNAVAILABLE` when the worker stops before.
  */
 export async function joinGroup(
   results: Results,
@@ -82,9 +83,9 @@ async function waitFor(
       return null
     }
     const left = deadline - performance.now()
-    if (left <= 0 || !(await options.pause(Math.min(wait, left)))) {
-      throw new OperationTimeoutError(`The result of ${taskId} did not come in time.`)
-    }
+    if (left <= 0) throw new OperationTimeoutError(`The result of ${taskId} did not come in time.`)
+    if (!(await options.pause(Math.min(wait, left))))
+      throw new BackendUnavailableError(`The worker stopped before the result of ${taskId} came.`)
   }
 }
 
