@@ -35,7 +35,7 @@ import { Hub } from './hub.ts'
 import { ParkedLists } from './parked.ts'
 import { Publisher } from './publisher.ts'
 import { Restorer } from './restorer.ts'
-import type { ListPush } from './settlement-batch.ts'
+import type { ListPush } from './list-push.ts'
 
 export interface ConnectionOptions {
   readonly settings: BrokerSettings

@@ -93,6 +93,7 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       maxClaim: options.maxClaim ?? options.credit,
       credit: () => this.#credit,
       room,
+      envelopes: intake.envelopes,
       onTaken: (taken) => intake.take(taken, this.#stepper),
     })
   }

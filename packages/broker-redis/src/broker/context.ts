@@ -2,7 +2,7 @@ import type { Notice, OutgoingMessage } from '@ct/contracts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { RedisStore } from '../same-server.ts'
-import type { ListPush } from './settlement-batch.ts'
+import type { ListPush } from './list-push.ts'
 
 /** What the parts of one broker connection share. */
 export interface BrokerContext {

@@ -4,6 +4,7 @@ import { decodeEnvelope, EnvelopeReader, type Envelope } from '@ct/contracts'
 import type { BrokerContext } from './context.ts'
 import { RedisDelivery, type DeliveryOwner } from './delivery.ts'
 import type { Hub } from './hub.ts'
+import type { ListPush } from './list-push.ts'
 import type { Source } from './sources.ts'
 import type { Stepper, Taken } from './stepper.ts'
 
@@ -19,14 +20,14 @@ export interface IntakeOptions {
 
 export class Intake {
   readonly #options: IntakeOptions
-  readonly #envelopes = new EnvelopeReader()
+  readonly envelopes = new EnvelopeReader()
   #fanoutTag = 0
 
   constructor(options: IntakeOptions) {
     this.#options = options
   }
 
-  take({ round, taken, malformed, tag }: Taken, stepper: Stepper): void {
+  take({ round, taken, malformed, tag, brought }: Taken, stepper: Stepper): void {
     for (let i = 0; i < malformed.length; i += 2) {
       const { queue, parked } = round.sources[(malformed[i] as number) - 1] as Source
       const item = malformed[i + 1] as Buffer
@@ -36,10 +37,14 @@ export class Intake {
     for (let i = 0; i < taken.length; i += 2) {
       const source = round.sources[(taken[i] as number) - 1] as Source
       const wanted = this.#options.wants(source)
-      for (const item of taken[i + 1] as readonly Buffer[]) {
+      for (const item of taken[i + 1] as readonly (Buffer | number)[]) {
         const itsTag = source.filed ? tag(++filed) : ''
-        if (wanted) this.#takeItem(source, itsTag, item, stepper)
-        else putBack(source, itsTag, item, stepper)
+        if (typeof item === 'number') {
+          const push = brought(item)
+          if (wanted) this.#takeBrought(source, itsTag, push)
+          else putBack(source, itsTag, itsTag === '' ? push.text : '', stepper)
+        } else if (wanted) this.#takeItem(source, itsTag, item, stepper)
+        else putBack(source, itsTag, itsTag === '' ? item.toString() : '', stepper)
       }
       if (source.expiresMs > 0) this.#touch(source)
     }
@@ -52,7 +57,7 @@ export class Intake {
     let envelope: Envelope
     try {
       if (!ascii && !isUtf8(item)) throw new Error('it is not UTF-8')
-      envelope = this.#envelopes.read(text)
+      envelope = this.envelopes.read(text)
     } catch (error) {
       const { parked, tailBytes } = source
       stepper.batch.addMove({ tag, side: 'L', list: parked, text: tag === '' ? text : '', tailBytes })
@@ -61,6 +66,12 @@ export class Intake {
       return
     }
     deliver(new RedisDelivery(owner, source.queue, tag, text, envelope, source))
+  }
+
+  /** A message of our own, which has not left us. */
+  #takeBrought(source: Source, tag: string, push: ListPush): void {
+    const { owner, deliver } = this.#options
+    deliver(new RedisDelivery(owner, source.queue, tag, push.text, push.open(this.envelopes), source))
   }
 
   takeFanout(queue: string, noAck: boolean, message: Buffer): void {
@@ -102,9 +113,9 @@ function whyMalformed(item: Buffer): string {
   }
 }
 
-function putBack(source: Source, tag: string, item: Buffer, stepper: Stepper): void {
+/** `text` of what is not filed, else ''. */
+function putBack(source: Source, tag: string, text: string, stepper: Stepper): void {
   const [list = ''] = source.lists
-  const text = tag === '' ? item.toString() : ''
   stepper.batch.addMoveBefore({ tag, side: 'R', list, text, tailBytes: source.tailBytes })
   stepper.schedule()
 }

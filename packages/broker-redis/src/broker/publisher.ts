@@ -21,7 +21,7 @@ import { PackedPush } from '../connection/packed-push.ts'
 import type { Keys } from '../keys.ts'
 import type { BrokerSettings } from '../options/broker-options.ts'
 import type { Bindings } from './bindings.ts'
-import type { ListPush } from './settlement-batch.ts'
+import { ListPush } from './list-push.ts'
 
 /** One command, or one exchange to look up; with everybody who waits for it. */
 type Piece = Push | Shout | Lookup
@@ -130,7 +130,9 @@ export class Publisher {
     const { exchange, routingKey: queue } = message
     if (exchange !== '' || !this.#keys.takesQueue(queue)) return undefined
     const list = this.#keys.list(queue, message.properties.priority)
-    return { list, text: this.#encode(message), expiresMs: this.#bindings.expiresMs(queue) }
+    const deliveryTag = this.#newTag()
+    const text = this.#envelopes.encode(message, { exchange, routingKey: queue, deliveryTag })
+    return new ListPush(list, text, this.#bindings.expiresMs(queue), message, deliveryTag)
   }
 
   #add(message: OutgoingMessage): Promise<void> {
@@ -279,8 +281,11 @@ export class Publisher {
 
   #encode(message: OutgoingMessage): string {
     const { exchange, routingKey } = message
-    const deliveryTag = this.#tagPrefix + (firstTag + this.#tags++).toString(16)
-    return this.#envelopes.encode(message, { exchange, routingKey, deliveryTag })
+    return this.#envelopes.encode(message, { exchange, routingKey, deliveryTag: this.#newTag() })
+  }
+
+  #newTag(): string {
+    return this.#tagPrefix + (firstTag + this.#tags++).toString(16)
   }
 
   /** An error reply means that the message was not taken; a connection that ended under it leaves that open. */

@@ -1,9 +1,10 @@
 /** The settlements of one turn of the event loop: they go to the server in one script, and share one promise. */
 import type { Buffer } from 'node:buffer'
-import type { ChordProgress } from '@ct/contracts'
+import type { ChordProgress, EnvelopeReader } from '@ct/contracts'
 import { progressOf, type RecordCall } from '../backend/chord-part.ts'
 import type { Argument } from '../connection/link.ts'
 import type { StoreWrite } from '../stored-success.ts'
+import type { ListPush } from './list-push.ts'
 
 /** Back into a list, or into a parked one. */
 export interface Move {
@@ -14,14 +15,6 @@ export interface Move {
   /** '' moves the item as it was taken; `tailBytes` is what to cut off its entry. */
   readonly text: string
   readonly tailBytes: number
-}
-
-/** A message for a list. */
-export interface ListPush {
-  readonly list: string
-  readonly text: string
-  /** Milliseconds of life of a queue that expires when unused, else 0. */
-  readonly expiresMs: number
 }
 
 export interface SettledPart {
@@ -36,6 +29,12 @@ export interface FullSettlement {
   readonly writes: readonly StoreWrite[]
   readonly part: SettledPart | undefined
   readonly pushes: readonly ListPush[]
+}
+
+/** What follows an item in its entry of `unacked`. */
+export interface Tail {
+  readonly tail: string
+  readonly tailBytes: number
 }
 
 const mostSettlements = 1000
@@ -138,6 +137,22 @@ export class SettlementBatch {
     return { tag, writes: [{ key, ttl: this.#ttl, guard: '', document }], part: undefined, pushes: [] }
   }
 
+  /** The message that the script calls by this number, from 1. */
+  pushed(number: number): ListPush {
+    let left = number
+    for (const { pushes } of this.#full) {
+      if (left <= pushes.length) return pushes[left - 1] as ListPush
+      left -= pushes.length
+    }
+    throw new RangeError(`There is no message ${number} in this batch`)
+  }
+
+  /** Opens what is likely to come back, while the server works. */
+  open(lists: ReadonlyMap<string, unknown>, reader: EnvelopeReader): void {
+    for (const { pushes } of this.#full)
+      for (const push of pushes) if (lists.has(push.list)) push.open(reader)
+  }
+
   /** ARGV 1…6 of `scripts/settle-and-claim.ts`. */
   get counts(): readonly Argument[] {
     return [
@@ -150,8 +165,8 @@ export class SettlementBatch {
     ]
   }
 
-  /** The parts of KEYS and ARGV that say what is settled. */
-  write(keys: Argument[], args: Argument[]): void {
+  /** The parts of KEYS and ARGV that say what is settled. `tails`: of the lists from which a message is likely to be taken in the same step. */
+  write(keys: Argument[], args: Argument[], tails?: ReadonlyMap<string, Tail>): void {
     const plain = this.#plain
     for (let at = 0; at < plain.length; at += 3) {
       keys.push(plain[at + 1] as string)
@@ -169,7 +184,9 @@ export class SettlementBatch {
       }
       for (const { list, text, expiresMs } of pushes) {
         keys.push(list)
-        args.push(text, expiresMs)
+        const tail = tails?.get(list)
+        if (tail === undefined) args.push(text, expiresMs, 0)
+        else args.push('[' + text + tail.tail, expiresMs, tail.tailBytes)
       }
     }
     for (const tag of this.#acks) args.push(tag)

@@ -5,7 +5,8 @@ import { storeWrite } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
 import type { RedisDelivery } from './delivery.ts'
 import { addParkedHistory, markRedelivered } from './envelope-text.ts'
-import type { ListPush, SettlementBatch } from './settlement-batch.ts'
+import type { ListPush } from './list-push.ts'
+import type { SettlementBatch } from './settlement-batch.ts'
 
 /** Throws, and adds nothing, when the settlement cannot be made. Error: `CT_UNSUPPORTED`. */
 export function addSettlement(

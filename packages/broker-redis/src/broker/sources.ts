@@ -53,6 +53,8 @@ export class Sources {
   readonly #all = new Map<string, Source>()
   #rounds: Round[] = []
   readonly #single = new Map<string, Round>()
+  /** By list; of the queues of which something is filed. */
+  #filed: ReadonlyMap<string, Source> = new Map()
   #turn = 0
   #active: readonly Source[] = []
   #lists: readonly string[] = []
@@ -73,6 +75,11 @@ export class Sources {
   /** One queue is emptied before the next gets its turn. */
   get strict(): boolean {
     return this.#order !== 'round_robin'
+  }
+
+  /** The queue of each list, of those that are taken from now and of which something is filed. */
+  get filed(): ReadonlyMap<string, Source> {
+    return this.#filed
   }
 
   get(queue: string): Source | undefined {
@@ -129,6 +136,9 @@ export class Sources {
     this.#rounds = []
     this.#turn = 0
     this.#lists = active.flatMap((source) => source.lists)
+    this.#filed = new Map(
+      active.flatMap((source) => (source.filed ? source.lists.map((list) => [list, source] as const) : [])),
+    )
   }
 
   #round(turn: number): Round {

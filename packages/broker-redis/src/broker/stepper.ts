@@ -6,13 +6,15 @@
  */
 import type { Buffer } from 'node:buffer'
 import { toFailure } from '../connection/failure.ts'
+import type { EnvelopeReader } from '@ct/contracts'
 import type { Argument } from '../connection/link.ts'
 import { settleAndClaim } from '../scripts/settle-and-claim.ts'
 import { decideWrites } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
 import type { Hub } from './hub.ts'
+import type { ListPush } from './list-push.ts'
 import { SettlementBatch } from './settlement-batch.ts'
-import type { Round, Sources } from './sources.ts'
+import type { Round, Source, Sources } from './sources.ts'
 import { Waiting } from './waiting.ts'
 
 /** Lua unpacks some 8,000 values at most, and one step must not keep Redis busy for long. */
@@ -22,8 +24,9 @@ export interface Taken {
   readonly round: Round
   /** Tag of the i-th filed item, from 1. */
   tag(index: number): string
-  /** Queue index from 1, items, … */
-  readonly taken: readonly (number | readonly Buffer[])[]
+  /** Queue index from 1, items, …; a number is a message that the step itself brought along. */
+  readonly taken: readonly (number | readonly (Buffer | number)[])[]
+  brought(number: number): ListPush
   /** Queue index from 1, item, … */
   readonly malformed: readonly (number | Buffer)[]
 }
@@ -38,6 +41,7 @@ export interface StepperOptions {
   /** How many more deliveries may be handed over now. */
   readonly room: () => number
   readonly onTaken: (taken: Taken) => void
+  readonly envelopes: EnvelopeReader
 }
 
 interface Step {
@@ -51,7 +55,7 @@ type Reply = [
   undecided: number[],
   malformed: (number | Buffer)[],
   problem: Buffer | null,
-  taken: (number | Buffer[])[],
+  taken: (number | (Buffer | number)[])[],
   recorded: number[],
 ]
 
@@ -194,15 +198,21 @@ export class Stepper {
     this.#inFlight++
     if (wanted > 0) this.#claiming++
     if (batch.size > 0) this.#open.add(batch)
-    const { keys, args } = this.#arguments(step)
+    // Nothing waited a moment ago: what this step brings along is probably what it takes.
+    const expected = round !== undefined && !this.#waiting.busy ? this.#sources.filed : undefined
+    const { keys, args } = this.#arguments(step, expected)
     this.#hub.link.run(settleAndClaim, keys, args).then(
       (reply) => this.#done(step, reply as Reply),
       (error: unknown) => this.#failed(step, error),
     )
+    if (expected !== undefined) batch.open(expected, this.#options.envelopes)
   }
 
   /** As the script's head comment lists them. */
-  #arguments({ batch, wanted, base, round }: Step): { keys: Argument[]; args: Argument[] } {
+  #arguments(
+    { batch, wanted, base, round }: Step,
+    expected: ReadonlyMap<string, Source> | undefined,
+  ): { keys: Argument[]; args: Argument[] } {
     const { context, tagPrefix } = this.#options
     const keys: Argument[] = [context.keys.unacked, context.keys.unackedIndex, context.keys.starts]
     const args: Argument[] = [
@@ -214,7 +224,7 @@ export class Stepper {
       tagPrefix,
       base,
     ]
-    batch.write(keys, args)
+    batch.write(keys, args, expected)
     if (round !== undefined) {
       for (const list of round.lists) keys.push(list)
       for (const one of round.about) args.push(one)
@@ -229,11 +239,17 @@ export class Stepper {
     this.#settled(step.batch, undecided)
     if (step.round !== undefined) {
       let got = malformed.length / 2
-      for (let i = 1; i < taken.length; i += 2) got += (taken[i] as Buffer[]).length
+      for (let i = 1; i < taken.length; i += 2) got += (taken[i] as unknown[]).length
       if (got > 0) {
         this.#waiting.fed()
         const { tagPrefix, onTaken } = this.#options
-        onTaken({ round: step.round, taken, malformed, tag: (index) => tagPrefix + (step.base + index) })
+        onTaken({
+          round: step.round,
+          taken,
+          malformed,
+          tag: (index) => tagPrefix + (step.base + index),
+          brought: (number) => step.batch.pushed(number),
+        })
       }
       if (problem !== null) this.#complain(String(problem))
       this.#short = got < step.wanted && this.#claiming > 0

@@ -10,7 +10,8 @@
  *       7 wanted, 8 Q queues, 9 S steps, 10 '1' to empty one queue before the next, 11 tag prefix, 12 tag base; then
  *       P × tag, document
  *       G × tag ('' when nothing is filed), number of results, 1 with a part of a chord, number of messages; per result: ttl, guard, document; of the
- *           part what `record-part.ts` takes; per message: text, ms of life of its list or 0
+ *           part what `record-part.ts` takes; per message: text, ms of life of its list or 0, length of the tail or 0. With a tail the text is the
+ *           entry of `unacked` that it becomes when it is taken from its list in this step: '[', the item, the tail
  *       A × tag
  *       F × tag ('' when nothing is filed), message id: forgotten if it is ours; a run whose lease ran out says nothing about the next
  *       M × tag ('' when nothing is filed), 'L' back or 'R' front of the list, text ('' the item as it was taken), length of the tail
@@ -19,11 +20,17 @@
  *       undecided: indexes into P and G, counted through, whose stored document the client must look at; nothing of them was done
  *       malformed: queue index, item, … (already moved to the parked list)
  *       problem: an error text, when a list could not be read
- *       taken: queue index, items, …; the i-th filed item has the tag prefix .. (base + i)
+ *       taken: queue index, items, …; the i-th filed item has the tag prefix .. (base + i). A number is one of the messages that were handed over,
+ *           counted through from 1
  *       recorded: index into P and G, and the three numbers of `record-part.ts`, for each part
  *
  * Items are told from rubbish by their shape, not decoded: that costs 0.3 µs instead of 5, and what only looks like an
  * envelope the client parks as soon as it has tried to read it. The tag is our own, so no content can confuse it.
+ *
+ * What follows from a task is nearly always what is taken next. While none of the lists that are taken from exists, a message for one of them
+ * would be pushed to be popped again, and the client has its text: it stays where it is in ARGV, and only its number is answered. Redis' Lua
+ * hashes every byte of every string it makes (a microsecond for a kilobyte), so that the text of a long chain is made a string once, as an argument,
+ * and not three times more.
  */
 import { script, type Script } from '../connection/script.ts'
 import { recordPart } from './record-part.ts'
@@ -38,9 +45,26 @@ local F, M = tonumber(ARGV[5]), tonumber(ARGV[6])
 local left, Q, S = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local k, a = 3, 12
 local undecided, malformed, problem, taken, recorded = {}, {}, false, {}, {}
+local lists, sent, idle, kept, places = #KEYS - S * Q, 0, nil, {}, {}
 
 ${storeResult}
 ${recordPart}
+
+-- What is kept is pushed in the end, unless it is taken before. With moves among the settlements the order of the lists is theirs to say.
+local function push(key, at)
+  local text, tail = ARGV[at + 1], ARGV[at + 3]
+  redis.call('LPUSH', key, tail == '0' and text or string.sub(text, 2, -(tail + 1)))
+  if ARGV[at + 2] ~= '0' then redis.call('PEXPIRE', key, ARGV[at + 2]) end
+end
+local function send(n, key, at)
+  if idle == nil then
+    idle = left > 0 and M == 0 and S * Q > 0 and S * Q <= 1000 and redis.call('EXISTS', unpack(KEYS, lists + 1)) == 0
+  end
+  if not idle then return push(key, at) end
+  local own = kept[key]
+  if own then own[#own + 1] = n else kept[key] = {n, from = 1} end
+  places[n] = at
+end
 
 local tags, ours = {}, {}
 for p = 1, P do
@@ -68,18 +92,17 @@ for g = 1, G do
   end
   local follows = messages > 0 and done and not held
   if follows and tag ~= '' then
-    ours[tag] = redis.call('ZREM', index, tag) == 1
-    follows = ours[tag]
+    follows = redis.call('ZREM', index, tag) == 1
+    if follows then redis.call('HDEL', unacked, tag) end
+    ours[tag] = follows
   end
   for m = 1, messages do
-    if follows then
-      redis.call('LPUSH', KEYS[k + m], ARGV[a + 1])
-      if ARGV[a + 2] ~= '0' then redis.call('PEXPIRE', KEYS[k + m], ARGV[a + 2]) end
-    end
-    a = a + 2
+    sent = sent + 1
+    if follows then send(sent, KEYS[k + m], a) end
+    a = a + 3
   end
   k = k + messages
-  if not done then undecided[#undecided + 1] = P + g elseif not held and tag ~= '' then tags[#tags + 1] = tag end
+  if not done then undecided[#undecided + 1] = P + g elseif not held and tag ~= '' and not ours[tag] then tags[#tags + 1] = tag end
 end
 for i = 1, A do tags[#tags + 1] = ARGV[a + i] end
 a = a + A
@@ -118,7 +141,35 @@ local function has(item, name)
   return find(item, name, -512, true) or find(item, name, 1, true)
 end
 
+local function file(entry)
+  filed = filed + 1
+  local tag = prefix .. (base + filed)
+  entries[2 * filed - 1], entries[2 * filed] = tag, entry
+  scores[2 * filed - 1], scores[2 * filed] = score, tag
+end
+
+-- What was kept: in these lists is nothing else.
+local function takeKept(key, q, share)
+  local own, good = kept[key], {}
+  if not own then return 0 end
+  local tail = ARGV[a + 2 * q - 1]
+  while #good < share and own[own.from] do
+    local n = own[own.from]
+    own.from = own.from + 1
+    local text, its = ARGV[places[n] + 1], ARGV[places[n] + 3]
+    if tail ~= '' then file(its == '0' and '[' .. text .. tail or text) end
+    good[#good + 1] = n
+  end
+  if #good > 0 then
+    taken[#taken + 1] = q
+    taken[#taken + 1] = good
+  end
+  left = left - #good
+  return #good
+end
+
 local function take(key, q, share)
+  if idle then return takeKept(key, q, share) end
   local items = redis.pcall('RPOP', key, share)
   if not items then return 0 end
   if items.err then
@@ -131,14 +182,7 @@ local function take(key, q, share)
     if byte(item, 1) == 123 and byte(item, -1) == 125 and find(item, '"headers"', 1, true)
       and has(item, '"properties"') and has(item, '"delivery_info"') then
       good[#good + 1] = item
-      if tail ~= '' then
-        filed = filed + 1
-        local tag = prefix .. (base + filed)
-        entries[2 * filed - 1] = tag
-        entries[2 * filed] = '[' .. item .. tail
-        scores[2 * filed - 1] = score
-        scores[2 * filed] = tag
-      end
+      if tail ~= '' then file('[' .. item .. tail) end
     else
       redis.call('LPUSH', ARGV[a + 2 * q], item)
       malformed[#malformed + 1] = q
@@ -165,6 +209,9 @@ for s = 1, S do
     take(KEYS[k + (s - 1) * Q + more[i]], more[i], left)
   end
   if left <= 0 then break end
+end
+for key, own in pairs(kept) do
+  for i = own.from, #own do push(key, places[own[i]]) end
 end
 if filed > 0 then
   redis.call('HSET', unacked, unpack(entries))

@@ -10,15 +10,17 @@ import {
   jsonSerializer,
   parseIso,
   resolveRawJson,
+  type JsonOptions,
   type RawJson,
 } from '../serialization/index.ts'
 import type { Serializer } from '../serializer.ts'
+import { rememberParts } from './body-parts.ts'
 import type { ChainSource } from './chain-source.ts'
 import { isPlainObject } from './plain-object.ts'
 import { argsRepr, kwargsRepr } from './saferepr.ts'
 import type { SignatureSource } from './signature-dict.ts'
 import { checkTaskHeaders } from './read-task-message.ts'
-import { emptyEmbedJson, emptyEmbedText, standardHeaders } from './task-message.ts'
+import { emptyEmbedJson, emptyEmbedText, standardHeaders, type TaskEmbed } from './task-message.ts'
 
 /** A moment: a `Date`, epoch milliseconds, or ISO text that is passed on as it is (a retry's `expires`). */
 export type Moment = Date | number | string
@@ -152,25 +154,34 @@ function encodeBody(
   serializer: Serializer,
 ): Uint8Array {
   const { callbacks, errbacks, chain, chord } = input
-  const isJson = serializer instanceof JsonSerializer
-  if (isJson && !callbacks && !errbacks && !chain && !chord) {
-    try {
-      const { options } = serializer
-      const text = `[${encodeJsonMember(args, options)}, ${encodeJsonMember(kwargs, options)}, ${emptyEmbedText}]`
-      return Buffer.from(text, 'latin1')
-    } catch {
-      // Once more, for an error that says where it was.
-      return serializer.encode([args, kwargs, emptyEmbedJson])
-    }
-  }
   const embed = {
     callbacks: callbacks ?? null,
     errbacks: errbacks ?? null,
     chain: chain ?? null,
     chord: chord ?? null,
   }
-  const body = [args, kwargs, embed]
-  return serializer.encode(isJson ? body : resolveRawJson(body))
+  if (!(serializer instanceof JsonSerializer)) return serializer.encode(resolveRawJson([args, kwargs, embed]))
+  const empty = !callbacks && !errbacks && !chain && !chord
+  try {
+    const { options } = serializer
+    const head = `[${encodeJsonMember(args, options)}, ${encodeJsonMember(kwargs, options)}`
+    if (empty) return Buffer.from(`${head}, ${emptyEmbedText}]`, 'latin1')
+    if (isRawJson(chain)) return encodeLinked(head, embed, options)
+  } catch {
+    // Once more, for an error that says where it was.
+  }
+  return serializer.encode([args, kwargs, empty ? emptyEmbedJson : embed])
+}
+
+/** With the steps of a chain that were received as text: whoever is given these very bytes need not look for them. */
+function encodeLinked(head: string, embed: TaskEmbed, options: JsonOptions): Uint8Array {
+  const parts = Object.entries(embed).map(
+    ([name, member]) => [name, member === null ? 'null' : encodeJsonMember(member, options, 2)] as const,
+  )
+  const members = parts.map(([name, text]) => `"${name}": ${text}`).join(', ')
+  const body = Buffer.from(`${head}, {${members}}]`, 'latin1')
+  rememberParts(body, { head, embed: parts })
+  return body
 }
 
 function stampsOf(input: TaskMessageInput): Record<string, unknown> {

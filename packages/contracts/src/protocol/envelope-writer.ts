@@ -68,7 +68,7 @@ class Template {
   static of(message: MessageContent, address: EnvelopeAddress, text: string): Template | undefined {
     const { headers, properties } = message
     const limits = headers['timelimit']
-    if (!isOrdinary(headers) || !Array.isArray(limits) || limits.length !== 2) return undefined
+    if (!isOrdinaryTable(headers) || !Array.isArray(limits) || limits.length !== 2) return undefined
     if (shared.some((name) => typeof headers[name] === 'object' && headers[name] !== null)) return undefined
     if (limits.some((limit) => typeof limit === 'object' && limit !== null)) return undefined
     if (properties.extra !== undefined || properties.expiration !== undefined) return undefined
@@ -113,7 +113,7 @@ class Template {
       properties.priority !== known.priority ||
       properties.expiration !== undefined ||
       properties.extra !== undefined ||
-      !isOrdinary(headers)
+      !isOrdinaryTable(headers)
     )
       return false
     for (let index = 0; index < shared.length; index += 1) {
@@ -171,7 +171,7 @@ function idText(id: unknown): string {
 }
 
 /** The headers of protocol 2 in their order and no others, with texts where a template has gaps for them, and no stamps. */
-function isOrdinary(headers: HeaderTable): boolean {
+export function isOrdinaryTable(headers: HeaderTable): boolean {
   let names = 0
   // Without a list of names. What is inherited is not written, but then the names are not those of the protocol either.
   for (const name in headers) if (name !== protocol2Headers[names++]) return false

@@ -10,6 +10,7 @@ import {
   sliceJsonObject,
 } from '../serialization/index.ts'
 import type { JsonOptions } from '../serialization/index.ts'
+import { partsOf, type BodyParts } from './body-parts.ts'
 import { nextOfChain } from './chain-source.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { MessageCodecs, TaskPayload } from './read-task-message.ts'
@@ -35,6 +36,8 @@ export function readTaskBody(payload: TaskPayload, codecs: MessageCodecs): TaskB
   if (payload.decoded !== undefined) return readDecodedBody(payload.decoded)
   const json = jsonOf(payload, codecs)
   if (json === null) return readDecodedBody(decodePayload(payload, codecs))
+  const parts = payload.compression === null ? partsOf(payload.body) : undefined
+  if (parts !== undefined) return readParts(parts, payload, json.options)
   return readJsonBody(decodeUtf8(plainBody(payload, codecs)), json.options)
 }
 
@@ -75,6 +78,13 @@ function jsonOf(payload: TaskPayload, codecs: MessageCodecs): JsonSerializer | n
 
 /** How nearly every JSON body ends. What is before it parses as `[args, kwargs]` exactly when the whole parses as `[args, kwargs, {…}]`. */
 const emptyTail = `, ${emptyEmbedText}]`
+
+/** A body of this process' own, which knows where its parts begin; they are judged as those of any other. */
+function readParts({ head, embed }: BodyParts, { body }: TaskPayload, options: JsonOptions): TaskBody {
+  if (embed.some(([, text]) => text.includes('__type__'))) return readJsonBody(decodeUtf8(body), options)
+  const [args, kwargs] = decodeJson(`${head}]`, options) as [unknown, unknown]
+  return new Body(checkArgs(args), checkKwargs(kwargs), readEmbedTexts(embed), head + emptyTail)
+}
 
 function readJsonBody(text: string, options: JsonOptions): TaskBody {
   if (text.endsWith(emptyTail)) {
@@ -155,8 +165,12 @@ function bodyMembers(text: string): [args: string, kwargs: string, embed: string
 /** Signatures are checked to be JSON, but not decoded: they are forwarded. */
 function readRawEmbed(text: string): TaskEmbed {
   if (text === emptyEmbedText || text === 'null') return emptyEmbed
+  return readEmbedTexts(sliceJsonObject(text))
+}
+
+function readEmbedTexts(texts: readonly (readonly [key: string, text: string])[]): TaskEmbed {
   const members: Record<string, unknown> = {}
-  for (const [key, value] of sliceJsonObject(text)) {
+  for (const [key, value] of texts) {
     if (value === 'null') continue
     if (key === 'chain' && value.startsWith('[')) {
       const chain = chainText(value)

@@ -43,10 +43,14 @@ export function encodeJson(value: unknown, options: JsonOptions = defaultJsonOpt
   }
 }
 
-/** A value as it stands within a document: one level down. Error: as {@link encodeJson}, without saying where in the document. */
-export function encodeJsonMember(value: unknown, options: JsonOptions = defaultJsonOptions): string {
+/** A value as it stands within a document, `depth` levels down. Error: as {@link encodeJson}, without saying where in the document. */
+export function encodeJsonMember(
+  value: unknown,
+  options: JsonOptions = defaultJsonOptions,
+  depth: number = 1,
+): string {
   try {
-    return write(value, 1, options)
+    return write(value, depth, options)
   } catch (error) {
     throw toEncodeError(error)
   }

@@ -1,0 +1,29 @@
+import { sentEnvelope, type Envelope, type EnvelopeReader, type OutgoingMessage } from '@ct/contracts'
+
+/** A message for a list. */
+export class ListPush {
+  readonly list: string
+  /** The item. */
+  readonly text: string
+  /** Milliseconds of life of a queue that expires when unused, else 0. */
+  readonly expiresMs: number
+  readonly #message: OutgoingMessage
+  readonly #deliveryTag: string
+  #envelope: Envelope | undefined
+
+  constructor(list: string, text: string, expiresMs: number, message: OutgoingMessage, deliveryTag: string) {
+    this.list = list
+    this.text = text
+    this.expiresMs = expiresMs
+    this.#message = message
+    this.#deliveryTag = deliveryTag
+  }
+
+  /** What reading the text gives. With tables of its own, so that it may be called before others get at those of the message. */
+  open(reader: EnvelopeReader): Envelope {
+    const { exchange, routingKey } = this.#message
+    const deliveryTag = this.#deliveryTag
+    return (this.#envelope ??=
+      sentEnvelope(this.#message, { exchange, routingKey, deliveryTag }) ?? reader.read(this.text))
+  }
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import { CompressorRegistry } from '../compression/index.ts'
+import { isCeleryError } from '../errors.ts'
+import { createJsonSerializer, isRawJson, RawJson, SerializerRegistry } from '../serialization/index.ts'
+import { partsOf } from './body-parts.ts'
+import { buildTaskMessage, readTaskBody } from './index.ts'
+import type { MessageCodecs, TaskBody, TaskMessageInput, TaskMessageOptions } from './index.ts'
+
+const serializers = new SerializerRegistry()
+const codecs: MessageCodecs = {
+  serializers,
+  compressors: new CompressorRegistry(),
+  accept: serializers.accept(['json']),
+  maxBytes: 1_000_000,
+}
+const base = { task: 't', id: 'id', origin: 'gen1@host' }
+const step = (name: string): string =>
+  `{"task": "${name}", "args": [1.0, "]}, \\"chord\\": null"], "kwargs": {}, "options": {"task_id": "${'i'.repeat(60)}"}}`
+const chain = RawJson.trusted(`[${['c', 'b', 'a'].map(step).join(', ')}]`)
+
+function build(input: Partial<TaskMessageInput>, options?: TaskMessageOptions): Uint8Array {
+  return buildTaskMessage({ ...base, ...input }, options).body
+}
+
+function read(body: Uint8Array): unknown {
+  const text = (value: unknown): unknown =>
+    isRawJson(value) ? `raw ${value.text}` : Array.isArray(value) ? value.map(text) : value
+  let found: TaskBody
+  try {
+    found = readTaskBody(
+      { body, contentType: 'application/json', contentEncoding: 'utf-8', compression: null },
+      codecs,
+    )
+  } catch (error) {
+    if (!isCeleryError(error)) throw error
+    return `${error.code} ${String(error.details['reason'])}`
+  }
+  const { args, kwargs, embed, argsSource, kwargsSource } = found
+  const links = Object.fromEntries(Object.entries(embed).map(([name, value]) => [name, text(value)]))
+  return { args, kwargs, embed: links, argsSource: text(argsSource), kwargsSource: text(kwargsSource) }
+}
+
+const raw = (text: string): RawJson => RawJson.trusted(text)
+
+describe('a body of our own', () => {
+  it.each<readonly [string, Partial<TaskMessageInput>]>([
+    ['a chain', { args: [1, 'ü'], chain }],
+    [
+      'arguments as they came',
+      { args: raw('[1.0, 12345678901234567890]'), kwargs: raw('{"x": -0.0}'), chain },
+    ],
+    [
+      'callbacks and errbacks',
+      { chain, callbacks: [raw(step('l'))], errbacks: [raw(step('e')), raw(step('f'))] },
+    ],
+    ['a member of a chord', { chain, chord: raw(step('body')) }],
+    ['characters beyond ASCII', { chain: raw(chain.text.replace('"c"', '"größe-\u007f"')) }],
+    [
+      'links that are data',
+      {
+        chain,
+        errbacks: [{ task: 'e', args: [], kwargs: {}, options: {}, subtask_type: null, immutable: true }],
+      },
+    ],
+    [
+      'an unknown type in a later step',
+      { chain: raw(chain.text.replace('1.0', '{"__type__": "nope", "__value__": 1}')) },
+    ],
+    ['a next step that is none', { args: ['x'.repeat(300)], chain: raw(`[${step('a')}, 12]`) }],
+    ['a next step that is broken', { args: ['x'.repeat(300)], chain: raw(`[${step('a')}, {"task": nope}]`) }],
+    ['an empty chain', { chain: raw('[ ]'), args: ['x'.repeat(300)] }],
+    ['a broken callback', { chain, callbacks: [raw('{"task": "l", }')] }],
+    ['a callback that is no signature', { chain, errbacks: [raw('[1]')] }],
+    ['a chord that is broken', { chain, chord: raw('{"task"}') }],
+  ])('CANVAS-1: is read as the same bytes of somebody else: %s', (_, input) => {
+    const body = build(input)
+    expect(partsOf(body)).toBeDefined()
+    const copy = Buffer.from(body)
+    expect(partsOf(copy)).toBeUndefined()
+    expect(read(body)).toEqual(read(copy))
+  })
+
+  it('is not looked through: the steps that are left are the very text that went into it', () => {
+    const body = build({ chain })
+    const found = readTaskBody(
+      { body, contentType: 'application/json', contentEncoding: 'utf-8', compression: null },
+      codecs,
+    )
+    expect(found.embed.chain).toEqual(chain)
+    // Were it looked at, this would not pass.
+    body.fill(0x78)
+    expect(read(body)).toMatchObject({ embed: { chain: `raw ${chain.text}` } })
+  })
+
+  it('is known by its parts only where it pays, and not where it is compressed', () => {
+    expect(partsOf(build({ chain: raw('[{"task": "a"}]') }))).toBeUndefined()
+    expect(partsOf(build({ args: ['x'.repeat(1000)] }))).toBeUndefined()
+    const { compressors } = codecs
+    expect(partsOf(build({ chain }, { compression: { name: 'gzip', compressors } }))).toBeUndefined()
+  })
+
+  it('says where in the message something cannot be encoded, as ever', () => {
+    const cyclic: unknown[] = []
+    cyclic.push(cyclic)
+    expect(() => build({ chain, args: [1, new Map()] })).toThrow(/\[0\]\[1\]/)
+    expect(() => build({ chain, args: cyclic })).toThrow()
+    const strict = createJsonSerializer({ nonFinite: 'error' })
+    expect(() => build({ chain, args: [Number.NaN] }, { serializer: strict })).toThrow(/\[0\]\[0\]/)
+  })
+})
