@@ -8,6 +8,7 @@ import {
   RawJson,
   sliceJsonArray,
   sliceJsonObject,
+  splitFirstItems,
 } from '../serialization/index.ts'
 import type { JsonOptions } from '../serialization/index.ts'
 import { partsOf, type BodyParts } from './body-parts.ts'
@@ -92,18 +93,46 @@ function readJsonBody(text: string, options: JsonOptions): TaskBody {
     if (!Array.isArray(head) || head.length !== 2) throw notThree()
     return new Body(checkArgs(head[0]), checkKwargs(head[1]), emptyEmbed, text)
   }
-  // What is linked may be long, and is passed on as it is: only the arguments are decoded.
-  const members = /^\s*\[/.test(text) ? sliceJsonArray(text) : []
-  if (members.length !== 3) return readDecodedBody(decodeJson(text, options))
-  const [args, kwargs, embed] = members as [string, string, string]
+  // What is linked may be long, and is passed on as it is: only the arguments are decoded, and the rest is looked through once.
+  const linked = linkedBody(text)
+  if (linked === undefined) return readUnusualBody(text, options)
+  const { args, kwargs, embed, links } = linked
   // Values that nobody here can make are refused, wherever they are.
   if (embed.includes('__type__')) decodeJson(embed, options)
   return new Body(
     checkArgs(decodeJson(args, options)),
     checkKwargs(decodeJson(kwargs, options)),
-    embed === 'null' ? emptyEmbed : readRawEmbed(embed),
+    readEmbedTexts(links),
     text,
   )
+}
+
+/** No array of three, or one whose third member is no object: this says what is wrong with it, if anything is. */
+function readUnusualBody(text: string, options: JsonOptions): TaskBody {
+  const members = /^\s*\[/.test(text) ? sliceJsonArray(text) : []
+  if (members.length !== 3) return readDecodedBody(decodeJson(text, options))
+  const [args, kwargs, embed] = members as [string, string, string]
+  const links = readRawEmbed(embed)
+  return new Body(checkArgs(decodeJson(args, options)), checkKwargs(decodeJson(kwargs, options)), links, text)
+}
+
+/** Undefined for all but an array of three of which the last is an object. */
+function linkedBody(text: string): LinkedBody | undefined {
+  try {
+    const { items, left: embed } = splitFirstItems(text, 2) ?? { items: [], left: '' }
+    if (!embed.startsWith('{')) return undefined
+    const [args, kwargs] = items as [string, string]
+    return { args, kwargs, embed, links: sliceJsonObject(embed) }
+  } catch {
+    return undefined
+  }
+}
+
+interface LinkedBody {
+  readonly args: string
+  readonly kwargs: string
+  readonly embed: string
+  readonly links: readonly (readonly [key: string, text: string])[]
 }
 
 /** Any other serializer, protocol 1 (`args`, `kwargs` and links are keys of one object) and hybrids. */

@@ -23,6 +23,28 @@ export function sliceJsonArray(text: string): string[] {
 }
 
 /**
+ * The first `count` members of a JSON array and what follows them up to its closing bracket, as text: the last one if there is one more. Looks at no more
+ * than those members. Undefined when they are not there, or the text is no array.
+ */
+export function splitFirstItems(
+  text: string,
+  count: number,
+): { readonly items: readonly string[]; readonly left: string } | undefined {
+  const start = skipBlank(text, 0)
+  const stop = trimEnd(text, text.length) - 1
+  if (text.charCodeAt(start) !== 91 || text.charCodeAt(stop) !== 93) return undefined
+  const items: string[] = []
+  let at = skipBlank(text, start + 1)
+  while (items.length < count) {
+    const end = skipValue(text, at)
+    if (text.charCodeAt(end) !== 44) return undefined
+    items.push(text.slice(at, trimEnd(text, end)))
+    at = skipBlank(text, end + 1)
+  }
+  return { items, left: text.slice(at, trimEnd(text, stop)) }
+}
+
+/**
  * The last member of a JSON array, and the array without it (undefined when that is empty), as text. Looks at no more than that member: valid JSON
  * can be read backwards, since a quote outside of strings ends one. Error: `CT_DECODE` when the text is no array with a member.
  */
