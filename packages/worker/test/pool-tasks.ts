@@ -31,6 +31,12 @@ app.task('fail', { throws: [RangeError] }, (kind: string) => {
   if (kind === 'nothing') throw undefined // oxlint-disable-line no-throw-literal
   throw new TeaPotError('short and stout')
 })
+/** What becomes of its message is decided by its class, which is known here alone. */
+let busyRuns = 0
+app.task('busy', { acksLate: true, requeueFor: [TeaPotError] }, () => {
+  if ((busyRuns += 1) === 1) throw new TeaPotError('busy')
+  return busyRuns
+})
 app.task('unencodable', () => () => 1)
 app.task('retried', { bind: true, maxRetries: 3 }, (task) => {
   if (task.request.retries < 2) throw task.retry({ countdown: 0, exc: new TeaPotError('not yet') })

@@ -135,6 +135,12 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     expect((await failure('unencodable')).name).toMatch(/EncodeError/)
   })
 
+  it('PAIN-36: requeueFor is decided by the class of the error, in the slot', async () => {
+    await common()
+    expect(await run('busy')).toBe(2)
+    expect(logged()).toMatch(/busy\[[-0-9a-f]+\] reject requeue=True/)
+  })
+
   it('TASK-95, TASK-20: retry, with other arguments, by itself', async () => {
     await common()
     expect(await run('retried')).toEqual([2, 36, 'node'])

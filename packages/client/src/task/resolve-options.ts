@@ -2,7 +2,7 @@ import { ConfigurationError, isPlainObject, isRateLimit, rateLimitWanted } from 
 import type { Options, Settings } from '../app/settings/index.ts'
 import { didYouMean } from '../connection/index.ts'
 import { deliveryModeNumber, Exchange, Queue } from '../routing/index.ts'
-import type { ResolvedTaskOptions, TaskOptions } from './task-options.ts'
+import type { ErrorClass, ResolvedTaskOptions, TaskOptions } from './task-options.ts'
 
 /** Every option of a task, for refusing others; `bind`, `args` and `kwargs` belong to `app.task` itself. */
 const known: ReadonlySet<string> = new Set<keyof TaskOptions | 'bind' | 'args' | 'kwargs'>([
@@ -27,6 +27,9 @@ const known: ReadonlySet<string> = new Set<keyof TaskOptions | 'bind' | 'args' |
   'sendEvents',
   'maxRetries',
   'defaultRetryDelay',
+  'requeueFor',
+  'rejectFor',
+  'ackFor',
   'autoretryFor',
   'dontAutoretryFor',
   'retryKwargs',
@@ -77,6 +80,14 @@ const numbers = [
   'resultreprMaxsize',
   'maxDeliveries',
 ] as const
+const errorLists = [
+  'autoretryFor',
+  'dontAutoretryFor',
+  'throws',
+  'requeueFor',
+  'rejectFor',
+  'ackFor',
+] as const
 /** They go into timers, dates and messages, where Infinity means nothing; null is how to say "no limit". */
 const finite: ReadonlySet<string> = new Set([
   'timeLimit',
@@ -116,7 +127,7 @@ export function checkTaskOptions(label: string, options: TaskOptions): void {
   }
   for (const key of functions)
     if (options[key] !== undefined && typeof options[key] !== 'function') throw wrong(key, 'a function')
-  for (const key of ['autoretryFor', 'dontAutoretryFor', 'throws'] as const) {
+  for (const key of errorLists) {
     const value: unknown = options[key]
     if (value !== undefined && !(Array.isArray(value) && value.every((item) => typeof item === 'function'))) {
       throw wrong(key, 'a list of error classes')
@@ -183,13 +194,24 @@ export function resolveTaskOptions(
   const options = { ...given, ...annotationsFor(name, settings) }
   const onEither = options.acksOnFailureOrTimeout
   const backoff = options.retryBackoff ?? false
+  const acksLate = options.acksLate ?? settings.taskAcksLate
+  /** An early ack leaves nothing to give back: the option would do nothing, and say nothing. */
+  const needsLateAck = (key: 'requeueFor' | 'rejectFor'): readonly ErrorClass[] => {
+    const list = options[key] ?? []
+    if (list.length > 0 && !acksLate)
+      throw new ConfigurationError(
+        `The option "${key}" of task ${name} needs acksLate: its message is acknowledged before it runs. Set acksLate: true.`,
+        { details: { task: name, option: key } },
+      )
+    return list
+  }
   return Object.freeze({
     serializer: options.serializer ?? null,
     compression: options.compression ?? null,
     rateLimit: options.rateLimit === undefined ? settings.taskDefaultRateLimit : options.rateLimit,
     timeLimit: options.timeLimit === undefined ? settings.taskTimeLimit : options.timeLimit,
     softTimeLimit: options.softTimeLimit === undefined ? settings.taskSoftTimeLimit : options.softTimeLimit,
-    acksLate: options.acksLate ?? settings.taskAcksLate,
+    acksLate,
     acksOnFailure:
       options.acksOnFailure ?? onEither ?? settings.taskAcksOnFailure ?? settings.taskAcksOnFailureOrTimeout,
     acksOnTimeout:
@@ -204,6 +226,9 @@ export function resolveTaskOptions(
     sendEvents: options.sendEvents ?? true,
     maxRetries: options.maxRetries === undefined ? 3 : options.maxRetries,
     defaultRetryDelay: options.defaultRetryDelay ?? 180,
+    requeueFor: needsLateAck('requeueFor'),
+    rejectFor: needsLateAck('rejectFor'),
+    ackFor: options.ackFor ?? [],
     autoretryFor: options.autoretryFor ?? [],
     dontAutoretryFor: options.dontAutoretryFor ?? [],
     retryKwargs: options.retryKwargs ?? {},

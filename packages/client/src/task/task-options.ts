@@ -68,6 +68,12 @@ export interface TaskOptions extends TaskHooks {
   readonly acksLate?: boolean
   readonly acksOnFailure?: boolean | null
   readonly acksOnTimeout?: boolean | null
+  /** Errors whose message goes back to its queue at once (ct's own); it is parked after `maxDeliveries` starts. Needs `acksLate`. */
+  readonly requeueFor?: readonly ErrorClass[]
+  /** Errors whose message is rejected, for the broker to dead-letter, whatever `acksOnFailure` says (ct's own). Needs `acksLate`. */
+  readonly rejectFor?: readonly ErrorClass[]
+  /** Errors whose message is acknowledged, whatever `acksOnFailure` says (ct's own). */
+  readonly ackFor?: readonly ErrorClass[]
   /** @deprecated Use `acksOnFailure` and `acksOnTimeout`. */
   readonly acksOnFailureOrTimeout?: boolean
   readonly rejectOnWorkerLost?: boolean | null
@@ -130,6 +136,9 @@ export interface ResolvedTaskOptions extends TaskHooks {
   readonly acksLate: boolean
   readonly acksOnFailure: boolean
   readonly acksOnTimeout: boolean
+  readonly requeueFor: readonly ErrorClass[]
+  readonly rejectFor: readonly ErrorClass[]
+  readonly ackFor: readonly ErrorClass[]
   readonly rejectOnWorkerLost: boolean
   readonly retryOnWorkerLost: boolean
   readonly maxDeliveries: number | null

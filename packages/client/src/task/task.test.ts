@@ -119,6 +119,8 @@ describe('app.task', () => {
     [{ rateLimit: '10/d' }, /"rateLimit" of task x must be a number per second/],
     [{ timeLimit: 1, softTimeLimit: 2 }, /must be not above timeLimit \(1 s\)/],
     [{ autoretryFor: ['Error'] }, /must be a list of error classes/],
+    [{ requeueFor: [1] }, /"requeueFor" of task x must be a list of error classes/],
+    [{ rejectFor: Error }, /must be a list of error classes/],
     [{ onSuccess: 1 }, /must be a function/],
     [{ maxRetries: -1 }, /must be a number not below 0/],
     [{ priority: 300 }, /must be a whole number from 0 to 255/],
@@ -170,6 +172,15 @@ describe('app.task', () => {
     expect(resolveTaskOptions('x', {}, settings)).toMatchObject(lost)
     const other = { rejectOnWorkerLost: true, retryOnWorkerLost: false }
     expect(resolveTaskOptions('x', other, settings)).toMatchObject(other)
+  })
+
+  it('PAIN-36: what is to give a message back needs one that is acknowledged late', () => {
+    const { settings } = capturedApp({ defaults: 'celery' }).app
+    for (const options of [{ requeueFor: [TypeError] }, { rejectFor: [TypeError] }]) {
+      expect(() => resolveTaskOptions('x', options, settings)).toThrow(/of task x needs acksLate/)
+      expect(resolveTaskOptions('x', { ...options, acksLate: true }, settings)).toMatchObject(options)
+    }
+    expect(resolveTaskOptions('x', { ackFor: [TypeError] }, settings).ackFor).toEqual([TypeError])
   })
 
   it('TASK-11: failure and time-out are settled apart', () => {

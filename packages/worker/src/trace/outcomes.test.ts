@@ -456,4 +456,42 @@ describe.each([
       expect(await run('celery', {})).toEqual(row.early)
     })
   })
+
+  describe('PAIN-36: what becomes of the message, by the class of the error', () => {
+    class Busy extends Error {}
+    class VeryBusy extends Busy {}
+    class Broken extends Error {}
+    const run = (error: unknown, options: TaskDefinition): Promise<string[]> =>
+      effects({
+        defaults: 'ct',
+        canSettle,
+        options: { acksLate: true, ...options },
+        task: () => () => {
+          throw error
+        },
+      })
+    const requeued = ['run', 'requeue', 'task-rejected(true)']
+    const rejected = ['run', 'store FAILURE', 'reject', 'task-rejected(false)', 'task-failed']
+    const acknowledged = ['run', 'store FAILURE', 'ack', 'task-failed']
+
+    it('requeueFor: back to the queue, and nothing stored; of derived classes too', async () => {
+      expect(await run(new VeryBusy(), { requeueFor: [Busy] })).toEqual(requeued)
+      expect(await run(new Broken(), { requeueFor: [Busy] })).toEqual(acknowledged)
+    })
+
+    it('rejectFor and ackFor: FAILURE, and the message as the list says, against acksOnFailure', async () => {
+      expect(await run(new Broken(), { rejectFor: [Broken], acksOnFailure: true })).toEqual(rejected)
+      expect(await run(new Broken(), { ackFor: [Broken], acksOnFailure: false })).toEqual(acknowledged)
+      expect(await run(new Busy(), { ackFor: [Broken], acksOnFailure: false })).toEqual(rejected)
+      // The first of requeueFor, rejectFor, ackFor that has it.
+      expect(await run(new VeryBusy(), { rejectFor: [Busy], ackFor: [VeryBusy] })).toEqual(rejected)
+    })
+
+    it('retries come first', async () => {
+      const first = await run(new Busy(), { autoretryFor: [Busy], requeueFor: [Busy] })
+      expect(first).toContain('store RETRY')
+      const spent = await run(new Busy(), { autoretryFor: [Busy], requeueFor: [Busy], maxRetries: 0 })
+      expect(spent).toEqual(requeued)
+    })
+  })
 })

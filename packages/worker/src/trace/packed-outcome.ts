@@ -22,6 +22,7 @@ import {
   type Serializer,
 } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
+import { failureAction, type FailureAction } from './failure-action.ts'
 import type { Outcome } from './outcome.ts'
 import { matches } from './retry.ts'
 import { markOfSlot } from './slot-error.ts'
@@ -35,6 +36,7 @@ interface PackedError {
   /** Where the task threw it, for the worker's log. */
   readonly stack?: string
   readonly expected: boolean
+  readonly action: FailureAction | undefined
 }
 
 type Packed =
@@ -147,6 +149,7 @@ function packError(request: Request, error: unknown, serializer: Serializer): Pa
     traceback: pythonTraceback(error),
     ...(stack === undefined ? {} : { stack }),
     expected: matches(request.strategy.options.throws, error),
+    action: failureAction(request.strategy.options, error),
   }
 }
 
@@ -242,11 +245,11 @@ function rawJson(encoded: Uint8Array): RawJson {
 }
 
 function errorOf(packed: PackedError, { serializer }: UnpackOptions): CeleryError {
-  const { document, traceback, stack, expected } = packed
+  const { document, traceback, stack, expected, action } = packed
   const decoded = serializer.decode(document) as ExceptionDocument
   const error = decodeException(decoded, traceback)
   // Made here, but thrown there: its own stack would be that of this function.
   error.stack = stack ?? `${error.name}: ${error.message}`
-  markOfSlot(error, { expected })
+  markOfSlot(error, { expected, action })
   return error
 }

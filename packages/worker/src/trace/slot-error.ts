@@ -1,7 +1,11 @@
 /** Errors that came from a slot elsewhere: not of the class that was thrown, whose verdict they bring along. */
+import type { FailureAction } from './failure-action.ts'
+
 export interface SlotVerdict {
   /** One of the task's `throws`. */
   readonly expected: boolean
+  /** By the lists of the task, which need its classes too. */
+  readonly action: FailureAction | undefined
 }
 
 const verdicts = new WeakMap<object, SlotVerdict>()

@@ -30,6 +30,7 @@ import { partOf, recordPart, reportPart } from './chord.ts'
 import type { ChordMember } from './chord-member.ts'
 import { ack, Effects, noChildren, sent, type OnEnd } from './effects.ts'
 import { Interruptions } from './interruptions.ts'
+import { failureAction } from './failure-action.ts'
 import { FailureRecord } from './failure-record.ts'
 import { memberOf, propagateFailure } from './failure.ts'
 import { callFrom, sendSuccessors } from './links.ts'
@@ -225,7 +226,10 @@ export class Tracer {
               { task: request.strategy.task, request: taskRequest(request, this.#services.hostname) },
               error,
             )
-      await (retry === undefined ? this.#failure(request, error) : this.#retry(request, retry))
+      if (retry !== undefined) await this.#retry(request, retry)
+      else if (failureAction(request.strategy.options, error) === 'requeue')
+        await this.#rejected(request, new Reject(error, true))
+      else await this.#failure(request, error)
     }
   }
 
@@ -252,7 +256,9 @@ export class Tracer {
   async #failure(request: Request, error: unknown): Promise<void> {
     const { options } = request.strategy
     const traceback = pythonTraceback(error)
-    const reject = !request.acknowledged && !options.acksOnFailure
+    const action = failureAction(options, error)
+    const reject =
+      !request.acknowledged && (action === undefined ? !options.acksOnFailure : action === 'reject')
     const settlement: Settlement = reject ? { action: 'reject' } : ack
     await this.#failed(request, error, traceback, settlement, () => {
       if (reject) this.#effects.event(request, 'task-rejected', { requeue: false })
