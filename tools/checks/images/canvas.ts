@@ -5,7 +5,7 @@ import { arrow, box, note, path, svg } from './shapes.ts'
 type Flow =
   | readonly [title: string, ...lines: string[]]
   | { readonly seq: readonly Flow[] }
-  | { readonly par: readonly Flow[] }
+  | { readonly par: readonly Flow[]; readonly as?: string }
 
 type Point = readonly [x: number, y: number]
 
@@ -23,17 +23,36 @@ const gap = { x: 46, y: 14 }
 
 function laid(flow: Flow): Laid {
   if ('seq' in flow) return inSequence(flow.seq.map(laid))
-  if ('par' in flow) return sideBySide(flow.par.map(laid))
+  if ('par' in flow) {
+    const side = sideBySide(flow.par.map(laid))
+    return flow.as === undefined ? side : framed(side, flow.as)
+  }
+  const [title, ...lines] = flow
+  const size = { w: task.w, h: task.h + Math.max(0, lines.length - 1) * 18 }
+  const kind = title.startsWith('!') ? 'card body' : title.startsWith('=') ? 'mid' : 'card ts'
   return {
-    ...task,
+    ...size,
     draw: (x, y) => ({
-      body: box({ x, y, ...task }, flow[0].startsWith('!') ? 'card py' : 'card ts', [
-        flow[0].replace('!', ''),
-        ...flow.slice(1),
-      ]),
-      ins: [[x, y + task.h / 2]],
-      outs: [[x + task.w, y + task.h / 2]],
+      body: box({ x, y, ...size }, kind, [title.replace(/^[!=]/, ''), ...lines]),
+      ins: [[x, y + size.h / 2]],
+      outs: [[x + size.w, y + size.h / 2]],
     }),
+  }
+}
+
+/** What belongs together, with its name above. */
+function framed(inside: Laid, name: string): Laid {
+  const around = { x: 14, top: 30, bottom: 14 }
+  return {
+    w: inside.w + 2 * around.x,
+    h: inside.h + around.top + around.bottom,
+    draw(x, y) {
+      const { body, ins, outs } = inside.draw(x + around.x, y + around.top)
+      const w = inside.w + 2 * around.x
+      const h = inside.h + around.top + around.bottom
+      const frame = `<rect class="frame" x="${x}" y="${y}" width="${w}" height="${h}" rx="12"/>`
+      return { body: frame + note(x + 14, y + 20, name, 'start') + body, ins, outs }
+    },
   }
 }
 
@@ -110,15 +129,22 @@ picture(
 )
 picture(
   'group',
-  'group: three tasks at once, the result is the list of theirs',
+  'group: three tasks are sent at once, the result is the list of theirs',
   {
-    par: [
-      ['add(1, 1)', 'gives 2'],
-      ['add(2, 2)', 'gives 4'],
-      ['add(3, 3)', 'gives 6'],
+    seq: [
+      ['=applyAsync()', 'sends all at once'],
+      {
+        as: 'group',
+        par: [
+          ['add(1, 1)', 'gives 2'],
+          ['add(2, 2)', 'gives 4'],
+          ['add(3, 3)', 'gives 6'],
+        ],
+      },
+      ['=get()', 'gives [2, 4, 6]'],
     ],
   },
-  'all are sent at once; get() gives [2, 4, 6]',
+  'nobody waits but who asks: the results are collected where get() is called',
 )
 picture(
   'chord',
@@ -126,6 +152,7 @@ picture(
   {
     seq: [
       {
+        as: 'header',
         par: [
           ['mul(1, 1)', 'gives 1'],
           ['mul(2, 2)', 'gives 4'],
@@ -141,12 +168,19 @@ picture(
   'map',
   'starmap: one task that calls another for each item; chunks: several such tasks at once',
   {
-    par: [
-      ['starmap', 'add × 2: [2, 4]'],
-      ['starmap', 'add × 1: [6]'],
+    seq: [
+      ['=applyAsync()', 'two messages'],
+      {
+        as: 'chunks of 2: a group',
+        par: [
+          ['starmap', 'add(1, 1) gives 2', 'add(2, 2) gives 4'],
+          ['starmap', 'add(3, 3) gives 6'],
+        ],
+      },
+      ['=get()', 'gives [[2, 4], [6]]'],
     ],
   },
-  'chunks of two: a group of starmaps; get() gives [[2, 4], [6]]',
+  'one message for many calls, which the task makes one by one',
 )
 picture(
   'pipeline',
@@ -155,6 +189,7 @@ picture(
     seq: [
       ['fetch(url)'],
       {
+        as: 'group, now a header',
         par: [
           ['resize', 'image, 100'],
           ['resize', 'image, 400'],
@@ -172,7 +207,10 @@ picture(
   'a header may hold chains: the body waits for the last step of each',
   {
     seq: [
-      { par: [{ seq: [['load(a)'], ['parse(text)']] }, { seq: [['load(b)'], ['parse(text)']] }] },
+      {
+        as: 'header',
+        par: [{ seq: [['load(a)'], ['parse(text)']] }, { seq: [['load(b)'], ['parse(text)']] }],
+      },
       ['!merge(parts)'],
     ],
   },
@@ -206,8 +244,8 @@ svg(
     box({ x: 20, y: 20, ...task }, 'card ts', ['one']),
     box({ x: 290, y: 20, ...task }, 'card', ['plan', 'id 7, replaced']),
     box({ x: 560, y: 20, ...task }, 'card ts', ['three']),
-    box({ x: 200, y: 110, ...task }, 'card py', ['two a', 'id 8']),
-    box({ x: 390, y: 110, ...task }, 'card py', ['two b', 'id 7']),
+    box({ x: 200, y: 110, ...task }, 'card body', ['two a', 'id 8']),
+    box({ x: 390, y: 110, ...task }, 'card body', ['two b', 'id 7']),
     arrow(154, 45, 288, 45),
     path('M330 72 C320 92 290 96 272 108', 'back'),
     arrow(334, 135, 388, 135),

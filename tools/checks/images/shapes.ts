@@ -10,6 +10,7 @@ const style = `<style>
   .small { font-size: 12px; fill: #4b5563 } .title { font-weight: 600 } .mono { font-family: ui-monospace, monospace; font-size: 12px }
   .card { fill: #ffffff; stroke: #cbd5e1; stroke-width: 1.5 } .ts { stroke: #3178c6; stroke-width: 2 } .py { stroke: #c99a1d; stroke-width: 2 }
   .mid { fill: #f1f5f9; stroke: #94a3b8; stroke-width: 1.5 } .arrow { stroke: #64748b; stroke-width: 1.6; fill: none; marker-end: url(#tip) }
+  .body { stroke: #7c3aed; stroke-width: 2 } .frame { fill: #f1f5f9; fill-opacity: .55; stroke: #94a3b8; stroke-width: 1.3; stroke-dasharray: 6 4 }
   .back { stroke: #16a34a; stroke-dasharray: 5 4 } .page { fill: #fbfcfe }
 </style>
 <defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 10 5 0 10z" fill="#64748b"/></marker></defs>`
@@ -36,7 +37,7 @@ export function arrow(x1: number, y1: number, x2: number, y2: number, kind = '')
 }
 
 export function svg(name: string, width: number, height: number, label: string, body: string): void {
-  const source = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${label}">${style}<rect class="page" width="${width}" height="${height}" rx="14"/>${body}</svg>\n`
+  const source = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${label}">${style}<rect class="page" width="${width}" height="${height}" rx="14"/>${body}</svg>\n`
   writeFileSync(join(out, name), source)
 }
 
