@@ -239,7 +239,7 @@ describe('what a task makes of its request', () => {
   it('TASK-121: signatureFromRequest is the run once more: ids, callbacks, limits, headers and place stay', async () => {
     const app = await start((app) => {
       app.task('note', { typing: false }, () => 1)
-      app.task('again', { bind: true, params: ['x', 'y'] }, (task) => {
+      app.task('again', { bind: true, params: ['x', 'y'], ignoreResult: true }, (task) => {
         const plain = task.signatureFromRequest()
         const changed = task.signatureFromRequest({ args: [9], retries: 4, queue: 'other', priority: 1 })
         return [plain.toJSON(), changed.toJSON()]
@@ -249,6 +249,7 @@ describe('what a task makes of its request', () => {
       args: [1],
       kwargs: { y: 2 },
       taskId: 'mine',
+      ignoreResult: false,
       priority: 3,
       timeLimit: 50,
       softTimeLimit: 40,
@@ -269,6 +270,7 @@ describe('what a task makes of its request', () => {
       ...{ task_id: 'mine', root_id: 'mine', retries: 0, priority: 3, queue: 'celery', shadow: 'shown' },
       ...{ time_limit: 50, soft_time_limit: 40, headers: { tenant: 'a' }, reply_to: 'who' },
       ...{ stamped_headers: ['order'], order: 7, replaced_task_nesting: 0, group_id: null },
+      ignore_result: false,
     })
     expect(changed!['args']).toEqual([9])
     expect(changed!['options']).toMatchObject({ retries: 4, queue: 'other', priority: 1, task_id: 'mine' })

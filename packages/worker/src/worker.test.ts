@@ -780,6 +780,31 @@ describe('chords of stores that cannot count', () => {
     }
   })
 
+  it('CANVAS-68, D57-62: a broker that is away when the body is to be sent is waited for', async () => {
+    const { app } = makeApp()
+    const one = app.task('one', () => 1)
+    const body = app.task('body', (numbers: number[]) => numbers)
+    await startWorker(app)
+    const member = await one.delay()
+    const { producer } = app.context
+    const publish = producer.publish.bind(producer) as (...given: unknown[]) => Promise<never>
+    let away = true
+    const spy = vi.spyOn(producer, 'publish').mockImplementation((...given) => {
+      if (!away || given[0].headers['task'] !== 'body') return publish(...given)
+      away = false
+      return Promise.reject(new PublishError('away', { retryable: true, maybeDelivered: false }))
+    })
+    const callback = body.s()
+    const result = callback.freeze()
+    await app.sendTask('celery.chord_unlock', {
+      args: ['group-4', callback],
+      kwargs: { interval: 0.01, max_retries: null, result: [[[member.id, null], null]] },
+    })
+    expect(await result.get(soon)).toEqual([1])
+    expect(away).toBe(false)
+    spy.mockRestore()
+  })
+
   it('CANVAS-68, PAIN-17: a lost member fails the body within chordStallTimeoutMs, and is named', async () => {
     const { app } = makeApp({ chordStallTimeoutMs: 60 })
     const body = app.task('body', () => 'never')

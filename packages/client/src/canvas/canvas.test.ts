@@ -358,6 +358,9 @@ describe('groups', () => {
   it('CANVAS-47: skew spreads the members', () => {
     const spread = group([add.s(1), add.s(2), add.s(3)]).skew(1, 2)
     expect(spread.tasks.map(({ options }) => options['countdown'])).toEqual([1, 2, 2])
+    // The last step that is not above the end is repeated, as in Celery.
+    spread.skew(1, 4.5, 2)
+    expect(spread.tasks.map(({ options }) => options['countdown'])).toEqual([1, 3, 3])
   })
 })
 

@@ -216,12 +216,10 @@ export class Group<
     return this
   }
 
-  /** Spreads the members over time: `countdown` start, start + step, … seconds. Returns itself. */
+  /** Spreads the members over time: `countdown` start, start + step, … seconds, the last that is not above `stop` again and again. Returns itself. */
   skew(start = 1, stop?: number, step = 1): this {
-    this.tasks.forEach((task, index) => {
-      const countdown = start + index * step
-      task.set({ countdown: stop === undefined ? countdown : Math.min(countdown, stop) })
-    })
+    const last = stop === undefined || stop === 0 ? Infinity : Math.floor((stop - start) / step)
+    this.tasks.forEach((task, index) => task.set({ countdown: start + Math.min(index, last) * step }))
     return this
   }
 

@@ -5,6 +5,7 @@ import type { CapturedApp } from '../../test/captured-app.ts'
 import { chain, chord, currentTask, group } from '../canvas/index.ts'
 import type { AppOptions } from '../app/index.ts'
 import type { TaskContext } from './task-context.ts'
+import type { TaskRequest } from './task-request.ts'
 
 let captured: CapturedApp
 
@@ -287,6 +288,21 @@ describe('taskAlwaysEager', () => {
     await task.applyAsync([1, 2], { link: note.s() })
     const failed = await captured.app.task('proj.boom', boom).applyAsync({ linkError: note.s() })
     expect(seen).toEqual([3, failed.id])
+  })
+
+  it('CANVAS-62: an error callback of the new style gets request, error and traceback; what it throws is logged', async () => {
+    const seen: unknown[] = []
+    const told = captured.app.task('proj.told', (request: TaskRequest, error: Error, trace: string) => {
+      seen.push(request.id, error.message, trace.includes('boom'))
+      throw new Error('in the callback')
+    })
+    const three = captured.app.task('proj.three', (id: string, error: unknown, mine: number) => {
+      seen.push(id, error, mine)
+    })
+    const failed = await captured.app
+      .task('proj.boom', boom)
+      .applyAsync({ linkError: [told.s(), three.s(undefined, 7)] })
+    expect(seen).toEqual([failed.id, 'boom', true, failed.id, undefined, 7])
   })
 
   it('TASK-85…88: calls the handlers in order', async () => {

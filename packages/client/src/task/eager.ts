@@ -17,6 +17,7 @@ import type { EagerOutcome, SignatureCall } from '../canvas/index.ts'
 import { isAborted } from '../result/index.ts'
 import type { ResultNode } from '../result/index.ts'
 import { BaseTaskContext } from './base-task-context.ts'
+import { callWithFailure, takesFailure } from './error-callback.ts'
 import type { RegisteredTask } from './registered-task.ts'
 import { automaticRetry, retryArguments } from './retry-control.ts'
 import type { TaskRetryOptions } from './task-context.ts'
@@ -219,12 +220,17 @@ async function conclude(
     children: children ?? null,
   })
   for (const errback of (call.options['link_error'] ?? []) as readonly unknown[]) {
-    await signatureFromDict(context.app, errback).runEagerly({
-      args: [id],
-      kwargs: {},
-      options: {},
-      signal: call.signal,
-    })
+    const signature = signatureFromDict(context.app, errback)
+    const called = signature.subtaskType === null ? context.tasks.get(signature.task) : undefined
+    if (takesFailure(called, signature)) {
+      await callWithFailure(context.app, called, signature, [request, error, traceback]).catch(
+        (thrown: unknown) => {
+          context.logger.error(`Error callback ${signature.task} of ${task.name}[${id}] raised an error.`, {
+            error: thrown,
+          })
+        },
+      )
+    } else await signature.runEagerly({ args: [id], kwargs: {}, options: {}, signal: call.signal })
   }
   await options.onFailure?.(error, id, args, kwargs, request)
   await options.afterReturn?.('FAILURE', error, id, args, kwargs)

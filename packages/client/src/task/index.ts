@@ -1,5 +1,6 @@
 /** Room 1, second half: tasks, their options, what a handler is given. */
 export { ArgumentsError } from './arguments-error.ts'
+export { callWithFailure, takesFailure } from './error-callback.ts'
 export { LocalTaskContext, localRequest } from './eager.ts'
 export { bindArguments, parametersOf } from './parameters.ts'
 export type { Kwargs, ParameterList } from './parameters.ts'

@@ -39,6 +39,7 @@ export function signatureFromRequest(
     headers: request.headers ?? undefined,
     retries: request.retries,
     replyTo: request.replyTo ?? undefined,
+    ignoreResult: request.ignoreResult ?? undefined,
     replacedTaskNesting: request.replacedTaskNesting,
     priority: priority ?? undefined,
     stamps: stamps ?? undefined,

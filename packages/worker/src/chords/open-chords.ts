@@ -16,6 +16,7 @@ import {
   ChordError,
   isPlainObject,
   isRawJson,
+  isRetryable,
   readSignature,
   type ChordStanding,
   type NativeChord,
@@ -54,6 +55,8 @@ interface Watched {
   /** Parts it was begun with, once that is known. */
   size: number | undefined
   noted: boolean
+  /** This worker has looked at it before: what is new has come since then. */
+  looked: boolean
 }
 
 /** An open chord, as `inspect chords` shows it. */
@@ -111,6 +114,7 @@ export class OpenChords implements OpenChordsPort {
         count: 0,
         size: undefined,
         noted: false,
+        looked: false,
       })
     }
   }
@@ -139,13 +143,11 @@ export class OpenChords implements OpenChordsPort {
     const { now, stallMs } = this.#options
     const found: OpenChord[] = []
     for (const [groupId, { body, since, progressAt }] of this.#watched) {
-      const standing = await chord.watch!.look(groupId)
+      const standing = await this.#standing(chord, groupId)
       if (standing?.total === undefined) continue
-      const signature = readSignature(body)
       found.push({
         group_id: groupId,
-        body: signature.task,
-        body_id: signature.options.task_id ?? null,
+        ...nameOf(body),
         count: standing.count,
         total: standing.total,
         reported: standing.reported.slice(0, shownIds),
@@ -198,35 +200,59 @@ export class OpenChords implements OpenChordsPort {
     const over: string[] = []
     for (const [groupId, watched] of this.#watched) {
       if (now() - watched.since < sweepMs) continue
-      const standing = await chord.watch.look(groupId)
-      if (standing === undefined) {
-        over.push(groupId)
-        continue
-      }
-      if (standing.total === undefined) {
-        if (!(await this.#tellSize(chord, groupId, watched, standing))) over.push(groupId)
-        continue
-      }
-      watched.size = standing.size
-      if (standing.count !== watched.count) {
-        // What this worker did not see itself may have come at any time since the last look.
-        if (watched.count > 0) watched.progressAt = Math.max(watched.progressAt, now() - sweepMs)
-        watched.count = standing.count
-        watched.noted = false
-      }
-      if (!watched.noted) {
-        await chord.watch.remember(groupId, encodeChordNote(watched), services.chords.expiresInMs)
-        watched.noted = true
-      }
-      if (standing.count >= standing.total && now() - watched.progressAt > claimMsOf(services))
-        await this.#complete(chord, groupId, watched)
-      else if (standing.count < standing.total && now() - watched.progressAt > stallMs) {
-        if (await this.#hasEnded(watched)) over.push(groupId)
-        else await this.#fail(chord, groupId, watched, stalled(groupId, standing, stallMs))
+      try {
+        if (await this.#isOver(chord, groupId, watched)) over.push(groupId)
+      } catch (error) {
+        if (isRetryable(error)) throw error
+        // One that nobody can look after must not keep the others from it.
+        const given = now() - watched.progressAt > stallMs
+        if (given) over.push(groupId)
+        services.log.error(`Chord ${groupId} could not be looked after${given ? '; it is given up' : ''}.`, {
+          error,
+        })
       }
     }
     await chord.watch.forget(over)
     for (const groupId of over) this.#watched.delete(groupId)
+  }
+
+  async #isOver(chord: NativeChord, groupId: string, watched: Watched): Promise<boolean> {
+    const { now, sweepMs, stallMs } = this.#options
+    const services = this.#options.services()
+    const standing = await chord.watch!.look(groupId)
+    if (standing === undefined) return true
+    if (standing.total === undefined) return !(await this.#tellSize(chord, groupId, watched, standing))
+    watched.size = standing.size
+    if (standing.count !== watched.count) {
+      // What this worker did not see itself may have come at any time since the last look.
+      if (watched.looked || watched.count > 0)
+        watched.progressAt = Math.max(watched.progressAt, now() - sweepMs)
+      watched.count = standing.count
+      watched.noted = false
+    }
+    watched.looked = true
+    if (!watched.noted) {
+      await chord.watch!.remember(groupId, encodeChordNote(watched), services.chords.expiresInMs)
+      watched.noted = true
+    }
+    if (standing.count >= standing.total && now() - watched.progressAt > claimMsOf(services))
+      await this.#complete(chord, groupId, watched)
+    else if (standing.count < standing.total && now() - watched.progressAt > stallMs) {
+      if (await this.#hasEnded(watched)) return true
+      await this.#fail(chord, groupId, watched, stalled(groupId, standing, stallMs))
+    }
+    return false
+  }
+
+  /** For answers, which are not to fail by one chord of many. */
+  async #standing(chord: NativeChord, groupId: string): Promise<ChordStanding | undefined> {
+    try {
+      return await chord.watch!.look(groupId)
+    } catch (error) {
+      if (isRetryable(error)) throw error
+      this.#options.services().log.error(`Chord ${groupId} could not be looked at.`, { error })
+      return undefined
+    }
   }
 
   /**
@@ -286,6 +312,15 @@ export class OpenChords implements OpenChordsPort {
   }
 }
 
+function nameOf(body: SignatureSource): Pick<OpenChord, 'body' | 'body_id'> {
+  try {
+    const { task, options } = readSignature(body)
+    return { body: task, body_id: options.task_id ?? null }
+  } catch {
+    return { body: '?', body_id: null }
+  }
+}
+
 function stalled(groupId: string, standing: ChordStanding, stallMs: number): string {
   const { count, total, reported } = standing
   const names =
@@ -326,6 +361,7 @@ function readNote(note: Uint8Array): Watched | undefined {
       count: typeof count === 'number' ? count : 0,
       size: typeof size === 'number' ? size : undefined,
       noted: true,
+      looked: false,
     }
   } catch {
     return undefined

@@ -15,14 +15,16 @@ import {
   ConfigurationError,
   decodeResultHandle,
   encodeResultHandle,
+  isRetryable,
+  OperationTimeoutError,
   pyRepr,
-  readyStates,
   type ResultHandle,
   type SignatureSource,
 } from '@ct/contracts'
 import { failChord } from './chord-error.ts'
+import { persist } from './effects.ts'
 import { reportPart } from './chord.ts'
-import { joinGroup, MemberFailed } from './join.ts'
+import { allReady, joinGroup, MemberFailed, unreadyOf } from './join.ts'
 import type { TraceServices } from './ports.ts'
 
 type Body = (
@@ -182,47 +184,27 @@ async function unlock(
   const members = listArgument(argument(args, kwargs, 4, 'result') ?? [], 'result').map((one) =>
     decodeResultHandle(one),
   )
+  const group = { id: groupId, parent: null, children: members }
+  const again = (): Promise<null> => askAgain(services, context, { group, body, interval, maxRetries })
   let ready: boolean
   try {
-    ready = await allReady(services, members)
+    ready = await allReady(services.results, group)
   } catch (error) {
     services.log.warn(`The members of chord ${groupId} could not be read; trying again.`, { error })
     ready = false
   }
-  if (!ready) {
-    const retries = context.request.retries
-    if (typeof maxRetries === 'number' && retries + 1 > maxRetries) {
-      await failChord(
-        services,
-        body,
-        new ChordError(`chord_unlock could not be retried: retries spent`),
-        reportPart,
-      )
-      return null
-    }
-    const countdown =
-      typeof interval === 'number' ? interval : services.app.context.settings.resultChordRetryInterval
-    const asked = retries * countdown
-    if (services.chordStallMs !== undefined && asked * 1000 > services.chordStallMs) {
-      const waiting = await unreadyOf(services, members)
-      const reason = `Chord ${groupId} still waits for ${waiting.length} of its members after ${asked} s: they are lost; there is no result of ${waiting.slice(0, 20).join(', ')}${waiting.length > 20 ? ', …' : ''}`
-      await failChord(services, body, new ChordError(reason), reportPart)
-      return null
-    }
-    throw context.retry({
-      countdown,
-      // The task itself is registered without a limit; its argument is the limit.
-      ...(typeof maxRetries === 'number' ? { maxRetries } : {}),
-    })
-  }
+  if (!ready) return await again()
+  // With Celery's defaults a store or a broker that is away is the end of the chord.
+  const passes = (error: unknown): boolean => services.defaults === 'ct' && isRetryable(error)
   let values: unknown[]
   try {
-    values = await joinGroup(
-      services.results,
-      { id: groupId, parent: null, children: members },
-      { timeoutMs: services.chordJoinTimeout * 1000, pause: (ms) => services.pause(ms) },
-    )
+    values = await joinGroup(services.results, group, {
+      timeoutMs: services.chordJoinTimeout * 1000,
+      pause: (ms) => services.pause(ms),
+    })
   } catch (error) {
+    // One that was there, and is not any more, does not come again.
+    if (passes(error) && !(error instanceof OperationTimeoutError)) return await again()
     await failChord(
       services,
       body,
@@ -234,6 +216,7 @@ async function unlock(
   try {
     await signatureFromDict(services.app, body).send({ args: [values], kwargs: {}, options: {} })
   } catch (error) {
+    if (passes(error)) return await again()
     await failChord(
       services,
       body,
@@ -244,25 +227,45 @@ async function unlock(
   return null
 }
 
-async function allReady(services: TraceServices, members: readonly ResultHandle[]): Promise<boolean> {
-  for (const member of members) {
-    if (member.children !== null) {
-      if (!(await allReady(services, member.children))) return false
-    } else {
-      const meta = await services.results.meta(member.id)
-      if (meta === undefined || !readyStates.has(meta.status)) return false
-    }
-  }
-  return true
+interface Asking {
+  readonly group: ResultHandle
+  readonly body: SignatureSource
+  readonly interval: unknown
+  readonly maxRetries: unknown
 }
 
-async function unreadyOf(services: TraceServices, members: readonly ResultHandle[]): Promise<string[]> {
-  const found: string[] = []
-  for (const member of members) {
-    if (member.children !== null) found.push(...(await unreadyOf(services, member.children)))
-    else if (!readyStates.has((await services.results.meta(member.id))?.status ?? '')) found.push(member.id)
+/** Throws the retry of a task that asks; fails the chord where it has asked often enough. */
+async function askAgain(
+  services: TraceServices,
+  context: TaskContext,
+  { group, body, interval, maxRetries }: Asking,
+): Promise<null> {
+  const { retries } = context.request
+  if (typeof maxRetries === 'number' && retries + 1 > maxRetries) {
+    await failChord(
+      services,
+      body,
+      new ChordError(`chord_unlock could not be retried: retries spent`),
+      reportPart,
+    )
+    return null
   }
-  return found
+  const countdown =
+    typeof interval === 'number' ? interval : services.app.context.settings.resultChordRetryInterval
+  const asked = retries * countdown
+  if (services.chordStallMs !== undefined && asked * 1000 > services.chordStallMs) {
+    const waiting = await persist(services, `The members of chord ${group.id} could not be read`, () =>
+      unreadyOf(services.results, group),
+    )
+    const reason = `Chord ${group.id} still waits for ${waiting.length} of its members after ${asked} s: they are lost; there is no result of ${waiting.slice(0, 20).join(', ')}${waiting.length > 20 ? ', …' : ''}`
+    await failChord(services, body, new ChordError(reason), reportPart)
+    return null
+  }
+  throw context.retry({
+    countdown,
+    // The task itself is registered without a limit; its argument is the limit.
+    ...(typeof maxRetries === 'number' ? { maxRetries } : {}),
+  })
 }
 
 /** Built-in tasks as a registry wants them. They belong to the worker, not to the app: callers address them by name. */

@@ -29,10 +29,18 @@ interface Script {
   readonly members?: Readonly<Record<string, readonly [status: string, result: unknown]>>
   /** The worker stops: waiting is over. */
   readonly stops?: boolean
+  /** So many times the store is away before a member is read. */
+  away?: number
 }
 
-async function run(script: Script, state = 'SUCCESS', value: unknown = 1): Promise<string[]> {
+async function run(
+  script: Script,
+  state = 'SUCCESS',
+  value: unknown = 1,
+  reporting: ChordMember = member,
+): Promise<string[]> {
   const seen: string[] = []
+  let ready = false
   const progress = [...(script.progress ?? [])]
   const logger = {
     debug: () => {},
@@ -50,9 +58,13 @@ async function run(script: Script, state = 'SUCCESS', value: unknown = 1): Promi
     log: { ...logger, infoEnabled: false, debugEnabled: false },
     pause: () => Promise.resolve(script.stops !== true),
     sender: {
-      call: (_signature: unknown, call: { args: readonly unknown[]; rootId: string; parentId: string }) => {
+      call: (
+        _signature: unknown,
+        call: { args: readonly unknown[]; parentId: string; priority?: number },
+      ) => {
         if (script.publish !== undefined) return Promise.reject(script.publish)
-        seen.push(`body ${JSON.stringify(call.args[0])} parent ${call.parentId}`)
+        const priority = call.priority === undefined ? '' : ` priority ${call.priority}`
+        seen.push(`body ${JSON.stringify(call.args[0])} parent ${call.parentId}${priority}`)
         return Promise.resolve({ id: 'body-id', parent: null, children: null })
       },
     },
@@ -67,7 +79,12 @@ async function run(script: Script, state = 'SUCCESS', value: unknown = 1): Promi
         return Promise.resolve()
       },
       meta: (id: string) => {
+        if (ready && (script.away ?? 0) > 0) {
+          script.away!--
+          return Promise.reject(new BackendUnavailableError('away'))
+        }
         const known = script.members?.[id]
+        if (id === 'b') ready = true
         return Promise.resolve(known === undefined ? undefined : { status: known[0], result: known[1] })
       },
       errorOf: ({ result }: { result: unknown }) => result,
@@ -125,7 +142,7 @@ async function run(script: Script, state = 'SUCCESS', value: unknown = 1): Promi
         }),
     },
   } as unknown as TraceServices
-  await reportPart(services, member, state, value)
+  await reportPart(services, reporting, state, value)
   return seen
 }
 
@@ -259,6 +276,22 @@ describe('a store with a counter', () => {
     expect(await run({ kind: 'counter', count: 3, ended: 1, group: ['a', 'b'], members })).toEqual([])
     // Late, when all is cleared up: the body, which may run, is left alone.
     expect(await run({ kind: 'counter', ended: 1, group: 'missing' })).toEqual([])
+  })
+
+  it('CANVAS-68: a store that is away while the members are read is waited for', async () => {
+    expect(await run({ kind: 'counter', count: 2, group: ['a', 'b'], members, away: 2 })).toContain(
+      'body [1,2] parent t1',
+    )
+  })
+
+  it('canvas §7.3: a body’s own priority is not that of the member that completes it', async () => {
+    const own = { ...body, options: { ...body.options, priority: 9 } }
+    const parts = [['SUCCESS', 1]] as const
+    const script = { kind: 'native', progress: [complete], parts } as const
+    const inherits = (chord: SignatureSource): Promise<string[]> =>
+      run(script, 'SUCCESS', 1, { ...member, chord, priority: 3 })
+    expect(await inherits(body)).toContain('body [1] parent t1 priority 3')
+    expect(await inherits(own)).toContain('body [1] parent t1')
   })
 
   it('canvas §7.4: failures have Celery’s words', async () => {

@@ -249,7 +249,8 @@ async function sendBody(
     // Ids stored in the body (a chord sent by a worker as a step of a chain) win over those of the member that completed it.
     rootId: textOr(options.root_id, member.rootId),
     parentId: textOr(options.parent_id, member.taskId),
-    ...(member.priority === undefined ? {} : { priority: member.priority }),
+    // Inherited, where it has none of its own.
+    ...(member.priority === undefined || options['priority'] != null ? {} : { priority: member.priority }),
   })
 }
 
@@ -273,8 +274,11 @@ async function reportCounter(
   const { chords } = services
   let group: ResultHandle | undefined
   try {
-    group = await chords.savedGroup(groupId)
+    group = await persist(services, `The group of chord ${groupId} could not be read`, () =>
+      chords.savedGroup(groupId),
+    )
   } catch (error) {
+    if (isRetryable(error)) throw error
     await failChord(
       services,
       body,
@@ -300,7 +304,11 @@ async function reportCounter(
     if (count !== size) return
   } else if (count < size || !(await allReady(services.results, group)) || !(await first())) return
   try {
-    const values = await join(services, group).catch(async (error: unknown) => {
+    const whole = group
+    const values = await persist(services, `Chord ${groupId} could not be read`, () =>
+      join(services, whole),
+    ).catch(async (error: unknown) => {
+      if (isRetryable(error)) throw error
       const reason = error instanceof MemberFailed ? pyRepr(error.error) : pyRepr(error)
       await failChord(services, body, new ChordError(reason, { cause: error }), reportPart)
       return undefined

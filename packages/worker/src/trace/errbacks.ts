@@ -5,7 +5,7 @@
  * traceback. Old style: everything else is sent, with the id of the failed task as its first argument; all of one failure go out as one
  * group.
  */
-import { runInTask, type Outbox, type TaskContext } from '@ct/client'
+import { callWithFailure, takesFailure, type Outbox } from '@ct/client'
 import { isRawJson, type SignatureDict, type SignatureSource } from '@ct/contracts'
 import { sent } from './effects.ts'
 import type { TraceServices } from './ports.ts'
@@ -57,15 +57,15 @@ async function callInline(
   traceback: string | null,
 ): Promise<boolean> {
   const task = errback.subtask_type === null ? services.task(errback.task) : undefined
-  if (task === undefined || task.bind) return false
-  const stored = errback.args.map(plain)
+  if (!takesFailure(task, errback)) return false
+  const args = errback.args.map(plain)
   const kwargs = Object.fromEntries(Object.entries(errback.kwargs).map(([key, value]) => [key, plain(value)]))
-  // Only arguments that the failure still has to supply tell the style (D57-88).
-  const supplied = errback.immutable ? 0 : stored.length + Object.keys(kwargs).length
-  if (task.arity.most - supplied <= 1) return false
-  const args = errback.immutable ? stored : [failed.view, error, traceback, ...stored]
   try {
-    await runInTask(undefined, () => task.run(inlineContext(services, task.name), args, kwargs))
+    await callWithFailure(services.app, task, { args, kwargs, immutable: errback.immutable }, [
+      failed.view,
+      error,
+      traceback,
+    ])
   } catch (thrown) {
     services.log.error(`Error callback ${errback.task} of ${failed.task}[${failed.id}] raised an error.`, {
       error: thrown,
@@ -76,9 +76,4 @@ async function callInline(
 
 function plain(value: unknown): unknown {
   return isRawJson(value) ? value.decode() : value
-}
-
-/** An errback that is not bound never sees its context. */
-function inlineContext(services: TraceServices, name: string): TaskContext {
-  return { app: services.app, name } as TaskContext
 }

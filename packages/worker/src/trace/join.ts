@@ -7,6 +7,7 @@ import {
   pyRepr,
   readyStates,
   type ResultHandle,
+  type ResultMeta,
 } from '@ct/contracts'
 import type { Results } from './ports.ts'
 
@@ -53,17 +54,34 @@ export async function joinGroup(
 ): Promise<unknown[]> {
   const deadline = performance.now() + options.timeoutMs
   const values: unknown[] = []
-  for (const member of group.children ?? []) {
-    values.push(
-      member.children === null
-        ? await waitFor(results, member.id, deadline, options)
-        : await joinGroup(results, member, {
-            ...options,
-            timeoutMs: Math.max(0, deadline - performance.now()),
-          }),
-    )
+  const members = group.children ?? []
+  for (let at = 0; at < members.length; at += mostTogether) {
+    const some = members.slice(at, at + mostTogether)
+    const found = await metasOf(results, some)
+    for (const [index, member] of some.entries()) {
+      values.push(
+        member.children === null
+          ? await waitFor(results, member.id, deadline, options, found[index])
+          : await joinGroup(results, member, {
+              ...options,
+              timeoutMs: Math.max(0, deadline - performance.now()),
+            }),
+      )
+    }
   }
   return values
+}
+
+/** Documents that are asked for at once. */
+const mostTogether = 500
+
+function metasOf(
+  results: Results,
+  members: readonly ResultHandle[],
+): Promise<readonly (ResultMeta | undefined)[]> {
+  return Promise.all(
+    members.map(({ id, children }) => (children === null ? results.meta(id) : Promise.resolve(undefined))),
+  )
 }
 
 async function waitFor(
@@ -71,9 +89,10 @@ async function waitFor(
   taskId: string,
   deadline: number,
   options: JoinOptions,
+  found: ResultMeta | undefined,
 ): Promise<unknown> {
+  let meta = found
   for (let wait = 10; ; wait = Math.min(500, wait * 2)) {
-    const meta = await results.meta(taskId)
     if (meta !== undefined && propagateStates.has(meta.status))
       throw new MemberFailed(taskId, results.errorOf(meta))
     if (meta !== undefined && readyStates.has(meta.status)) return meta.result
@@ -86,15 +105,32 @@ async function waitFor(
     if (left <= 0) throw new OperationTimeoutError(`The result of ${taskId} did not come in time.`)
     if (!(await options.pause(Math.min(wait, left))))
       throw new BackendUnavailableError(`The worker stopped before the result of ${taskId} came.`)
+    meta = await results.meta(taskId)
   }
 }
 
 /** Every member has ended, those of groups inside too. */
 export async function allReady(results: Results, group: ResultHandle): Promise<boolean> {
-  for (const member of group.children ?? []) {
-    if (member.children !== null) {
-      if (!(await allReady(results, member))) return false
-    } else if (!readyStates.has((await results.meta(member.id))?.status ?? '')) return false
-  }
+  for await (const _ of unready(results, group)) return false
   return true
+}
+
+/** Ids of the members that have not ended, those of groups inside too. */
+export async function unreadyOf(results: Results, group: ResultHandle): Promise<string[]> {
+  const found: string[] = []
+  for await (const id of unready(results, group)) found.push(id)
+  return found
+}
+
+async function* unready(results: Results, group: ResultHandle): AsyncGenerator<string, void, undefined> {
+  const members = group.children ?? []
+  // A first look at one alone: who asks again and again mostly asks too early.
+  for (let at = 0, most = 1; at < members.length; at += most, most = mostTogether) {
+    const some = members.slice(at, at + most)
+    const found = await metasOf(results, some)
+    for (const [index, member] of some.entries()) {
+      if (member.children !== null) yield* unready(results, member)
+      else if (!readyStates.has(found[index]?.status ?? '')) yield member.id
+    }
+  }
 }
