@@ -238,7 +238,8 @@ export function normalSteps(tasks: readonly AnySignature[]): readonly AnySignatu
   for (let task = work.pop(); task !== undefined; task = work.pop()) {
     if (task instanceof Group && (task as Group).tasks.length === 1) task = (task as Group).tasks[0]!
     if (task instanceof Chain) {
-      work.push(...stepsOf(task as Chain))
+      // One by one: a call does not take as many arguments as a chain may have steps.
+      for (const step of stepsOf(task as Chain)) work.push(step)
       continue
     }
     const after = out.at(-1)

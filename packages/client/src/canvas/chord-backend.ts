@@ -1,5 +1,6 @@
 /** What a result backend must know of a chord before its members are sent (wire: "Chord mechanics per backend"). */
 import { ConfigurationError, encodeResultHandle, UnsupportedError } from '@ct/contracts'
+import type { ResultHandle } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import { builtinTasks } from './builtin-task-names.ts'
 import { encodeChordNote } from './chord-note.ts'
@@ -36,7 +37,7 @@ export async function beginChord(context: AppContext, chord: ChordStart): Promis
   const { groupId, size, header, body, options } = chord
   // With nested groups the values are joined by this document, in its structure (CANVAS-77).
   const nested = header.children?.some(({ children }) => children !== null) === true
-  if (nested || kind === 'counter') await results.saveGroup(header)
+  if (nested || kind === 'counter') await results.saveGroup(readableFrom(header))
   if (kind === 'unlock') {
     const unlock = prepareTask(context, {
       task: builtinTasks.chordUnlock,
@@ -44,7 +45,7 @@ export async function beginChord(context: AppContext, chord: ChordStart): Promis
       kwargs: {
         interval: options['interval'] ?? null,
         max_retries: options['max_retries'] ?? null,
-        result: header.children?.map(encodeResultHandle) ?? [],
+        result: readableFrom(header).children!.map(encodeResultHandle),
       },
       options: {
         countdown: settings.resultChordRetryInterval,
@@ -61,6 +62,26 @@ export async function beginChord(context: AppContext, chord: ChordStart): Promis
       ? noteOn(context, chord)
       : undefined
   await results.beginChord({ groupId, size, expiresInMs: chordExpiresInMs(context), note })
+}
+
+/** Results before a result that are kept with it, where it is one of many. */
+const mostBefore = 100
+
+/**
+ * A header for its members to be read from: for that their ids are enough. Lines of results that are longer than anybody reads are cut, since each nests
+ * in the next.
+ */
+function readableFrom(header: FrozenResult): ResultHandle {
+  return { ...header, children: (header.children ?? []).map((member) => cut(member, mostBefore)) }
+}
+
+function cut(result: ResultHandle, before: number): ResultHandle {
+  const { id, parent, children } = result
+  return {
+    id,
+    parent: parent === null || before === 0 ? null : cut(parent, before - 1),
+    children: children === null ? null : children.map((child) => cut(child, mostBefore)),
+  }
 }
 
 /** Workers see a chord by its parts; one of which no part ever comes they would never see. */

@@ -4,9 +4,10 @@ import type { ChainSource, SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import { beginChord } from './chord-backend.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
+import { runningTask } from './current-task.ts'
 import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
-import { distinct, frozenOrder, Group, sendMembers } from './group.ts'
+import { distinct, frozenOrder, Group, prepareMembers } from './group.ts'
 import { Signature } from './signature.ts'
 import { extentOf } from './extent.ts'
 import type { Extent } from './extent.ts'
@@ -180,16 +181,22 @@ export class Chord<
     const members = sent.header
     if (members.length === 0) {
       const { signal, outbox } = call
-      return (await body.send({ args: [[]], kwargs: {}, options: {}, signal, outbox })) ?? result
+      // No member comes before it.
+      const ids = pickOnly(options, ['parent_id', 'add_to_parent'])
+      return (await body.send({ args: [[]], kwargs: {}, options: ids, signal, outbox })) ?? result
     }
+    // Before the chord is begun: one that is begun waits for its members.
+    const sendHeader = prepareMembers(members, headerCall)
+    const group = oldestAncestor(result)
     await beginChord(context, {
       groupId: sent.options['task_id'] as string,
       size: members.reduce((sum, member) => sum + member.chordSize(), 0),
-      header: oldestAncestor(result),
+      header: group,
       body,
       options,
     })
-    await sendMembers(members, headerCall)
+    await sendHeader()
+    if (options['add_to_parent'] !== false) runningTask()?.children?.push(group)
     return result
   }
 
@@ -297,6 +304,13 @@ function pick(
   return Object.fromEntries(
     Object.entries(options).filter(([key, value]) => !without.has(key) && value != null),
   )
+}
+
+function pickOnly(
+  options: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): Record<string, unknown> {
+  return Object.fromEntries(names.flatMap((name) => (options[name] == null ? [] : [[name, options[name]]])))
 }
 
 function dropNulls(options: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -30,7 +30,7 @@ interface NoList {
 export function chain<S extends readonly unknown[]>(...steps: CheckedSteps<S>): ChainOf<S> {
   const given = canvasParts('chain: step', steps)
   const [first, ...rest] = given
-  const made = rest.length === 0 ? new Chain({ app: undefined, tasks: given }) : piped(first!, ...rest)
+  const made = rest.length === 0 ? new Chain({ app: undefined, tasks: given }) : piped(first!, rest)
   return made as unknown as ChainOf<S>
 }
 

@@ -265,8 +265,13 @@ function isEmptyChain(task: AnySignature): boolean {
   )
 }
 
-/** Sends signatures that are frozen already. Plain tasks go out in one step. */
+/** Sends signatures that are frozen already. */
 export async function sendMembers(members: readonly AnySignature[], call: SignatureCall): Promise<void> {
+  await prepareMembers(members, call)()
+}
+
+/** What cannot be sent is told before anything is; calling what it gives sends. Plain tasks go out in one step. */
+export function prepareMembers(members: readonly AnySignature[], call: SignatureCall): () => Promise<void> {
   const prepared: PreparedTask[] = []
   const others: AnySignature[] = []
   let context: Parameters<typeof publishTasks>[0] | undefined
@@ -286,10 +291,12 @@ export async function sendMembers(members: readonly AnySignature[], call: Signat
       }),
     )
   }
-  const sends: Promise<unknown>[] = others.map((member) => member.send(call))
-  if (context !== undefined)
-    sends.push(publishTasks(context, prepared, { signal: call.signal, outbox: call.outbox }))
-  const outcomes = await Promise.allSettled(sends)
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
+  return async () => {
+    const sends: Promise<unknown>[] = others.map((member) => member.send(call))
+    if (context !== undefined)
+      sends.push(publishTasks(context, prepared, { signal: call.signal, outbox: call.outbox }))
+    const outcomes = await Promise.allSettled(sends)
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
 }

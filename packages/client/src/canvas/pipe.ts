@@ -7,7 +7,7 @@ import { definePipe } from './signature.ts'
 import type { AnySignature } from './signature.ts'
 
 /** `left`, then each of `rest` with the result of the one before. Operands are not changed; what follows a group waits for all of it. */
-export function piped(left: AnySignature, ...rest: readonly AnySignature[]): AnySignature {
+export function piped(left: AnySignature, rest: readonly AnySignature[]): AnySignature {
   const line = new Line(left)
   for (const right of canvasParts('pipe: step', rest)) line.append(right)
   return line.signature()
@@ -22,6 +22,8 @@ class Line {
   #whole: AnySignature
   /** Of the chain that the steps were taken from: what is linked to it as a whole stays with it where its last step is widened. */
   #options: Readonly<Record<string, unknown>> = {}
+  /** The chord at the end whose body is being put together; that which stands at the end is as it was before. */
+  #growing: { readonly chord: Chord; readonly body: Line } | undefined
 
   constructor(first: AnySignature) {
     this.#whole = first
@@ -32,6 +34,7 @@ class Line {
   }
 
   signature(): AnySignature {
+    this.#grown()
     if (this.#steps === undefined) return this.#whole
     const { app } = this.#whole
     return new Chain({ app, tasks: this.#steps, options: this.#options })
@@ -55,19 +58,19 @@ class Line {
       if ((next as Group).tasks.length === 0) return
       if (last === undefined) this.#become(next)
       else if (last instanceof Chord) {
-        const own = this.#unlinked()
-        own[own.length - 1] = extended(own.at(-1) as Chord, next)
-      } else this.#unlinked().push(next)
+        this.#grow(this.#unlinked().at(-1) as Chord, next)
+      } else this.#push(next)
       return
     }
     if (last instanceof Group) {
       const chord = awaited(last as Group, next)
       const before = steps.at(-2)
-      if (before instanceof Chord) steps.splice(-2, 2, extended(before as Chord, chord))
-      else steps[steps.length - 1] = chord
-    } else if (last instanceof Chord && !(next instanceof Chord)) {
-      steps[steps.length - 1] = extended(last as Chord, next)
-    } else this.#unlinked().push(next)
+      if (before instanceof Chord) {
+        steps.pop()
+        this.#grow(before as Chord, chord)
+      } else steps[steps.length - 1] = chord
+    } else if (last instanceof Chord && !(next instanceof Chord)) this.#grow(last as Chord, next)
+    else this.#push(next)
   }
 
   #groupThen(group: Group, next: AnySignature): void {
@@ -79,9 +82,30 @@ class Line {
 
   #chordThen(chord: Chord, given: AnySignature): void {
     const next = unrolled(given)
-    if (given instanceof Chain || (next === given && next instanceof Group))
-      this.#begin([chord, ...asSteps(next)])
-    else this.#whole = extended(chord, next)
+    if (given instanceof Chain || (next === given && next instanceof Group)) {
+      this.#grown()
+      this.#begin([this.#whole, ...asSteps(next)])
+    } else this.#grow(chord, next)
+  }
+
+  /** Appends to the body of the chord at the end: the body is made once, when all is appended. */
+  #grow(chord: Chord, next: AnySignature): void {
+    this.#growing ??= { chord, body: new Line(chord.body) }
+    this.#growing.body.append(next)
+  }
+
+  #grown(): void {
+    const growing = this.#growing
+    if (growing === undefined) return
+    this.#growing = undefined
+    const made = growing.chord.withBody(growing.body.signature())
+    if (this.#steps === undefined) this.#whole = made
+    else this.#steps[this.#steps.length - 1] = made
+  }
+
+  #push(next: AnySignature): void {
+    this.#grown()
+    this.#unlinked().push(next)
   }
 
   /** The steps, after what was linked to the chain as a whole has been linked to them. */
@@ -118,10 +142,6 @@ function unrolled(signature: AnySignature): AnySignature {
 
 function awaited(group: Group, body: AnySignature): Chord {
   return new Chord({ app: group.app ?? body.app, header: group.tasks, body })
-}
-
-function extended(chord: Chord, next: AnySignature): Chord {
-  return chord.withBody(piped(chord.body, next))
 }
 
 definePipe(piped)

@@ -8,7 +8,20 @@ import type { FrozenResult } from './frozen-result.ts'
 
 /** The handle a caller gets. */
 export function resultHandle(context: AppContext, frozen: FrozenResult): ResultNode {
-  const parent = frozen.parent === null ? null : resultHandle(context, frozen.parent)
+  return inLine(frozen, (one, parent) => handleBehind(context, one, parent))
+}
+
+/** From the oldest on: a chain may have more steps than calls can be nested. */
+function inLine<T extends { readonly parent: T | null }>(
+  last: T,
+  make: (one: T, parent: ResultNode | null) => ResultNode,
+): ResultNode {
+  const line: T[] = []
+  for (let one: T | null = last; one !== null; one = one.parent) line.push(one)
+  return line.reduceRight<ResultNode | null>((parent, one) => make(one, parent), null)!
+}
+
+function handleBehind(context: AppContext, frozen: FrozenResult, parent: ResultNode | null): ResultNode {
   if (frozen.children === null) {
     return new AsyncResult(frozen.id, context.resultContext, { parent, ignored: frozen.ignored })
   }
@@ -29,10 +42,9 @@ export function emptyGroupHandle(frozen: FrozenResult): ResultNode {
 
 /** {@link resultHandle} for what ran in this process. */
 export function eagerHandle(context: AppContext, outcome: EagerOutcome): ResultNode {
-  const parent = outcome.parent === null ? null : eagerHandle(context, outcome.parent)
-  if (outcome.members !== null) {
-    const members = outcome.members.map((member) => eagerHandle(context, member))
-    return new EagerGroupResult(outcome.id, members, context.resultContext, { parent })
-  }
-  return new EagerResult(outcome.id, outcome, context.resultContext, { parent })
+  return inLine(outcome, (one, parent) => {
+    if (one.members === null) return new EagerResult(one.id, one, context.resultContext, { parent })
+    const members = one.members.map((member) => eagerHandle(context, member))
+    return new EagerGroupResult(one.id, members, context.resultContext, { parent })
+  })
 }

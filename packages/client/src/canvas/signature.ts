@@ -79,7 +79,7 @@ export interface EagerOptions extends ApplyOptions {
 /** Options of a call that gives arguments by name. */
 type KeywordCall<Options> = Options & { readonly kwargs: Readonly<Record<string, unknown>> }
 
-type Join = (left: AnySignature, ...rest: readonly AnySignature[]) => AnySignature
+type Join = (left: AnySignature, rest: readonly AnySignature[]) => AnySignature
 
 let joined: Join
 
@@ -138,10 +138,7 @@ export abstract class Signature<
     this: Self,
     ...rest: CheckedRest<S, Self>
   ): PipedOf<Self, S> {
-    return joined(this, ...(rest as readonly unknown[] as readonly AnySignature[])) as unknown as PipedOf<
-      Self,
-      S
-    >
+    return joined(this, rest as readonly unknown[] as readonly AnySignature[]) as unknown as PipedOf<Self, S>
   }
 
   /** For workers and canvas. A copy with these parts. */
@@ -234,7 +231,11 @@ export abstract class Signature<
   set(options: CallOptions & { readonly immutable?: boolean | undefined }): this {
     const { immutable, ...rest } = options
     if (immutable !== undefined) this.setImmutable(immutable)
-    Object.assign(this.options, toSignatureOptions(rest))
+    const given = toSignatureOptions(rest)
+    for (const key of ['link', 'link_error'] as const)
+      for (const link of (given[key] ?? []) as readonly unknown[])
+        if (link instanceof Signature) refuseCycle(this, link as AnySignature, key)
+    Object.assign(this.options, given)
     return this
   }
 

@@ -36,7 +36,7 @@ export function prepareReplacement(
   }
   if (made.endsInGroup()) {
     const accumulate = new TaskSignature({ app, task: builtinTasks.accumulate, kwargs: { index: 0 } })
-    made = piped(made, accumulate)
+    made = piped(made, [accumulate])
   }
   const last = ends(made).at(-1)
   if (last instanceof Chain && last.steps.length === 0) {
@@ -68,7 +68,7 @@ export function prepareReplacement(
     next.options['replaced_task_nesting'] = nesting
     return next
   })
-  const whole = rest.length === 0 ? made : piped(made, ...rest)
+  const whole = rest.length === 0 ? made : piped(made, rest)
   const changed = app.context.tasks.get(name)?.options.onReplace?.(whole, request)
   return new Replace((changed ?? whole).toJSON())
 }
