@@ -101,6 +101,18 @@ describe('the watch over open chords', () => {
     )
   })
 
+  it('CANVAS-70: the numbers of a body stay as its sender wrote them', async () => {
+    const store = new Store()
+    store.begin('g', 2)
+    const note = new TextDecoder().decode(store.notes.get('g'))
+    const numbers = '[9007199254740993, 1.0]'
+    store.notes.set('g', new TextEncoder().encode(note.replace('"args": []', `"args": ${numbers}`)))
+    store.standings.set('g', { size: 2, total: 2, count: 1, reported: ['a'] })
+    await store.sweepUntil(3 * sweepMs)
+    expect(new TextDecoder().decode(store.notes.get('g'))).toContain(`"args": ${numbers}`)
+    expect(new TextDecoder().decode(store.notes.get('g'))).toContain('"count": 1')
+  })
+
   it('CTRL-44: nor from being listed', async () => {
     const store = new Store()
     store.begin('broken', 2)

@@ -14,10 +14,13 @@ import { randomBytes } from 'node:crypto'
 import { encodeChordNote } from '@ct/client'
 import {
   ChordError,
+  decodeJson,
   isPlainObject,
   isRawJson,
   isRetryable,
+  RawJson,
   readSignature,
+  sliceJsonObject,
   type ChordStanding,
   type NativeChord,
   type SignatureDict,
@@ -347,13 +350,17 @@ function memberOf(groupId: string, { taskId, rootId, body }: Watched): ChordMemb
 
 function readNote(note: Uint8Array): Watched | undefined {
   try {
-    const found: unknown = JSON.parse(new TextDecoder().decode(note))
-    if (!isPlainObject(found)) return undefined
-    const { body, root_id: rootId, task_id: taskId, since, progress_at: progressAt, count, size } = found
+    const texts = new Map(sliceJsonObject(new TextDecoder().decode(note)))
+    const member = (name: string): unknown => decodeJson(texts.get(name) ?? 'null')
+    // Stays text: its numbers are the sender's.
+    const body = RawJson.from(texts.get('body') ?? 'null')
+    readSignature(body)
+    const [rootId, taskId, since] = [member('root_id'), member('task_id'), member('since')]
+    const [progressAt, count, size] = [member('progress_at'), member('count'), member('size')]
     if (typeof rootId !== 'string' || typeof taskId !== 'string' || typeof since !== 'number')
       return undefined
     return {
-      body: readSignature(body),
+      body,
       rootId,
       taskId,
       since,
