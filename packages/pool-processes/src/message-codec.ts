@@ -1,16 +1,20 @@
 /**
- * Messages on a pipe: four bytes of length, then a batch of frames as V8's structured clone writes it, in which byte arrays are the bytes they are.
+ * Messages on a pipe: four bytes that no text begins with, four of length, then a batch of frames as V8's structured clone writes it, in which
+ * byte arrays are the bytes they are.
  */
 import { deserialize, serialize } from 'node:v8'
 
-const headLength = 4
+const headLength = 8
+/** Without it text would be read as a length, and what follows be waited for in vain. */
+const mark = 0x01_63_74_ff
 /** No message is larger; what says so is none. */
 const mostBytes = 2 ** 30
 
 export function encodeMessage(frames: unknown): Buffer {
   const payload = serialize(frames)
   const bytes = Buffer.allocUnsafe(headLength + payload.length)
-  bytes.writeUInt32LE(payload.length, 0)
+  bytes.writeUInt32LE(mark, 0)
+  bytes.writeUInt32LE(payload.length, 4)
   bytes.set(payload, headLength)
   return bytes
 }
@@ -41,8 +45,9 @@ export class MessageReader {
     let at = 0
     this.#wanted = headLength
     while (bytes.length - at >= headLength) {
-      const length = bytes.readUInt32LE(at)
-      if (length > mostBytes) throw new Error(`a message of ${length} bytes`)
+      const length = bytes.readUInt32LE(at + 4)
+      if (bytes.readUInt32LE(at) !== mark || length > mostBytes)
+        throw new Error('these bytes are no message; something else writes into the pipe')
       if (bytes.length - at - headLength < length) {
         this.#wanted = headLength + length
         break

@@ -12,10 +12,13 @@ import {
   type SlotExit,
   type ToSlot,
 } from '@ct/contracts/pool-kit'
+import { childOptions } from './child-options.ts'
 import { encodeMessage, MessageReader } from './message-codec.ts'
 
 export interface ProcessesPoolOptions {
-  /** Options of Node for the children. Default: those of this process, without `--inspect…`. */
+  /**
+   * Options of Node for the children. Default: those of this process. Those of the inspector, and a program given as a text (`-e`), are never theirs.
+   */
   readonly execArgv?: readonly string[]
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -93,7 +96,13 @@ class ChildChannel implements SlotChannel {
       env: { ...process.env, ...options.env },
       windowsHide: true,
     })
-    this.#pipe = this.#child.stdio[3] as Duplex
+    const pipe = pipeOf(this.#child)
+    if (pipe === undefined) {
+      // Node tells it later, and of what it has not made it has no pipes.
+      this.#child.on('error', () => undefined)
+      throw new Error('the process has no file descriptors left (EMFILE, ENFILE)')
+    }
+    this.#pipe = pipe
     const reader = new MessageReader(slot.onFrames)
     this.#reader = reader
     this.#pipe.on('data', (chunk: Buffer) => {
@@ -172,13 +181,17 @@ class ChildChannel implements SlotChannel {
   }
 }
 
+function pipeOf({ stdio }: Partial<Pick<ChildProcess, 'stdio'>>): Duplex | undefined {
+  return stdio?.[3] as Duplex | undefined
+}
+
 /** `9 (SIGKILL)`, as Celery writes it. */
 function describeSignal(signal: NodeJS.Signals | null): string | undefined {
   return signal === null ? undefined : `${constants.signals[signal]} (${signal})`
 }
 
 function nodeOptions({ execArgv }: ProcessesPoolOptions): string[] {
-  const options = (execArgv ?? process.execArgv).filter((option) => !option.startsWith('--inspect'))
+  const options = childOptions(execArgv ?? process.execArgv)
   // In a checkout the packages are their sources.
   const sources = import.meta.url.endsWith('.ts') && !options.some((option) => option.includes('@ct/source'))
   return sources ? ['--conditions=@ct/source', ...options] : options

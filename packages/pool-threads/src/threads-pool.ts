@@ -59,7 +59,9 @@ class ThreadChannel implements SlotChannel {
     const { port1, port2 } = new MessageChannel()
     const data: ThreadData = { port: port2, measuresMemory: maxMemoryPerChildKb !== undefined }
     this.#port = port1
-    this.#thread = new Worker(threadFile(), {
+    const { main, isText } = mainOfThread(threadFile())
+    this.#thread = new Worker(main, {
+      eval: isText,
       workerData: data,
       transferList: [port2],
       name: 'ct task',
@@ -110,6 +112,12 @@ function exitOf(exitCode: number, error: Error | undefined): SlotExit {
     signal: undefined,
     reason: outOfMemory ? 'the thread ran out of memory' : `the thread died: ${error.message}`,
   }
+}
+
+/** With `--input-type`, of a program given as a text, Node starts no thread with a file either: such a thread gets a text that loads it. */
+function mainOfThread(file: URL): { readonly main: URL | string; readonly isText: boolean } {
+  const isText = process.execArgv.some((option) => option.startsWith('--input-type'))
+  return { main: isText ? `import(${JSON.stringify(file.href)})` : file, isText }
 }
 
 /** Beside this file, in the sources and in a bundle alike. */

@@ -116,8 +116,8 @@ class SlotPool implements SlotOwner, TicketOwner {
     this.#watch = setInterval(() => this.#replaceStuck(), watchMs)
     this.#watch.unref()
     this.#starting = true
-    this.#fillUp()
     try {
+      this.#fillUp()
       await Promise.all([...this.#slots].map(({ ready }) => ready))
       this.#starting = false
     } catch (error) {
@@ -209,7 +209,14 @@ class SlotPool implements SlotOwner, TicketOwner {
     }
     for (let index = 0; living < this.#size; index++) {
       if (taken.has(index)) continue
-      this.#slots.add(new PoolSlot(this, this.#definition.transport, index))
+      try {
+        this.#slots.add(new PoolSlot(this, this.#definition.transport, index))
+      } catch (error) {
+        // What fails at the start, `start` reports. Later there may be no file descriptors, or no memory, for a while.
+        if (this.#starting) throw error
+        this.#tryLater(error instanceof Error ? error.message : String(error), error)
+        return
+      }
       living += 1
     }
   }
@@ -225,13 +232,14 @@ class SlotPool implements SlotOwner, TicketOwner {
       this.#fillUp()
       return
     }
+    this.#tryLater(slot.failure?.message ?? inWords(exit), slot.failure)
+  }
+
+  #tryLater(why: string, cause: unknown): void {
     this.#failures += 1
     const pauseMs = Math.min(5000, 100 * 2 ** (this.#failures - 1))
     this.options.onSlotError(
-      new Error(
-        `A slot of the pool could not start: ${slot.failure?.message ?? inWords(exit)}. Trying again in ${pauseMs} ms.`,
-        { cause: slot.failure },
-      ),
+      new Error(`A slot of the pool could not start: ${why}. Trying again in ${pauseMs} ms.`, { cause }),
     )
     this.#reopening ??= setTimeout(() => {
       this.#reopening = undefined
