@@ -23,7 +23,7 @@ await pool.start({
     if (kind === 'started' && ++starts === 2) again.resolve()
     if (kind !== 'exited' || starts === 2) return
     try {
-      for (;;) held.push(openSync('/dev/null'))
+      for (;;) held.push(openSync('/dev/null', 'r'))
     } catch {
       // Now there are none.
     }
