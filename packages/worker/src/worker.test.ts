@@ -1,6 +1,7 @@
 /** A worker and a client on the memory broker: what a task may do, what callers see, how a worker starts and stops. */
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
 import {
+  Broadcast,
   chain,
   chord,
   createApp,
@@ -819,6 +820,28 @@ describe('chords of stores that cannot count', () => {
       /still waits for 1 of its members after .* no result of lost-one/,
     )
   })
+})
+
+it('PAIN-64: a worker keeps no result of a broadcast task whose sender left it open', async () => {
+  const shout = { taskQueues: ['celery', new Broadcast('shout')] }
+  const hub = `worker-test-shout-${process.pid}`
+  const both = { ...shout, broker: plainBroker(hub), backend: memoryBackend({ name: hub }) }
+  const { app } = makeApp(both)
+  const ran: string[] = []
+  app.task('heard', (word: string) => {
+    ran.push(word)
+    return word
+  })
+  await startWorker(app)
+  // As Python's send_task: the header is null.
+  const { app: sender } = makeApp({ ...both, defaults: 'celery' })
+  const open = await sender.sendTask('heard', { args: ['open'], queue: 'shout' })
+  const kept = await sender.sendTask('heard', { args: ['kept'], queue: 'shout', ignoreResult: false })
+  expect(await kept.get(soon)).toBe('kept')
+  await expect.poll(() => ran.length).toBe(2)
+  const plain = await sender.sendTask('heard', { args: ['plain'] })
+  expect(await plain.get(soon)).toBe('plain')
+  expect(await open.state()).toBe('PENDING')
 })
 
 describe('messages nobody can work', () => {

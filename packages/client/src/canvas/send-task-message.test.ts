@@ -416,6 +416,24 @@ describe('a sent task', () => {
     expect(messages[0]!.kwargs).toEqual({ y: 2 })
   })
 
+  it.each(['ct', 'celery'] as const)(
+    'PAIN-64: a broadcast task ignores its result, unless the call says otherwise (%s)',
+    async (defaults) => {
+      const app = await use({ defaults, taskQueues: ['celery', new Broadcast('shout')] })
+      const task = app.task('proj.add', { queue: 'shout' }, add)
+      const header = (options: Record<string, unknown>, byName = false): unknown => {
+        const call = { task: 'proj.add', args: [1, 2], kwargs: {}, options, byName }
+        return prepareTask(app.context, call).message.headers['ignore_result']
+      }
+      const kept = defaults === 'celery'
+      expect(header({})).toBe(!kept)
+      expect(header({ queue: 'shout' }, true)).toBe(kept ? null : true)
+      expect(header({ ignore_result: false })).toBe(false)
+      expect(header({ queue: 'celery' })).toBe(false)
+      expect(task.name).toBe('proj.add')
+    },
+  )
+
   it('RES-16: a handle of an ignored result waits for nothing', async () => {
     const task = captured.app.task('proj.add', { ignoreResult: true }, add)
     const result = await task.delay(1, 2)

@@ -80,7 +80,7 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
   const json = serializer.contentType === 'application/json'
   const compression = destination.options.compression ?? settings.taskCompression
   const now = ctx.now()
-  const ignoreResult = ignored(options, plan, call)
+  const ignoreResult = ignored(ctx, options, plan, call, destination)
   const input: Mutable<TaskMessageInput> = {
     task: call.task,
     id,
@@ -207,9 +207,17 @@ function mappedName({ task, kwargs }: TaskCall): string | undefined {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-function ignored(options: SignatureOptions, plan: SendPlan, call: TaskCall): boolean | null {
+/** Of copies that run everywhere under one id, the last result would win (PAIN-64): ct keeps none, unless the call says so. */
+function ignored(
+  ctx: AppContext,
+  options: SignatureOptions,
+  plan: SendPlan,
+  call: TaskCall,
+  { queue }: Destination,
+): boolean | null {
   const given = options['ignore_result']
   if (typeof given === 'boolean') return given
+  if (queue?.isBroadcast === true && ctx.defaults === 'ct') return true
   return call.byName === true ? null : plan.ignoreResult
 }
 

@@ -137,7 +137,7 @@ export interface BroadcastOptions extends QueueOptions {
  * A queue whose messages go to every worker (kombu/common.py 5.7, Broadcast): a fanout exchange of that name, and per process a
  * queue `bcast.<uuid>` that is looked up under the name. Publishers do not declare it.
  *
- * Every worker runs the task under the same id, so results overwrite each other: use `ignoreResult`.
+ * Every worker runs the task under the same id, so results would overwrite each other: none is kept, unless the call says `ignoreResult: false`.
  */
 export class Broadcast extends Queue {
   readonly broadcastName: string

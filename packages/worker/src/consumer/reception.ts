@@ -117,7 +117,13 @@ export class Reception {
     }
     const body = readTaskBody(message, codecs)
     if (delivery.info.redelivered && unconfirmed.recognise(message, delivery)) return
-    const request = new Request(delivery, message, body, strategy)
+    const request = new Request(
+      delivery,
+      message,
+      body,
+      strategy,
+      this.#ignoresResult(delivery, message, strategy),
+    )
     state.open.add(request)
     const { log, events } = services
     if (log.infoEnabled) log.info(`Task ${request.label} received`, request.logFields)
@@ -135,6 +141,13 @@ export class Reception {
     if (message.etaMs !== null) this.#hold(request, message.etaMs)
     else if (strategy.bucket !== undefined) this.#limiter.enter(request)
     else this.#options.dispatcher.submit(request)
+  }
+
+  /** Where the sender left it open. Each worker runs a broadcast task under the same id: the last result would win (PAIN-64). */
+  #ignoresResult({ queue }: Delivery, { ignoreResult }: TaskMessage, { options }: Strategy): boolean {
+    if (ignoreResult !== null || options.ignoreResult) return options.ignoreResult
+    const { services } = this.#options
+    return services.defaults === 'ct' && services.app.context.queues.find(queue)?.isBroadcast === true
   }
 
   #published({ id, name, delivery, message }: Request): void {

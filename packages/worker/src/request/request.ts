@@ -26,7 +26,7 @@ export class Request {
   readonly id: string
   phase: Phase = 'received'
   acknowledged = false
-  /** Effective: the message's wish, else the task's own setting. */
+  /** Effective: the message's wish, else that results of its queue are not kept, else the task's own setting. */
   readonly ignoreResult: boolean
   /** No links, no chain, no chord: nothing is to be done after the run but to store and settle. */
   readonly isPlain: boolean
@@ -51,13 +51,19 @@ export class Request {
   /** Results of what the task sent. */
   children: ResultHandle[] | undefined
 
-  constructor(delivery: Delivery, message: TaskMessage, body: TaskBody, strategy: Strategy) {
+  constructor(
+    delivery: Delivery,
+    message: TaskMessage,
+    body: TaskBody,
+    strategy: Strategy,
+    ignoredByDefault = strategy.options.ignoreResult,
+  ) {
     this.delivery = delivery
     this.message = message
     this.body = body
     this.strategy = strategy
     this.id = message.id
-    this.ignoreResult = message.ignoreResult ?? strategy.options.ignoreResult
+    this.ignoreResult = message.ignoreResult ?? ignoredByDefault
     const { embed } = body
     this.isPlain =
       embed.callbacks === null && embed.errbacks === null && embed.chain === null && embed.chord === null
