@@ -1,6 +1,6 @@
 /** What a lost connection meets a worker at: between a task's end and its settlement, while consuming begins, while it stops. */
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import { createApp, type App, type AppOptions } from '@ct/client'
+import { createApp, Queue, type App, type AppOptions } from '@ct/client'
 import {
   BackendUnavailableError,
   BrokerUnavailableError,
@@ -258,4 +258,30 @@ it('WORK-63: a message that is held for its ETA and is found to be somebody else
   const inspect = app.control.inspect({ destination: ['w@test'] })
   expect(await inspect.scheduled()).toEqual({ 'w@test': [] })
   expect((await inspect.stats())?.['w@test']).toMatchObject({ prefetch_count: 1 })
+})
+
+it('D57-170: a queue that is cancelled while a reconnect subscribes to it is not consumed again', async () => {
+  const { app, trial } = made({}, { taskQueues: [new Queue('celery'), new Queue('other')] })
+  const worker = await started(app)
+  const subscribing = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  trial.onConsumer = (consumer) => ({
+    subscribe: async (...args: Parameters<Consumer['subscribe']>) => {
+      subscribing.resolve()
+      await goOn.promise
+      await consumer.subscribe(...args)
+    },
+  })
+  const again = Promise.withResolvers<void>()
+  worker.on('ready', () => again.resolve())
+  await trial.lose()
+  await subscribing.promise
+  await worker.cancelConsumer('other')
+  goOn.resolve()
+  await again.promise
+  app.task('t', () => 'ran')
+  await worker.reload()
+  await app.sendTask('t', { queue: 'other' })
+  expect(await (await app.sendTask('t', { queue: 'celery' })).get(soon)).toBe('ran')
+  expect(worker.counts.received).toBe(1)
 })

@@ -158,12 +158,16 @@ export function checkWorkerOptions(options: WorkerOptions): void {
 
 function checkAutoscale(range: WorkerOptions['autoscale']): void {
   if (range === undefined) return
-  const { max, min } = range
-  if (!Number.isSafeInteger(max) || !Number.isSafeInteger(min) || min < 0 || max < 1 || max < min) {
+  const { max, min } = (range as Partial<typeof range> | null) ?? {}
+  if (!isWhole(max) || !isWhole(min) || min < 0 || max < 1 || max < min) {
     throw new ConfigurationError(
       'The worker option "autoscale" must be { max, min }, whole numbers, max at least 1 and not below min.',
     )
   }
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value)
 }
 
 function whole(value: number | undefined, name: string, least: number): void {

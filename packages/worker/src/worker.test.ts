@@ -1276,6 +1276,8 @@ describe('starting and stopping', () => {
     { hostname: 42 },
     { pool: {} },
     { pool: null },
+    { autoscale: null },
+    { autoscale: { max: 1, min: 2 } },
     { modules: 'x' },
     { taskEvents: 1 },
     { heartbeatInterval: 1e12 },

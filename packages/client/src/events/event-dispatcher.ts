@@ -190,6 +190,7 @@ export class EventDispatcher {
       const { capabilities } = this.#options.broker()
       message = writeEvents(events, hostname, { serializers, settings, capabilities })
     } catch (error) {
+      if (this.#publishEach(events)) return
       // Whoever reports on a task must not make it fail.
       warn?.(`An event could not be encoded: ${textOf(error)}`)
       return
@@ -200,7 +201,7 @@ export class EventDispatcher {
     }
     const publishing = this.#send(message).catch((error: unknown) => {
       if (isRefusal(error)) {
-        warn?.(`An event was refused: ${error.message}`)
+        if (!this.#publishEach(events)) warn?.(`An event was refused: ${error.message}`)
         return
       }
       if (!this.#offline) this.#goOffline(error)
@@ -208,6 +209,13 @@ export class EventDispatcher {
     })
     this.#publishing.add(publishing)
     void publishing.finally(() => this.#publishing.delete(publishing))
+  }
+
+  /** What is wrong with one event of a batch must not cost the others. False: it was none. */
+  #publishEach(events: CeleryEvent | readonly CeleryEvent[]): boolean {
+    if (!isBatch(events) || events.length === 1) return false
+    for (const event of events) this.#publish([event], 1)
+    return true
   }
 
   async #send(message: OutgoingMessage): Promise<void> {
@@ -269,6 +277,10 @@ export class EventDispatcher {
     this.#offline = false
     this.#failures = 0
   }
+}
+
+function isBatch(events: CeleryEvent | readonly CeleryEvent[]): events is readonly CeleryEvent[] {
+  return Array.isArray(events)
 }
 
 function textOf(error: unknown): string {

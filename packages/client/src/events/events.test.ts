@@ -169,6 +169,20 @@ describe('the dispatcher', () => {
     }
   })
 
+  it.each([
+    ['cannot be encoded', { odd: Symbol('x') }, []],
+    ['is refused', { odd: 'large' }, [new BrokerError('no'), undefined, new BrokerError('no')]],
+  ])('EVT-4: one that %s costs the others of its batch nothing', async (_how, fields, refusals) => {
+    answers = [...refusals]
+    const events = dispatcher({ bufferGroups: ['task'] })
+    events.send('task-started', { uuid: '1' })
+    events.send('task-progress', { uuid: '1', ...fields })
+    events.send('task-succeeded', { uuid: '1' })
+    await events.close()
+    expect(sent.flatMap(eventsOf).map(({ type }) => type)).toEqual(['task-started', 'task-succeeded'])
+    expect(warnings).toHaveLength(1)
+  })
+
   it('an event that is refused or cannot be encoded is reported and hurts nobody', async () => {
     const events = dispatcher()
     answers = [new BrokerError('no')]

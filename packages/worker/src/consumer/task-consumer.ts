@@ -259,6 +259,7 @@ export class TaskConsumer {
       const queues = [...this.#options.queues()]
       if (first) await consumer.subscribe(queues.map(subscription))
       else await this.#subscribeAgain(connection, consumer, queues)
+      await this.#leaveUnwanted(consumer, queues)
       await this.#prepareDelays(connection, queues)
     }
     // Not everything that was waited for says so.
@@ -310,6 +311,13 @@ export class TaskConsumer {
         void this.#resubscription.begin(queue.name)
       }
     }
+  }
+
+  /** Cancelled, or the worker paused, while they were being subscribed to. */
+  async #leaveUnwanted(consumer: Consumer, queues: readonly Queue[]): Promise<void> {
+    const wanted = new Set([...this.#options.queues()].map(({ name }) => name))
+    const unwanted = queues.map(({ name }) => name).filter((name) => !wanted.has(name))
+    if (unwanted.length > 0) await consumer.cancel(unwanted)
   }
 
   async #prepareDelays(connection: BrokerConnection, queues: readonly Queue[]): Promise<void> {

@@ -1,7 +1,9 @@
 /**
  * The worker's ear for remote control (kombu/pidbox.py, celery/worker/pidbox.py 5.7): its own queue on the fanout exchange of all nodes,
  * its own consumer, one command at a time. No message can stop it: what cannot be read costs a log line, what fails is answered with
- * the error.
+ * the error, and what takes too long goes on beside the next ones.
+ *
+ *   received ─► waits for the one before, at most `patienceMs` ─► run ─► answered
  */
 import {
   commandArguments,
@@ -38,6 +40,9 @@ export function checkOwnCommands(registry: CommandRegistry): void {
     throw new ConfigurationError(`"${taken}" is a command of every worker. Give yours another name.`)
   }
 }
+
+/** How long a command holds up others, and the end of the worker. */
+const patienceMs = 5000
 
 export class Pidbox {
   readonly #target: CommandTarget
@@ -93,7 +98,20 @@ export class Pidbox {
   }
 
   #receive(delivery: Delivery): void {
-    this.#queue = this.#queue.then(() => this.#handle(delivery))
+    this.#queue = this.#queue.then(() => this.#inTime(this.#handle(delivery)))
+  }
+
+  /** Waits for it no longer than is good for the others. */
+  async #inTime(handled: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      this.#target.context.logger.warn(
+        `A command of remote control has not ended after ${patienceMs / 1000} s; others wait for it no longer.`,
+      )
+      resolve()
+    }, patienceMs)
+    await Promise.race([handled, promise])
+    clearTimeout(timer)
   }
 
   async #handle(delivery: Delivery): Promise<void> {

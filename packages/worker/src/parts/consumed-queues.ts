@@ -43,12 +43,18 @@ export class ConsumedQueues {
   async pause(): Promise<void> {
     if (this.#paused) return
     this.#paused = true
-    for (const name of this.#queues.keys()) await this.#consumer().cancel(name)
+    await every([...this.#queues.keys()].map((name) => this.#consumer().cancel(name)))
   }
 
   async resume(): Promise<void> {
     if (!this.#paused) return
     this.#paused = false
-    for (const queue of this.#queues.values()) await this.#consumer().add(queue)
+    await every([...this.#queues.values()].map((queue) => this.#consumer().add(queue)))
   }
+}
+
+/** One queue that is refused keeps no other: rejects with the first refusal when all are through. */
+async function every(steps: readonly Promise<void>[]): Promise<void> {
+  const refused = (await Promise.allSettled(steps)).find((step) => step.status === 'rejected')
+  if (refused !== undefined) throw refused.reason
 }

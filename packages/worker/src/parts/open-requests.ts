@@ -4,10 +4,17 @@
  *
  *   open ── settled ─────────────────────────────────────────────► ended
  *    │ ▲                                                             ▲
- *    │ └─ the next connection takes it over (settleAcrossConnections)│
+ *    │ ├─ the next connection takes it over (settleAcrossConnections)│
+ *    │ └─ refused for the moment: settled again after a pause        │
  *    └─── settlement lost ── no connection will be made any more ────┘
  */
-import { BrokerUnavailableError, isCeleryError, type BrokerCapabilities } from '@ct/contracts'
+import {
+  BrokerUnavailableError,
+  isCeleryError,
+  isRetryable,
+  type BrokerCapabilities,
+  type Settlement,
+} from '@ct/contracts'
 import type { Credit, LostSettlements, Unconfirmed } from '../consumer/index.ts'
 import type { Pauses } from '../pauses.ts'
 import type { Request, WorkerState } from '../request/index.ts'
@@ -22,6 +29,8 @@ export interface OpenRequestsOptions {
   readonly isConnected: () => boolean
 }
 
+/** Between two attempts at a settlement that was refused for the moment. */
+const againMs = 1000
 /** As long as a publish waits for the broker. */
 const longestAwayMs = 10_000
 
@@ -41,6 +50,14 @@ export class OpenRequests {
     const { state, credit, unconfirmed, lostSettlements, capabilities } = this.#options
     if (error === undefined) {
       if (request.acknowledged) request.confirmed = true
+    } else if (
+      isRetryable(error) &&
+      this.#reconnects &&
+      request.settlement !== undefined &&
+      !request.delivery.settled
+    ) {
+      void this.#settleAgain(request, request.settlement, error)
+      return
     } else if (
       this.#reconnects &&
       isCeleryError(error) &&
@@ -62,6 +79,21 @@ export class OpenRequests {
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const wake of waiters) wake()
+  }
+
+  /** The broker refused it for the moment over a connection that lives (B11): the message is still held. */
+  async #settleAgain(request: Request, settlement: Settlement, refusal: unknown): Promise<void> {
+    if (!(await this.#options.pauses.pause(againMs))) {
+      this.ended(request, refusal)
+      return
+    }
+    try {
+      await request.delivery.settle(settlement)
+    } catch (error) {
+      this.ended(request, error)
+      return
+    }
+    this.ended(request)
   }
 
   /** Resolves when nothing is left that runs or waits for its settlement. */
