@@ -62,6 +62,9 @@ interface Kept {
 export class EventDispatcher {
   readonly #options: EventDispatcherOptions
   readonly #groups: Set<string>
+  /** No groups were named: all are sent, but for those that were taken from "all". */
+  readonly #all: boolean
+  readonly #excluded = new Set<string>()
   readonly #bufferGroups: ReadonlySet<string>
   readonly #bufferLimit: number
   readonly #offlineLimit: number
@@ -81,6 +84,7 @@ export class EventDispatcher {
   constructor(options: EventDispatcherOptions) {
     this.#options = options
     this.#groups = new Set(options.groups)
+    this.#all = this.#groups.size === 0
     this.#bufferGroups = new Set(options.bufferGroups)
     this.#bufferLimit = options.bufferLimit ?? 24
     this.#offlineLimit = options.offlineLimit ?? 10_000
@@ -92,7 +96,7 @@ export class EventDispatcher {
     return this.#enabled && !this.#closed && this.#options.broker().capabilities.driverType !== 'sql'
   }
 
-  /** Groups that are sent; empty: all. */
+  /** Groups that are sent; empty: all but those that were removed, or none when all that were named were. See {@link wants}. */
   get groups(): ReadonlySet<string> {
     return this.#groups
   }
@@ -111,21 +115,25 @@ export class EventDispatcher {
     this.#enabled = false
   }
 
-  /** True when the group was added; false when it was sent already. Nothing to add to "all". */
+  /** True when the group was added; false when it was sent already. */
   addGroup(group: string): boolean {
     if (this.wants(group)) return false
-    this.#groups.add(group)
+    if (this.#all) this.#excluded.delete(group)
+    else this.#groups.add(group)
     return true
   }
 
-  /** True when the group was removed. "All" has none to remove, as in Celery. */
+  /** True when the group was removed, from "all" too: there Celery says that it was, or had been, and goes on sending. */
   removeGroup(group: string): boolean {
-    return this.#groups.delete(group)
+    if (!this.wants(group)) return false
+    if (this.#all) this.#excluded.add(group)
+    else this.#groups.delete(group)
+    return true
   }
 
   /** Whether events of a group are sent at all. */
   wants(group: string): boolean {
-    return this.#groups.size === 0 || this.#groups.has(group)
+    return this.#all ? !this.#excluded.has(group) : this.#groups.has(group)
   }
 
   /** Sends an event, or adds it to its batch. `type` is e.g. `task-started`. */

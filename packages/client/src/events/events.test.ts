@@ -142,8 +142,17 @@ describe('the dispatcher', () => {
     await events.close()
     const all = dispatcher()
     expect(all.addGroup('task')).toBe(false)
+    // With -E a worker sends all groups: taking one from all leaves the others.
+    expect(all.removeGroup('task')).toBe(true)
     expect(all.removeGroup('task')).toBe(false)
+    expect([all.wants('task'), all.wants('worker')]).toEqual([false, true])
+    expect(all.addGroup('task')).toBe(true)
+    expect(all.wants('task')).toBe(true)
     await all.close()
+    const one = dispatcher({ groups: ['task'] })
+    expect(one.removeGroup('task')).toBe(true)
+    expect([one.wants('task'), one.wants('worker')]).toEqual([false, false])
+    await one.close()
   })
 
   it('EVT-7, PAIN-51: what cannot be published is kept in order, bounded, and sent when the broker is back', async () => {

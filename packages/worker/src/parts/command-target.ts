@@ -32,7 +32,7 @@ export function commandTarget(parts: WorkerParts, hooks: PartsHooks): CommandTar
     queues: () => queues.all(),
     addQueue: (queue) => queues.add(queue),
     cancelQueue: (name) => queues.cancel(name),
-    enableEvents: toggle((dispatcher) => dispatcher.groups.size > 0 && dispatcher.addGroup('task')),
+    enableEvents: toggle((dispatcher) => dispatcher.addGroup('task')),
     disableEvents: toggle((dispatcher) => dispatcher.removeGroup('task')),
     sendHeartbeat: () => dispatch?.send('worker-heartbeat', { freq: 5, ...softwareInfo(workerVersion) }),
     resizePool: async (by) => {
