@@ -81,7 +81,8 @@ describe('Metrics', () => {
     await made.control.revoke(held.id)
     await expect(held.get()).rejects.toMatchObject({ code: 'CT_REVOKED' })
     await (await add.delay(1, 1)).get()
-    await (await add.delay(2, 2)).get()
+    // What callers say that it is called is no label: there would be one for each message.
+    await (await add.applyAsync([2, 2], { shadow: 'add for 4711' })).get()
     await expect((await fail.delay()).get()).rejects.toThrow('no')
     await (await flaky.delay()).get()
     await expect

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { ConfigurationError, didYouMean, type App } from '@ct/client'
+import { ConfigurationError, diagnostics, didYouMean, type App, type TaskReceiveMessage } from '@ct/client'
 import type { TaskEvent, Worker } from '@ct/worker'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { metricTable, type MetricName } from './metric-table.ts'
@@ -71,9 +71,15 @@ export class Metrics implements Disposable {
       this.#counter('ct_tasks_started_total').inc({ task: begun.task })
       this.#histogram('ct_task_wait_seconds').observe({ task: begun.task }, begun.waitSeconds)
     }
+    // The event that follows has the name that the message gives itself (`shadow`), which may be another one each time.
+    let last: TaskReceiveMessage | undefined
+    const naming = (message: unknown): void => {
+      const received = message as TaskReceiveMessage
+      if (received.app === worker.app) last = received
+    }
     const received = (event: TaskEvent): void => {
-      const { name, eta } = event as { readonly name?: unknown; readonly eta?: unknown }
-      const task = String(name)
+      const { eta } = event as { readonly eta?: unknown }
+      const task = last?.taskId === event.uuid ? last.task : 'unknown'
       open.receive(event.uuid, task, typeof eta === 'string' ? eta : null)
       this.#counter('ct_tasks_received_total').inc({ task })
     }
@@ -99,6 +105,7 @@ export class Metrics implements Disposable {
       // Otherwise a failure follows, which ends it.
       if (requeue === true) open.end(uuid)
     }
+    diagnostics.taskReceive.subscribe(naming)
     worker.on('taskReceived', received).on('taskStarted', started)
     worker.on('taskSucceeded', succeeded).on('taskFailed', failed).on('taskRetried', retried)
     worker.on('taskRevoked', revoked).on('taskRejected', rejected)
@@ -106,6 +113,7 @@ export class Metrics implements Disposable {
     return this.#undoing(() => {
       this.#workers.delete(worker)
       untell()
+      diagnostics.taskReceive.unsubscribe(naming)
       worker.off('taskReceived', received).off('taskStarted', started)
       worker.off('taskSucceeded', succeeded).off('taskFailed', failed).off('taskRetried', retried)
       worker.off('taskRevoked', revoked).off('taskRejected', rejected)

@@ -24,6 +24,7 @@ export function MonitorView({ state, control, onQuit, refreshMs = 500 }: Monitor
   const [, setTick] = useState(0)
   const [screen, setScreen] = useState<Screen>('tasks')
   const [selected, setSelected] = useState<string>()
+  const [opened, setOpened] = useState<TaskRecord>()
   const [typed, setTyped] = useState('')
   const [said, setSaid] = useState('')
   useEffect(() => {
@@ -38,6 +39,9 @@ export function MonitorView({ state, control, onQuit, refreshMs = 500 }: Monitor
     tasks.findIndex(({ uuid }) => uuid === selected),
   )
   const current = tasks[at]
+  // Others come and push it off the list while somebody reads, or is asked: what is shown and revoked is what was chosen.
+  const subject =
+    opened === undefined || screen === 'tasks' ? current : (state.tasks.get(opened.uuid) ?? opened)
 
   const ask = (doing: Promise<unknown>, done: string): void => {
     void (async () => {
@@ -48,26 +52,30 @@ export function MonitorView({ state, control, onQuit, refreshMs = 500 }: Monitor
       setSaid(outcome)
     })()
   }
+  const open = (next: Screen, task: TaskRecord): void => {
+    setSelected(task.uuid)
+    setOpened(task)
+    setScreen(next)
+  }
   const onTask = (input: string, key: Key): void => {
     if (key.downArrow || input === 'j') setSelected(tasks[Math.min(tasks.length - 1, at + 1)]?.uuid)
     else if (key.upArrow || input === 'k') setSelected(tasks[Math.max(0, at - 1)]?.uuid)
     else if (current === undefined) return
-    else if (input === 'i' || key.return) setScreen('info')
-    else if (input === 't') setScreen('traceback')
-    else if (input === 'r') setScreen('result')
-    else if (input === 'c') setScreen('revoke')
+    else if (input === 'i' || key.return) open('info', current)
+    else if (input === 't') open('traceback', current)
+    else if (input === 'r') open('result', current)
+    else if (input === 'c') open('revoke', current)
     else if (input === 'l' && current.name !== null) {
       setTyped('')
-      setScreen('rate-limit')
-    } else return
-    if (current !== undefined && 'itrcl'.includes(input) && input !== '') setSelected(current.uuid)
+      open('rate-limit', current)
+    }
   }
   const onRateLimit = (input: string, key: Key): void => {
     if (key.escape) setScreen('tasks')
     else if (key.backspace || key.delete) setTyped(typed.slice(0, -1))
     else if (key.return) {
       setScreen('tasks')
-      const { name } = current!
+      const name = subject?.name ?? null
       if (name !== null && typed !== '')
         ask(control.rateLimit(name, typed), `${name}: ${typed} sent to all workers.`)
     } else setTyped(typed + input)
@@ -77,8 +85,8 @@ export function MonitorView({ state, control, onQuit, refreshMs = 500 }: Monitor
     else if (screen === 'rate-limit') onRateLimit(input, key)
     else if (screen === 'revoke') {
       setScreen('tasks')
-      if (input === 'y' && current !== undefined)
-        ask(control.revoke(current.uuid, { terminate: true }), `${current.uuid} is revoked.`)
+      if (input === 'y' && subject !== undefined)
+        ask(control.revoke(subject.uuid, { terminate: true }), `${subject.uuid} is revoked.`)
     } else if (input === 'q') onQuit()
     else if (screen === 'tasks' && input === 'w') setScreen('workers')
     else if (screen === 'tasks') onTask(input, key)
@@ -92,9 +100,9 @@ export function MonitorView({ state, control, onQuit, refreshMs = 500 }: Monitor
     screen === 'workers'
       ? h(Workers, { workers: [...state.workers.values()], height, columns })
       : screen === 'info' || screen === 'traceback' || screen === 'result'
-        ? h(Details, { task: current, what: screen, height, columns })
+        ? h(Details, { task: subject, what: screen, height, columns })
         : h(Tasks, { tasks, at, height, columns }),
-    h(Foot, { screen, typed, said, task: current, columns }),
+    h(Foot, { screen, typed, said, task: subject, columns }),
   )
 }
 
@@ -143,7 +151,7 @@ function Tasks({
           Text,
           { key: task.uuid, inverse: first + index === at, wrap: 'truncate' },
           `${row([task.uuid, task.name ?? '', task.worker?.hostname ?? task.client ?? '', clock(task.timestamp)])} `,
-          h(Text, { color: colourOf(task.state) }, task.state),
+          h(Text, { color: colourOf(task.state) }, fit(task.state, 9)),
         ),
       ),
   )

@@ -100,6 +100,14 @@ async function happen(): Promise<void> {
   await dispatcher.close()
 }
 
+/** More tasks than are listed. */
+async function flood(round: number): Promise<void> {
+  const dispatcher = app.events.dispatcher({ hostname: 'w1@h' })
+  for (let at = 0; at < 600; at++)
+    dispatcher.send('task-received', { uuid: `flood${round}-${at}`, name: 'shop.flood', args: '()' })
+  await dispatcher.close()
+}
+
 describe('the live view', () => {
   it('EVT-52, CLI-22: shows tasks, newest first, and workers; details of the selected one', async () => {
     await happen()
@@ -150,6 +158,33 @@ describe('the live view', () => {
       { method: 'revoke', args: { task_id: 'second', terminate: true, signal: 'SIGTERM' } },
       { method: 'rate_limit', args: { task_name: 'shop.mail', rate_limit: '10/m' } },
     ])
+  })
+
+  it('EVT-52: asks, shows and revokes the task that was chosen, whatever comes meanwhile', async () => {
+    await happen()
+    await shows('shop.mail')
+    keyboard.write('\r')
+    await shows('uuid: second')
+    await flood(1)
+    await shows(/605 events[^]*uuid: second/)
+    keyboard.write('x')
+    await shows('j/k move', 'flood1-')
+    keyboard.write('c')
+    await shows(/Revoke flood1-\d+/)
+    const [, chosen] = /Revoke (\S+)/.exec(terminal.screen)!
+    await flood(2)
+    await shows('1205 events', `Revoke ${chosen}`)
+    keyboard.write('y')
+    await shows(`${chosen} is revoked.`)
+    expect(asked.filter(({ method }) => method === 'revoke')).toMatchObject([{ args: { task_id: chosen } }])
+  })
+
+  it('EVT-52: a state that an event makes up does nothing to the terminal', async () => {
+    await shows('0 events')
+    const dispatcher = app.events.dispatcher({ hostname: 'w1@h' })
+    dispatcher.send('task-\u0007odd', { uuid: 'strange' })
+    await dispatcher.close()
+    await shows(/strange.*·ODD/)
   })
 
   it('CLI-22: Ctrl-C ends it', async () => {

@@ -236,6 +236,47 @@ describe('memory', () => {
     expect([...state.tasks.values()].map((one) => one.state)).toEqual(['SUCCESS', 'RECEIVED'])
   })
 
+  it('EVT-40: of several that look at it, the last one ends its rest', async () => {
+    const state = fed([task('started', 't1')])
+    const [short, long] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const one = state.freezeWhile(() => short.promise, { clearAfter: true })
+    const two = state.freezeWhile(async (seen) => {
+      await long.promise
+      return [...seen.tasks.values()].map((each) => each.state)
+    })
+    state.event(task('succeeded', 't1'))
+    short.resolve()
+    await one
+    state.event(task('received', 't2'))
+    long.resolve()
+    expect(await two).toEqual(['STARTED'])
+    expect([...state.tasks.values()].map((each) => each.state)).toEqual(['SUCCESS', 'RECEIVED'])
+    expect(state.eventCount).toBe(2)
+  })
+
+  it('EVT-40: a look that never ends costs no memory without bounds: the oldest of what waits is forgotten, and that is told', async () => {
+    const warnings: string[] = []
+    const state = fed([], { maxTasksInMemory: 10, warn: (text) => void warnings.push(text) })
+    const end = Promise.withResolvers<void>()
+    const look = state.freezeWhile(() => end.promise)
+    for (let i = 0; i < 5000; i++) state.event(task('received', `t${i}`))
+    end.resolve()
+    await look
+    expect(state.tasks.size).toBe(10)
+    expect(state.eventCount).toBe(5000)
+    expect(state.taskCount).toBeLessThanOrEqual(1000)
+    expect([...state.tasks.keys()].at(-1)).toBe('t4999')
+    expect(warnings).toEqual([expect.stringMatching(/forgotten/)])
+  })
+
+  it('EVT-43: a task that gets another parent leaves the one before', () => {
+    const state = fed(
+      Array.from({ length: 100 }, (_, at) => task('received', 'child', { parent_id: `parent${at}` })),
+    )
+    expect(state.childrenOf('parent99')).toHaveLength(1)
+    expect(state.childrenOf('parent0')).toEqual([])
+  })
+
   it('EVT-46: saved and restored, and goes on from there', () => {
     const state = fed([
       worker('online', 'w@h', { local_received: Date.now() / 1000 }),

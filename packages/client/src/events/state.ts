@@ -65,7 +65,12 @@ export class State {
   readonly #children = new Map<string, Set<string>>()
   readonly #types: LatestMap<true>
   readonly #drifting = new Set<string>()
-  #frozen: EventFields[] | undefined
+  /** Who looks at it now, and what came meanwhile. */
+  #looking = 0
+  #waiting: EventFields[] = []
+  #forgotten = 0
+  #clearsAfter = false
+  readonly #mostWaiting: number
 
   constructor(options: StateOptions = {}) {
     this.#options = options
@@ -73,6 +78,7 @@ export class State {
     const maxTasks = atLeastOne(options.maxTasksInMemory ?? 10_000, 'maxTasksInMemory')
     this.#tasks = new LatestMap(maxTasks, (uuid, task) => this.#forget(uuid, task))
     this.#types = new LatestMap(Math.max(maxTasks, 1000))
+    this.#mostWaiting = Math.max(10 * maxTasks, 1000)
   }
 
   /** By node name; who was heard of last comes last. */
@@ -87,8 +93,9 @@ export class State {
 
   /** Works an event in. Never throws, whatever the event. */
   event(event: EventFields): void {
-    if (this.#frozen !== undefined) {
-      this.#frozen.push(event)
+    if (this.#looking > 0) {
+      this.#waiting.push(event)
+      if (this.#waiting.length >= 2 * this.#mostWaiting) this.#forgetWaiting()
       return
     }
     this.eventCount++
@@ -102,23 +109,45 @@ export class State {
     else if (group === 'task') this.#taskEvent(subject, event)
   }
 
-  /** Nothing changes while `read` looks; what comes meanwhile is worked in after it. `clearAfter` then forgets what is ready. */
+  /**
+   * Nothing changes while `read` looks; what comes meanwhile is worked in after it, and after others that look. `clearAfter` then forgets what is
+   * ready. Beyond ten events for each task in memory the oldest that wait are forgotten.
+   */
   async freezeWhile<T>(
     read: (state: State) => T | Promise<T>,
     options: { readonly clearAfter?: boolean | undefined } = {},
   ): Promise<T> {
-    const outermost = this.#frozen === undefined
-    this.#frozen ??= []
+    this.#looking += 1
     try {
       return await read(this)
     } finally {
-      if (outermost) {
-        const waiting = this.#frozen
-        this.#frozen = undefined
-        if (options.clearAfter === true) this.clear()
-        for (const event of waiting) this.event(event)
-      }
+      this.#looking -= 1
+      if (options.clearAfter === true) this.#clearsAfter = true
+      if (this.#looking === 0) this.#thaw()
     }
+  }
+
+  #thaw(): void {
+    if (this.#clearsAfter) this.clear()
+    this.#clearsAfter = false
+    this.#forgetWaiting()
+    const [waiting, forgotten] = [this.#waiting, this.#forgotten]
+    this.#waiting = []
+    this.#forgotten = 0
+    this.eventCount += forgotten
+    if (forgotten > 0) {
+      this.#options.warn?.(
+        `${forgotten} events were forgotten: so many came while somebody looked at the state of the fleet. Look for a shorter time.`,
+      )
+    }
+    for (const event of waiting) this.event(event)
+  }
+
+  #forgetWaiting(): void {
+    const surplus = this.#waiting.length - this.#mostWaiting
+    if (surplus <= 0) return
+    this.#waiting.splice(0, surplus)
+    this.#forgotten += surplus
   }
 
   /** Forgets workers, counts, and tasks that are ready; with `ready: false` all tasks. */
@@ -265,6 +294,7 @@ export class State {
     const { uuid, hostname, timestamp, local_received: received, clock } = event
     if (typeof uuid !== 'string' || typeof hostname !== 'string' || !isInstant(timestamp)) return
     let task = this.tasks.get(uuid)
+    const parentBefore = task?.parentId
     if (task === undefined) {
       task = new TaskRecord(uuid, this)
       this.#tasks.set(uuid, task)
@@ -282,6 +312,7 @@ export class State {
     if (subject === 'received') this.taskCount++
     this.#stamp(uuid, { clock: isInstant(clock) ? clock : 0, timestamp, origin })
     task.event(subject, timestamp, event)
+    if (parentBefore !== task.parentId) this.#unlink(uuid, parentBefore)
     if (task.name !== null && !this.#types.entries.has(task.name)) this.#types.set(task.name, true)
     this.#linkToParent(task)
   }
@@ -324,8 +355,11 @@ export class State {
 
   #forget(uuid: string, task: TaskRecord): void {
     this.#spans.delete(uuid)
-    const { parentId } = task
-    const siblings = parentId === null ? undefined : this.#children.get(parentId)
+    this.#unlink(uuid, task.parentId)
+  }
+
+  #unlink(uuid: string, parentId: string | null | undefined): void {
+    const siblings = this.#children.get(parentId ?? '')
     siblings?.delete(uuid)
     if (siblings?.size === 0) this.#children.delete(parentId!)
   }

@@ -150,10 +150,10 @@ export class Reception {
     return services.defaults === 'ct' && services.app.context.queues.find(queue)?.isBroadcast === true
   }
 
-  #published({ id, name, delivery, message }: Request): void {
+  #published({ id, delivery, message }: Request): void {
     const { app } = this.#options.services
     const { queue } = delivery
-    diagnostics.taskReceive.publish({ app, taskId: id, task: name, queue, headers: message.headers })
+    diagnostics.taskReceive.publish({ app, taskId: id, task: message.task, queue, headers: message.headers })
   }
 
   // ---- ETA -----------------------------------------------------------------------------------------------------------
