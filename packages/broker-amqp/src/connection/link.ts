@@ -116,6 +116,13 @@ export class Link {
     }
   }
 
+  /** As if the server had ended it: for what only a new connection mends. Of no effect when it has ended. */
+  abandon(why: string): void {
+    if (!this.isOpen) return
+    this.#cause ??= new Error(why)
+    this.#model.close().catch(() => undefined)
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#farewell()
     return this.#closing

@@ -74,11 +74,15 @@ export class RpcConnection implements ResultBackendConnection {
       bindings: [],
     })
     const channel = await this.#link.channel()
+    const deaf = (): void => this.#link.abandon(`nobody listens to the reply queue ${replyTo} any more`)
+    channel.once('close', deaf)
     await channel.consume(
       replyTo,
       (message) => {
-        const id: unknown = message?.properties.correlationId
-        if (message !== null && typeof id === 'string') this.#received.receive(id, message.content)
+        // Cancelled: somebody has deleted the queue. On the next connection it is made again.
+        if (message === null) return deaf()
+        const id: unknown = message.properties.correlationId
+        if (typeof id === 'string') this.#received.receive(id, message.content)
       },
       { noAck: true },
     )

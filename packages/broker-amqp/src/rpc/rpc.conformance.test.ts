@@ -117,6 +117,21 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     expect(await replyQueue(caller)).toBeDefined()
   })
 
+  it('BACK-25: a reply queue that somebody deletes is made again, and results come', async () => {
+    const caller = app()
+    await work(app())
+    expect(await (await caller.sendTask('proj.double', { args: [1] })).get({ timeoutMs: 5_000 })).toBe(2)
+    const path = `/queues/${vhost.vhost}/${encodeURIComponent(caller.context.oid)}`
+    await vhost.management.call('DELETE', path)
+    // What was sent before the caller heard of it has no answer.
+    const doubled = async (): Promise<unknown> => {
+      const sent = await caller.sendTask('proj.double', { args: [2] })
+      return await sent.get({ timeoutMs: 1000 }).catch((error: Error) => error.message)
+    }
+    await expect.poll(doubled, { timeout: 10_000 }).toBe(4)
+    expect(await replyQueue(caller)).toMatchObject({ durable: true })
+  })
+
   it('BACK-26, SET-111, SET-112: result_exchange and result_exchange_type are taken and change nothing', async () => {
     const caller = app({}, { resultExchange: 'elsewhere', resultExchangeType: 'topic' })
     await work(app())
