@@ -1,4 +1,4 @@
-import type { ResultBackend } from '@ct/contracts'
+import type { ResultBackend, ResultHandle } from '@ct/contracts'
 import { CompressorRegistry, RemoteError, SerializerRegistry, TaskRevokedError } from '@ct/contracts'
 import { memoryBackend } from '@ct/broker-memory'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -350,6 +350,31 @@ describe('AsyncResult', () => {
     expect(await result('a').state()).toBe('SUCCESS')
     await backend.close()
     expect(await handle.successful()).toBe(true)
+  })
+
+  it('RES-27, RES-28: what leads back to itself is walked once; results of one level are asked for together', async () => {
+    const child = (id: string): ResultHandle => ({ id, parent: null, children: null })
+    await stored({ taskId: 'a', children: ['b', 'c', 'd'].map(child) })
+    for (const id of ['b', 'c', 'd']) await stored({ taskId: id, children: [child('a')] })
+    const walked: string[] = []
+    for await (const [, node] of result('a').iterdeps()) walked.push(node.id)
+    expect(walked).toEqual(['a', 'b', 'c', 'd', 'a', 'a', 'a'])
+    const values: string[] = []
+    for await (const [node] of result('a').collect()) values.push(node.id)
+    expect(values).toEqual(walked)
+    const { store } = context
+    const getMeta = store.getMeta.bind(store)
+    let together = 0
+    let most = 0
+    const spy = vi.spyOn(store, 'getMeta').mockImplementation(async (...given) => {
+      most = Math.max(most, ++together)
+      const meta = await getMeta(...given)
+      together--
+      return meta
+    })
+    const graph = await result('a').buildGraph()
+    expect([graph.size, graph.edges().length, most]).toEqual([4, 6, 3])
+    spy.mockRestore()
   })
 
   it('RES-19 RES-65: children are handles again, groups among them; a foreign shape is left out', async () => {

@@ -62,30 +62,46 @@ export class ResultGraph extends DependencyGraph<ResultGraphNode> {
 /** Asks the store level by level. Throws `IncompleteStream` (`CT_CONFIGURATION`) when a result is not ready, unless `intermediate`. */
 export async function buildResultGraph(start: ResultNode, options: GraphOptions = {}): Promise<ResultGraph> {
   const graph = new ResultGraph()
-  const known = new Map<string, ResultGraphNode>()
   // A chain's steps are linked backwards only, until the first has stored whom it sent.
   const line: ResultNode[] = [start]
   if (options.parents === true)
-    for (let node = start.parent; node !== null; node = node.parent) line.unshift(node)
+    for (let node = start.parent; node !== null; node = node.parent) line.push(node)
+  line.reverse()
   let before: ResultGraphNode | undefined
-  for (const node of line) {
-    const at = await describe(node, options)
+  for (const at of await Promise.all(line.map((node) => describe(node, options)))) {
     if (before === undefined) graph.add(at)
     else graph.addEdge(before, at)
     before = at
   }
-  const queue: ResultNode[] = [...line]
-  for (let node = queue.shift(); node !== undefined; node = queue.shift()) {
-    if (known.has(node.id)) continue
-    const at = await describe(node, options)
-    known.set(node.id, at)
-    if (!(await node.ready(options)) && options.intermediate !== true) throw new IncompleteStream(node.id)
-    for (const child of (await node.children(options)) ?? []) {
-      graph.addEdge(at, await describe(child, options))
-      queue.push(child)
-    }
+  const known = new Set<string>()
+  for (let level: readonly ResultNode[] = line; level.length > 0;) {
+    const fresh = level.filter((node) => !known.has(node.id) && known.add(node.id))
+    const found = await Promise.all(fresh.map((node) => below(node, options)))
+    const notReady = found.find(({ ready }) => !ready)
+    if (notReady !== undefined && options.intermediate !== true) throw new IncompleteStream(notReady.at.id)
+    for (const { at, children } of found) for (const child of children) graph.addEdge(at, child.at)
+    level = found.flatMap(({ children }) => children.map(({ node }) => node))
   }
   return graph
+}
+
+interface Below {
+  readonly at: ResultGraphNode
+  readonly ready: boolean
+  readonly children: readonly { readonly node: ResultNode; readonly at: ResultGraphNode }[]
+}
+
+async function below(node: ResultNode, options: StoreCallOptions): Promise<Below> {
+  const at = await describe(node, options)
+  const ready = await node.ready(options)
+  const children = (await node.children(options)) ?? []
+  return {
+    at,
+    ready,
+    children: await Promise.all(
+      children.map(async (child) => ({ node: child, at: await describe(child, options) })),
+    ),
+  }
 }
 
 async function describe(node: ResultNode, options: StoreCallOptions): Promise<ResultGraphNode> {

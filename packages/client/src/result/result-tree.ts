@@ -1,4 +1,4 @@
-/** The tree of results below one: what its tasks sent, breadth first. */
+/** The tree of results below one: what its tasks sent, breadth first. What leads back to itself, in a store that others write too, is walked once. */
 import type { ResultNode } from './async-result.ts'
 import { IncompleteStream } from './incomplete-stream.ts'
 import type { StoreCallOptions } from './result-store.ts'
@@ -10,9 +10,12 @@ export async function* nodesBelow(
   options: StoreCallOptions & { readonly intermediate?: boolean | undefined },
 ): AsyncGenerator<readonly [ResultNode | null, ResultNode], void, undefined> {
   const waiting: (readonly [ResultNode | null, ResultNode])[] = [[null, root]]
+  const walked = new Set<string>()
   for (let entry = waiting.shift(); entry !== undefined; entry = waiting.shift()) {
     yield entry
     const [, node] = entry
+    if (walked.has(node.id)) continue
+    walked.add(node.id)
     if (await node.ready(options)) {
       for (const child of (await node.children(options)) ?? []) waiting.push([node, child])
     } else if (options.intermediate !== true) {
@@ -27,8 +30,11 @@ export async function* valuesBelow(
   options: GetOptions,
 ): AsyncGenerator<readonly [ResultNode, unknown], void, undefined> {
   const waiting: ResultNode[] = [root]
+  const walked = new Set<string>()
   for (let node = waiting.shift(); node !== undefined; node = waiting.shift()) {
     yield [node, await node.get(options)]
+    if (walked.has(node.id)) continue
+    walked.add(node.id)
     for (const child of (await node.children(options)) ?? []) waiting.push(child)
   }
 }
