@@ -151,11 +151,7 @@ export class Chord<
     const sent = this.clone()
     const bodyOptions = pick(options, notForBody)
     const body = sent.body
-    // Its own are those of a chain that it ends (Python leaves them there); neither is for the header (D57-84).
-    for (const given of [this.options, call.options]) {
-      for (const callback of (given['link'] ?? []) as readonly unknown[]) body.addLink(callback)
-      for (const errback of (given['link_error'] ?? []) as readonly unknown[]) addErrbackTo(body, errback)
-    }
+    this.#linkBody(body, call)
     const { group_id: groupId, group_index: groupIndex, chord, root_id: rootId, ...forBody } = bodyOptions
     Object.assign(body.options, forBody, this.#bodyChain(body, forBody))
     if (rootId != null) body.options['root_id'] = rootId
@@ -200,6 +196,14 @@ export class Chord<
     return result
   }
 
+  /** Its own links are those of a chain that it ends (Python leaves them there); neither is for the header (D57-84). */
+  #linkBody(body: AnySignature, call: SignatureCall): void {
+    for (const given of [this.options, call.options]) {
+      for (const callback of (given['link'] ?? []) as readonly unknown[]) body.addLink(callback)
+      for (const errback of (given['link_error'] ?? []) as readonly unknown[]) addErrbackTo(body, errback)
+    }
+  }
+
   /** Steps behind the chord come before those that the body itself carries. */
   #bodyChain(body: AnySignature, options: Record<string, unknown>): Record<string, unknown> {
     const outer = options['chain'] as ChainSource | undefined
@@ -213,14 +217,16 @@ export class Chord<
     const header = await group.runEagerly({
       ...call,
       args: this.immutable ? [] : [...call.args, ...this.args],
-      kwargs: { ...this.memberKwargs, ...call.kwargs },
+      kwargs: this.immutable ? this.memberKwargs : { ...this.memberKwargs, ...call.kwargs },
       options: {},
     })
     const failed = header.members?.find(({ state }) => state !== 'SUCCESS')
     if (failed !== undefined)
       throw failed.value instanceof Error ? failed.value : new ChordError(String(failed.value))
-    const body = await this.body.runEagerly({ ...call, args: [header.value], kwargs: {}, options: {} })
-    return { ...body, parent: header }
+    const body = this.body.clone()
+    this.#linkBody(body, call)
+    const outcome = await body.runEagerly({ ...call, args: [header.value], kwargs: {}, options: {} })
+    return { ...outcome, parent: header }
   }
 
   override runsEagerly(): boolean {

@@ -102,11 +102,7 @@ export class Group<
   }
 
   override async send(call: SignatureCall): Promise<FrozenResult> {
-    if (call.options['link'] !== undefined || call.options['link_error'] !== undefined) {
-      throw new ConfigurationError(
-        'A group takes no link and linkError when it is sent. Link its members, or use a chord.',
-      )
-    }
+    refuseLinks(call)
     const followed = this.#followed(call)
     if (followed !== undefined) return followed
     const sent = this.clone([], {})
@@ -147,11 +143,13 @@ export class Group<
   }
 
   override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
-    const id = (this.options['task_id'] as string | undefined) ?? randomUUID()
+    refuseLinks(call)
+    const { task_id: given, ...options } = { ...this.options, ...call.options } as Record<string, unknown>
+    const id = (given as string | undefined) ?? randomUUID()
+    const shared = this.immutable ? { ...call, args: [], kwargs: {} } : call
     const members: EagerOutcome[] = []
-    const { task_id: _taskId, ...options } = { ...this.options, ...call.options } as Record<string, unknown>
     for (const member of this.members)
-      members.push(await member.runEagerly({ ...call, options: { ...options, group_id: id } }))
+      members.push(await member.runEagerly({ ...shared, options: { ...options, group_id: id } }))
     return {
       id,
       name: this.task,
@@ -226,6 +224,13 @@ export class Group<
   override toJSON(): SignatureDict {
     return { ...super.toJSON(), args: [], kwargs: { tasks: this.tasks } }
   }
+}
+
+function refuseLinks({ options }: SignatureCall): void {
+  if (options['link'] === undefined && options['link_error'] === undefined) return
+  throw new ConfigurationError(
+    'A group takes no link and linkError when it is sent. Link its members, or use a chord.',
+  )
 }
 
 /** One object that is in a canvas several times has one id only: before it gets it, all but the first are copied. */

@@ -305,6 +305,21 @@ describe('taskAlwaysEager', () => {
     expect(seen).toEqual([failed.id, 'boom', true, failed.id, undefined, 7])
   })
 
+  it('CANVAS-36, D57-84: callbacks of a call go to the body of a chord; a group takes none', async () => {
+    const seen: unknown[] = []
+    const note = captured.app.task('proj.note', (value: unknown) => void seen.push(value))
+    const task = captured.app.task('proj.add', add)
+    const sum = captured.app.task('proj.sum', (values: number[]) => values.reduce((a, b) => a + b, 0))
+    const fail = captured.app.task('proj.boom', (_values: number[]) => boom())
+    await chord([task.s(1, 1), task.s(2, 2)], sum.s()).applyAsync({ link: note.s() })
+    const failed = await chord([task.s(1, 1)], fail.s()).applyAsync({ linkError: note.s() })
+    expect(seen).toEqual([6, failed.id])
+    await expect(group([task.s(1, 1)]).applyAsync({ link: note.s() })).rejects.toThrow(
+      'A group takes no link',
+    )
+    expect((await group([task.s(1, 1)]).applyAsync({ taskId: 'mine' })).id).toBe('mine')
+  })
+
   it('TASK-85…88: calls the handlers in order', async () => {
     const calls: string[] = []
     const hooks = {

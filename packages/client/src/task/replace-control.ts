@@ -132,6 +132,6 @@ export async function growChord(
   if (counted === undefined) {
     throw new UnsupportedError(`The result backend cannot add a member to a chord that was sent.`)
   }
-  for (let part = 0; part < member.chordSize(); part++) await counted.addMember(group)
+  await Promise.all(Array.from({ length: member.chordSize() }, () => counted.addMember(group)))
   return member
 }

@@ -104,6 +104,15 @@ describe('endings that cannot be done whole', () => {
     await failed(result)
   })
 
+  it('CANVAS-70, CANVAS-71: error callbacks of a body without an id are called', async () => {
+    const { chord: counted } = await app.context.results.connection()
+    await counted!.begin({ groupId: 'g', size: 1, expiresInMs: 60_000 })
+    const body = step({ link_error: [step()] })
+    const result = await app.sendTask('proj.fail', { chord: body, groupId: 'g', groupIndex: 0 })
+    await expect.poll(() => notes).toEqual([expect.any(String)])
+    await failed(result)
+  })
+
   it('CANVAS-66: a member whose result is ignored, and cannot be encoded, fails its chord', async () => {
     const canvas = chord(
       [app.signature('proj.odd'), app.signature('proj.one')] as readonly AnySignature[],

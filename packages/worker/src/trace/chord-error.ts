@@ -2,6 +2,7 @@
  * A chord that cannot have its body run (canvas-semantics §7.4; D57-80, D57-82): the body and all later steps of the chain become FAILURE
  * with the same `ChordError`, the body's error callbacks are called with a stand-in for its request.
  */
+import { randomUUID } from 'node:crypto'
 import {
   encodeJson,
   isRawJson,
@@ -39,8 +40,9 @@ async function failBody(
   errbacks: readonly SignatureSource[] | null,
   error: unknown,
 ): Promise<void> {
-  const id = body.options.task_id
-  if (typeof id !== 'string') return
+  // One that nobody has frozen has error callbacks all the same.
+  const given: unknown = body.options.task_id
+  const id = typeof given === 'string' && given !== '' ? given : randomUUID()
   let outcome = error
   try {
     await callErrbacks(
