@@ -178,6 +178,18 @@ describe('signatures', () => {
     expect(one.options).toEqual({ priority: 3 })
   })
 
+  it('CANVAS-7: what is linked to a clone is not linked to the original', () => {
+    const original = add.s(1).onError(noop.s())
+    original.link(noop.si())
+    const clone = original.clone()
+    clone.link(add.s(2))
+    clone.onError(add.s(2))
+    for (const key of ['link', 'link_error']) {
+      expect(original.options[key]).toHaveLength(1)
+      expect(clone.options[key]).toHaveLength(2)
+    }
+  })
+
   it('CANVAS-9: freezing gives ids once', async () => {
     const signature = add.s(1, 1)
     const handle = signature.freeze()

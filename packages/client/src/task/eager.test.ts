@@ -358,7 +358,9 @@ describe('taskAlwaysEager', () => {
       await grouped.successful(),
       await grouped.completedCount(),
     ]).toEqual([[2, 4], true, true, 2])
-    expect(await (await chord([task.s(1, 1), task.s(2, 2)], sum.s()).applyAsync()).get()).toBe(6)
+    const joined = await chord([task.s(1, 1), task.s(2, 2)], sum.s()).applyAsync()
+    expect(await joined.get()).toBe(6)
+    expect(await joined.parent?.get()).toEqual([2, 4])
     expect(await (await chain(group([task.s(1), task.s(2)]), sum.s(), task.s(5)).delay(1)).get()).toBe(10)
     expect(await (await group([]).applyAsync()).get()).toEqual([])
   })

@@ -190,14 +190,43 @@ describe.skipIf(!present)('chords that stay open', () => {
     await expect(app.asyncResult(result.id).get({ timeoutMs: 8000 })).rejects.toThrow(/has 2 of 3 parts/)
   })
 
-  it('D57-3, PAIN-16: a complete chord whose finisher is gone gets its body', async () => {
-    const { app } = await start({ chordSweepIntervalMs: 50, resultChordJoinTimeout: 0.1 })
+  /** As a worker leaves it that dies between the last part and the body: all parts, and a claim that has run out. */
+  async function addPart(groupId: unknown, index: number, value: number): Promise<void> {
+    const key = `celery-taskset-meta-${String(groupId)}`
+    await connection.command('SADD', `${key}.d`, `gone${index}:${index}`)
+    await connection.command('ZADD', `${key}.j`, index, `[1,"gone${index}","SUCCESS",${value}]`)
+  }
+
+  it('D57-3, PAIN-16: a complete chord whose finisher is gone gets its body from whoever looks after it', async () => {
+    const sender = createApp({
+      name: 'sender',
+      broker: redisBroker({ url: redis.url }),
+      backend: redisBackend({ url: redis.url }),
+      logger: quiet,
+    })
+    const lost = (x: number): Signature =>
+      sender.signature('open.one', { args: [x], queue: 'lost' }) as Signature
+    const canvas = chord([lost(1), lost(2)], sender.signature('open.sum') as never) as unknown as Signature
+    const { id } = (await canvas.applyAsync()) as AsyncResult
+    await sender.close()
+    const notes = 'celery-taskset-meta-ct.open'
+    const [groupId] = (await connection.command('HKEYS', notes)) as [string]
+    await addPart(groupId, 0, 1)
+    await addPart(groupId, 1, 2)
+    // All that was long ago.
+    const note = JSON.parse(String(await connection.command('HGET', notes, groupId))) as object
+    const before = { since: 0, progress_at: 0 }
+    await connection.command('HSET', notes, groupId, JSON.stringify({ ...note, ...before }))
+    const { app } = await start({ chordSweepIntervalMs: 50 })
+    expect(await app.asyncResult(id).get({ timeoutMs: 8000 })).toBe(3)
+  })
+
+  it('D57-3, PAIN-16: chord_repair sends the body of a complete chord', async () => {
+    const { app } = await start({ chordSweepIntervalMs: 60_000 })
     const result = await sendOpen(app)
-    await expect.poll(() => chords(app)).toHaveLength(1)
+    await expect.poll(async () => (await chords(app))[0]?.['count']).toBe(2)
     const [{ group_id: id }] = (await chords(app)) as [Record<string, unknown>]
-    // As a worker leaves it that dies between its part and the body: all parts, and a claim that has run out.
-    await connection.command('SADD', `celery-taskset-meta-${String(id)}.d`, 'gone:2')
-    await connection.command('ZADD', `celery-taskset-meta-${String(id)}.j`, 2, '[1,"gone","SUCCESS",3]')
+    await addPart(id, 2, 3)
     await expect
       .poll(
         async () =>
