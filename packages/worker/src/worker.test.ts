@@ -12,6 +12,7 @@ import {
   type App,
   type AppOptions,
   type Logger,
+  type TaskConcurrency,
 } from '@ct/client'
 import {
   BackendError,
@@ -819,6 +820,87 @@ describe('chords of stores that cannot count', () => {
     await expect(result.get(soon)).rejects.toThrow(
       /still waits for 1 of its members after .* no result of lost-one/,
     )
+  })
+})
+
+describe('PAIN-59: as many of a task as may run at a time', () => {
+  /** A task that runs until it is let go, and what ran at once of each kind. */
+  function crowd(app: App, concurrency: TaskConcurrency | number) {
+    const running: string[] = []
+    const most = new Map<string, number>()
+    const gates: (() => void)[] = []
+    const task = app.task('crowd', { concurrency, params: ['tenant'] }, async (tenant: string) => {
+      running.push(tenant)
+      const now = running.filter((one) => one === tenant).length
+      most.set(tenant, Math.max(most.get(tenant) ?? 0, now))
+      await new Promise<void>((resolve) => gates.push(resolve))
+      running.splice(running.indexOf(tenant), 1)
+      return tenant
+    })
+    return { task, running, most, release: () => gates.splice(0).forEach((go) => go()) }
+  }
+
+  it('of the task; others go on beside those that wait', async () => {
+    const { app } = makeApp()
+    const { task, running, most, release } = crowd(app, 2)
+    const other = app.task('other', () => 'other')
+    const worker = await startWorker(app, { concurrency: 10 })
+    const results = await Promise.all([1, 2, 3, 4, 5].map(() => task.delay('a')))
+    expect(await (await other.delay()).get(soon)).toBe('other')
+    expect(running).toEqual(['a', 'a'])
+    expect(worker.counts.active).toBe(2)
+    for (let turn = 0; turn < 3; turn += 1) {
+      const waiting = Math.min(2, 5 - turn * 2)
+      await expect.poll(() => running.length).toBe(waiting)
+      release()
+    }
+    for (const result of results) expect(await result.get(soon)).toBe('a')
+    expect(most.get('a')).toBe(2)
+  })
+
+  it('of the calls with one key', async () => {
+    const { app } = makeApp()
+    const { task, running, most, release } = crowd(app, { limit: 1, key: ([tenant]) => String(tenant) })
+    await startWorker(app, { concurrency: 10 })
+    const results = await Promise.all(['a', 'b', 'a', 'c', 'b'].map((tenant) => task.delay(tenant)))
+    await expect.poll(() => running.toSorted()).toEqual(['a', 'b', 'c'])
+    release()
+    await expect.poll(() => running.toSorted()).toEqual(['a', 'b'])
+    release()
+    for (const result of results) await result.get(soon)
+    expect([...most.values()]).toEqual([1, 1, 1])
+  })
+
+  it('one that waits and is revoked makes room; a key that cannot be made fails its task', async () => {
+    const { app } = makeApp()
+    const { task, running, release } = crowd(app, {
+      limit: 1,
+      key: ([tenant]) => {
+        if (tenant === 'nobody') throw new RangeError('no such tenant')
+        return 'all'
+      },
+    })
+    await startWorker(app, { concurrency: 10 })
+    const [first, second, third] = [await task.delay('1'), await task.delay('2'), await task.delay('3')]
+    await expect.poll(() => running).toEqual(['1'])
+    await expect((await task.delay('nobody')).get(soon)).rejects.toThrow('no such tenant')
+    await app.control.revoke(second.id, { reply: true, limit: 1 })
+    release()
+    expect(await first.get(soon)).toBe('1')
+    await expect.poll(() => running).toEqual(['3'])
+    release()
+    expect(await third.get(soon)).toBe('3')
+    await expect(second.get(soon)).rejects.toMatchObject({ name: 'TaskRevokedError' })
+  })
+
+  it('one that is ended makes room', async () => {
+    const { app } = makeApp()
+    const { task, running } = crowd(app, 1)
+    await startWorker(app, { concurrency: 10 })
+    const late = await task.applyAsync(['late'], { timeLimit: 0.05 })
+    await task.delay('next')
+    await expect(late.get(soon)).rejects.toMatchObject({ name: 'TimeLimitExceeded' })
+    await expect.poll(() => running).toContain('next')
   })
 })
 

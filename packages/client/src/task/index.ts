@@ -23,6 +23,12 @@ export { TaskObject } from './task.ts'
 export type { Task, TaskDefinition } from './task.ts'
 export type { TaskContext, TaskRetryOptions } from './task-context.ts'
 export type { DefineTask } from './define-task.ts'
-export type { ErrorClass, ResolvedTaskOptions, TaskHooks, TaskOptions } from './task-options.ts'
+export type {
+  ErrorClass,
+  ResolvedTaskOptions,
+  TaskConcurrency,
+  TaskHooks,
+  TaskOptions,
+} from './task-options.ts'
 export { TaskRegistry } from './task-registry.ts'
 export type { TaskDeliveryInfo, TaskRequest } from './task-request.ts'

@@ -11,6 +11,7 @@ const known: ReadonlySet<string> = new Set<keyof TaskOptions | 'bind' | 'args' |
   'serializer',
   'compression',
   'rateLimit',
+  'concurrency',
   'timeLimit',
   'softTimeLimit',
   'acksLate',
@@ -150,6 +151,11 @@ export function checkTaskOptions(label: string, options: TaskOptions): void {
   if (expires != null && !isMoment(expires)) throw wrong('expires', 'seconds, or a valid date')
   if (retryBackoff !== undefined && typeof retryBackoff !== 'boolean' && !(retryBackoff >= 0))
     throw wrong('retryBackoff', 'true, false or a number of seconds not below 0')
+  if (options.concurrency != null && !isConcurrency(options.concurrency))
+    throw wrong(
+      'concurrency',
+      'a whole number from 1, or { limit, key } with a function that makes a key of the arguments',
+    )
   if (retryKwargs !== undefined) checkRetryKwargs(retryKwargs, wrong)
   if (rateLimit != null && !isRateLimit(rateLimit)) throw wrong('rateLimit', rateLimitWanted)
   if (softTimeLimit != null && timeLimit != null && softTimeLimit > timeLimit) {
@@ -170,6 +176,17 @@ function isSchema(value: unknown): boolean {
 
 function isMoment(value: unknown): boolean {
   return value instanceof Date ? !Number.isNaN(value.getTime()) : Number.isFinite(value)
+}
+
+function isConcurrency(value: unknown): boolean {
+  if (!isPlainObject(value)) return Number.isSafeInteger(value) && (value as number) >= 1
+  const { limit, key, ...others } = value
+  return (
+    isConcurrency(limit) &&
+    !isPlainObject(limit) &&
+    (key === undefined || typeof key === 'function') &&
+    Object.keys(others).length === 0
+  )
 }
 
 function checkRetryKwargs(
@@ -209,6 +226,10 @@ export function resolveTaskOptions(
     serializer: options.serializer ?? null,
     compression: options.compression ?? null,
     rateLimit: options.rateLimit === undefined ? settings.taskDefaultRateLimit : options.rateLimit,
+    concurrency:
+      typeof options.concurrency === 'number'
+        ? { limit: options.concurrency }
+        : (options.concurrency ?? null),
     timeLimit: options.timeLimit === undefined ? settings.taskTimeLimit : options.timeLimit,
     softTimeLimit: options.softTimeLimit === undefined ? settings.taskSoftTimeLimit : options.softTimeLimit,
     acksLate,

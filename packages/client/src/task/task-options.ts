@@ -61,6 +61,11 @@ export interface TaskOptions extends TaskHooks {
   readonly compression?: string | null
   /** `'10/s'`, `'10/m'`, `'10/h'`, or a number per second; per worker. */
   readonly rateLimit?: string | number | null
+  /**
+   * Runs at a time in one worker (ct's own): of the task, or of those of its calls for which `key` gives the same text. More of them wait in the
+   * worker.
+   */
+  readonly concurrency?: number | TaskConcurrency | null
   /** Hard limit. */
   readonly timeLimit?: number | null
   /** Soft limit: `task.signal` fires. */
@@ -124,6 +129,15 @@ export interface TaskOptions extends TaskHooks {
   ) => string | undefined
 }
 
+export interface TaskConcurrency {
+  /** From 1. */
+  readonly limit: number
+  /** Of the arguments as they came: a tenant, an account. */
+  readonly key?:
+    | ((args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => string | number)
+    | undefined
+}
+
 /** {@link TaskOptions} after defaults, settings and annotations; frozen. */
 export interface ResolvedTaskOptions extends TaskHooks {
   /** null: what a route says, else `taskSerializer`. */
@@ -131,6 +145,7 @@ export interface ResolvedTaskOptions extends TaskHooks {
   /** null: what a route says, else `taskCompression`. */
   readonly compression: string | null
   readonly rateLimit: string | number | null
+  readonly concurrency: TaskConcurrency | null
   readonly timeLimit: number | null
   readonly softTimeLimit: number | null
   readonly acksLate: boolean

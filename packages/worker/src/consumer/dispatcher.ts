@@ -22,8 +22,9 @@ import { diagnostics } from '@ct/client'
 import { canAbandon, Fifo } from '../pool/index.ts'
 import type { Disowned, Request, Revocations, WorkerState } from '../request/index.ts'
 import type { SlotRequest } from '../slot/index.ts'
-import { ack, unpackOutcome, type Outcome, type Tracer } from '../trace/index.ts'
+import { ack, thrown, unpackOutcome, type Outcome, type Tracer } from '../trace/index.ts'
 import { Admission, type AdmissionOptions } from './admission.ts'
+import { ConcurrencyGate } from './concurrency-gate.ts'
 
 export interface DispatcherOptions extends AdmissionOptions {
   readonly state: WorkerState
@@ -43,6 +44,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #ready = new Fifo<Request>()
   readonly #admission: Admission
+  readonly #gate = new ConcurrencyGate((request) => this.#enqueue(request))
   #jobs = 0
   #draining = false
   #yielding = false
@@ -72,15 +74,33 @@ export class Dispatcher {
     if (!this.#admission.examine(request)) this.ready(request)
   }
 
-  /** It may run as soon as there is a slot. */
+  /** It may run as soon as there is a slot, and not too many of its kind run. */
   ready(request: Request): void {
+    if (request.strategy.options.concurrency !== null && !this.#enters(request)) return
+    this.#enqueue(request)
+  }
+
+  #enqueue(request: Request): void {
     this.#ready.push(request)
     this.#drain()
   }
 
-  /** The request will not run any more; a redelivered one that waits for it may. */
+  /** A key that cannot be made is a failure of its task: without it nobody knows whom it must wait for. */
+  #enters(request: Request): boolean {
+    try {
+      return this.#gate.enter(request)
+    } catch (error) {
+      request.phase = 'done'
+      this.#options.tracer.finish(request, { kind: 'threw', error: thrown(error) })
+      this.left(request)
+      return false
+    }
+  }
+
+  /** The request will not run any more; one that waits for it may. */
   left(request: Request): void {
     this.#admission.left(request)
+    this.#gate.leave(request)
   }
 
   get mayStart(): boolean {
@@ -108,6 +128,7 @@ export class Dispatcher {
         if (this.#sliceIsOver()) return
         const next = this.#ready.shift()!
         if (next.phase === 'reserved') this.#start(next)
+        else this.#gate.leave(next)
       }
     } finally {
       this.#draining = false

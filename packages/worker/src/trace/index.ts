@@ -25,4 +25,5 @@ export { packOutcome, unpackOutcome, type PackOptions, type UnpackOptions } from
 export { executor } from './run.ts'
 export { TaskSignals } from './task-signals.ts'
 export { taskRequest } from './task-request.ts'
+export { thrown } from './thrown.ts'
 export { Tracer, type TracerOptions } from './tracer.ts'
