@@ -2,6 +2,7 @@ import { memoryBackend, memoryBroker } from '@ct/broker-memory'
 import { chain, createApp, Ignore, type App } from '@ct/client'
 import { createWorker, type Worker } from '@ct/worker'
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { linkIds, startTracing, type Tracing } from '../test/tracing.ts'
 import { CeleryInstrumentation } from './index.ts'
@@ -40,6 +41,18 @@ async function start(): Promise<void> {
 }
 
 describe('CeleryInstrumentation', () => {
+  it('setConfig may name another provider', async () => {
+    const exporter = new InMemorySpanExporter()
+    const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+    instrumentation.setConfig({ tracerProvider })
+    const add = app.task('proj.add', (x: number, y: number) => x + y)
+    await start()
+    await (await add.delay(1, 1)).get()
+    expect(tracing.spans()).toEqual([])
+    expect(exporter.getFinishedSpans().map(({ name }) => name)).toContain('run/proj.add')
+    await tracerProvider.shutdown()
+  })
+
   it('a call, its run, and what the task sends: spans of one trace, each the child of the one before', async () => {
     const add = app.task('proj.add', (x: number, y: number) => x + y)
     const outer = app.task('proj.outer', async () => {

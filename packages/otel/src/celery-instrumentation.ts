@@ -33,6 +33,7 @@ import { publishAttributes, runAttributes } from './attributes.ts'
 import { checkedConfig } from './checked-config.ts'
 import { describeEnd } from './run-end.ts'
 import { KnownSpans, previousAttemptHeader } from './known-spans.ts'
+import { otelVersion } from './version.ts'
 
 export interface CeleryInstrumentationConfig {
   /** Default true: instruments as soon as it is made. */
@@ -45,8 +46,6 @@ export interface CeleryInstrumentationConfig {
    */
   readonly useSpanLinks?: boolean
 }
-
-import { otelVersion } from './version.ts'
 
 const name = '@ct/otel'
 const nothing = (): void => undefined
@@ -99,8 +98,10 @@ export class CeleryInstrumentation {
   /** Spans are all that it makes; there are no metrics. */
   setMeterProvider(_provider: unknown): void {}
 
+  /** A `tracerProvider` takes the place of the one before; `enabled` is only read by the constructor. */
   setConfig(config: CeleryInstrumentationConfig): void {
     this.#config = checkedConfig(config)
+    if (config.tracerProvider !== undefined) this.#provider = config.tracerProvider
   }
 
   getConfig(): CeleryInstrumentationConfig {

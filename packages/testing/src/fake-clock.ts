@@ -53,7 +53,8 @@ export function fakeClock(startMs: number = Date.UTC(2026, 0, 1)): FakeClock {
       next.run()
       await settled()
     }
-    now = until
+    // Somebody else may have moved it further meanwhile.
+    now = Math.max(now, until)
   }
   return {
     now: () => now,

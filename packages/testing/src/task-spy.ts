@@ -9,8 +9,10 @@ import {
   SerializerRegistry,
   type Broker,
   type BrokerConnection,
+  type Delivery,
   type MessageCodecs,
   type OutgoingMessage,
+  type Settlement,
 } from '@ct/contracts'
 
 /** A task that was sent, with its arguments decoded. */
@@ -43,18 +45,21 @@ export interface SpyBroker extends Broker {
  */
 export function spyBroker(
   inner: Broker,
-  options: { readonly serializers?: SerializerRegistry } = {},
+  options: {
+    /** Those of the app, where it has any of its own. */
+    readonly serializers?: SerializerRegistry | undefined
+    readonly compressors?: CompressorRegistry | undefined
+  } = {},
 ): SpyBroker {
-  const serializers = options.serializers ?? new SerializerRegistry()
-  const codecs: MessageCodecs = {
-    serializers,
-    compressors: new CompressorRegistry(),
-    accept: serializers.accept(['json']),
-    maxBytes: 16 * 1024 * 1024,
-  }
+  const { serializers = new SerializerRegistry(), compressors = new CompressorRegistry() } = options
   const sent: SentTask[] = []
   const note = (message: OutgoingMessage): void => {
-    const task = readSent(message, codecs)
+    const task = readSent(message, {
+      serializers,
+      compressors,
+      accept: serializers.accept([message.contentType]),
+      maxBytes: 2 ** 30,
+    })
     if (task !== undefined) sent.push(task)
   }
   const broker = defineBroker({
@@ -70,9 +75,17 @@ export function spyBroker(
 }
 
 function spyConnection(inner: BrokerConnection, note: (message: OutgoingMessage) => void): BrokerConnection {
+  const { administration } = inner
   return {
     leaseMs: inner.leaseMs,
     parked: inner.parked,
+    ...(administration === undefined ? {} : { administration }),
+    ...(inner.prepareDelays === undefined
+      ? {}
+      : { prepareDelays: (queues, options) => inner.prepareDelays!(queues, options) }),
+    ...(inner.postpone === undefined
+      ? {}
+      : { postpone: (delivery, notBefore, options) => inner.postpone!(delivery, notBefore, options) }),
     declare: (queues, options) => inner.declare(queues, options),
     async publish(message, options) {
       await inner.publish(message, options)
@@ -83,7 +96,11 @@ function spyConnection(inner: BrokerConnection, note: (message: OutgoingMessage)
       for (const [index, message] of messages.entries()) if (outcomes[index] === undefined) note(message)
       return outcomes
     },
-    openConsumer: (options) => inner.openConsumer(options),
+    openConsumer: (options) =>
+      inner.openConsumer({
+        ...options,
+        onDelivery: (delivery) => options.onDelivery(spyDelivery(delivery, note)),
+      }),
     queueSize: (queue, options) => inner.queueSize(queue, options),
     purge: (queue, options) => inner.purge(queue, options),
     deleteQueue: (queue, options) => inner.deleteQueue(queue, options),
@@ -92,14 +109,57 @@ function spyConnection(inner: BrokerConnection, note: (message: OutgoingMessage)
   }
 }
 
-/** Undefined for what is no task: events, control messages. */
+/** The same delivery, whose settlement tells of the messages that it carries once they are out: where the broker can, what follows from a task goes so. */
+function spyDelivery(delivery: Delivery, note: (message: OutgoingMessage) => void): Delivery {
+  if (delivery.carries === undefined) return delivery
+  const settle = delivery.settle.bind(delivery)
+  return Object.assign(delivery, {
+    settle(settlement: Settlement): Promise<void> {
+      const counts = !delivery.settled
+      const settling = settle(settlement)
+      if (!counts || !('messages' in settlement)) return settling
+      const { messages = [] } = settlement
+      settling.then(
+        () => {
+          // A part that completed a chord has published nothing.
+          if (delivery.settled) for (const message of messages) note(message)
+        },
+        () => undefined,
+      )
+      return settling
+    },
+  })
+}
+
+/** Undefined for what is no task: events, control messages. Arguments are decoded when somebody looks: that they cannot be is no fault of who sends. */
 function readSent(message: OutgoingMessage, codecs: MessageCodecs): SentTask | undefined {
   if (typeof message.headers['task'] !== 'string') return undefined
-  const task = readTaskMessage(message, codecs)
-  const { args, kwargs } = readTaskBody(task, codecs)
+  let task: ReturnType<typeof readTaskMessage>
+  try {
+    task = readTaskMessage(message, codecs)
+  } catch {
+    // Somebody has made something else of it (`beforeTaskPublish`); workers will refuse it, brokers do not.
+    return undefined
+  }
+  let body: ReturnType<typeof readTaskBody> | undefined
+  const read = (): ReturnType<typeof readTaskBody> => (body ??= readTaskBody(task, codecs))
   const { id, eta, expires } = task
   const { exchange, routingKey } = message
-  return { name: task.task, id, args, kwargs, eta, expires, exchange, routingKey, message }
+  return {
+    name: task.task,
+    id,
+    get args() {
+      return read().args
+    },
+    get kwargs() {
+      return read().kwargs
+    },
+    eta,
+    expires,
+    exchange,
+    routingKey,
+    message,
+  }
 }
 
 /** What is to be looked for; what is left out may be anything. */

@@ -1,7 +1,7 @@
 /** An app for one test (celery/contrib/testing/app.py 5.7, TestApp). */
 import { memory, memoryBackend, memoryBroker } from '@ct/broker-memory'
 import { App, type AppOptions, type Logger, type SettingsInput } from '@ct/client'
-import { SerializerRegistry, type Broker, type TimeProvider } from '@ct/contracts'
+import { CompressorRegistry, SerializerRegistry, type Broker, type TimeProvider } from '@ct/contracts'
 import { spyBroker, type SpyBroker } from './task-spy.ts'
 
 export interface TestAppOptions extends AppOptions {
@@ -58,7 +58,10 @@ export function testApp(
   const { enableLogging = false, adapters = [], ...given } = options
   const { brokerUrl, resultBackend: _, ...defaults } = testSettings()
   const { time } = given
-  const watching = { serializers: new SerializerRegistry(given.serializers) }
+  const watching = {
+    serializers: new SerializerRegistry(given.serializers),
+    compressors: new CompressorRegistry(given.compressors),
+  }
   const name = String(brokerUrl).slice('memory://'.length)
   // URLs are made into brokers by the app itself, so those are not watched.
   const broker = given.broker ?? given.brokerUrl

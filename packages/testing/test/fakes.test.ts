@@ -40,6 +40,12 @@ describe('fakeClock', () => {
     expect(clock.waiting).toBe(1)
   })
 
+  it('never goes back, whoever moves it at the same time', async () => {
+    const clock = fakeClock(0)
+    await Promise.all([clock.advance(10_000), clock.advance(5)])
+    expect(clock.now()).toBe(10_000)
+  })
+
   it('a signal ends a sleep and takes it off the list', async () => {
     const clock = fakeClock()
     const controller = new AbortController()

@@ -1,5 +1,6 @@
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
 import { createApp, type App } from '@ct/client'
+import { jsonSerializer, type Compressor, type QueueDeclaration, type Serializer } from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
   expectNotSent,
@@ -14,6 +15,13 @@ import {
 } from '../src/index.ts'
 
 const apps: App[] = []
+const queueNamed = (name: string): QueueDeclaration => ({
+  name,
+  durable: true,
+  exclusive: false,
+  autoDelete: false,
+  bindings: [],
+})
 
 afterEach(async () => {
   for (const app of apps.splice(0)) await app.close()
@@ -78,6 +86,38 @@ describe('testApp', () => {
     expect(worker.status).toBe('running')
     expect(await (await add.delay(1, 2)).get({ timeoutMs: 5_000 })).toBe(3)
     await broker.close()
+  })
+
+  it('sends with serializers and compressors of its own, as apps do, and what it sent is read', async () => {
+    const rot: Serializer = {
+      name: 'rot',
+      contentType: 'application/x-rot',
+      contentEncoding: 'binary',
+      encode: (value) => jsonSerializer.encode(value).map((byte) => byte ^ 255),
+      decode: (bytes) => jsonSerializer.decode(bytes.map((byte) => byte ^ 255)),
+    }
+    const none: Compressor = {
+      name: 'none',
+      aliases: [],
+      contentType: 'application/x-none',
+      compress: (bytes) => bytes,
+      decompress: (bytes) => bytes,
+    }
+    const app = made({
+      serializers: [rot],
+      compressors: [none],
+      taskSerializer: 'rot',
+      taskCompression: 'none',
+      acceptContent: ['rot', 'json'],
+    })
+    await app.sendTask('proj.add', { args: [1, 2] })
+    expectSent(app, 'proj.add', { args: [1, 2] })
+  })
+
+  it('has what its broker has for administrators', async () => {
+    const connection = await made().context.producer.connection()
+    await connection.declare([queueNamed('mail')])
+    expect(await connection.administration!.report('mail')).toMatchObject({ messages: 0 })
   })
 
   it('TEST-7: eager mode has no ETA, no expiry and no worker: it sends nothing', async () => {

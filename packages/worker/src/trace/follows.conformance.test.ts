@@ -2,7 +2,8 @@
 import { freshRedis, tryServices, type FreshRedis } from '@ct-tools/services'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
 import { chain, createApp, type App, type AsyncResult, type Signature } from '@ct/client'
-import { recordingLogger } from '@ct/testing'
+import type { Broker } from '@ct/contracts'
+import { expectTaskSent, recordingLogger, spyBroker } from '@ct/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createWorker, type Worker } from '../index.ts'
 
@@ -25,10 +26,10 @@ describe.skipIf(!present)('what follows from a task', () => {
     await redis.release()
   })
 
-  async function start(backend: boolean): Promise<void> {
+  async function start(backend: boolean, broker: Broker = redisBroker({ url: redis.url })): Promise<void> {
     app = createApp({
       name: 'follows',
-      broker: redisBroker({ url: redis.url }),
+      broker,
       ...(backend ? { backend: redisBackend({ url: redis.url }) } : {}),
       taskCreateMissingQueues: false,
       logger: recordingLogger(),
@@ -83,5 +84,14 @@ describe.skipIf(!present)('what follows from a task', () => {
     const connection = await redis.connect()
     await expect.poll(() => connection.command('EXISTS', 'unacked', 'unacked_index', 'celery')).toBe(0)
     connection.close()
+  })
+
+  it('a spy sees what goes with the ack', async () => {
+    const broker = spyBroker(redisBroker({ url: redis.url }))
+    await start(true, broker)
+    const result = (await chain(sig('work'), sig('next')).applyAsync()) as AsyncResult
+    await result.get({ timeoutMs: 8000 })
+    expectTaskSent(broker, 'follows.work')
+    expectTaskSent(broker, 'follows.next', { args: ['work'] })
   })
 })
