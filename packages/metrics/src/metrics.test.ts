@@ -1,11 +1,11 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import { createApp, type App } from '@ct/client'
+import { createApp, diagnostics, type App } from '@ct/client'
 import { createWorker, type Worker } from '@ct/worker'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Metrics, metricTable } from './index.ts'
 
 let app: App | undefined
@@ -102,6 +102,40 @@ describe('Metrics', () => {
         'ct_task_runtime_seconds_count{task="proj.fail"}': 1,
         'ct_task_wait_seconds_count{task="proj.add"}': 2,
       })
+  })
+
+  it('PAIN-46: a run that was cancelled, and comes again, is not part of the next one', async () => {
+    vi.useFakeTimers({ toFake: ['performance', 'Date'] })
+    try {
+      const made = makeApp()
+      metrics = new Metrics()
+      const told = new EventEmitter()
+      const stand = Object.assign(told, {
+        app: made,
+        hostname: 'w@host',
+        concurrency: 1,
+        counts: { active: 0 },
+      })
+      metrics.watchWorker(Object.assign(stand, { health: () => ({ connected: true }) }) as unknown as Worker)
+      const run = (seconds: number, end: string): void => {
+        const message = { app: made, taskId: 'one', task: 'proj.add', queue: 'celery', headers: {} }
+        diagnostics.taskReceive.publish(message)
+        told.emit('taskReceived', { uuid: 'one', name: 'proj.add', eta: null })
+        told.emit('taskStarted', { uuid: 'one' })
+        vi.advanceTimersByTime(seconds * 1000)
+        told.emit(end, { uuid: 'one' })
+      }
+      run(40, 'taskCancelled')
+      run(2, 'taskSucceeded')
+      run(3, 'taskSucceeded')
+      expect(await samples(metrics)).toMatchObject({
+        'ct_tasks_started_total{task="proj.add"}': 3,
+        'ct_task_runtime_seconds_count{task="proj.add"}': 2,
+        'ct_task_runtime_seconds_sum{task="proj.add"}': 5,
+      })
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('say what runs now, how much could, whether the worker is connected, and how late the event loop is', async () => {

@@ -94,8 +94,8 @@ export class Metrics implements Disposable {
     const succeeded = ended('ct_tasks_succeeded_total')
     const failed = ended('ct_tasks_failed_total')
     const retried = ended('ct_tasks_retried_total')
-    // Its event does not name a task that was revoked before it was received; the signal does.
-    const revoked = ({ uuid }: TaskEvent): void => void open.end(uuid)
+    // The event of a revoked task does not name one that was revoked before it was received; the signal does.
+    const gone = ({ uuid }: TaskEvent): void => void open.end(uuid)
     const untell = worker.app.signals.taskRevoked.connect(({ sender, request }) => {
       if (request.hostname === worker.hostname)
         this.#counter('ct_tasks_revoked_total').inc({ task: sender.name })
@@ -108,7 +108,7 @@ export class Metrics implements Disposable {
     diagnostics.taskReceive.subscribe(naming)
     worker.on('taskReceived', received).on('taskStarted', started)
     worker.on('taskSucceeded', succeeded).on('taskFailed', failed).on('taskRetried', retried)
-    worker.on('taskRevoked', revoked).on('taskRejected', rejected)
+    worker.on('taskRevoked', gone).on('taskCancelled', gone).on('taskRejected', rejected)
     this.#workers.add(worker)
     return this.#undoing(() => {
       this.#workers.delete(worker)
@@ -116,7 +116,7 @@ export class Metrics implements Disposable {
       diagnostics.taskReceive.unsubscribe(naming)
       worker.off('taskReceived', received).off('taskStarted', started)
       worker.off('taskSucceeded', succeeded).off('taskFailed', failed).off('taskRetried', retried)
-      worker.off('taskRevoked', revoked).off('taskRejected', rejected)
+      worker.off('taskRevoked', gone).off('taskCancelled', gone).off('taskRejected', rejected)
     })
   }
 

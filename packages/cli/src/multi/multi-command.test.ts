@@ -20,3 +20,18 @@ describe('WORK-108: ct multi stop', () => {
     expect((await ct(...stop)).out).toBe(`> Stopping nodes...\n\t> a@h: 0 -> ${process.pid}\n`)
   })
 })
+
+it('WORK-105: ct multi start says which folder it cannot make, or what it cannot start', async () => {
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  const start = ['multi', 'start', 'a', '--hostname=h', `--logfile=${folder}/%n.log`] as const
+  expect(await ct(...start, `--pidfile=${file}/run/%n.pid`)).toMatchObject({
+    exitCode: 73,
+    err: expect.stringMatching(/^The folder \S+file\/run of --pidfile cannot be made: .*--pidfile=.*\n$/),
+  })
+  expect(await ct(...start, `--pidfile=${folder}/%n.pid`, '--executable=/does/not/exist')).toMatchObject({
+    exitCode: 1,
+    out: expect.stringContaining('\t> a@h: FAILED'),
+    err: expect.stringMatching(/^\/does\/not\/exist could not be started: .*ENOENT\n$/),
+  })
+})

@@ -149,7 +149,7 @@ class Multi {
 
   async #start(node: MultiNode, prefix: string): Promise<boolean> {
     if (this.#verbose) this.#note(`  ${node.commandLine.join(' ')}`)
-    const code = await node.start(this.#session.startFolder)
+    const code = await node.start(this.#session.startFolder, (text) => this.#session.complain(text))
     const { style } = this.#session
     if (code !== 0) this.#note(`* Child terminated with exit code ${code}`)
     this.#note(

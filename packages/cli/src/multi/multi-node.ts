@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { nodePath } from '@ct/client'
+import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { readPid } from '../process/pid-file.ts'
 import type { NodeOptions } from './multi-arguments.ts'
 
@@ -108,15 +109,18 @@ export class MultiNode {
   }
 
   /** Resolves to the exit code of the command, which ends when the worker is in the background. `cwd`: where it starts; undefined: here. */
-  async start(cwd: string | undefined): Promise<number> {
-    for (const option of ['--pidfile=', '--logfile=']) {
-      const path = this.argv.find((word) => word.startsWith(option))?.slice(option.length)
-      if (path !== undefined) mkdirSync(dirname(nodePath(path, this.name)), { recursive: true })
+  async start(cwd: string | undefined, complain: (text: string) => void): Promise<number> {
+    for (const option of ['--pidfile', '--logfile']) {
+      const path = this.argv.find((word) => word.startsWith(`${option}=`))?.slice(option.length + 1)
+      if (path !== undefined) makeFolder(dirname(nodePath(path, this.name)), option)
     }
     const [executable = '', ...rest] = this.commandLine
     const child = spawn(executable, rest, { cwd, stdio: ['ignore', 'inherit', 'inherit'] })
-    return await new Promise((resolve, reject) => {
-      child.once('error', reject)
+    return await new Promise((resolve) => {
+      child.once('error', (error) => {
+        complain(`${executable} could not be started: ${error.message}`)
+        resolve(1)
+      })
       child.once('exit', (code) => resolve(code ?? 1))
     })
   }
@@ -125,6 +129,19 @@ export class MultiNode {
     if (value === null) return [option]
     const expanded = this.expand(value)
     return option.startsWith('--') ? [`${option}=${expanded}`] : [option, expanded]
+  }
+}
+
+function makeFolder(folder: string, option: string): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new CommandFailure(
+      `The folder ${folder} of ${option} cannot be made: ${why}. Give a file in one of yours: ${option}=./run/%n${option === '--pidfile' ? '.pid' : '%I.log'}`,
+      exitCodes.cannotCreate,
+      { cause: error },
+    )
   }
 }
 

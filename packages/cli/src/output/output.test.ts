@@ -109,4 +109,10 @@ describe('table', () => {
       ),
     ).toBe('queue   waiting\ncelery        5\na          1200')
   })
+
+  it('what others have written does nothing to the terminal, and stays on its line', () => {
+    expect(formatTable(['task'], [['a\u001B]0;title\u0007b'], ['c\nd\u009B2J']], plain)).toBe(
+      'task\na·]0;title·b\nc·d·2J',
+    )
+  })
 })

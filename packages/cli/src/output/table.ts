@@ -1,22 +1,20 @@
-import { stripVTControlCharacters } from 'node:util'
 import type { Style } from './style.ts'
 
-/** Columns padded to their widest cell; numbers to the right. Colours in cells do not count. */
+/** Columns padded to their widest cell; numbers to the right. Control characters, which messages of others may bring, are shown as dots. */
 export function formatTable(
   heads: readonly string[],
   rows: readonly (readonly (string | number)[])[],
   style: Style,
 ): string {
-  const width = (text: string): number => stripVTControlCharacters(text).length
+  const shown = (cell: string | number): string => String(cell).replaceAll(/\p{Cc}/gu, '·')
   const widths = heads.map((head, column) =>
-    Math.max(width(head), ...rows.map((row) => width(String(row[column] ?? '')))),
+    Math.max(head.length, ...rows.map((row) => shown(row[column] ?? '').length)),
   )
   const line = (cells: readonly (string | number)[]): string =>
     cells
       .map((cell, column) => {
-        const text = String(cell)
-        const gap = ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(text)))
-        return typeof cell === 'number' ? gap + text : text + gap
+        const width = widths[column] ?? 0
+        return typeof cell === 'number' ? shown(cell).padStart(width) : shown(cell).padEnd(width)
       })
       .join('  ')
       .trimEnd()

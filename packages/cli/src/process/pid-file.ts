@@ -34,7 +34,11 @@ export class PidFile implements Disposable {
         )
       }
       say(held === 'stale' ? `Stale pid file ${full} replaced.` : `Broken pid file ${full} replaced.`)
-      rmSync(full, { force: true })
+      try {
+        rmSync(full, { force: true })
+      } catch (error) {
+        throw cannot(full, error)
+      }
     }
   }
 

@@ -79,6 +79,15 @@ describe('WORK-10: the pid file', () => {
     expect(said).toEqual([expect.stringMatching(word)])
   })
 
+  it('a folder in its place is said, and stays', () => {
+    const path = fresh('folder.pid')
+    mkdirSync(path)
+    expect(() => PidFile.acquire(path, say)).toThrow(
+      expect.objectContaining({ exitCode: 73, message: expect.stringContaining('cannot be written') }),
+    )
+    expect(statSync(path).isDirectory()).toBe(true)
+  })
+
   it('what somebody else has taken meanwhile stays', () => {
     const path = fresh('d.pid')
     const file = PidFile.acquire(path, say)
