@@ -34,9 +34,12 @@ interface Trial {
   readonly subscribed: string[]
   /** Ends the worker's connection, as the network does. */
   lose(): Promise<void>
+  /** Tells of its end alone. */
+  lost(): void
   /** Called with each connection and consumer that are made; what it gives replaces members of theirs. */
   onConnect: ((connection: BrokerConnection, lose: () => Promise<void>) => Members) | undefined
   onConsumer: ((consumer: Consumer) => Promise<Members> | Members) | undefined
+  onDelivery: ((delivery: Delivery) => void) | undefined
 }
 
 /** `marks`: what comes after a loss says that it was given out before, as from a broker whose connection died. */
@@ -50,6 +53,7 @@ function trialBroker(
   })
   const capabilities = { ...inner.capabilities, ...(options.delays === true ? {} : { nativeDelay: null }) }
   let lose = (): Promise<void> => Promise.resolve()
+  let lost = (): void => undefined
   let losses = 0
   const opened = async (
     connection: BrokerConnection,
@@ -60,6 +64,7 @@ function trialBroker(
       ...more,
       onDelivery: (delivery: Delivery) => {
         if (marks) Object.defineProperty(delivery, 'info', { value: { ...delivery.info, redelivered: true } })
+        trial.onDelivery?.(delivery)
         onDelivery(delivery)
       },
     })
@@ -77,15 +82,20 @@ function trialBroker(
     subscribed: [],
     onConnect: undefined,
     onConsumer: undefined,
+    onDelivery: undefined,
     lose: () => lose(),
+    lost: () => lost(),
     broker: altered(inner, {
       capabilities,
       async connect(connecting: ConnectOptions) {
         const connection = await inner.connect(connecting)
         // The client's own connections stay as they are.
-        const own = async (): Promise<void> => {
+        const told = (): void => {
           losses += 1
           connecting.onNotice({ kind: 'connection-lost', error: new BrokerUnavailableError('cut') })
+        }
+        const own = async (): Promise<void> => {
+          told()
           await connection.close()
         }
         const members = trial.onConnect?.(connection, own) ?? {}
@@ -93,6 +103,7 @@ function trialBroker(
         return altered(connection, {
           openConsumer: (consuming: ConsumerOptions) => {
             lose = own
+            lost = told
             return opened(connection, consuming)
           },
           ...members,
@@ -104,12 +115,13 @@ function trialBroker(
 }
 
 let hubs = 0
-const open: { worker?: Worker; app: App }[] = []
+const open: { worker?: Worker; app: App; trial?: Trial }[] = []
 const soon = { timeoutMs: 5000 }
 
 function made(
   options: Parameters<typeof trialBroker>[1] = {},
   settings: AppOptions = {},
+  resultsWithAck = false,
 ): { app: App; trial: Trial; log: ReturnType<typeof recordingLogger> } {
   const hub = `lost-${process.pid}-${++hubs}`
   const trial = trialBroker(hub, options)
@@ -117,13 +129,13 @@ function made(
   const app = createApp({
     name: 'proj',
     broker: trial.broker,
-    // Of a hub of its own, so that results do not go with the ack.
-    backend: memoryBackend({ name: `${hub}-results` }),
+    // Of a hub of its own results do not go with the ack.
+    backend: memoryBackend({ name: resultsWithAck ? hub : `${hub}-results` }),
     logger: log,
     environment: {},
     ...settings,
   })
-  open.push({ app })
+  open.push({ app, trial })
   return { app, trial, log }
 }
 
@@ -143,6 +155,7 @@ async function started(app: App, options: WorkerOptions = {}): Promise<Worker> {
 afterEach(async () => {
   for (const { worker } of open) await worker?.stop({ mode: 'cold' })
   for (const { app } of open) await app.close()
+  for (const { trial } of open) for (const connection of trial?.connections ?? []) await connection.close()
   open.length = 0
 })
 
@@ -284,4 +297,47 @@ it('D57-170: a queue that is cancelled while a reconnect subscribes to it is not
   await app.sendTask('t', { queue: 'other' })
   expect(await (await app.sendTask('t', { queue: 'celery' })).get(soon)).toBe('ran')
   expect(worker.counts.received).toBe(1)
+})
+
+it('EVT-22: of a success that its connection took with it nobody hears before it is stored', async () => {
+  const { app, trial } = made({ leaseMs: 60_000 }, {}, true)
+  const goOn = Promise.withResolvers<void>()
+  const failed = Promise.withResolvers<void>()
+  let lost = false
+  // A connection that dies gives nothing back, and takes settlements with it until another one has adopted the messages.
+  trial.onConnect = (_connection, _lose) => ({ close: () => Promise.resolve() })
+  trial.onDelivery = (delivery) => {
+    const settle = delivery.settle.bind(delivery)
+    const dying = (settlement: Parameters<typeof settle>[0]): Promise<void> => {
+      if (!lost) return settle(settlement)
+      setImmediate(() => failed.resolve())
+      return Promise.reject(new BrokerUnavailableError('cut'))
+    }
+    Object.defineProperty(delivery, 'settle', { value: dying })
+    Object.defineProperty(delivery, 'settled', { get: () => lost })
+  }
+  trial.onConsumer = async (consumer) => {
+    if (!lost) return {}
+    await goOn.promise
+    return {
+      adopt: (deliveries: readonly Delivery[]) => {
+        lost = false
+        return consumer.adopt(deliveries)
+      },
+    }
+  }
+  const t = app.task('t', () => {
+    lost = true
+    trial.lost()
+    return 1
+  })
+  const worker = await started(app)
+  const heard: string[] = []
+  worker.on('taskSucceeded', ({ uuid }) => void heard.push(uuid))
+  const result = await t.delay()
+  await failed.promise
+  expect(heard).toEqual([])
+  goOn.resolve()
+  expect(await result.get(soon)).toBe(1)
+  await expect.poll(() => heard).toEqual([result.id])
 })

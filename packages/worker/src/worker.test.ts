@@ -973,6 +973,27 @@ describe('messages nobody can work', () => {
     await expect.poll(() => told.length).toBe(1)
   })
 
+  it('PAIN-8: a message that is found to make no sense after it was taken in leaves nothing behind', async () => {
+    const { app, lines } = makeApp()
+    app.task('t', () => 1)
+    app.signals.taskReceived.connect(() => undefined)
+    await startWorker(app)
+    const step = '{"task":"t","args":[],"kwargs":{},"options":{},"subtask_type":null,"immutable":false}'
+    await app.context.producer.publish({
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
+      properties: {},
+      exchange: '',
+      routingKey: 'celery',
+      headers: { task: 't', id: 'odd', lang: 'py' },
+      // Only the step that is next is looked at when the message is read.
+      body: Buffer.from(`[[],{},{"chain":[{nope},${step}]}]`),
+    })
+    await expect.poll(() => lines.map(({ message }) => message).join()).toMatch(/parked in celery\.parked/)
+    const known = await app.control.inspect({ destination: ['w@test'] }).queryTask(['odd'])
+    expect(known).toEqual({ 'w@test': {} })
+  })
+
   const good: Record<string, unknown> = { task: 't', id: 'x', lang: 'py' }
   const corpus: readonly (readonly [string, Partial<OutgoingMessage> & { readonly text?: string }])[] = [
     ['no headers, body no task', { headers: {}, text: '{}' }],

@@ -85,6 +85,11 @@ export class HeldMessages {
     const { phase, settlement } = request
     if (phase === 'done' && settlement !== undefined) {
       unconfirmed.add(request)
+      if (request.afterwards !== undefined) {
+        // Whoever has the message now runs it again, and tells of that.
+        request.afterwards = undefined
+        request.outbox?.failed(leaseLost(request))
+      }
       this.#options.onSettledLate(request)
       return
     }
@@ -101,9 +106,7 @@ export class HeldMessages {
         return
       }
       request.disowned ??= 'lease-lost'
-      request.ticket?.abort(
-        new CeleryError('CT_LEASE_LOST', `The message of task ${request.label} was given to somebody else.`),
-      )
+      request.ticket?.abort(leaseLost(request))
       return
     }
     reception.drop(request)
@@ -126,4 +129,8 @@ export class HeldMessages {
       this.forget(request)
     }
   }
+}
+
+function leaseLost({ label }: Request): CeleryError {
+  return new CeleryError('CT_LEASE_LOST', `The message of task ${label} was given to somebody else.`)
 }

@@ -100,23 +100,27 @@ export class Reception {
 
   readonly receive = (delivery: Delivery): void => {
     this.#received += 1
+    let request: Request | undefined
     try {
-      this.#receive(delivery)
+      request = this.#read(delivery)
+      if (request !== undefined) this.#take(request)
     } catch (error) {
+      if (request !== undefined) this.#options.state.open.delete(request)
       this.#refuse(delivery, refusalOf(delivery, error), error)
     }
   }
 
-  #receive(delivery: Delivery): void {
-    const { strategies, codecs, revocations, services, state, unconfirmed } = this.#options
+  /** Undefined: it is dealt with. */
+  #read(delivery: Delivery): Request | undefined {
+    const { strategies, codecs, state, unconfirmed } = this.#options
     const message = readTaskMessage(delivery, codecs)
     const strategy = strategies.get(message.task)
     if (strategy === undefined) {
       this.#unknownTask(delivery, message)
-      return
+      return undefined
     }
     const body = readTaskBody(message, codecs)
-    if (delivery.info.redelivered && unconfirmed.recognise(message, delivery)) return
+    if (delivery.info.redelivered && unconfirmed.recognise(message, delivery)) return undefined
     const request = new Request(
       delivery,
       message,
@@ -125,6 +129,12 @@ export class Reception {
       this.#ignoresResult(delivery, message, strategy),
     )
     state.open.add(request)
+    return request
+  }
+
+  #take(request: Request): void {
+    const { revocations, services } = this.#options
+    const { message, strategy } = request
     const { log, events } = services
     if (log.infoEnabled) log.info(`Task ${request.label} received`, request.logFields)
     if (revocations.mayConcern(request)) {

@@ -45,8 +45,8 @@ export class OpenRequests {
     this.#options = options
   }
 
-  /** Its settlement has arrived, or failed with `error`. */
-  ended(request: Request, error?: unknown): void {
+  /** Its settlement has arrived, or failed with `error`. False: it will be made again. */
+  ended(request: Request, error?: unknown): boolean {
     const { state, credit, unconfirmed, lostSettlements, capabilities } = this.#options
     if (error === undefined) {
       if (request.acknowledged) request.confirmed = true
@@ -57,7 +57,7 @@ export class OpenRequests {
       !request.delivery.settled
     ) {
       void this.#settleAgain(request, request.settlement, error)
-      return
+      return false
     } else if (
       this.#reconnects &&
       isCeleryError(error) &&
@@ -65,20 +65,22 @@ export class OpenRequests {
       capabilities.settleAcrossConnections
     ) {
       // The next connection takes it over and settles it then.
-      return
+      return false
     } else {
       lostSettlements.tell(request.label, error)
       unconfirmed.add(request)
     }
     // It may have ended already, when its message was found to be somebody else's.
-    if (!state.open.delete(request)) return
+    if (!state.open.delete(request)) return true
     unconfirmed.ended(request)
     credit.finished()
-    if (state.open.size > 0) return
+    request.afterwards?.(error)
+    if (state.open.size > 0) return true
     credit.idle()
     const waiters = this.#idleWaiters
     this.#idleWaiters = []
     for (const wake of waiters) wake()
+    return true
   }
 
   /** The broker refused it for the moment over a connection that lives (B11): the message is still held. */

@@ -48,6 +48,8 @@ export class Request {
   carried: Record<string, string> | undefined
   /** What it leads to and its settlement carries; made when its end begins. */
   outbox: Outbox | undefined
+  /** What follows a settlement that failed and is made again later; `error` when it never will be. */
+  afterwards: ((error?: unknown) => void) | undefined
   /** Results of what the task sent. */
   children: ResultHandle[] | undefined
 

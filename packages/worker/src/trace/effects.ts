@@ -19,8 +19,11 @@ import { TaskSignals } from './task-signals.ts'
 export const ack: Settlement = Object.freeze({ action: 'ack' })
 export const noChildren: readonly ResultHandle[] = Object.freeze([])
 
-/** The request needs nothing more of the tracer; `error` when its settlement failed. */
-export type OnEnd = (request: Request, error?: unknown) => void
+/**
+ * The request needs nothing more of the tracer; `error` when its settlement failed. False: it will be settled later, and what follows
+ * (`request.afterwards`) waits for that.
+ */
+export type OnEnd = (request: Request, error?: unknown) => boolean | void
 
 /**
  * Runs what may be repeated without harm until the other side answers. Rejects with what it refuses, or with the last error when the worker
@@ -61,6 +64,11 @@ function carrying(request: Request, settlement: Settlement): Settlement {
 function tellOutbox(outbox: Outbox, error: unknown): void {
   if (error === undefined) outbox.sent()
   else outbox.failed(error)
+}
+
+function follow(request: Request, then: (() => void) | undefined, error: unknown): void {
+  if (request.outbox !== undefined) tellOutbox(request.outbox, error)
+  then?.()
 }
 
 /** Requests whose settlements share a promise, as those of one turn of the event loop do. */
@@ -148,9 +156,9 @@ export class Effects {
     const tell = (error?: unknown): void => {
       if (this.#followers === followers) this.#followers = undefined
       followers.requests.forEach((request, index) => {
-        this.#onEnd(request, error)
-        if (request.outbox !== undefined) tellOutbox(request.outbox, error)
-        followers.thens[index]?.()
+        if (this.#onEnd(request, error) === false)
+          request.afterwards = (failure) => follow(request, followers.thens[index], failure)
+        else follow(request, followers.thens[index], error)
       })
     }
     settled.then(() => tell(), tell)
