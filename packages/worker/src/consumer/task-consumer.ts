@@ -16,12 +16,12 @@
 import {
   BrokerUnavailableError,
   CeleryError,
+  ClosedError,
   isCeleryError,
   isRetryable,
   type Broker,
   type BrokerConnection,
   type Consumer,
-  type Subscription,
 } from '@ct/contracts'
 import type { Queue, ReconnectingConnection } from '@ct/client'
 import type { Request, WorkerState } from '../request/index.ts'
@@ -34,7 +34,9 @@ import { HeldMessages } from './held-messages.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import type { Reception } from './reception.ts'
 import { Resubscription } from './resubscription.ts'
+import { leaveUnwanted, subscribeAll, subscribeToEach } from './subscribing.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
+import { untilStopped } from './until-stopped.ts'
 import { Watchdog } from './watchdog.ts'
 
 export interface TaskConsumerOptions {
@@ -71,12 +73,16 @@ export interface TaskConsumerOptions {
 /** Between two attempts to start consuming where the broker refuses (`brokerChannelErrorRetry`). */
 const channelRetryMs = 2_000
 const longestStartPauseMs = 5_000
+/** How long a worker that stops waits for a broker that does not answer while consuming is started. */
+const stopPatienceMs = 5_000
 
 export class TaskConsumer {
   readonly #options: TaskConsumerOptions
   readonly #stopping = new AbortController()
   #started = false
   #draining = false
+  /** Nobody waits for what was still being opened when the worker stopped. */
+  #abandoned = false
   readonly #watchdog: Watchdog
   readonly #held: HeldMessages
   readonly #notices: BrokerNotices
@@ -134,7 +140,7 @@ export class TaskConsumer {
   async add(queue: Queue): Promise<void> {
     // What a command or a step asks for while the worker stops would be taken and never given back.
     if (this.#draining) return
-    await this.#consumer?.subscribe([subscription(queue)])
+    if (this.#consumer !== undefined) await subscribeAll(this.#consumer, [queue])
     if (this.#connection !== undefined) await this.#prepareDelays(this.#connection, [queue])
   }
 
@@ -208,7 +214,9 @@ export class TaskConsumer {
         this.#again = resolve
       })
       try {
-        await this.#consume(ready, first)
+        await untilStopped(this.#consume(ready, first), signal, stopPatienceMs, () => {
+          this.#abandoned = true
+        })
       } catch (error) {
         if (signal.aborted) break
         // What fails because the connection is gone by now says nothing about the next one.
@@ -234,7 +242,7 @@ export class TaskConsumer {
       this.#started = true
       await broken
     }
-    failed(new CeleryError('CT_CLOSED', 'The worker was stopped before it was ready.'))
+    failed(new ClosedError('The worker was stopped before it was ready.'))
   }
 
   /** `broker_channel_error_retry`: what the broker refuses today it may allow when somebody has put it right. */
@@ -252,14 +260,22 @@ export class TaskConsumer {
       onDelivery: reception.receive,
     })
     if (!first) await this.#held.takeOver(consumer)
+    if (this.#abandoned) {
+      await consumer.close({ unsettled: 'keep' })
+      return
+    }
     this.#consumer = consumer
     // It may have changed while the consumer was being opened.
     this.setCredit(credit.current, credit.maxClaim)
     if (!this.#draining) {
       const queues = [...this.#options.queues()]
-      if (first) await consumer.subscribe(queues.map(subscription))
-      else await this.#subscribeAgain(connection, consumer, queues)
-      await this.#leaveUnwanted(consumer, queues)
+      if (first) await subscribeAll(consumer, queues)
+      else {
+        const isCurrent = (): boolean => this.#options.connection.current === connection
+        const refused = await subscribeToEach(consumer, queues, isCurrent)
+        for (const { name } of refused) void this.#resubscription.begin(name)
+      }
+      await leaveUnwanted(consumer, queues, this.#options.queues())
       await this.#prepareDelays(connection, queues)
     }
     // Not everything that was waited for says so.
@@ -284,40 +300,6 @@ export class TaskConsumer {
     if (this.#isWatched) this.#watchdog.start()
     dispatcher.resume()
     this.#options.onReady()
-  }
-
-  /** After a loss: a queue that the broker refuses by now is no reason to leave the others; it is tried again like one that is refused while we run. */
-  async #subscribeAgain(
-    connection: BrokerConnection,
-    consumer: Consumer,
-    queues: readonly Queue[],
-  ): Promise<void> {
-    const isRefusal = (error: unknown): boolean =>
-      isCeleryError(error) &&
-      error.code === 'CT_BROKER' &&
-      !error.retryable &&
-      this.#options.connection.current === connection
-    try {
-      await consumer.subscribe(queues.map(subscription))
-      return
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-    }
-    for (const queue of queues) {
-      try {
-        await consumer.subscribe([subscription(queue)])
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-        void this.#resubscription.begin(queue.name)
-      }
-    }
-  }
-
-  /** Cancelled, or the worker paused, while they were being subscribed to. */
-  async #leaveUnwanted(consumer: Consumer, queues: readonly Queue[]): Promise<void> {
-    const wanted = new Set([...this.#options.queues()].map(({ name }) => name))
-    const unwanted = queues.map(({ name }) => name).filter((name) => !wanted.has(name))
-    if (unwanted.length > 0) await consumer.cancel(unwanted)
   }
 
   async #prepareDelays(connection: BrokerConnection, queues: readonly Queue[]): Promise<void> {
@@ -403,14 +385,5 @@ export class TaskConsumer {
     this.#options.dispatcher.pause()
     void stuck?.close({ unsettled: 'keep' })
     this.#again?.()
-  }
-}
-
-function subscription(queue: Queue): Subscription {
-  return {
-    queue: queue.declaration,
-    noAck: queue.noAck,
-    ...(queue.exchange === undefined ? {} : { exchangeType: queue.exchange.type }),
-    ...(queue.consumerArguments === undefined ? {} : { arguments: queue.consumerArguments }),
   }
 }
