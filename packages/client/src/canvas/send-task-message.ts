@@ -314,8 +314,9 @@ function publishOptions(
   options: SignatureOptions,
 ): Mutable<PublishOptions> {
   const publish: Mutable<PublishOptions> = { declare: destination.declare }
-  const first = options['declare'] as readonly (Queue | Exchange)[] | undefined
-  if (first !== undefined) {
+  // A signature of others' may say anything there.
+  const first: unknown = options['declare']
+  if (Array.isArray(first)) {
     publish.declare = [...destination.declare, ...first.filter(Queue.isQueue).map((one) => one.declaration)]
     publish.exchanges = first.filter(Exchange.isExchange).map((one) => one.declaration)
   }
@@ -323,7 +324,7 @@ function publishOptions(
   if (destination.options.retry != null) publish.retry = destination.options.retry
   if (destination.options.retryPolicy != null) publish.retryPolicy = destination.options.retryPolicy
   const timeoutMs = options['publish_timeout_ms']
-  if (timeoutMs !== undefined) {
+  if (timeoutMs !== undefined && timeoutMs !== null) {
     if (!(typeof timeoutMs === 'number' && timeoutMs > 0)) {
       throw new ConfigurationError('The calling option "publishTimeoutMs" must be a number above 0.')
     }

@@ -40,6 +40,7 @@ const nested = (levels: number): SignatureDict => {
 describe('hostile canvases', () => {
   let app: App
   let worker: Worker
+  const runs = new Map<string, number>()
 
   beforeAll(async () => {
     const hub = 'hostile-canvas'
@@ -50,6 +51,13 @@ describe('hostile canvases', () => {
       logger,
     })
     app.task('proj.add', (x: number, y = 0) => x + y)
+    for (const name of ['proj.ends', 'proj.fails']) {
+      app.task(name, { bind: true }, ({ request }) => {
+        runs.set(request.id, (runs.get(request.id) ?? 0) + 1)
+        if (name === 'proj.fails') throw new RangeError('it fails')
+        return 1
+      })
+    }
     worker = createWorker(app, { withoutMingle: true, withoutHeartbeat: true })
     await worker.start()
   })
@@ -77,4 +85,122 @@ describe('hostile canvases', () => {
       2,
     )
   })
+
+  it('CANVAS-92: whatever stands in the options of a link, the task ends, once, and nothing breaks inside', async () => {
+    const nightly = process.env['CT_NIGHTLY'] !== undefined
+    const values: readonly unknown[] = nightly
+      ? [
+          null,
+          5,
+          -1,
+          1.5,
+          'x',
+          '',
+          true,
+          [],
+          {},
+          [null],
+          [5],
+          [[]],
+          [{}],
+          { task: 5 },
+          { task: 'proj.add', args: 5 },
+        ]
+      : [5, [null]]
+    const connection = await app.context.producer.connection()
+    const { chord } = await app.context.results.connection()
+    const ids: string[] = []
+    const send = async (name: string, place: string, link: unknown): Promise<void> => {
+      const id = `hostile-${ids.length}`
+      ids.push(id)
+      if (place === 'chord') await chord!.begin({ groupId: id, size: 1, expiresInMs: 60_000 })
+      const embed = { [place]: place === 'chord' ? link : [link] }
+      const body = JSON.stringify([
+        [],
+        {},
+        { callbacks: null, errbacks: null, chain: null, chord: null, ...embed },
+      ])
+      await connection.publish({
+        ...{ exchange: '', routingKey: 'celery', contentType: 'application/json', contentEncoding: 'utf-8' },
+        headers: { lang: 'py', task: name, id, group: place === 'chord' ? id : null, group_index: 0 },
+        properties: { correlationId: id },
+        body: new TextEncoder().encode(body),
+      })
+    }
+    for (const name of ['proj.ends', 'proj.fails'])
+      for (const place of ['callbacks', 'errbacks', 'chain', 'chord'])
+        for (const option of options)
+          for (const value of values) {
+            const link = { ...task, options: { task_id: `${option}`, [option]: value } }
+            await send(name, place, link)
+            if (nightly) await send(name, place, group([link, link]))
+          }
+    await expect
+      .poll(
+        async () => (await app.context.results.getMetas(ids)).filter(({ status }) => status === 'PENDING'),
+        {
+          timeout: 60_000,
+        },
+      )
+      .toEqual([])
+    expect(ids.filter((id) => runs.get(id) !== 1)).toEqual([])
+    expect(
+      lines.filter((line) => /INTERNAL ERROR|Cannot read|is not a function|is not iterable/.test(line)),
+    ).toEqual([])
+  })
 })
+
+const options = [
+  ...[
+    'task_id',
+    'reply_to',
+    'root_id',
+    'parent_id',
+    'group_id',
+    'group_index',
+    'chord',
+    'chain',
+    'link',
+    'link_error',
+  ],
+  ...[
+    'queue',
+    'exchange',
+    'exchange_type',
+    'routing_key',
+    'priority',
+    'delivery_mode',
+    'serializer',
+    'compression',
+  ],
+  ...[
+    'countdown',
+    'eta',
+    'expires',
+    'time_limit',
+    'soft_time_limit',
+    'shadow',
+    'headers',
+    'ignore_result',
+    'retry',
+  ],
+  ...[
+    'retry_policy',
+    'stamped_headers',
+    'replaced_task_nesting',
+    'add_to_parent',
+    'mandatory',
+    'declare',
+    'retries',
+  ],
+  ...[
+    'publish_timeout_ms',
+    'argsrepr',
+    'route_name',
+    'interval',
+    'max_retries',
+    'origin',
+    'immutable',
+    'constructor',
+  ],
+]
