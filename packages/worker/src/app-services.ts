@@ -4,6 +4,7 @@ import {
   Outbox,
   publishTask,
   signatureFromDict,
+  type AnySignature,
   type AppContext,
   type EventDispatcher,
   type TaskOutcome,
@@ -160,6 +161,8 @@ function rawValue(context: AppContext, part: Uint8Array): RawJson | undefined {
 export function senderOf(context: AppContext): Sender {
   const { broker, readBroker } = context
   const carries = broker === readBroker && readBroker.capabilities.carries?.messages === true
+  // A list that is sent again, because some of it could not be sent, has the ids it had: what was sent is the same task once more, not another one.
+  const groups = new WeakMap<readonly SignatureSource[], AnySignature>()
   return {
     ...(carries
       ? {
@@ -176,15 +179,20 @@ export function senderOf(context: AppContext): Sender {
       return sent ?? { id: '', parent: null, children: [] }
     },
     async callGroup(signatures, call) {
-      const group: SignatureSource = {
-        task: builtinTasks.group,
-        args: [],
-        kwargs: { tasks: signatures },
-        options: {},
-        subtask_type: 'group',
-        immutable: false,
+      let group = groups.get(signatures)
+      if (group === undefined) {
+        group = signatureFromDict(context.app, {
+          task: builtinTasks.group,
+          args: [],
+          kwargs: { tasks: signatures },
+          options: {},
+          subtask_type: 'group',
+          immutable: false,
+        })
+        group.freezeWith({})
+        groups.set(signatures, group)
       }
-      const sent = await signatureFromDict(context.app, group).send({
+      const sent = await group.send({
         args: call.args,
         kwargs: {},
         options: callOptions(call),
