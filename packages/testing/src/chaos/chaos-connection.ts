@@ -25,6 +25,8 @@ export class ChaosConnection implements BrokerConnection {
   readonly leaseMs: number | undefined
   readonly parked: ParkedMessages
   readonly administration: BrokerAdministration | undefined
+  readonly prepareDelays?: NonNullable<BrokerConnection['prepareDelays']>
+  readonly postpone?: NonNullable<BrokerConnection['postpone']>
   readonly #inner: BrokerConnection
   readonly #controls: ChaosControls
   readonly #onCut: (error: BrokerUnavailableError) => void
@@ -55,6 +57,13 @@ export class ChaosConnection implements BrokerConnection {
       drop: (queue, ids, options) => this.call('call', () => parked.drop(queue, ids, options)),
     }
     this.administration = inner.administration && this.#administration(inner.administration)
+    if (inner.prepareDelays !== undefined)
+      this.prepareDelays = (queues, options) => this.call('call', () => inner.prepareDelays!(queues, options))
+    if (inner.postpone !== undefined)
+      this.postpone = (delivery, notBefore, options) =>
+        this.call('call', () =>
+          inner.postpone!(delivery instanceof ChaosDelivery ? delivery.inner : delivery, notBefore, options),
+        )
   }
 
   #administration(inner: BrokerAdministration): BrokerAdministration {

@@ -1,5 +1,12 @@
 /** A delivery whose settlement goes through the chaos of its connection. */
-import type { Delivery, DeliveryInfo, HeaderTable, MessageProperties, Settlement } from '@ct/contracts'
+import type {
+  Delivery,
+  DeliveryInfo,
+  HeaderTable,
+  MessageProperties,
+  OutgoingMessage,
+  Settlement,
+} from '@ct/contracts'
 
 /** What a delivery asks of the connection that it came over. */
 export interface ChaosLine {
@@ -17,6 +24,7 @@ export class ChaosDelivery implements Delivery {
   readonly headers: HeaderTable
   readonly properties: MessageProperties
   readonly info: DeliveryInfo
+  readonly carries?: (message: OutgoingMessage) => boolean
   #line: ChaosLine
   #settling: Promise<void> | undefined
 
@@ -31,6 +39,7 @@ export class ChaosDelivery implements Delivery {
     this.headers = inner.headers
     this.properties = inner.properties
     this.info = inner.info
+    if (inner.carries !== undefined) this.carries = (message) => inner.carries!(message)
   }
 
   get settled(): boolean {
@@ -39,7 +48,10 @@ export class ChaosDelivery implements Delivery {
 
   settle(settlement: Settlement): Promise<void> {
     if (this.#settling === undefined) {
-      this.#settling = this.#line.settle(this.inner, settlement)
+      this.#settling = this.#line.settle(this.inner, settlement).then(() => {
+        // B28: a part that completed its chord leaves the message held.
+        if (!this.inner.settled) this.#settling = undefined
+      })
       this.#settling.catch(() => undefined)
     }
     return this.#settling

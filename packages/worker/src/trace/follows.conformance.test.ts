@@ -1,9 +1,9 @@
 /** What follows from a task, on a Redis where it goes with the ack: what is refused ends as ever, and nothing is sent twice. */
 import { freshRedis, tryServices, type FreshRedis } from '@ct-tools/services'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { chain, createApp, type App, type AsyncResult, type Signature } from '@ct/client'
+import { chain, chord, createApp, type App, type AsyncResult, type Signature } from '@ct/client'
 import type { Broker } from '@ct/contracts'
-import { expectTaskSent, recordingLogger, spyBroker } from '@ct/testing'
+import { chaosBroker, expectTaskSent, recordingLogger, spyBroker } from '@ct/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createWorker, type Worker } from '../index.ts'
 
@@ -93,5 +93,18 @@ describe.skipIf(!present)('what follows from a task', () => {
     await result.get({ timeoutMs: 8000 })
     expectTaskSent(broker, 'follows.work')
     expectTaskSent(broker, 'follows.next', { args: ['work'] })
+  })
+
+  it('goes with the ack over a broker with faults too, while it has none', async () => {
+    const broker = chaosBroker(redisBroker({ url: redis.url }), { seed: 1 })
+    await start(true, broker)
+    const counted = (await chord([sig('work'), sig('work')], sig('next')).applyAsync()) as AsyncResult
+    expect(await counted.get({ timeoutMs: 8000 })).toBe('next')
+    const result = (await chain(sig('work'), sig('next')).applyAsync()) as AsyncResult
+    broker.chaos.failNext('publish')
+    expect(await result.get({ timeoutMs: 8000 })).toBe('next')
+    expect(broker.chaos.counts.publish).toBe(0)
+    await worker.stop()
+    expect(await (await app.context.producer.connection()).queueSize('celery')).toBe(0)
   })
 })
