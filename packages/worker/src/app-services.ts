@@ -260,7 +260,7 @@ export async function publishRetryCopy(context: AppContext, copy: RetryCopy): Pr
       ...(options.queue !== undefined
         ? { queue: options.queue }
         : exchange === ''
-          ? { queue: delivery.queue === routingKey || routingKey !== '' ? routingKey : delivery.queue }
+          ? { queue: routingKey !== '' ? routingKey : delivery.queue }
           : { exchange, routing_key: routingKey }),
       ...(copy.notBefore === undefined ? {} : { eta: new Date(copy.notBefore) }),
       ...(Object.keys(headers).length === 0 ? {} : { headers }),

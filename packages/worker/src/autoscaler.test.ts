@@ -47,6 +47,20 @@ describe('WORK-53, D57-70: autoscale', () => {
     ])
   })
 
+  it('PAIN-35: what there is to do is not counted for each task while the pool has all its slots', () => {
+    const { state, scaler } = scene(4, 1)
+    state.quantity = 9
+    scaler.reserved()
+    expect(state.size).toBe(4)
+    Object.defineProperty(state, 'quantity', {
+      get: () => {
+        throw new Error('counted')
+      },
+    })
+    expect(() => scaler.reserved()).not.toThrow()
+    expect(() => scaler.scale()).toThrow('counted')
+  })
+
   it('what was not grown is not shrunk', () => {
     const { state, scaler } = scene(4, 1)
     state.size = 3

@@ -65,7 +65,8 @@ export class Autoscaler {
   /** A task was reserved: the idle time begins anew (D57-70). */
   reserved(): void {
     this.#quietSince = this.#now()
-    this.scale()
+    // Counting takes time where much is held; nothing shrinks now, and at the most nothing grows.
+    if (this.#options.size() < this.#max) this.scale()
   }
 
   scale(): void {

@@ -2,10 +2,13 @@
 import type { Delivery } from '@ct/contracts'
 import type { Phase, Request } from './request.ts'
 
+/** Of the tasks that are counted. */
+const mostNames = 10_000
+
 export class WorkerState {
   /** Every request that is not done, and those whose settlement is not confirmed yet. */
   readonly open: Set<Request> = new Set()
-  /** Started tasks by display name. */
+  /** Started tasks by display name; beyond {@link mostNames}, which callers may make up (`shadow`), by the name of their task. */
   readonly totals: Map<string, number> = new Map()
   active = 0
   processed = 0
@@ -13,7 +16,8 @@ export class WorkerState {
   accepted(request: Request): void {
     this.active += 1
     this.processed += 1
-    const { name } = request
+    const known = this.totals.has(request.name) || this.totals.size < mostNames
+    const name = known ? request.name : request.message.task
     this.totals.set(name, (this.totals.get(name) ?? 0) + 1)
   }
 
