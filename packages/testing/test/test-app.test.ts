@@ -153,6 +153,10 @@ describe('expectSent', () => {
     expect(found.id).toBe(sent(app)[0]!.id)
     expectSent(app, 'mail.send', { eta: null, args: ['b@example.org'] })
     expectNotSent(app, 'mail.send', { queue: 'celery' })
+    expect(() => expectSent(app, 'mail.send', { headers: { tenant: 8 } })).toThrow(
+      /header tenant is 7, not 8/,
+    )
+    expect(() => expectSent(app, 'mail.send', { expires: new Date(0) })).toThrow(/expires is .*not .*1970/)
     forgetSent(app)
     expectNotSent(app, 'mail.send')
   })

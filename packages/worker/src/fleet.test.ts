@@ -257,3 +257,45 @@ describe('what a pool cannot do', () => {
     )
   })
 })
+
+describe('what a command changes', () => {
+  const soon = { timeoutMs: 10_000 }
+  const told = { ...soon, reply: true, limit: 1 }
+
+  it('CTRL-24: time_limit, hard and soft, of tasks that start from then on', async () => {
+    hub = `fleet-${++hubs}`
+    const app = makeApp()
+    const wait = app.task('wait', { bind: true }, async (task) => {
+      await new Promise((_, reject) => {
+        task.signal.addEventListener('abort', () => reject(task.signal.reason as Error))
+      })
+    })
+    await start(app, { hostname: 'one@h', withoutMingle: true })
+    await app.control.timeLimit('wait', { hard: 0.05, ...told })
+    await expect((await wait.delay()).get(soon)).rejects.toMatchObject({ name: 'TimeLimitExceeded' })
+    await app.control.timeLimit('wait', { soft: 0.05, ...told })
+    await expect((await wait.delay()).get(soon)).rejects.toMatchObject({ name: 'SoftTimeLimitExceeded' })
+  })
+
+  it('CTRL-20, D57-60: revoke stores REVOKED at once of a task that waits for its time', async () => {
+    hub = `fleet-${++hubs}`
+    const app = makeApp()
+    const task = app.task('later', () => 1)
+    await start(app, { hostname: 'one@h', withoutMingle: true })
+    const result = await task.applyAsync([], { countdown: 3600 })
+    await app.control.revoke(result.id, told)
+    await expect(result.get(soon)).rejects.toMatchObject({ name: 'TaskRevokedError' })
+    expect(await result.state()).toBe('REVOKED')
+  })
+
+  it('WORK-92, CTRL-53: a worker that starts learns the revoked ids of those that are there', async () => {
+    hub = `fleet-${++hubs}`
+    const app = makeApp()
+    await start(app, { hostname: 'one@h', withoutMingle: true })
+    await app.control.revoke(['first', 'second'], told)
+    const other = makeApp({ workerMingle: 'wait' })
+    await start(other, { hostname: 'two@h' })
+    const revoked = await app.control.inspect({ ...soon, destination: ['two@h'] }).revoked()
+    expect(revoked).toEqual({ 'two@h': ['first', 'second'] })
+  })
+})
