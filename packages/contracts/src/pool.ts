@@ -122,6 +122,8 @@ export interface PoolJob {
   readonly contentEncoding: string
   /** Request fields as plain data: headers, delivery info, properties. */
   readonly request: Readonly<Record<string, unknown>>
+  /** Nobody waits to hear that it has begun or ended, so that it may be heard with others, within 20 ms. Default false. */
+  readonly patient?: boolean
   /** What the worker prepared already, for pools that share memory; opaque to the pool. */
   readonly local?: unknown
 }
@@ -142,13 +144,15 @@ export interface SlotMessage {
 }
 
 export interface PoolJobEvents {
-  onAccepted(info: { readonly pid: number; readonly startedAt: number }): void
+  /** `startedAt` in epoch ms; `agoMs` is how long ago that was, where it is heard later than it happens. */
+  onAccepted(info: { readonly pid: number; readonly startedAt: number; readonly agoMs?: number }): void
   onMessage(message: SlotMessage): Promise<unknown>
 }
 
 /** `kind` beyond `lost` is the trace's own, agreed between the worker and its entry. */
 export type PoolOutcome =
-  | { readonly kind: 'done'; readonly value: unknown }
+  /** `ranMs`: how long it ran, where that was measured. */
+  | { readonly kind: 'done'; readonly value: unknown; readonly ranMs?: number }
   | {
       readonly kind: 'lost'
       readonly reason: string

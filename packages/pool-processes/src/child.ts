@@ -1,5 +1,5 @@
 /**
- * What a child of the pool runs. It speaks with the worker over file descriptor 3; standard output and error are the worker's own.
+ * What a child of the pool runs. It speaks with the worker over file descriptor 3, and calls it over 4; standard output and error are the worker's own.
  *
  * Signals that a supervisor or a terminal sends to the whole group (TERM, INT, QUIT, HUP) are the worker's business: a child that obeyed
  * would lose the task that the worker wants to wait for. The worker ends a child by SIGKILL, or by closing its pipe.
@@ -15,6 +15,8 @@ endWithParent()
 
 const measuresMemory = process.argv[2] === 'measures-memory'
 const pipe = new Socket({ fd: 3 })
+const calls = new Socket({ fd: 4 })
+calls.on('error', () => undefined)
 
 const receive = serveSlot({
   pid: process.pid,
@@ -23,6 +25,7 @@ const receive = serveSlot({
     pipe.write(encodeMessage(frames))
     return pipe.writableLength === 0
   },
+  call: () => void calls.write('!'),
   // The most it ever was, as Celery counts.
   memoryKb: () => (measuresMemory ? process.resourceUsage().maxRSS : 0),
   exit(code) {

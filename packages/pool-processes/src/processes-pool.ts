@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
-import type { Duplex } from 'node:stream'
+import { getDefaultHighWaterMark, setDefaultHighWaterMark, type Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { ConfigurationError, type Pool, type PoolCapabilities } from '@ct/contracts'
 import {
@@ -91,13 +91,15 @@ class ChildChannel implements SlotChannel {
 
   constructor(slot: OpenSlotOptions, options: ProcessesPoolOptions) {
     const measures = slot.maxMemoryPerChildKb === undefined ? [] : ['measures-memory']
-    this.#child = spawn(process.execPath, [...nodeOptions(options), childFile(), ...measures], {
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-      env: { ...process.env, ...options.env },
-      windowsHide: true,
-    })
-    const pipe = pipeOf(this.#child)
-    if (pipe === undefined) {
+    this.#child = withoutReadAhead(() =>
+      spawn(process.execPath, [...nodeOptions(options), childFile(), ...measures], {
+        stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'],
+        env: { ...process.env, ...options.env },
+        windowsHide: true,
+      }),
+    )
+    const [pipe, calls] = pipesOf(this.#child)
+    if (pipe === undefined || calls === undefined) {
       // Node tells it later, and of what it has not made it has no pipes.
       this.#child.on('error', () => undefined)
       throw new Error('the process has no file descriptors left (EMFILE, ENFILE)')
@@ -112,6 +114,8 @@ class ChildChannel implements SlotChannel {
         this.#broken(error)
       }
     })
+    calls.on('data', slot.onCall)
+    calls.on('error', () => undefined)
     // What it was sent while it died.
     this.#pipe.on('error', () => undefined)
     const ended = (): void => {
@@ -120,6 +124,7 @@ class ChildChannel implements SlotChannel {
       slot.onExit(this.#exit)
     }
     this.#pipe.on('close', () => {
+      calls.destroy()
       this.#pipeClosed = true
       ended()
     })
@@ -149,6 +154,11 @@ class ChildChannel implements SlotChannel {
 
   get pid(): number {
     return this.#child.pid ?? 0
+  }
+
+  listen(on: boolean): void {
+    if (on) this.#pipe.resume()
+    else this.#pipe.pause()
   }
 
   get holdsPart(): boolean {
@@ -181,8 +191,19 @@ class ChildChannel implements SlotChannel {
   }
 }
 
-function pipeOf({ stdio }: Partial<Pick<ChildProcess, 'stdio'>>): Duplex | undefined {
-  return stdio?.[3] as Duplex | undefined
+function pipesOf({ stdio }: Partial<Pick<ChildProcess, 'stdio'>>): readonly (Duplex | undefined)[] {
+  return [stdio?.[3], stdio?.[4]] as (Duplex | undefined)[]
+}
+
+/** Streams made here read no more than a chunk ahead when they are paused. */
+function withoutReadAhead<T>(make: () => T): T {
+  const before = getDefaultHighWaterMark(false)
+  setDefaultHighWaterMark(false, 1)
+  try {
+    return make()
+  } finally {
+    setDefaultHighWaterMark(false, before)
+  }
 }
 
 /** `9 (SIGKILL)`, as Celery writes it. */

@@ -1,11 +1,11 @@
 /** What a thread of the pool runs. Its frames have a channel of their own: tasks may use `parentPort` as they like. */
 import { getHeapStatistics } from 'node:v8'
-import { workerData, type MessagePort } from 'node:worker_threads'
+import { workerData } from 'node:worker_threads'
 import { serveSlot, type ToSlot } from '@ct/contracts/pool-kit'
 import { ownBuffers } from './frame-buffers.ts'
 import type { ThreadData } from './thread-data.ts'
 
-const { port, measuresMemory } = workerData as ThreadData & { readonly port: MessagePort }
+const { port, calls, measuresMemory } = workerData as ThreadData
 
 const receive = serveSlot({
   pid: process.pid,
@@ -14,6 +14,7 @@ const receive = serveSlot({
     port.postMessage(frames, ownBuffers(frames))
     return true
   },
+  call: () => calls.postMessage(null),
   memoryKb() {
     if (!measuresMemory) return 0
     const { used_heap_size: heap, external_memory: external } = getHeapStatistics()

@@ -51,19 +51,27 @@ class ThreadChannel implements SlotChannel {
   readonly holdsPart = false
   readonly #thread: Worker
   readonly #port: MessageChannel['port1']
+  readonly #calls: MessageChannel['port1']
+  readonly #onFrames: (frames: unknown) => void
   #portClosed = false
   #exit: SlotExit | undefined
   #error: Error | undefined
 
-  constructor({ onFrames, onExit, maxMemoryPerChildKb }: OpenSlotOptions, options: ThreadsPoolOptions) {
+  constructor({ onFrames, onCall, onExit, maxMemoryPerChildKb }: OpenSlotOptions, options: ThreadsPoolOptions) {
     const { port1, port2 } = new MessageChannel()
-    const data: ThreadData = { port: port2, measuresMemory: maxMemoryPerChildKb !== undefined }
+    const calls = new MessageChannel()
+    const data: ThreadData = {
+      port: port2,
+      calls: calls.port2,
+      measuresMemory: maxMemoryPerChildKb !== undefined,
+    }
     this.#port = port1
+    this.#calls = calls.port1
     const { main, isText } = mainOfThread(threadFile())
     this.#thread = new Worker(main, {
       eval: isText,
       workerData: data,
-      transferList: [port2],
+      transferList: [port2, calls.port2],
       name: 'ct task',
       ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     })
@@ -71,6 +79,8 @@ class ThreadChannel implements SlotChannel {
       if (this.#exit !== undefined && this.#portClosed) onExit(this.#exit)
     }
     port1.on('message', onFrames)
+    this.#onFrames = onFrames
+    this.#calls.on('message', onCall)
     // After every message that was on its way.
     port1.on('close', () => {
       this.#portClosed = true
@@ -83,6 +93,11 @@ class ThreadChannel implements SlotChannel {
       this.#exit = exitOf(exitCode, this.#error)
       ended()
     })
+  }
+
+  listen(on: boolean): void {
+    if (on) this.#port.on('message', this.#onFrames)
+    else this.#port.off('message', this.#onFrames)
   }
 
   send(frames: readonly ToSlot[]): void {

@@ -11,7 +11,7 @@
  */
 
 /** Milliseconds of work that a slot has in hand at most when it is given one more. */
-export const aheadBudgetMs = 15
+export const aheadBudgetMs = 30
 /** Jobs in hand at most, the running one included. */
 export const mostInHand = 16
 /** Beyond the time that a job's turn is expected to take, before it is late. */
@@ -19,7 +19,12 @@ export const aheadPatienceMs = 15
 /** For a slot that stood still between looking at the clock and telling that it begins. */
 export const beginSlackMs = 10
 
-/** What a job of each task is expected to take: the longest time of late, which is forgotten by an eighth with each shorter one. */
+/** Longest time in which a pool does not listen to slots that have enough to do (rest.ts). */
+export const restMs = 20
+/** With less work in hand, in any slot, a rest is not worth its beginning. */
+export const leastToRestMs = 4
+
+/** What a job of each task is expected to take: the longest time of late, which each shorter one lowers by a quarter. */
 export class RunTimes {
   readonly #expected = new Map<string, number>()
 
@@ -30,6 +35,6 @@ export class RunTimes {
 
   observed(taskName: string, ms: number): void {
     const before = this.#expected.get(taskName)
-    this.#expected.set(taskName, before === undefined || ms > before ? ms : before + (ms - before) / 8)
+    this.#expected.set(taskName, before === undefined || ms > before ? ms : before + (ms - before) / 4)
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Jobs that no slot has, and which slot gets each: one that is idle, else one that is soon (hand-ahead.ts).
  */
-import { RunTimes } from './hand-ahead.ts'
+import { beginSlackMs, RunTimes } from './hand-ahead.ts'
 import type { PoolSlot } from './pool-slot.ts'
 import type { SlotTicket } from './pool-ticket.ts'
 import { monotonicMs } from './slot-frames.ts'
@@ -12,9 +12,11 @@ export interface JobQueueOptions {
   readonly size: () => number
   /** It was taken back from the slot that it was handed to: its turn did not come in time. */
   readonly onLate: (ticket: SlotTicket) => void
+  /** Calls when all has been heard that slots had said by now. */
+  readonly whenHeard: (act: () => void) => void
 }
 
-/** How often jobs that were handed ahead are looked for whose time is over. */
+/** Between two looks for jobs that were handed ahead and whose time is over, at least. */
 const lateMs = 20
 
 export class JobQueue {
@@ -92,7 +94,7 @@ export class JobQueue {
       const soon = this.#soonIdle(now)
       if (soon === undefined) break
       soon.slot.give(this.#waiting.shift()!, now, soon.load)
-      this.#lateTimer ??= setTimeout(() => this.#lookForLate(), lateMs).unref()
+      this.#lookLater(now)
     }
     this.#serving = false
   }
@@ -112,18 +114,25 @@ export class JobQueue {
     return best === undefined || living > this.#owner.size() ? undefined : { slot: best, load: least }
   }
 
-  /** What slots have said until `now` is read in the turn between here and there. */
+  /** When the first one can be late. */
+  #lookLater(now: number): void {
+    if (this.#lateTimer !== undefined) return
+    let due = Infinity
+    for (const { inHand } of this.#owner.slots())
+      for (const { started, beginBefore } of inHand)
+        if (!started && beginBefore > 0) due = Math.min(due, beginBefore + beginSlackMs)
+    if (due === Infinity) return
+    this.#lateTimer = setTimeout(() => this.#lookForLate(), Math.max(lateMs, due + 1 - now)).unref()
+  }
+
   #lookForLate(): void {
     const now = monotonicMs()
-    setImmediate(() => {
+    this.#owner.whenHeard(() => {
       this.#lateTimer = undefined
       if (this.#closed) return
-      let more = false
-      for (const slot of this.#owner.slots()) {
+      for (const slot of this.#owner.slots())
         for (const ticket of slot.takeBackLate(now)) this.#owner.onLate(ticket)
-        more ||= slot.inHand.some(({ started, beginBefore }) => !started && beginBefore > 0)
-      }
-      if (more) this.#lateTimer ??= setTimeout(() => this.#lookForLate(), lateMs).unref()
+      this.#lookLater(monotonicMs())
     })
   }
 }

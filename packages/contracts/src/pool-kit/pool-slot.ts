@@ -9,8 +9,9 @@
  */
 import type { PoolOutcome, PoolStartOptions, SlotIdentity } from '../pool.ts'
 import { errorData, errorFrom } from './error-data.ts'
-import { aheadBudgetMs, aheadPatienceMs, beginSlackMs, mostInHand } from './hand-ahead.ts'
+import { aheadBudgetMs, aheadPatienceMs, beginSlackMs, mostInHand, restMs } from './hand-ahead.ts'
 import { lost, type SlotTicket } from './pool-ticket.ts'
+import type { Rest } from './rest.ts'
 import { SlotOutbox } from './slot-outbox.ts'
 import { inWords, type SlotChannel, type SlotExit, type SlotTransport } from './slot-transport.ts'
 import { fromSlot, isFromSlot, monotonicMs, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
@@ -26,6 +27,7 @@ export interface SlotOwner {
   /** It did not begin here and will not: it may begin elsewhere. */
   ticketReturned(ticket: SlotTicket): void
   observed(taskName: string, ranMs: number): void
+  readonly rest: Rest
 }
 
 /** Good order has this long; then the slot is ended. */
@@ -75,8 +77,15 @@ export class PoolSlot {
       index,
       lostWaitMs: options.lostWaitMs ?? 10_000,
       maxMemoryPerChildKb: options.maxMemoryPerChildKb,
-      onFrames: (frames) => this.#receive(frames),
-      onExit: (exit) => this.#exited(exit),
+      onFrames: (frames) => {
+        if (!owner.rest.keeps(() => this.#receive(frames))) this.#receive(frames)
+      },
+      onCall: () => owner.rest.gather(),
+      onExit: (exit) => {
+        // What it said before comes first.
+        owner.rest.flush()
+        this.#exited(exit)
+      },
     })
     this.#out = new SlotOutbox(this.#channel, (frame, error) => this.#unsendable(frame, error))
     this.#channel.send([[toSlot.open, entry, modules, options.config, index]])
@@ -110,6 +119,22 @@ export class PoolSlot {
     let load = Math.max(this.inHand[0]!.expectedMs, now - this.#since)
     for (let at = 1; at < count; at++) load += this.inHand[at]!.expectedMs
     return load <= aheadBudgetMs ? load : Infinity
+  }
+
+  /** Milliseconds that are likely to pass before it has nothing ahead; 0 when somebody waits for what it says. */
+  surelyBusyMs(now: number): number {
+    if (this.state !== 'busy' || this.retiring || this.#killed || this.#channel.listen === undefined) return 0
+    if (this.inHand.length < 2 || this.#takenBack.size > 0) return 0
+    let sum = this.#since - now
+    for (const { job, expectedMs, unwanted, abortReason } of this.inHand) {
+      if (job.patient !== true || unwanted || abortReason !== undefined) return 0
+      sum += expectedMs
+    }
+    return sum
+  }
+
+  listen(on: boolean): void {
+    this.#channel.listen?.(on)
   }
 
   /** `load`: of {@link load}, when it is handed ahead. */
@@ -218,6 +243,7 @@ export class PoolSlot {
   // ---- hearing ---------------------------------------------------------------------------------------------------------
 
   #receive(frames: unknown): void {
+    this.#owner.rest.consider()
     if (!Array.isArray(frames))
       this.#complain('sent what is no frame of a slot; something writes into its channel')
     else for (const frame of frames) this.#hear(frame)
@@ -236,7 +262,7 @@ export class PoolSlot {
         this.#free()
         return
       case fromSlot.started:
-        this.#started(frame[1], frame[2])
+        this.#started(frame[1], frame[2], frame[3])
         return
       case fromSlot.message:
         this.#message(frame)
@@ -268,14 +294,19 @@ export class PoolSlot {
     return undefined
   }
 
-  #started(jobId: number, at: number): void {
+  #started(jobId: number, at: number, atMonotonic: number): void {
     // It asks before it goes on, and is told no.
     if (this.#takenBack.has(jobId)) return
     const ticket = this.#current(jobId, 'started')
     if (ticket === undefined) return
     // The end that was meant for the job before comes over this one: nobody has to know that it began.
     if (this.#killed) ticket.startedLate = at
-    else ticket.accept(this.#channel.pid, at)
+    else {
+      const now = monotonicMs()
+      // It may have been said a while ago. No slot is believed to come from the future.
+      this.#since = Math.min(now, Math.max(this.#since - restMs, atMonotonic))
+      ticket.accept(this.#channel.pid, at, now - this.#since)
+    }
   }
 
   #message(frame: Extract<FromSlot, readonly [typeof fromSlot.message, ...unknown[]]>): void {
@@ -324,7 +355,7 @@ export class PoolSlot {
     const [, jobId, value, reason, memoryKb, retires, ranMs] = frame
     const ticket = this.#current(jobId, 'ended')
     if (ticket === undefined) return
-    ticket.accept(this.#channel.pid, ticket.startedLate ?? Date.now())
+    ticket.accept(this.#channel.pid, ticket.startedLate ?? Date.now(), ranMs)
     this.#take(jobId)
     this.#jobs += 1
     this.#owner.observed(ticket.job.taskName, ranMs)
@@ -335,7 +366,7 @@ export class PoolSlot {
       memoryKb > (maxMemoryPerChildKb ?? Infinity)
     )
       this.retiring = true
-    this.#finish(ticket, reason === undefined ? { kind: 'done', value } : lost(reason))
+    this.#finish(ticket, reason === undefined ? { kind: 'done', value, ranMs } : lost(reason))
   }
 
   #finish(ticket: SlotTicket, outcome: PoolOutcome): void {

@@ -61,10 +61,11 @@ export class SlotTicket implements PoolTicket {
     else listener(this.#result)
   }
 
-  accept(pid: number, startedAt: number): void {
+  /** `agoMs`: since it began. */
+  accept(pid: number, startedAt: number, agoMs: number): void {
     if (this.started) return
     this.started = true
-    this.events.onAccepted({ pid, startedAt })
+    this.events.onAccepted({ pid, startedAt, agoMs })
   }
 
   withdraw(): void {

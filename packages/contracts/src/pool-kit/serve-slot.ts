@@ -25,6 +25,8 @@ export interface SlotLink {
    * of them cannot be cloned; then none is sent.
    */
   send(frames: readonly FromSlot[]): boolean
+  /** Wakes a pool that does not listen, after what was sent. */
+  call?(): void
   /** Memory in use, for `maxMemoryPerChildKb`; asked after each job. */
   memoryKb(): number
   /** Ends the slot when what was sent is on its way. */
@@ -48,7 +50,7 @@ interface Waiting {
 }
 
 /** After so long the event loop gets its turn before the next job: what came in meanwhile is read, sockets of the tasks are served. */
-const turnMs = 1
+const turnMs = 10
 
 class SlotServer {
   readonly #link: SlotLink
@@ -66,6 +68,8 @@ class SlotServer {
   #turnAt = 0
   #yielding = false
   #messages = 0
+  /** The pool is called after the next flush. */
+  #calls = false
   #retires = false
 
   constructor(link: SlotLink) {
@@ -135,6 +139,7 @@ class SlotServer {
   #retire(): void {
     this.#retires = true
     if (this.#port === undefined) this.#out.push([fromSlot.retire])
+    this.#calls = true
     this.#next()
   }
 
@@ -184,19 +189,22 @@ class SlotServer {
       return
     }
     const { jobId } = job
-    this.#out.push([fromSlot.started, jobId, Date.now()])
+    this.#out.push([fromSlot.started, jobId, Date.now(), monotonicMs()])
     const told = this.#flush()
     // This process may have stood still in between, or the pool may not have heard: then it may have given the job to another slot.
     if (beginBefore > 0 && (!told || monotonicMs() > beginBefore + beginSlackMs)) {
       this.#ask(waiting)
       return
     }
+    // The last one in hand: now is the time to hear of the others and to hand over more.
+    if (beginBefore > 0 && this.#waiting.length === 0) this.#link.call?.()
     this.#run(waiting)
   }
 
   #ask(waiting: Waiting): void {
     this.#asking = waiting
     this.#out.push([fromSlot.asks, waiting.job.jobId])
+    this.#calls = true
   }
 
   #hear(jobId: number, begin: boolean): void {
@@ -260,13 +268,17 @@ class SlotServer {
     if (this.#out.length === 0) return true
     const frames = this.#out
     this.#out = []
+    let told = true
     try {
-      return this.#link.send(frames)
+      told = this.#link.send(frames)
     } catch {
-      let told = true
       for (const frame of frames) told = this.#sendAlone(frame)
-      return told
     }
+    if (this.#calls) {
+      this.#calls = false
+      this.#link.call?.()
+    }
+    return told
   }
 
   #sendAlone(frame: FromSlot): boolean {
@@ -287,6 +299,8 @@ class SlotServer {
     this.#flush()
     try {
       this.#link.send([[fromSlot.message, jobId, messageId, kind, payload]])
+      // With more in hand the pool may be resting.
+      if (this.#waiting.length > 0) this.#link.call?.()
       this.#answers.set(messageId, { resolve, reject })
     } catch (error) {
       reject(error)

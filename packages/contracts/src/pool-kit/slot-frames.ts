@@ -48,7 +48,8 @@ export const fromSlot = {
 
 export type FromSlot =
   | readonly [kind: typeof fromSlot.ready, pid: number]
-  | readonly [kind: typeof fromSlot.started, jobId: number, at: number]
+  /** `at` in epoch ms, `atMonotonic` by {@link monotonicMs}. */
+  | readonly [kind: typeof fromSlot.started, jobId: number, at: number, atMonotonic: number]
   | readonly [kind: typeof fromSlot.message, jobId: number, messageId: number, name: string, payload: unknown]
   /** `lost` is why there is no value; `memoryKb` is what the slot has in use, 0 where nobody asked; `ranMs` is how long it ran. */
   | readonly [

@@ -22,6 +22,7 @@ import type {
 import { PoolSlot, type SlotOwner } from './pool-slot.ts'
 import { inWords, type SlotExit, type SlotTransport } from './slot-transport.ts'
 import { JobQueue } from './job-queue.ts'
+import { Rest } from './rest.ts'
 import { lost, SlotTicket, withdrawn, type TicketOwner } from './pool-ticket.ts'
 import { monotonicMs } from './slot-frames.ts'
 
@@ -69,7 +70,9 @@ class SlotPool implements SlotOwner, TicketOwner {
     slots: () => this.#slots,
     size: () => this.#size,
     onLate: (ticket) => this.ticketReturned(ticket),
+    whenHeard: (act) => this.rest.whenHeard(act),
   })
+  readonly rest = new Rest(() => this.#slots)
   readonly #open = new Set<SlotTicket>()
   #stopping = false
   #closing: Promise<void> | undefined
@@ -139,6 +142,8 @@ class SlotPool implements SlotOwner, TicketOwner {
     }
     this.#open.add(ticket)
     this.#jobs.add(ticket)
+    if (job.patient === true) this.rest.consider()
+    else this.rest.end()
     return ticket
   }
 
@@ -179,15 +184,18 @@ class SlotPool implements SlotOwner, TicketOwner {
   }
 
   withdrawTicket(ticket: SlotTicket): void {
+    this.rest.end()
     if (this.#jobs.remove(ticket)) this.ticketEnded(ticket, withdrawn)
     else this.#slotOf(ticket)?.askBack(ticket)
   }
 
   abortRunning(ticket: SlotTicket, reason: Error): void {
+    this.rest.end()
     this.#slotOf(ticket)?.abort(ticket, reason)
   }
 
   killRunning(ticket: SlotTicket, signal: string | undefined): boolean {
+    this.rest.end()
     const slot = this.#slotOf(ticket)
     // Behind the one that runs there is nothing to end.
     return slot?.inHand[0] === ticket && slot.kill(signal)
@@ -287,6 +295,7 @@ class SlotPool implements SlotOwner, TicketOwner {
   }
 
   shrink(slots: number): Promise<void> {
+    this.rest.end()
     this.#size = Math.max(1, this.#size - slots)
     const living = this.#living()
     const free = living
@@ -303,6 +312,7 @@ class SlotPool implements SlotOwner, TicketOwner {
   async restart(options: { readonly modules?: readonly string[] | undefined } = {}): Promise<void> {
     if (this.#options === undefined || this.#stopping) return
     if (options.modules !== undefined && options.modules.length > 0) this.modules = options.modules
+    this.rest.end()
     const old = [...this.#slots]
     const idle = old.filter(({ state }) => state === 'idle')
     for (const slot of old) this.#retire(slot)
@@ -343,6 +353,7 @@ class SlotPool implements SlotOwner, TicketOwner {
 
   async stop(): Promise<void> {
     this.#stopping = true
+    this.rest.stop()
     for (const ticket of [...this.#open]) ticket.withdraw()
     if (this.#open.size > 0) {
       await new Promise<void>((resolve) => {
@@ -361,6 +372,7 @@ class SlotPool implements SlotOwner, TicketOwner {
 
   async #close(): Promise<void> {
     this.#stopping = true
+    this.rest.stop()
     clearInterval(this.#watch)
     clearTimeout(this.#reopening)
     const reason = new ClosedError('The pool was closed while the job was running.')

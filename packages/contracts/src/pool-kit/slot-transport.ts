@@ -17,6 +17,11 @@ export interface SlotChannel {
   send(frames: readonly ToSlot[]): void
   /** A part of a message has arrived, the rest is on its way. */
   readonly holdsPart: boolean
+  /**
+   * False: what the slot says stays where it is, outlives the slot, and does not wake this thread again and again. True: it is heard from the next turn of the event loop on.
+   * Without it the pool always listens.
+   */
+  listen?(on: boolean): void
   /** `ends`: nothing can keep it alive now. `told`: it has the signal and decides by itself. Undefined: ends it whatever it does. */
   kill(signal?: string): 'ends' | 'told' | 'impossible'
 }
@@ -27,6 +32,8 @@ export interface OpenSlotOptions {
   readonly maxMemoryPerChildKb: number | undefined
   /** A batch, as the slot sent it. */
   readonly onFrames: (frames: unknown) => void
+  /** The slot calls (`SlotLink.call`); comes whether the pool listens or not. */
+  readonly onCall: () => void
   /** Once, after every frame the slot sent. */
   readonly onExit: (exit: SlotExit) => void
 }

@@ -177,6 +177,7 @@ export class Dispatcher {
       contentType: message.contentType,
       contentEncoding: message.contentEncoding,
       request: pool.capabilities.sharesMemory ? message.headers : this.#forSlot(request),
+      patient: isPatient(request),
       local: request,
     }
     const ticket = pool.submit(job, new JobEvents(this, request))
@@ -210,12 +211,12 @@ export class Dispatcher {
     return { ...wanted }
   }
 
-  accepted(request: Request, info: { readonly pid: number; readonly startedAt: number }): void {
+  accepted(request: Request, info: Parameters<PoolJobEvents['onAccepted']>[0]): void {
     const { state, services } = this.#options
     const { options } = request.strategy
     request.phase = 'active'
     request.timeStart = info.startedAt / 1000
-    request.startedAt = performance.now()
+    request.startedAt = performance.now() - (info.agoMs ?? 0)
     request.workerPid = info.pid
     state.accepted(request)
     if (!options.acksLate) this.#followEarly(request, request.settle(ack))
@@ -223,7 +224,8 @@ export class Dispatcher {
       services.events.send('task-started', { uuid: request.id })
     if (services.log.debugEnabled) services.log.debug(`Task accepted: ${request.label} pid:${info.pid}`)
     const { timeLimit, softTimeLimit } = request
-    if (timeLimit !== null || softTimeLimit !== null) this.#limit(request, timeLimit, softTimeLimit)
+    if (timeLimit !== null || softTimeLimit !== null)
+      this.#limit(request, timeLimit, softTimeLimit, info.agoMs ?? 0)
     // Asked for while a slot elsewhere had it and had not begun.
     if (request.terminateSignal !== undefined && request.ticket !== undefined)
       this.terminate(request, request.terminateSignal)
@@ -243,21 +245,22 @@ export class Dispatcher {
     )
   }
 
-  #limit(request: Request, hard: number | null, soft: number | null): void {
+  /** `agoMs`: since it began. */
+  #limit(request: Request, hard: number | null, soft: number | null, agoMs: number): void {
     request.timers = []
     const { log } = this.#options.services
     if (soft !== null && soft > 0) {
       const timer = setTimeout(() => {
         log.warn(`Soft time limit (${soft}s) exceeded for ${request.label}`)
         request.ticket?.abort(new SoftTimeLimitExceeded(soft))
-      }, limitMs(soft))
+      }, limitMs(soft) - agoMs)
       request.timers.push(timer.unref())
     }
     if (hard !== null && hard > 0) {
       const timer = setTimeout(() => {
         if (!this.#disown(request, 'time-limit', new TimeLimitExceeded(hard))) return
         this.#options.tracer.interruptions.timeLimit(request, hard)
-      }, limitMs(hard))
+      }, limitMs(hard) - agoMs)
       request.timers.push(timer.unref())
     }
   }
@@ -329,6 +332,7 @@ export class Dispatcher {
       return
     }
     request.clearTimers()
+    if (outcome.kind === 'done') request.ranMs = outcome.ranMs
     if (request.phase === 'active') {
       this.#options.state.active -= 1
       this.#options.onEnded?.(request)
@@ -359,6 +363,11 @@ function limitMs(seconds: number): number {
   return Math.min(seconds * 1000, 2 ** 31 - 1)
 }
 
+/** Nobody waits for its beginning (an early ack) or its end (what follows from it). */
+function isPatient({ isPlain, strategy }: Request): boolean {
+  return isPlain && strategy.options.acksLate
+}
+
 class JobEvents implements PoolJobEvents {
   readonly #dispatcher: Dispatcher
   readonly #request: Request
@@ -368,7 +377,7 @@ class JobEvents implements PoolJobEvents {
     this.#request = request
   }
 
-  onAccepted(info: { readonly pid: number; readonly startedAt: number }): void {
+  onAccepted(info: Parameters<PoolJobEvents['onAccepted']>[0]): void {
     this.#dispatcher.accepted(this.#request, info)
   }
 

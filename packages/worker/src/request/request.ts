@@ -34,6 +34,8 @@ export class Request {
   timeStart: number | undefined
   /** Monotonic ms of the start. */
   startedAt = 0
+  /** As measured where it ran. */
+  ranMs: number | undefined
   workerPid: number | undefined
   ticket: PoolTicket | undefined
   disowned: Disowned | undefined
@@ -104,6 +106,11 @@ export class Request {
   settlement: Settlement | undefined
   /** The settlement has reached the broker. */
   confirmed = false
+
+  /** Seconds that it ran, or has run so far. */
+  get runtime(): number {
+    return (this.ranMs ?? performance.now() - this.startedAt) / 1000
+  }
 
   /** Undefined when it was settled before or is no longer ours. */
   settle(settlement: Settlement): Promise<void> | undefined {

@@ -60,7 +60,7 @@ export class TaskSignals {
   success(request: Request, result: unknown): Sent {
     const { taskSuccess } = this.#signals
     if (!taskSuccess.wanted) return undefined
-    const runtime = (performance.now() - request.startedAt) / 1000
+    const { runtime } = request
     return this.#within(request, () =>
       taskSuccess.send({ sender: request.strategy.task, result: plainValue(result), runtime }),
     )

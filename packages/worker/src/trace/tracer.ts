@@ -197,7 +197,7 @@ export class Tracer {
       this.#effects.settle(request, settlement)
       return
     }
-    const runtime = (performance.now() - request.startedAt) / 1000
+    const { runtime } = request
     const result = request.resultRepr ?? pyRepr(value, { maxLength: options.resultreprMaxsize })
     if (log.infoEnabled)
       log.info(`Task ${request.label} succeeded in ${runtime}s: ${result}`, request.logFields)

@@ -13,10 +13,15 @@ function busy(name: string, ms = 0): ConformanceJob {
 }
 
 /** Starts a pool that has room for one more job of the known task behind each one that runs. */
-async function startKnowing(scene: PoolScene, ...start: Parameters<PoolScene['start']>): Promise<void> {
-  await scene.start(...start)
+async function startKnowing(
+  scene: PoolScene,
+  size: number,
+  options: Parameters<PoolScene['start']>[1] = {},
+  ms = 0,
+): Promise<void> {
+  await scene.start(size, options)
   for (let room = false; !room;) {
-    const jobs = Array.from({ length: scene.pool.size }, () => scene.submit(busy('first'), known))
+    const jobs = Array.from({ length: scene.pool.size }, () => scene.submit(busy('first', ms), known))
     room = scene.pool.hasRoom
     for (const job of jobs) await scene.value(job)
   }
@@ -202,6 +207,32 @@ export function handingAheadTests({ test, capabilities, slots, fill }: PoolSuite
         await scene.again()
       }
       assert.deepEqual(ran(scene), [])
+    },
+    elsewhere,
+  )
+
+  test(
+    'P2, P4: where the pool hears of several ends together, each job is told once, with its own times, and a crash blames the one that ran',
+    async (scene) => {
+      // Long enough that the pool leaves them alone for a while.
+      await startKnowing(scene, slots, {}, 6)
+      const names = Array.from({ length: 6 * slots }, (_, index) => `sound ${index}`)
+      const sound = names.map((name) => scene.submit(busy(name, 6), known))
+      const dying = scene.submit({ do: 'die' }, known)
+      const behind = ['b', 'c', 'd'].map((name) => scene.submit(busy(name, 6), known))
+      const asking = scene.submit({ do: 'steps', count: 3 }, known)
+      assert.equal((await scene.outcome(dying)).kind, 'lost')
+      for (const job of [...sound, ...behind]) {
+        const outcome = await scene.outcome(job)
+        assert.equal(outcome.kind, 'done')
+        assert.ok(outcome.kind === 'done' && outcome.ranMs !== undefined && outcome.ranMs >= 6)
+        assert.equal(job.accepted.length, 1)
+        assert.ok(job.accepted[0]!.agoMs! >= 0)
+      }
+      assert.equal(dying.accepted.length, 1)
+      // What waits for an answer gets it in between.
+      assert.deepEqual(await scene.value(asking), [0, 1, 2])
+      assert.deepEqual(ran(scene).toSorted(), [...names, 'b', 'c', 'd'].toSorted())
     },
     elsewhere,
   )

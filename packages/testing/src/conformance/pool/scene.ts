@@ -21,7 +21,7 @@ export interface PoolHarness {
 /** A submitted job and what happened to it. */
 export interface SceneJob {
   readonly ticket: PoolTicket
-  readonly accepted: { readonly pid: number; readonly startedAt: number }[]
+  readonly accepted: { readonly pid: number; readonly startedAt: number; readonly agoMs?: number }[]
   readonly messages: { readonly kind: string; readonly payload: unknown }[]
   /** The bytes that were submitted. */
   readonly body: Uint8Array
@@ -106,6 +106,8 @@ export class PoolScene {
         contentType: 'application/json',
         contentEncoding: 'utf-8',
         request: {},
+        // Whether the pool listens is its own business: what happens must be the same.
+        patient: true,
       },
       events,
     )
