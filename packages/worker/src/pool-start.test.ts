@@ -1,7 +1,7 @@
 /** What settings and names make of a pool. */
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import { createApp, type App, type AppOptions } from '@ct/client'
-import type { Pool, PoolStartOptions } from '@ct/contracts'
+import { chain, chord, createApp, type AnySignature, type App, type AppOptions, type AsyncResult } from '@ct/client'
+import type { Pool, PoolJob, PoolJobEvents, PoolStartOptions } from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { asyncPool, createWorker, type Worker, type WorkerOptions } from './index.ts'
 
@@ -23,6 +23,8 @@ async function start(
   })
   app.task('proj.add', (x: number, y: number) => x + y)
   app.task('proj.wait', () => new Promise(() => {}))
+  app.task('proj.early', { acksLate: false }, () => 1)
+  app.task('proj.first', (values: readonly number[]) => values[0])
   const worker = createWorker(app, { withoutMingle: true, hostname: 'w@h', ...options })
   open.push(worker, app)
   await worker.start()
@@ -33,13 +35,23 @@ afterEach(async () => {
   for (const one of open.splice(0)) await ('stop' in one ? one.stop({ mode: 'cold' }) : one.close())
 })
 
-/** The pool of the event loop, which tells what it was started with. */
-function watchedPool(): { readonly pool: Pool; readonly started: () => PoolStartOptions } {
+/** The pool of the event loop, which tells what it was started with and what it was given. */
+function watchedPool(): {
+  readonly pool: Pool
+  readonly started: () => PoolStartOptions
+  readonly jobs: readonly PoolJob[]
+} {
   const inner = asyncPool()
   let given: PoolStartOptions | undefined
+  const jobs: PoolJob[] = []
   const pool = new Proxy(inner, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key)
+      if (key === 'submit')
+        return (job: PoolJob, events: PoolJobEvents) => {
+          jobs.push(job)
+          return target.submit(job, events)
+        }
       if (key !== 'start') return typeof value === 'function' ? (value.bind(target) as unknown) : value
       return (options: PoolStartOptions) => {
         given = options
@@ -47,7 +59,7 @@ function watchedPool(): { readonly pool: Pool; readonly started: () => PoolStart
       }
     },
   })
-  return { pool, started: () => given! }
+  return { pool, started: () => given!, jobs }
 }
 
 describe('what a pool is started with', () => {
@@ -71,6 +83,22 @@ describe('what a pool is started with', () => {
     await start({ pool: two.pool, maxTasksPerChild: 8, maxMemoryPerChild: 9000 }, settings)
     expect(two.started()).toMatchObject({ maxTasksPerChild: 8, maxMemoryPerChildKb: 9000 })
   })
+})
+
+it('WORK-42: a pool may be late to hear of tasks that nobody waits for: not of early acks, nor where something follows', async () => {
+  const { pool, jobs } = watchedPool()
+  const { app } = await start({ pool })
+  const add = (...args: number[]): AnySignature => app.signature('proj.add', { args })
+  const said = async (send: () => Promise<AsyncResult<unknown>>): Promise<unknown[]> => {
+    const before = jobs.length
+    await (await send()).get(soon)
+    return jobs.slice(before).map(({ patient }) => patient)
+  }
+  expect(await said(() => add(1, 2).applyAsync())).toEqual([true])
+  expect(await said(() => app.sendTask('proj.early'))).toEqual([false])
+  expect(await said(() => chain(add(1, 2), add(3)).applyAsync())).toEqual([false, true])
+  expect(await said(() => add(1, 2).applyAsync({ linkError: add(3) }))).toEqual([false])
+  expect(await said(() => chord([add(1, 2)], app.signature('proj.first')).applyAsync())).toEqual([false, true])
 })
 
 describe.each(['gevent', 'eventlet'] as const)('WORK-49, WORK-50: -P %s', (pool) => {

@@ -1,6 +1,6 @@
 /** Handing ahead, with a clock and a transport of the test's own: what must hold whatever stands still in between. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Pool, PoolJob, PoolOutcome, PoolTicket, SlotJob } from '../pool.ts'
+import type { Pool, PoolJob, PoolOutcome, PoolTicket, SlotJob, SlotPort } from '../pool.ts'
 import { beginSlackMs, RunTimes } from './hand-ahead.ts'
 import { serveSlot } from './serve-slot.ts'
 import { fromSlot, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
@@ -32,8 +32,9 @@ describe('RunTimes', () => {
 })
 
 describe('a slot', () => {
-  const sent: (readonly FromSlot[])[] = []
+  const sent: (readonly FromSlot[] | 'call')[] = []
   let ran: number[]
+  let ports: SlotPort[]
   let onSend: (frames: readonly FromSlot[]) => boolean
   let receive: (...frames: ToSlot[]) => void
 
@@ -43,14 +44,16 @@ describe('a slot', () => {
   beforeEach(async () => {
     sent.length = 0
     ran = []
+    ports = []
     end = []
     onSend = () => true
     const entry = 'data:text/javascript,export const openSlot = (start) => globalThis.ctTestSlot(start)'
     Object.assign(globalThis, {
       ctTestSlot: () =>
         Promise.resolve({
-          run(job: SlotJob) {
+          run(job: SlotJob, port: SlotPort) {
             ran.push(job.jobId)
+            ports.push(port)
             return new Promise<PoolOutcome>((resolve) =>
               end.push(() => resolve({ kind: 'done', value: job.jobId })),
             )
@@ -64,6 +67,7 @@ describe('a slot', () => {
         sent.push(frames)
         return onSend(frames)
       },
+      call: () => void sent.push('call'),
       memoryKb: () => 0,
       exit: () => undefined,
     })
@@ -87,7 +91,9 @@ describe('a slot', () => {
     {},
     beginBefore,
   ]
-  const said = (): unknown[] => sent.map((frames) => frames.map(([kind, id]) => [kind, id]))
+  const said = (): unknown[] =>
+    sent.flatMap((frames) => (frames === 'call' ? [] : [frames.map(([kind, id]) => [kind, id])]))
+  const calls = (): number => sent.filter((one) => one === 'call').length
   async function ends(index: number): Promise<void> {
     end[index]!()
     for (let turns = 0; turns < 5; turns++) await Promise.resolve()
@@ -132,8 +138,65 @@ describe('a slot', () => {
   it('P4: begins what it asked for when it may', async () => {
     receive(job(1, clock - 1))
     expect(said()).toEqual([[[fromSlot.asks, 1]]])
+    expect(calls()).toBe(1)
     receive([toSlot.word, 1, true])
     expect(ran).toEqual([1])
+  })
+
+  it('P4: says both in one message as long as jobs are short, and lets the event loop turn every ten milliseconds', async () => {
+    receive(job(1), job(2, clock + 50), job(3, clock + 50), job(4, clock + 50))
+    sent.length = 0
+    for (const index of [0, 1, 2]) {
+      clock += 5
+      await ends(index)
+      if (index === 2) expect(ran).toEqual([1, 2, 3])
+      while (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer()
+    }
+    expect(ran).toEqual([1, 2, 3, 4])
+    const [started, done] = [fromSlot.started, fromSlot.done]
+    expect(said()).toEqual([
+      [
+        [done, 1],
+        [started, 2],
+      ],
+      [
+        [done, 2],
+        [started, 3],
+      ],
+      [[done, 3]],
+      [[started, 4]],
+    ])
+  })
+
+  it('P4: calls a pool that may not listen when it begins the last job that it has in hand, after it said so', async () => {
+    receive(job(1), job(2, clock + 50), job(3, clock + 50))
+    await ends(0)
+    expect(calls()).toBe(0)
+    await ends(1)
+    expect(said().at(-1)).toEqual([
+      [fromSlot.done, 2],
+      [fromSlot.started, 3],
+    ])
+    expect(sent.at(-1)).toBe('call')
+    expect(calls()).toBe(1)
+    await ends(2)
+    expect(calls()).toBe(1)
+  })
+
+  it('P4: does not call for a job that came by itself', async () => {
+    receive(job(1))
+    await ends(0)
+    receive(job(2))
+    void ports[1]!.send({ kind: 'm', payload: null })
+    await ends(1)
+    expect(calls()).toBe(0)
+  })
+
+  it('P6: calls when a job wants an answer and more is in hand', () => {
+    receive(job(1), job(2, clock + 50))
+    void ports[0]!.send({ kind: 'm', payload: null })
+    expect(said().at(-1)).toEqual([[fromSlot.message, 1]])
+    expect(sent.at(-1)).toBe('call')
   })
 
   it('P10: returns what is wanted back and has not begun', () => {

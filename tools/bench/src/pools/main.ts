@@ -14,8 +14,8 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     tasks: { type: 'string', default: '20000' },
-    // Enough that starting and stopping a worker, which the bare children have not, is a small part.
-    hashes: { type: 'string', default: '2400' },
+    // Enough that what the bare children have not is a small part: a worker that starts and stops, and its code when it is new (the first 1,500 tasks cost twice as much).
+    hashes: { type: 'string', default: '6000' },
     only: { type: 'string' },
   },
 })
@@ -35,6 +35,14 @@ const note = (name: string, value: number): void => {
   console.error(`${name}: ${value.toFixed(value < 10 ? 2 : 1)}`)
 }
 const wanted = (name: string): boolean => values.only?.split(',').includes(name) ?? true
+
+async function redisCpuSeconds(): Promise<number> {
+  const info = String(await redis.command('INFO', 'cpu'))
+  return ['user', 'sys'].reduce(
+    (sum, kind) => sum + Number(new RegExp(`^used_cpu_${kind}:([\\d.]+)`, 'm').exec(info)?.[1]),
+    0,
+  )
+}
 
 async function queueHashes(): Promise<void> {
   const { app, hashing } = await import('./pool-tasks.ts')
@@ -73,12 +81,14 @@ try {
       for (const pool of ['processes', 'threads']) {
         await redis.command('FLUSHALL')
         await queueHashes()
+        const before = await redisCpuSeconds()
         const result = await runChild<{ seconds: number; cpuSeconds: number }>(
           [pool, slots, hashes],
           file('work.ts'),
         )
         note(`hash ${pool}, tasks/s`, hashes / result.seconds)
         note(`hash ${pool}, share of bare children`, seconds / result.seconds)
+        note(`hash ${pool}, CPU of Redis, µs a task`, (((await redisCpuSeconds()) - before) * 1e6) / hashes)
         if (pool === 'processes')
           note("hash processes, CPU of the worker's own process, µs", (result.cpuSeconds * 1e6) / hashes)
       }
