@@ -57,7 +57,10 @@ class ThreadChannel implements SlotChannel {
   #exit: SlotExit | undefined
   #error: Error | undefined
 
-  constructor({ onFrames, onCall, onExit, maxMemoryPerChildKb }: OpenSlotOptions, options: ThreadsPoolOptions) {
+  constructor(
+    { onFrames, onCall, onExit, maxMemoryPerChildKb }: OpenSlotOptions,
+    options: ThreadsPoolOptions,
+  ) {
     const { port1, port2 } = new MessageChannel()
     const calls = new MessageChannel()
     const data: ThreadData = {

@@ -1,6 +1,14 @@
 /** What settings and names make of a pool. */
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import { chain, chord, createApp, type AnySignature, type App, type AppOptions, type AsyncResult } from '@ct/client'
+import {
+  chain,
+  chord,
+  createApp,
+  type AnySignature,
+  type App,
+  type AppOptions,
+  type AsyncResult,
+} from '@ct/client'
 import type { Pool, PoolJob, PoolJobEvents, PoolStartOptions } from '@ct/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { asyncPool, createWorker, type Worker, type WorkerOptions } from './index.ts'
@@ -89,16 +97,19 @@ it('WORK-42: a pool may be late to hear of tasks that nobody waits for: not of e
   const { pool, jobs } = watchedPool()
   const { app } = await start({ pool })
   const add = (...args: number[]): AnySignature => app.signature('proj.add', { args })
-  const said = async (send: () => Promise<AsyncResult<unknown>>): Promise<unknown[]> => {
+  const said = async (send: () => Promise<unknown>): Promise<unknown[]> => {
     const before = jobs.length
-    await (await send()).get(soon)
+    await ((await send()) as AsyncResult<unknown>).get(soon)
     return jobs.slice(before).map(({ patient }) => patient)
   }
   expect(await said(() => add(1, 2).applyAsync())).toEqual([true])
   expect(await said(() => app.sendTask('proj.early'))).toEqual([false])
   expect(await said(() => chain(add(1, 2), add(3)).applyAsync())).toEqual([false, true])
   expect(await said(() => add(1, 2).applyAsync({ linkError: add(3) }))).toEqual([false])
-  expect(await said(() => chord([add(1, 2)], app.signature('proj.first')).applyAsync())).toEqual([false, true])
+  expect(await said(() => chord([add(1, 2)], app.signature('proj.first')).applyAsync())).toEqual([
+    false,
+    true,
+  ])
 })
 
 describe.each(['gevent', 'eventlet'] as const)('WORK-49, WORK-50: -P %s', (pool) => {

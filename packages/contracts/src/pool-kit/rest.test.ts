@@ -71,8 +71,7 @@ function sinceLast(): string[][] {
   return all
 }
 
-const began = (slot: number, handing: number): void =>
-  slots[slot]!.say([fromSlot.started, handing, 0, clock])
+const began = (slot: number, handing: number): void => slots[slot]!.say([fromSlot.started, handing, 0, clock])
 const ended = (slot: number, handing: number, ranMs: number): void =>
   slots[slot]!.say([fromSlot.done, handing, null, undefined, 0, false, ranMs])
 

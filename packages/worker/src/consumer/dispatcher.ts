@@ -250,17 +250,23 @@ export class Dispatcher {
     request.timers = []
     const { log } = this.#options.services
     if (soft !== null && soft > 0) {
-      const timer = setTimeout(() => {
-        log.warn(`Soft time limit (${soft}s) exceeded for ${request.label}`)
-        request.ticket?.abort(new SoftTimeLimitExceeded(soft))
-      }, limitMs(soft) - agoMs)
+      const timer = setTimeout(
+        () => {
+          log.warn(`Soft time limit (${soft}s) exceeded for ${request.label}`)
+          request.ticket?.abort(new SoftTimeLimitExceeded(soft))
+        },
+        limitMs(soft) - agoMs,
+      )
       request.timers.push(timer.unref())
     }
     if (hard !== null && hard > 0) {
-      const timer = setTimeout(() => {
-        if (!this.#disown(request, 'time-limit', new TimeLimitExceeded(hard))) return
-        this.#options.tracer.interruptions.timeLimit(request, hard)
-      }, limitMs(hard) - agoMs)
+      const timer = setTimeout(
+        () => {
+          if (!this.#disown(request, 'time-limit', new TimeLimitExceeded(hard))) return
+          this.#options.tracer.interruptions.timeLimit(request, hard)
+        },
+        limitMs(hard) - agoMs,
+      )
       request.timers.push(timer.unref())
     }
   }
