@@ -14,7 +14,7 @@ const receive = serveSlot({
     port.postMessage(frames, ownBuffers(frames))
     return true
   },
-  call: () => calls.postMessage(null),
+  call: () => calls.postMessage(null, []),
   memoryKb() {
     if (!measuresMemory) return 0
     const { used_heap_size: heap, external_memory: external } = getHeapStatistics()
