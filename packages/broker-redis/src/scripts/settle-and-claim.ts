@@ -83,7 +83,9 @@ for g = 1, G do
   k = k + count
   if part then
     if done then
-      local state, n, total = record(k, a)
+      local ok, state, n, total = pcall(record, k, a)
+      -- Keys of another type, say. Recorded by itself, it fails by itself.
+      if not ok then state, n, total = 3, 0, -1 end
       local at = #recorded
       recorded[at + 1], recorded[at + 2], recorded[at + 3], recorded[at + 4] = P + g, state, n, total
       held = state == 1 or state == 3

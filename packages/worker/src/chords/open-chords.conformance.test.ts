@@ -150,6 +150,27 @@ describe.skipIf(!present)('chords that stay open', () => {
     await expect.poll(() => connection.command('HLEN', 'celery-taskset-meta-ct.open')).toBe(0)
   })
 
+  it('CANVAS-70: a chord of which a key holds something else fails, and disturbs no other task', async () => {
+    const { app, worker } = await start({})
+    await connection.command('SET', 'celery-taskset-meta-G.j', 'something else')
+    const sends = [1, 2, 3, 4, 5, 6].map((x) =>
+      app.sendTask<number>('open.one', {
+        args: [x],
+        ...(x > 2
+          ? {}
+          : { chord: app.signature('open.sum', { taskId: 'body' }), groupId: 'G', groupIndex: x }),
+      }),
+    )
+    const results = await Promise.all(sends)
+    expect(await Promise.all(results.map((one) => one.get({ timeoutMs: 8000 })))).toEqual([1, 2, 3, 4, 5, 6])
+    await expect(app.asyncResult('body').get({ timeoutMs: 8000 })).rejects.toThrow(
+      /^The part of .* could not be recorded: .*WRONGTYPE/,
+    )
+    await worker.stop()
+    expect(await connection.command('HLEN', 'unacked')).toBe(0)
+    expect(await connection.command('LLEN', 'celery')).toBe(0)
+  })
+
   it('CTRL-44: inspect chords tells what waits for whom; chord_fail ends it', async () => {
     const { app } = await start({ chordSweepIntervalMs: 50 })
     const result = await sendOpen(app)

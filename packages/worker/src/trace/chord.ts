@@ -29,6 +29,7 @@ import type { ChordMember } from './chord-member.ts'
 import { persist, sent } from './effects.ts'
 import { allReady, joinGroup, MemberFailed, type ReportedMember } from './join.ts'
 import type { TraceServices } from './ports.ts'
+import { readable } from './readable.ts'
 
 /** `result` is the value, or the error where `state` is FAILURE or REVOKED. */
 export async function reportPart(
@@ -85,12 +86,34 @@ export async function recordPart(
 ): Promise<void> {
   const { groupId } = part
   const steps = new Steps(services, groupId)
-  const progress =
-    known === undefined || known.state === 'claimed' ? await recorded(services, steps, part) : known
+  let progress = known
+  if (progress === undefined || progress.state === 'claimed') {
+    try {
+      progress = await recorded(services, steps, part)
+    } catch (error) {
+      if (isRetryable(error)) throw error
+      await uncounted(services, part, body, error)
+      return
+    }
+  }
   if (progress.state === 'open') services.openChords?.seen(groupId, body, member)
   if (progress.state !== 'complete') return
   await completeChord(services, member, groupId, body, progress.token)
   services.openChords?.ended(groupId)
+}
+
+/** A store that refuses a part, since something else lies in its place, say, counts the chord no further: it fails, once. */
+async function uncounted(
+  services: TraceServices,
+  { groupId, taskId }: ChordPart,
+  body: SignatureSource,
+  error: unknown,
+): Promise<void> {
+  services.log.error(`The part of task ${taskId} could not be recorded: chord ${groupId} is lost.`, { error })
+  const id = readable(services, body, 'The body of a chord')?.options.task_id
+  if (typeof id === 'string' && propagateStates.has((await services.results.meta(id))?.status ?? '')) return
+  const reason = `The part of ${taskId} could not be recorded: ${pyRepr(error)}`
+  await failChord(services, body, new ChordError(reason, { cause: error }), reportPart)
 }
 
 /** Joins the parts of a chord whose claim we hold, and publishes its body. */
