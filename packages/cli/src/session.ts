@@ -40,6 +40,9 @@ export interface ConnectFailure {
   readonly attempts: number
 }
 
+/** So long after the first signal another one may be the same. */
+const handedOnMs = 1_000
+
 /** One run of the command line: its global options, its output, and the app, found when a command first asks for it. */
 export class Session {
   readonly options: CliOptions
@@ -151,18 +154,25 @@ export class Session {
     return this.#connecting
   }
 
-  /** For a command that runs until Ctrl-C, SIGTERM or SIGHUP. Release it when done. */
+  /**
+   * For a command that runs until Ctrl-C, SIGTERM or SIGHUP. Release it when done. Who does not end may be told once more, and is then ended as any
+   * process is; not at once, as npm and others hand on a Ctrl-C that the terminal has sent to everybody.
+   */
   interruption(): { readonly signal: AbortSignal; release(): void } {
     const controller = new AbortController()
-    const stop = (): void => controller.abort()
     const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    const release = (): void => {
+      for (const name of names) process.off(name, stop)
+    }
+    const stop = (): void => {
+      if (!controller.signal.aborted) setTimeout(release, handedOnMs).unref()
+      controller.abort()
+    }
     for (const name of names) process.on(name, stop)
     const { interrupt } = this.options
     return {
       signal: interrupt === undefined ? controller.signal : AbortSignal.any([controller.signal, interrupt]),
-      release: () => {
-        for (const name of names) process.off(name, stop)
-      },
+      release,
     }
   }
 

@@ -1,6 +1,7 @@
 /** The program `ct` as a process: what needs no server. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { guardedDirectory } from '@ct-tools/services'
 import { describe, expect, it } from 'vitest'
 import { ct, CtWorker, fleet } from './fixtures/command.ts'
@@ -76,6 +77,18 @@ describe('ct', () => {
       )
     },
   )
+
+  it('EVT-50: a camera that hangs is ended by a second signal', { timeout }, async () => {
+    await using events = new CtWorker(
+      ['-A', './tasks.ts', '--camera', './stuck-camera.ts', '-F', '0.1'],
+      {},
+      'events',
+    )
+    await events.logged('looking')
+    void events.stop('SIGINT')
+    await pause(1_500)
+    expect((await events.stop('SIGINT')).code).toBeNull()
+  })
 
   it('EVT-51: ct events --dump tells that its broker is down and goes on trying', { timeout }, async () => {
     await using events = new CtWorker(['--dump', '-b', 'redis://127.0.0.1:1'], {}, 'events')

@@ -22,7 +22,7 @@ async function logOf(
   const logger = createStreamLogger({
     level: 20,
     format: format === 'json' ? 'json' : 'text',
-    style: createStyle({ isTTY: format === 'coloured text' }, { color: format === 'coloured text' }),
+    style: createStyle({}, { color: format === 'coloured text', always: true }),
     write: (line) => (log += line),
   })
   await using app = createApp({

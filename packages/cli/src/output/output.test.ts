@@ -88,6 +88,7 @@ describe('style', () => {
   it('paints on a terminal only, and not against NO_COLOR or --no-color', () => {
     vi.stubEnv('NO_COLOR', '')
     vi.stubEnv('FORCE_COLOR', '')
+    vi.stubEnv('TERM', '')
     expect(createStyle({ isTTY: true }).paint('red', 'x')).toBe('\x1b[31mx\x1b[39m')
     expect(createStyle({}).paint('red', 'x')).toBe('x')
     expect(createStyle({ isTTY: true }, { color: false }).paint('red', 'x')).toBe('x')
@@ -114,5 +115,32 @@ describe('table', () => {
     expect(formatTable(['task'], [['a\u001B]0;title\u0007b'], ['c\nd\u009B2J']], plain)).toBe(
       'task\na·]0;title·b\nc·d·2J',
     )
+  })
+})
+
+describe('colours', () => {
+  const coloured = (isTTY: boolean, env: Readonly<Record<string, string>>): boolean => {
+    for (const name of ['NO_COLOR', 'FORCE_COLOR', 'TERM']) vi.stubEnv(name, env[name] ?? '')
+    try {
+      return createStyle({ isTTY }).coloured
+    } finally {
+      vi.unstubAllEnvs()
+    }
+  }
+
+  it.each([
+    [true, {}, true],
+    [false, {}, false],
+    [true, { NO_COLOR: '1' }, false],
+    [true, { NO_COLOR: '1', FORCE_COLOR: '1' }, false],
+    [false, { FORCE_COLOR: '1' }, true],
+    [false, { FORCE_COLOR: 'true' }, true],
+    [false, { FORCE_COLOR: '0' }, false],
+    [true, { FORCE_COLOR: '0' }, false],
+    [false, { FORCE_COLOR: 'false' }, false],
+    [true, { TERM: 'dumb' }, false],
+    [true, { TERM: 'dumb', FORCE_COLOR: '1' }, true],
+  ])('on a terminal %j, with %j: %j', (terminal, env, expected) => {
+    expect(coloured(terminal, env)).toBe(expected)
   })
 })

@@ -47,6 +47,7 @@ describe('the log of a worker', () => {
   it('SET-181: colours by setting, against what the stream is', async () => {
     vi.stubEnv('NO_COLOR', '')
     vi.stubEnv('FORCE_COLOR', '')
+    vi.stubEnv('TERM', '')
     const red = '\x1b['
     expect(await written({}, { terminal: true })).toContain(red)
     expect(await written({ workerLogColor: false }, { terminal: true })).not.toContain(red)
