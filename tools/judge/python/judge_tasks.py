@@ -4,6 +4,7 @@ import os
 
 import redis
 from celery import chain, chord, group, signature
+from celery.canvas import xmap, xstarmap
 from celery.exceptions import Ignore
 
 _clients = {}
@@ -29,7 +30,12 @@ def total(value):
 def build(node, run):
     """A canvas from a tree of src/tree.ts, by Celery's own constructors."""
     kind = node['kind']
-    if kind == 'task':
+    if kind == 'task' and node['how'] in ('map', 'starmap'):
+        make = xmap if node['how'] == 'map' else xstarmap
+        sig = make(signature('judge.item'), node['it']).set(queue=node['queue'])
+        if node.get('named'):
+            sig.set(task_id=f"{run}-{node['tag']}")
+    elif kind == 'task':
         name = 'judge.missing' if node['how'] == 'missing' else 'judge.work'
         spec = {key: node[key] for key in ('tag', 'how', 'n', 'times', 'with') if node.get(key) is not None}
         sig = signature(name, args=tuple(node.get('args') or ()), kwargs={**spec, 'run': run},
@@ -50,8 +56,11 @@ def build(node, run):
     for link in node.get('links') or ():
         sig.link(build(link, run))
     for errback in node.get('errbacks') or ():
-        name = 'judge.errany' if errback['style'] == 'any' else 'judge.errback'
-        sig.link_error(signature(name, kwargs={'tag': errback['tag'], 'run': run}).set(queue=errback['queue']))
+        name = {'id': 'judge.errback', 'broken': 'judge.errbroken'}.get(errback['style'], 'judge.errany')
+        sig.link_error(signature(name, kwargs={'tag': errback['tag'], 'run': run},
+                                 immutable=errback['style'] == 'none').set(queue=errback['queue']))
+    if node.get('stamp'):
+        sig.stamp(**{node['stamp']: node['stamp']})
     return sig
 
 
@@ -82,7 +91,8 @@ def register(app):
     @app.task(name='judge.work', bind=True, max_retries=5)
     def work(self, *args, run, tag, how='sum', n=0, times=0, **more):
         request = self.request
-        note(run=run, tag=tag, id=request.id, args=args, retries=request.retries, parent=request.parent_id, lang='py')
+        note(run=run, tag=tag, id=request.id, args=args, retries=request.retries, parent=request.parent_id, lang='py',
+             stamps=list(request.stamps or {}))
         if how == 'fail':
             raise ValueError(f'boom {tag}')
         if how == 'ignore':
@@ -93,6 +103,8 @@ def register(app):
             raise self.retry(countdown=0, max_retries=times, exc=ValueError(f'spent {tag}'))
         if how == 'replace':
             raise self.replace(build(more['with'], run))
+        if how == 'extend':
+            self.add_to_chord(build(more['with'], run))
         if how == 'echo':
             return [*args, n]
         if how == 'none':
@@ -103,7 +115,21 @@ def register(app):
     def errback(task_id, run, tag):
         note(run=run, tag=tag, id=None, args=[task_id], retries=0, parent=None, lang='py')
 
+    def any_(*args, run, tag):
+        failed = None if not args else args[0] if isinstance(args[0], str) else args[0].id
+        note(run=run, tag=tag, id=None, args=[failed], retries=0, parent=None, lang='py')
+
     @app.task(name='judge.errany')
     def errany(*args, run, tag):
-        failed = args[0] if isinstance(args[0], str) else args[0].id
-        note(run=run, tag=tag, id=None, args=[failed], retries=0, parent=None, lang='py')
+        any_(*args, run=run, tag=tag)
+
+    @app.task(name='judge.errbroken')
+    def errbroken(*args, run, tag):
+        any_(*args, run=run, tag=tag)
+        raise ValueError(f'broken {tag}')
+
+    @app.task(name='judge.item')
+    def item(x, y=0):
+        if x < 0:
+            raise ValueError(f'item {x}')
+        return 2 * x + y

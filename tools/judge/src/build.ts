@@ -1,20 +1,27 @@
 /** A canvas of ct from a tree; python/judge_tasks.py does the same with Celery's constructors. */
 import { chain, chord, group, type AnySignature, type App, type Signature } from '@ct/client'
-import type { Node, TaskNode } from './tree.ts'
+import type { Errback, Node, TaskNode } from './tree.ts'
 
 /** Python's `chain` begins with an empty one, which unrolls a group of one at its beginning; ct's does not (docs/adr/0020). */
 const untypedChain = (...steps: readonly AnySignature[]): AnySignature =>
   steps.length === 1 ? chain(steps[0]!) : chain().pipe(...steps)
 const untypedChord = chord as unknown as (header: readonly AnySignature[], body: AnySignature) => AnySignature
 
+const errbackNames: Readonly<Record<Errback['style'], string>> = {
+  id: 'judge.errback',
+  any: 'judge.errany',
+  none: 'judge.errany',
+  broken: 'judge.errbroken',
+}
+
 export function build(app: App, node: Node, run: string): AnySignature {
   const signature = made(app, node, run)
   for (const link of node.links ?? []) signature.link(build(app, link, run))
   for (const { tag, style, queue } of node.errbacks ?? []) {
-    const name = style === 'any' ? 'judge.errany' : 'judge.errback'
-    signature.linkError(app.signature(name, { kwargs: { tag, run }, queue }))
+    const immutable = style === 'none'
+    signature.linkError(app.signature(errbackNames[style], { kwargs: { tag, run }, queue, immutable }))
   }
-  return signature
+  return node.stamp === undefined ? signature : signature.stamp({ [node.stamp]: node.stamp })
 }
 
 function made(app: App, node: Node, run: string): AnySignature {
@@ -35,6 +42,14 @@ function made(app: App, node: Node, run: string): AnySignature {
 
 function task(app: App, node: TaskNode, run: string): Signature {
   const { tag, how, n, times, with: replacement } = node
+  const id = node.named === true ? { taskId: `${run}-${tag}` } : {}
+  if (how === 'map' || how === 'starmap')
+    return app.signature(`celery.${how}`, {
+      kwargs: { task: app.signature('judge.item'), it: node.it! },
+      queue: node.queue,
+      immutable: true,
+      ...id,
+    })
   const spec = {
     tag,
     how,
@@ -47,7 +62,7 @@ function task(app: App, node: TaskNode, run: string): Signature {
     kwargs: { ...spec, run },
     queue: node.queue,
     ...(node.immutable === true ? { immutable: true } : {}),
-    ...(node.named === true ? { taskId: `${run}-${tag}` } : {}),
+    ...id,
     ...(node.ignoreResult === true ? { ignoreResult: true } : {}),
     ...(node.expired === true ? { expires: '2020-01-01T00:00:00+00:00' } : {}),
   })

@@ -14,7 +14,10 @@ export function withoutDefects(root: Node): Node {
 function without(node: Node, inHeader: boolean): Node {
   // `group.link` of an empty group is an `IndexError`.
   const empty = node.kind === 'group' && node.members.length === 0
-  const links = empty ? undefined : node.links?.map((link) => without(link, false))
+  // A chord with a chain as its body, which is what comes of such a chain, calls what is linked to it after its first step (`_unroll_body`).
+  const early =
+    node.kind === 'task' && node.with?.kind === 'chain' && node.with.steps.some(({ kind }) => kind !== 'task')
+  const links = empty || early ? undefined : node.links?.map((link) => without(link, false))
   const { links: _links, ...own } = parts(node, inHeader)
   const made = { ...own, ...(links === undefined ? {} : { links }) } as Node
   return links === undefined ? made : linkable(made)
@@ -80,7 +83,18 @@ function replacement(made: Node, inHeader: boolean): Node {
   if (made.kind === 'chord') return { ...made, body: counting(made.body, inHeader) }
   const last = made.kind === 'chain' ? made.steps.at(-1) : undefined
   if (made.kind !== 'chain' || last === undefined) return made
+  // A group behind a group is the body of a chord, or ends that of the chord before it.
+  const before = made.steps.slice(0, -1).findLast((step) => !isEmpty(step))
+  if (last.kind === 'group' && last.members.length > 0 && before !== undefined && before.kind !== 'task')
+    return { ...made, steps: made.steps.with(made.steps.length - 1, counting(last, inHeader)) }
   return { ...made, steps: made.steps.with(made.steps.length - 1, replacement(last, inHeader)) }
+}
+
+function isEmpty(node: Node): boolean {
+  return (
+    (node.kind === 'group' && node.members.length === 0) ||
+    (node.kind === 'chain' && node.steps.every(isEmpty))
+  )
 }
 
 function counting(body: Node, inHeader: boolean): Node {
@@ -108,7 +122,7 @@ function ending(node: Node): Node {
   return node.kind === 'chord' && node.body.kind !== 'group' ? { ...node, body: ending(node.body) } : node
 }
 
-function unlinked(group: GroupNode): GroupNode {
+function unlinked({ links: _links, ...group }: GroupNode): GroupNode {
   return {
     ...group,
     members: group.members.map((member): Node => {

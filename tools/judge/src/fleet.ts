@@ -13,7 +13,7 @@ import { queues } from './generate.ts'
 import { journalKey, type JournalEntry } from './journal.ts'
 import { outcomesOf, type Outcome, type Sent, type StoredDocument } from './outcome.ts'
 import { register } from './tasks.ts'
-import type { Language, Tree } from './tree.ts'
+import { childrenOf, type Language, type Node, type Tree } from './tree.ts'
 
 export type FleetKind = 'python' | 'ct' | 'mixed'
 export type BrokerKind = 'redis' | 'rabbitmq'
@@ -130,6 +130,7 @@ export class Fleet implements AsyncDisposable {
   async judge(trees: readonly Tree[]): Promise<Outcome[]> {
     const named = trees.map((tree) => ({ tree: this.#own(tree), run: `r${runs++}` }))
     const built = await this.#build(named)
+    await this.#revoke(named)
     const sent = await this.#send(named, built)
     await this.#settled()
     const entries = [...this.#journal, ...(await this.#pythonEntries())]
@@ -208,6 +209,18 @@ export class Fleet implements AsyncDisposable {
         }),
     )
     return sent
+  }
+
+  /** Ids that every worker is to know before they come. */
+  async #revoke(named: readonly { readonly tree: Tree; readonly run: string }[]): Promise<void> {
+    const ids = named.flatMap(({ tree, run }) => revokedIn(tree.root).map((tag) => `${run}-${tag}`))
+    if (ids.length === 0) return
+    const workers = this.kind === 'mixed' ? 2 : 1
+    const replies = await this.#client.exec<unknown[]>(
+      'app.control.revoke(ids, reply=True, timeout=10, limit=workers)',
+      { ids, workers },
+    )
+    if (replies.length < workers) throw new Error(`A worker of the ${this.kind} fleet does not answer.`)
   }
 
   /** Nothing is queued or held, and nobody has written to the journal for a while. */
@@ -294,6 +307,11 @@ export class Fleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync()
   }
+}
+
+function revokedIn(node: Node): string[] {
+  const own = node.kind === 'task' && node.revoked === true && node.named === true ? [node.tag] : []
+  return [...own, ...childrenOf(node).flatMap(revokedIn)]
 }
 
 /** Trees fail on purpose, so what workers say of that is only wanted while looking into something. */

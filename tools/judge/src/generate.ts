@@ -22,19 +22,37 @@ export interface GenerateOptions {
   readonly replaces?: boolean
   /** Whether tasks may come too late. Default true. */
   readonly expires?: boolean
+  /** Whether tasks may be stamped, revoked, add to their chord, or map a list. Default true. */
+  readonly extras?: boolean
 }
 
-const calm: Readonly<Partial<Record<How, number>>> = { sum: 60, echo: 22, none: 4, retry: 8 }
+const calm: Readonly<Partial<Record<How, number>>> = {
+  sum: 60,
+  echo: 22,
+  none: 4,
+  retry: 8,
+  map: 3,
+  starmap: 3,
+  extend: 3,
+}
 const rough: Readonly<Partial<Record<How, number>>> = { ...calm, fail: 12, spent: 4, missing: 2, ignore: 1 }
 
 export function generate(seed: number, options: GenerateOptions = {}): Tree {
-  const { peaceful = 3, depth = 4, replaces = true, expires = true } = options
+  const { peaceful = 3, depth = 4, replaces = true, expires = true, extras = true } = options
   const random = new Random(seed)
-  const maker = new Maker(random, random.between(1, peaceful) === 1 ? calm : rough, { replaces, expires })
+  const maker = new Maker(random, random.between(1, peaceful) === 1 ? calm : rough, {
+    replaces,
+    expires,
+    extras,
+  })
   const languages: readonly Language[] = ['py', 'ct']
   const made = withoutDefects(maker.composite(depth))
+  // With ct's defaults what replaces a task has its stamps, in Celery not.
+  const unstamped = holdsReplace(made) ? withoutStamps(made) : made
   // A Celery 5.7 worker that completes a chord whose header holds a group and a member without a result stands still for good now and then.
-  const root = holdsGroup(made) ? changed(made, ({ ignoreResult: _ignored, ...rest }) => rest) : made
+  const root = holdsGroup(made)
+    ? changed(unstamped, ({ ignoreResult: _ignored, ...rest }) => rest)
+    : unstamped
   return {
     seed,
     root,
@@ -47,16 +65,18 @@ export function generate(seed: number, options: GenerateOptions = {}): Tree {
 class Maker {
   readonly #random: Random
   readonly #ways: Readonly<Partial<Record<How, number>>>
-  readonly #may: { readonly replaces: boolean; readonly expires: boolean }
+  readonly #may: { readonly replaces: boolean; readonly expires: boolean; readonly extras: boolean }
   readonly #named: boolean
   #tags = 0
+  /** What a task becomes is made now: Python's building of it must not fail. */
+  #replacing = false
   /** Tasks that may still be made: trees stay small enough to read. */
   #budget: number
 
   constructor(
     random: Random,
     ways: Readonly<Partial<Record<How, number>>>,
-    may: { readonly replaces: boolean; readonly expires: boolean },
+    may: { readonly replaces: boolean; readonly expires: boolean; readonly extras: boolean },
   ) {
     this.#random = random
     this.#ways = ways
@@ -77,7 +97,9 @@ class Maker {
 
   #many(depth: number, least: number, most: number): Node[] {
     const count = this.#random.next() < 0.04 ? 0 : this.#random.between(Math.max(1, least), most)
-    return Array.from({ length: Math.max(least, count) }, () => this.#node(depth - 1))
+    const nothing = this.#may.extras && !this.#replacing && depth < 4 && this.#random.next() < 0.02
+    const nodes = Array.from({ length: Math.max(least, count) }, () => this.#node(depth - 1))
+    return nothing ? [...nodes, { kind: 'chain', steps: [] }] : nodes
   }
 
   #node(depth: number): Node {
@@ -88,14 +110,19 @@ class Maker {
   #task(depth: number): TaskNode {
     const random = this.#random
     this.#budget -= 1
-    const how =
+    const drawn =
       this.#may.replaces && depth > 0 && random.next() < 0.06
         ? 'replace'
         : (random.weighted(this.#ways as Readonly<Record<How, number>>) as How)
     const rough = 'fail' in this.#ways
+    const extra = drawn === 'map' || drawn === 'starmap' || drawn === 'extend'
+    // Parts of one index are in the order of their ids.
+    const how = extra && !(this.#may.extras && (drawn !== 'extend' || this.#named)) ? 'sum' : drawn
+    const tag = this.#tag()
+    if (how === 'map' || how === 'starmap') return this.#mapping(how, tag, rough, depth)
     return {
       kind: 'task',
-      tag: this.#tag(),
+      tag,
       how,
       n: random.between(0, 9),
       queue: this.#queue(),
@@ -104,21 +131,55 @@ class Maker {
       ...(this.#named ? { named: true } : {}),
       ...(random.next() < 0.06 ? { ignoreResult: true } : {}),
       ...(rough && this.#may.expires && random.next() < 0.03 ? { expired: true } : {}),
+      ...(rough && this.#may.extras && this.#named && random.next() < 0.03 ? { revoked: true } : {}),
+      ...(how === 'extend' ? { with: this.#added() } : {}),
       ...(how === 'retry' || how === 'spent' ? { times: random.between(1, 2) } : {}),
       ...(how === 'replace' ? { with: this.#replacement(depth) } : {}),
       ...this.#callbacks(depth, 0.08),
     }
   }
 
-  /** What is made at run time has no names given beforehand: it takes over those of what it replaces. */
-  #replacement(depth: number): Node {
-    return changed(
-      this.#random.next() < 0.4 ? this.#task(0) : this.composite(Math.min(2, depth)),
-      ({ named: _named, ...rest }) => rest,
-    )
+  #mapping(how: 'map' | 'starmap', tag: string, rough: boolean, depth: number): TaskNode {
+    const random = this.#random
+    const item = (): unknown => {
+      const one = rough && random.next() < 0.05 ? -1 : random.between(0, 9)
+      return how === 'map' ? one : [one, random.between(0, 9)]
+    }
+    return {
+      kind: 'task',
+      tag,
+      how,
+      n: 0,
+      queue: this.#queue(),
+      it: Array.from({ length: random.between(0, 3) }, item),
+      ...(this.#named ? { named: true } : {}),
+      ...this.#callbacks(depth, 0.08),
+    }
   }
 
-  #callbacks(depth: number, chance: number): { links?: readonly Node[]; errbacks?: readonly Errback[] } {
+  #added(): TaskNode {
+    const random = this.#random
+    const how = random.pick(['sum', 'echo', 'none'] as const)
+    return { kind: 'task', tag: this.#tag(), how, n: random.between(0, 9), queue: this.#queue(), named: true }
+  }
+
+  /** What is made at run time has no names given beforehand: it takes over those of what it replaces. */
+  #replacement(depth: number): Node {
+    const before = this.#replacing
+    this.#replacing = true
+    const made = this.#random.next() < 0.4 ? this.#task(0) : this.composite(Math.min(2, depth))
+    this.#replacing = before
+    return changed(made, ({ named: _named, revoked: _revoked, ...rest }) => {
+      if (rest.how !== 'extend') return rest
+      const { with: _with, ...task } = rest
+      return { ...task, how: 'sum' }
+    })
+  }
+
+  #callbacks(
+    depth: number,
+    chance: number,
+  ): { links?: readonly Node[]; errbacks?: readonly Errback[]; stamp?: string } {
     const random = this.#random
     const links =
       random.next() < chance
@@ -128,11 +189,21 @@ class Maker {
         : []
     const errbacks =
       random.next() < chance * 1.5 ? Array.from({ length: random.between(1, 2) }, () => this.#errback()) : []
-    return { ...(links.length > 0 ? { links } : {}), ...(errbacks.length > 0 ? { errbacks } : {}) }
+    const stamp =
+      this.#may.extras && random.next() < chance / 3 ? random.pick(['tenant', 'trace']) : undefined
+    return {
+      ...(links.length > 0 ? { links } : {}),
+      ...(errbacks.length > 0 ? { errbacks } : {}),
+      ...(stamp === undefined ? {} : { stamp }),
+    }
   }
 
   #errback(): Errback {
-    return { tag: this.#tag(), style: this.#random.pick(['id', 'any'] as const), queue: this.#queue() }
+    return {
+      tag: this.#tag(),
+      style: this.#random.pick(['id', 'id', 'any', 'any', 'none', 'broken'] as const),
+      queue: this.#queue(),
+    }
   }
 
   #queue(): string {
@@ -148,13 +219,36 @@ function holdsGroup(node: Node): boolean {
   return node.kind === 'group' || childrenOf(node).some(holdsGroup)
 }
 
+function holdsReplace(node: Node): boolean {
+  return (node.kind === 'task' && node.how === 'replace') || childrenOf(node).some(holdsReplace)
+}
+
+function withoutStamps(node: Node): Node {
+  const { stamp: _stamp, ...rest } = node
+  const own = node.links === undefined ? rest : { ...rest, links: node.links.map(withoutStamps) }
+  switch (own.kind) {
+    case 'task':
+      return own.with === undefined ? own : { ...own, with: withoutStamps(own.with) }
+    case 'chain':
+      return { ...own, steps: own.steps.map(withoutStamps) }
+    case 'group':
+      return { ...own, members: own.members.map(withoutStamps) }
+    case 'chord':
+      return { ...own, header: own.header.map(withoutStamps), body: withoutStamps(own.body) }
+  }
+}
+
+function withChanged(node: TaskNode, change: (one: Node) => Node): TaskNode {
+  return node.with === undefined ? node : { ...node, with: change(node.with) }
+}
+
 /** The same with each of its tasks changed. */
 function changed(node: Node, change: (task: TaskNode) => TaskNode): Node {
   const again = (one: Node): Node => changed(one, change)
   const own = node.links === undefined ? {} : { links: node.links.map(again) }
   switch (node.kind) {
     case 'task':
-      return { ...change(node), ...own, ...(node.with === undefined ? {} : { with: again(node.with) }) }
+      return withChanged({ ...change(node), ...own }, again)
     case 'chain':
       return { ...node, ...own, steps: node.steps.map(again) }
     case 'group':

@@ -11,6 +11,7 @@ export interface JournalEntry {
   readonly retries: number
   readonly parent: string | null
   readonly lang: Language
+  readonly stamps?: readonly string[]
 }
 
 /** List in Redis to which Python appends its entries. */

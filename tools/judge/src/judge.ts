@@ -9,6 +9,8 @@ import { textOf, type Tree } from './tree.ts'
 
 export interface JudgeOptions {
   readonly broker: BrokerKind
+  /** Before those of the seeds. */
+  readonly known?: readonly Tree[]
   /** Seed of the first tree; the others follow. */
   readonly seed: number
   readonly trees: number
@@ -35,6 +37,8 @@ export interface JudgeReport {
   readonly runs: number
   /** Tasks that ran in the Python fleet. */
   readonly calls: number
+  /** Trees that Python could not build or send. */
+  readonly refused: number
   readonly differences: readonly Difference[]
   /** Python itself came to different outcomes: a race of its own. */
   readonly undecided: readonly Tree[]
@@ -59,6 +63,8 @@ export async function judge(options: JudgeOptions): Promise<JudgeReport> {
   }
   const linesOf = (tree: Tree, judged: Judged): string[] => {
     const [python, ...others] = judged as readonly [Outcome, ...Outcome[]]
+    // What Python cannot build or send has no outcome; ct may make sense of it.
+    if (python.error !== undefined) return []
     return others.flatMap((outcome, at) => {
       const kind = kinds[at + 1]!
       const seen = defaults === 'ct' && mayHang(tree.root) ? masked(outcome, python) : outcome
@@ -69,13 +75,18 @@ export async function judge(options: JudgeOptions): Promise<JudgeReport> {
   }
   const found: Difference[] = []
   const undecided: Tree[] = []
-  let calls = 0
-  for (let at = 0; at < count; at += batch) {
-    const trees = Array.from({ length: Math.min(batch, count - at) }, (_, n) =>
+  let [calls, refused] = [0, 0]
+  const known = options.known ?? []
+  for (let at = 0; at === 0 || at < count; at += batch) {
+    const generated = Array.from({ length: Math.min(batch, count - at) }, (_, n) =>
       generate(seed + at + n, generating),
     )
+    const trees = at === 0 ? [...known, ...generated] : generated
     const judged = await run(trees)
-    for (const [python] of judged) calls += python!.calls.length
+    for (const [python] of judged) {
+      calls += python!.calls.length
+      if (python!.error !== undefined) refused += 1
+    }
     const suspects = trees.filter((tree, index) => linesOf(tree, judged[index]!).length > 0)
     if (suspects.length === 0) continue
     // Once more, and once more: what differs by a race of Python's own is not ct's.
@@ -106,13 +117,13 @@ export async function judge(options: JudgeOptions): Promise<JudgeReport> {
       found.push({ tree: smallest, seed: tree.seed, lines: [...new Set(lines)] })
     }
   }
-  return { options, trees: count, runs, calls, differences: found, undecided }
+  return { options, trees: count + known.length, runs, calls, refused, differences: found, undecided }
 }
 
 /** As people read it. */
 export function summarize(report: JudgeReport): string {
-  const { options, trees, runs, calls, differences: found, undecided } = report
-  const head = `judge on ${options.broker}, seeds ${options.seed}…${options.seed + trees - 1}, ${options.defaults ?? 'ct'} defaults: ${trees} trees, ${runs} runs, ${calls} calls in Python; ${found.length} differ, ${undecided.length} undecided`
+  const { options, trees, runs, calls, refused, differences: found, undecided } = report
+  const head = `judge on ${options.broker}, seeds ${options.seed}…${options.seed + options.trees - 1}, ${options.defaults ?? 'ct'} defaults: ${trees} trees, ${runs} runs, ${calls} calls in Python, which refused ${refused}; ${found.length} differ, ${undecided.length} undecided`
   return [
     head,
     ...found.flatMap(({ tree, seed, lines }) => [

@@ -1,5 +1,6 @@
-/** The judge by hand: `main.ts [--seed n] [--trees n] [--broker redis|rabbitmq] [--defaults ct|celery] [--no-shrink] [--no-replace]`. */
+/** The judge by hand: `main.ts [--seed n] [--trees n] [--broker redis|rabbitmq] [--defaults ct|celery] [--no-shrink] [--no-replace] [--known]`. */
 import { parseArgs } from 'node:util'
+import { knownTrees } from './known-trees.ts'
 import { judge, summarize } from './judge.ts'
 
 const { values } = parseArgs({
@@ -10,6 +11,7 @@ const { values } = parseArgs({
     defaults: { type: 'string', default: 'ct' },
     batch: { type: 'string', default: '100' },
     'no-shrink': { type: 'boolean', default: false },
+    known: { type: 'boolean', default: false },
     'no-replace': { type: 'boolean', default: false },
   },
 })
@@ -17,6 +19,7 @@ const report = await judge({
   broker: values.broker === 'rabbitmq' ? 'rabbitmq' : 'redis',
   defaults: values.defaults === 'celery' ? 'celery' : 'ct',
   seed: Number(values.seed),
+  known: values.known ? knownTrees : [],
   trees: Number(values.trees),
   batch: Number(values.batch),
   shrinks: !values['no-shrink'],

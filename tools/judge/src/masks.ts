@@ -3,8 +3,8 @@
  * member is a chord that failed, or a task that nobody knows; ct fails it with a reason. Masked is exactly that, and what follows from it:
  * the body and the later steps are FAILURE, without having run, where Python has nothing, and their error callbacks are called.
  *
- * The same goes for the steps of a chain that is the body of a chord that is a body: Python sends it as one, and when the header fails marks its
- * last step alone (celery/backends/base.py, `chord_error_from_stack`). The error callback is then told the id of the last, by ct of the first.
+ * The same goes for the steps of a chain that is the body of a chord: where Python sends it as one, it marks its last step alone when the header
+ * fails (celery/backends/base.py, `chord_error_from_stack`). The error callback is then told the id of the last; of the first where ct has sent it.
  */
 import type { Outcome } from './outcome.ts'
 import { childrenOf, type Node } from './tree.ts'
@@ -15,12 +15,16 @@ export function mayHang(root: Node): boolean {
 }
 
 function hangs(node: Node, inHeader: boolean): boolean {
-  if (node.kind === 'task' && node.how === 'missing') return inHeader
+  // Too late, or revoked, it tells its own chord, but what comes behind it in a chain does not tell of it.
+  if (node.kind === 'task' && (node.how === 'missing' || node.expired === true || node.revoked === true))
+    return inHeader
   // What replaces a member is the member; a group is made a chord for that.
   if (node.kind === 'task' && node.with?.kind === 'group' && inHeader) return true
   if (node.kind === 'chain' && inHeader && node.steps.slice(0, -1).some(endsInGroup)) return true
+  // What follows a group at the beginning is the body of a chord.
+  if (node.kind === 'chain' && node.steps.slice(0, -2).some(endsInGroup)) return true
   if (node.kind === 'chord') {
-    if (inHeader || node.body.kind === 'chord') return true
+    if (inHeader || node.body.kind === 'chord' || node.body.kind === 'chain') return true
     return node.header.some((member) => hangs(member, true)) || hangs(node.body, inHeader)
   }
   // A group that is followed by something is the header of a chord.
@@ -81,12 +85,14 @@ export function withoutLateRetries(outcome: Outcome, python: Outcome, racy: bool
 /** The outcome without what Python has not, where that is meant. */
 export function masked(outcome: Outcome, python: Outcome): Outcome {
   const known = new Set(python.states.map(([name]) => name))
+  // Revoked before it was sent, and not sent: its failure is stored over that.
+  const revoked = new Map(python.states.filter(([, state]) => state.startsWith('REVOKED ')))
   const ran = new Set(outcome.calls.map((call) => call.slice(0, call.search(/[#(]/))))
   const extra = new Set(
     outcome.states
       .filter(
         ([name, state]) =>
-          !known.has(name) &&
+          (!known.has(name) || revoked.has(name)) &&
           state.startsWith('FAILURE ') &&
           (!ran.has(name) || state.startsWith('FAILURE ["ChordError"')),
       )
@@ -99,15 +105,21 @@ export function masked(outcome: Outcome, python: Outcome): Outcome {
   // What Python called for the last step of a body, ct called for the first.
   const calls = outcome.calls.slice()
   for (const call of surplus) {
-    const [, errback, failed] = /^(t\d+)\(\["([^"]+)"\]\)$/.exec(call) ?? []
-    if (failed === undefined || !extra.has(failed)) continue
+    const [, errback, failed] = /^(t\d+)\(\[("[^"]+"|null)\]\)$/.exec(call) ?? []
+    // An immutable one is not told which task it was.
+    if (failed === undefined || (failed !== 'null' && !extra.has(failed.slice(1, -1)))) continue
     const instead = [...left.keys()].find(
-      (other) => left.get(other)! > 0 && other.startsWith(`${errback}(["t`),
+      (other) => left.get(other)! > 0 && other.startsWith(`${errback}(["`),
     )
     if (instead === undefined) calls.splice(calls.indexOf(call), 1)
     else if (take(left, instead)) calls.splice(calls.indexOf(call), 1, instead)
   }
-  return { ...outcome, calls, states: outcome.states.filter(([name]) => !extra.has(name)) }
+  const states = outcome.states.flatMap(([name, state]): (readonly [string, string])[] => {
+    if (!extra.has(name)) return [[name, state]]
+    const before = revoked.get(name)
+    return before === undefined ? [] : [[name, before]]
+  })
+  return { ...outcome, calls, states }
 }
 
 function counted(calls: readonly string[]): Map<string, number> {

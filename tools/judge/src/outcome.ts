@@ -67,14 +67,20 @@ export function outcomesOf(
     return {
       error: one.error,
       calls: own
-        .map(({ tag, args, retries }) => `${tag}${retries > 0 ? `#${retries}` : ''}(${names.text(args)})`)
+        .map(({ tag, args, retries, stamps = [] }) => {
+          const marks = stamps.length === 0 ? '' : ` stamped ${stamps.toSorted().join()}`
+          return `${tag}${retries > 0 ? `#${retries}` : ''}(${names.text(args)})${marks}`
+        })
         .toSorted(),
       states: sorted
         .map(([name, document]) => [name, `${document.status} ${names.text(valueOf(document))}`] as const)
         .toSorted(compareText),
       children: sorted
         .filter(([, { status }]) => status === 'SUCCESS')
-        .map(([name, { children }]) => [name, names.text(children ?? [])] as const)
+        .map(
+          ([name, { children }]) =>
+            [name, names.text(Array.isArray(children) ? children.map(withoutParents) : [])] as const,
+        )
         .toSorted(compareText),
       parents: sorted
         .map(([name, { parent_id: parent }]) => [name, parent == null ? 'none' : names.of(parent)] as const)
@@ -97,11 +103,13 @@ function valueOf({ result }: StoredDocument): unknown {
   return [type, message]
 }
 
-/** Of a handle as a tuple, `[[id, parent], members]`. */
+/** Of a handle as a tuple, `[[id, parent], members]`. A group of one group is that, as `apply_async` gives it. */
 function withoutParents(handle: unknown): unknown {
   if (!Array.isArray(handle)) return handle
   const [[id], members] = handle as [readonly unknown[], unknown]
-  return [id, Array.isArray(members) ? members.map(withoutParents) : null]
+  if (!Array.isArray(members)) return [id, null]
+  const inner = members.map(withoutParents) as (readonly [unknown, unknown])[]
+  return inner.length === 1 && inner[0]![1] !== null ? inner[0] : [id, inner]
 }
 
 function idsIn(value: unknown): string[] {

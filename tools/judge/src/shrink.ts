@@ -43,6 +43,10 @@ function smallerNodes(node: Node): Node[] {
 function withoutCallbacks(node: Node): Node[] {
   const found: Node[] = []
   node.links?.forEach((_, at) => found.push({ ...node, links: node.links!.toSpliced(at, 1) }))
+  if (node.stamp !== undefined) {
+    const { stamp: _stamp, ...rest } = node
+    found.push(rest as Node)
+  }
   node.errbacks?.forEach((_, at) => found.push({ ...node, errbacks: node.errbacks!.toSpliced(at, 1) }))
   return found
 }
@@ -87,10 +91,10 @@ function smallerTask(node: TaskNode): Node[] {
     found.push(rest as TaskNode)
   }
   if (node.how !== 'sum') {
-    const { with: _with, times: _times, ...rest } = node
+    const { with: _with, times: _times, it: _it, ...rest } = node
     found.push({ ...rest, how: 'sum' })
   }
-  for (const key of ['args', 'immutable', 'ignoreResult', 'expired'] as const) without(key)
+  for (const key of ['args', 'immutable', 'ignoreResult', 'expired', 'revoked'] as const) without(key)
   if (node.with !== undefined) found.push(node.with)
   if (node.with !== undefined) for (const less of smallerNodes(node.with)) found.push({ ...node, with: less })
   return found

@@ -1,18 +1,37 @@
 /** Canvases as plain data: what the judge generates, both languages build, and a difference is shrunk to. */
 
 /** What a task of a tree does with its arguments. `missing`: no worker knows it. */
-export type How = 'sum' | 'echo' | 'none' | 'fail' | 'retry' | 'spent' | 'ignore' | 'replace' | 'missing'
+export type How =
+  | 'sum'
+  | 'echo'
+  | 'none'
+  | 'fail'
+  | 'retry'
+  | 'spent'
+  | 'ignore'
+  | 'replace'
+  | 'missing'
+  /** Adds a task to the chord it is in. */
+  | 'extend'
+  /** `celery.map` and `celery.starmap` over `it`. */
+  | 'map'
+  | 'starmap'
 
 export interface Errback {
   readonly tag: string
-  /** `id`: takes the id of the failed task, so it is sent. `any`: takes anything, so it runs in the worker that saw the failure. */
-  readonly style: 'id' | 'any'
+  /**
+   * `id`: takes the id of the failed task, so it is sent. `any`: takes anything, so it runs in the worker that saw the failure. `none`: the same,
+   * immutable. `broken`: the same, and raises an error.
+   */
+  readonly style: 'id' | 'any' | 'none' | 'broken'
   readonly queue: string
 }
 
 interface Linked {
   readonly links?: readonly Node[]
   readonly errbacks?: readonly Errback[]
+  /** What it is stamped with, links included. */
+  readonly stamp?: string
 }
 
 export interface TaskNode extends Linked {
@@ -28,9 +47,13 @@ export interface TaskNode extends Linked {
   readonly ignoreResult?: boolean
   /** It is too late when it arrives. */
   readonly expired?: boolean
+  /** It was revoked before it was sent. Only with a name. */
+  readonly revoked?: boolean
+  /** What `map` and `starmap` go through. */
+  readonly it?: readonly unknown[]
   /** Retries it asks for. */
   readonly times?: number
-  /** What it replaces itself by. */
+  /** What it replaces itself by, or adds to its chord. */
   readonly with?: Node
 }
 
@@ -84,11 +107,15 @@ export function weightOf(node: Node): number {
     node.kind === 'task'
       ? 1 +
         (node.how === 'sum' ? 0 : 1) +
-        [node.args?.length, node.immutable, node.ignoreResult, node.expired, node.named].filter(Boolean)
-          .length
+        [node.args?.length, node.immutable, node.ignoreResult, node.expired, node.revoked, node.named].filter(
+          Boolean,
+        ).length
       : 1
   return (
-    own + (node.errbacks ?? []).length + childrenOf(node).reduce((sum, child) => sum + weightOf(child), 0)
+    own +
+    (node.stamp === undefined ? 0 : 1) +
+    (node.errbacks ?? []).length +
+    childrenOf(node).reduce((sum, child) => sum + weightOf(child), 0)
   )
 }
 
@@ -101,6 +128,8 @@ export function textOf(node: Node): string {
           node.immutable === true && '!',
           node.ignoreResult === true && 'ignored',
           node.expired === true && 'expired',
+          node.revoked === true && 'revoked',
+          node.it !== undefined && `over ${JSON.stringify(node.it)}`,
           node.times !== undefined && `×${node.times}`,
         ].filter(Boolean)
         const replaced = node.with === undefined ? '' : `⇒${textOf(node.with)}`
@@ -116,5 +145,5 @@ export function textOf(node: Node): string {
   })()
   const errbacks = (node.errbacks ?? []).map(({ tag, style }) => ` ⚡${tag}:${style}`).join('')
   const links = (node.links ?? []).map((link) => ` →${textOf(link)}`).join('')
-  return own + errbacks + links
+  return own + errbacks + links + (node.stamp === undefined ? '' : ` #${node.stamp}`)
 }

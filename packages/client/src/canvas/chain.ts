@@ -106,7 +106,7 @@ export class Chain<
     }
     for (const callback of options['link'] as readonly unknown[]) linkEnd(last, callback)
     for (const errback of options['link_error'] as readonly unknown[])
-      for (const step of steps) step.addErrback(errback)
+      for (const step of steps) step.addErrbackOfChain(errback)
     const frozen = freezeSteps(steps, {
       id: options['task_id'] as string | undefined,
       groupId: options['group_id'] as string | null | undefined,
@@ -201,7 +201,8 @@ export class Chain<
 
   /** As steps: each member of the header carries the body, and a failure reaches each step (D57-41, D57-80). */
   override asBodyOf(chord: AnySignature): AnySignature {
-    return this.steps.length === 0 ? chord : beforeBody(chord as Chord, this)
+    const { steps } = this
+    return steps.length === 0 || isOneChord(steps) ? chord : beforeBody(chord as Chord, this)
   }
 
   override holdsChord(): boolean {
@@ -242,6 +243,14 @@ export function normalSteps(tasks: readonly AnySignature[]): readonly AnySignatu
       for (const step of stepsOf(task as Chain)) work.push(step)
       continue
     }
+    if (task instanceof Chord && (task as Chord).body instanceof Chain) {
+      const split = splitChord(task as Chord)
+      if (split.length > 1) {
+        work.push(...split)
+        continue
+      }
+      task = split[0]!
+    }
     const after = out.at(-1)
     if (
       task instanceof Group &&
@@ -259,7 +268,7 @@ export function normalSteps(tasks: readonly AnySignature[]): readonly AnySignatu
       out[out.length - 1] = beforeAfterBody(task as Chord, after)
     } else out.push(task)
   }
-  return out.reverse().flatMap(splitChord)
+  return out.reverse().flatMap((step) => (step instanceof Chord ? splitChord(step as Chord) : [step]))
 }
 
 /**
@@ -281,10 +290,22 @@ export function beforeAfterBody(chord: Chord, after: AnySignature): Chord {
  * A chord whose body is a chain becomes the chord with the first step as its body, then the other steps (D57-41). Each member of the header
  * carries the body: without the steps it is small, and each step has an id that a failure reaches (D57-80).
  */
-function splitChord(step: AnySignature): readonly AnySignature[] {
-  if (!(step instanceof Chord && (step as Chord).body instanceof Chain)) return [step]
-  const [first, ...rest] = normalSteps(stepsOf((step as Chord).body as Chain))
-  return first === undefined ? [step] : [...splitChord((step as Chord).withBody(first)), ...rest]
+function splitChord(step: Chord): readonly AnySignature[] {
+  if (!(step.body instanceof Chain)) return [step]
+  const body = step.body as Chain
+  const steps = normalSteps(stepsOf(body))
+  const [first, ...rest] = steps
+  if (first === undefined || isOneChord(steps)) return [step]
+  // What is linked to the whole body is called too when the header before it fails.
+  if (first instanceof Chord)
+    for (const errback of (body.options['link_error'] ?? []) as readonly unknown[])
+      (first as Chord).addErrbackAsBody(errback)
+  return [...splitChord(step.withBody(first)), ...rest]
+}
+
+/** Such a body stays a chain: a Celery worker finds the id of its end in the options of a chain, not in those of a chord. */
+function isOneChord(steps: readonly AnySignature[]): boolean {
+  return steps.length === 1 && steps[0] instanceof Chord
 }
 
 /** Options of a chord that are for the end of its body: its last step, where the body is a chain. */

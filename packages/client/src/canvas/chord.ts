@@ -9,6 +9,7 @@ import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { distinct, frozenOrder, Group, prepareMembers } from './group.ts'
 import { Signature } from './signature.ts'
+import { appendOnce } from './signature-options.ts'
 import { extentOf } from './extent.ts'
 import type { Extent } from './extent.ts'
 import { stampsOf } from './stamping.ts'
@@ -200,7 +201,9 @@ export class Chord<
   #linkBody(body: AnySignature, call: SignatureCall): void {
     for (const given of [this.options, call.options]) {
       for (const callback of (given['link'] ?? []) as readonly unknown[]) body.addLink(callback)
-      for (const errback of (given['link_error'] ?? []) as readonly unknown[]) addErrbackTo(body, errback)
+      for (const errback of (given['link_error'] ?? []) as readonly unknown[])
+        if (body instanceof Chord) body.addErrbackAsBody(errback)
+        else body.addErrback(errback)
     }
   }
 
@@ -277,10 +280,25 @@ export class Chord<
 
   /** The body gets it; nested chords of the header too; other members only with `taskAllowErrorCbOnChordHeader`. */
   override addErrback(errback: unknown): void {
-    this.body.addErrback(errback)
+    this.#addErrback(errback, true)
+  }
+
+  /** That of a chain of which this is a step. Celery has made the header a group by then, and overlooks the chords in it. */
+  override addErrbackOfChain(errback: unknown): void {
+    this.#addErrback(errback, false)
+  }
+
+  /** As the body of a chord it keeps it: it is for the failure of the header before it too, and goes on to its own body when it is sent. */
+  addErrbackAsBody(errback: unknown): void {
+    appendOnce(this.options, 'link_error', errback)
+  }
+
+  #addErrback(errback: unknown, toChordsInHeader: boolean): void {
+    if (toChordsInHeader) this.body.addErrback(errback)
+    else this.body.addErrbackOfChain(errback)
     const all = this.app?.context.settings.taskAllowErrorCbOnChordHeader === true
     for (const member of this.header) {
-      if (all || member instanceof Chord) {
+      if (all || (toChordsInHeader && member instanceof Chord)) {
         member.addErrback(errback instanceof Signature ? (errback as AnySignature).clone() : errback)
       }
     }
@@ -294,13 +312,6 @@ export class Chord<
   override toJSON(): SignatureDict {
     return { ...super.toJSON(), kwargs: { kwargs: this.memberKwargs, header: this.header, body: this.body } }
   }
-}
-
-/** A body that is a chord keeps it: it is for the failure of the header before it too, and goes on to its own body when it is sent. */
-function addErrbackTo(body: AnySignature, errback: unknown): void {
-  if (body instanceof Chord)
-    body.options['link_error'] = [...((body.options['link_error'] ?? []) as unknown[]), errback]
-  else body.addErrback(errback)
 }
 
 function pick(

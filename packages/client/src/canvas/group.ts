@@ -198,15 +198,21 @@ export class Group<
   override addLink(callback: unknown): void {
     const first = this.tasks[0]
     if (first === undefined) return
-    first.addLink(
-      callback instanceof Signature ? (callback as AnySignature).clone().setImmutable(true) : callback,
-    )
+    // One that travelled is data.
+    const known = callback instanceof Signature ? (callback as AnySignature).clone() : undefined
+    const copy = known ?? this.app?.signature(callback as object)
+    first.addLink(copy === undefined ? callback : copy.setImmutable(true))
   }
 
   /** Each member gets a copy. */
   override addErrback(errback: unknown): void {
     for (const task of this.tasks)
       task.addErrback(errback instanceof Signature ? (errback as AnySignature).clone() : errback)
+  }
+
+  override addErrbackOfChain(errback: unknown): void {
+    for (const task of this.tasks)
+      task.addErrbackOfChain(errback instanceof Signature ? (errback as AnySignature).clone() : errback)
   }
 
   override setImmutable(immutable: boolean): this {

@@ -274,6 +274,11 @@ export abstract class Signature<
     appendOnce(this.options, 'link_error', errback)
   }
 
+  /** For canvas. That of a chain of which this is a step. */
+  addErrbackOfChain(errback: unknown): void {
+    this.addErrback(errback)
+  }
+
   /**
    * Stamps everything in it, links included, in place; returns itself. A visitor chooses the stamps of each part. The body of a chord is
    * stamped by a visitor only, as in Celery. Throws `CT_CONFIGURATION` for a name that is a calling option.

@@ -177,7 +177,7 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
     calls.filter(([called, ...given]) => called === task && args.every((arg, at) => given[at] === arg))
 
   beforeAll(async () => {
-    fleet = await PythonFleet.open(transport, { name: 'rows' })
+    fleet = await PythonFleet.open(transport, { name: 'rows', workerDeduplicateSuccessfulTasks: true })
     defineTasks(fleet.app, calls)
     ;[client] = await Promise.all([
       fleet.client(),
@@ -359,6 +359,14 @@ sent(_c)
     expect(await errorOf(last)).toMatch(/^ChordError: Dependency .* raised ValueError\('boom'\)/)
     await fails('chord([add(1, 1), fail()], xsum() | add(1)).on_error(E3("91"))')
     expect(of('E3', '91')).toHaveLength(1)
+    // Celery leaves the first step of such a body pending.
+    const [first, end] = await client.exec<string[]>(
+      '_c = chord([add(1, 1), fail()], xsum() | add(1) | add(2))\n_c.freeze()\n_r = sent(_c)\n[_c.body.tasks[0].id, _r.id]',
+    )
+    for (const step of [first!, end!]) {
+      await expect.poll(() => status(step)).toBe('FAILURE')
+      expect(await errorOf(step)).toMatch(/^ChordError: Dependency .* raised ValueError\('boom'\)/)
+    }
     expect(await errorOf(await fails('fail() | group(add(1), add(2)) | xsum()'))).toBe('ValueError: boom')
   })
 
@@ -445,6 +453,27 @@ sent(_c)
     await expect
       .poll(() => calls.filter(([task, , mark]) => task === 'seen' && mark === '152'))
       .toHaveLength(2)
+  })
+
+  it('D57-166, D57-90: a message that comes again after its task has succeeded sends what follows, from the stored result', async () => {
+    const id = await client.exec<string>(`
+      import kombu
+      _s = add(166, 1).set(queue="again")
+      _s.link(seen("166 link"))
+      _r = sent(_s | seen("166 chain"))
+      # Its worker died after it had stored the result: what it held comes again.
+      app.backend.store_result(_r.parent.id, 500, "SUCCESS")
+      with app.connection_for_read() as _conn:
+          _channel = _conn.channel()
+          assert kombu.Queue("again")(_channel).get() is not None
+          _channel.close()
+      app.control.add_consumer("again", reply=True)
+      _r.parent.id
+    `)
+    for (const mark of ['166 link', '166 chain'])
+      await expect.poll(() => of('seen', 500, mark), { timeout: 8000 }).toHaveLength(1)
+    expect(of('add', 166)).toEqual([])
+    expect(await client.get(id)).toBe(500)
   })
 
   it('D57-150, D57-151, D57-7, D57-112: keys of an open chord live as result_chord_expires says; the parts count once', async () => {

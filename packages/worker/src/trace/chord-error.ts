@@ -28,8 +28,8 @@ export async function failChord(
   const signature = readable(services, body, 'The body of a chord that failed')
   if (signature === undefined) return
   services.log.error(`Chord of body ${signature.task} failed: ${error.message}`)
-  if (signature.subtask_type === 'group') await failGroupBody(services, signature, error)
-  else await failBody(services, signature, signature.options.link_error ?? null, error)
+  if (signature.subtask_type === 'group') await failGroupBody(services, signature, error, report)
+  else await failBody(services, signature, signature.options.link_error ?? null, error, report)
   await failSteps(services, signature.options['chain'], error, { report, rootId: rootOf(signature) })
   await failOuter(services, signature, error, report)
 }
@@ -39,6 +39,7 @@ async function failBody(
   body: SignatureDict,
   errbacks: readonly SignatureSource[] | null,
   error: unknown,
+  report: ReportPart,
 ): Promise<void> {
   // One that nobody has frozen has error callbacks all the same.
   const given: unknown = body.options.task_id
@@ -55,10 +56,37 @@ async function failBody(
     outcome = failed
   }
   await storeFailure(services, id, outcome)
+  await failInside(services, body, error, report)
+}
+
+/**
+ * What Celery leaves pending of a body that is more than a task; with ct's defaults whoever waits for any of it hears of the failure. Of a chain all
+ * steps but the last, whose id is the chain's; of a chord its own body.
+ */
+async function failInside(
+  services: TraceServices,
+  body: SignatureDict,
+  error: unknown,
+  report: ReportPart,
+): Promise<void> {
+  if (services.defaults !== 'ct') return
+  const options = { report, rootId: rootOf(body) }
+  if (body.subtask_type === 'chain')
+    await failSteps(services, membersOf(services, body).slice(0, -1), error, options)
+  const inner = bodyOf(services, body)
+  if (inner === undefined) return
+  if (inner.subtask_type === 'group') return await failGroupBody(services, inner, error as ChordError, report)
+  await failSteps(services, [inner], error, options)
+  await failInside(services, inner, error, report)
 }
 
 /** Members first, each with its own and the group's errbacks, then the revoke, whose handlers leave ready states alone. */
-async function failGroupBody(services: TraceServices, body: SignatureDict, error: ChordError): Promise<void> {
+async function failGroupBody(
+  services: TraceServices,
+  body: SignatureDict,
+  error: ChordError,
+  report: ReportPart,
+): Promise<void> {
   const cause: unknown = error.cause ?? error
   const shared = body.options.link_error ?? []
   const ids: string[] = []
@@ -66,7 +94,7 @@ async function failGroupBody(services: TraceServices, body: SignatureDict, error
     const [member, errbacks] = resultOf(services, one)
     const id = member.options.task_id
     if (typeof id === 'string') ids.push(id)
-    await failBody(services, member, distinct([...errbacks, ...shared]), cause)
+    await failBody(services, member, distinct([...errbacks, ...shared]), cause, report)
   }
   const groupId = body.options.task_id
   if (typeof groupId === 'string') await storeFailure(services, groupId, cause)
