@@ -103,6 +103,10 @@ export class Dispatcher {
     this.#gate.leave(request)
   }
 
+  get isStopped(): boolean {
+    return this.#stopped
+  }
+
   get mayStart(): boolean {
     return !this.#stopped && !this.#paused
   }

@@ -12,6 +12,10 @@ export interface HoldLimitOptions {
   readonly log: TraceLog
   readonly now: () => number
   readonly connection: () => BrokerConnection | undefined
+  /** Nothing is held or started any more. */
+  readonly isStopping: () => boolean
+  /** Gives back what was not started. */
+  readonly release: (request: Request) => void
   /** It was settled, or could not be. */
   readonly onSettled: (request: Request, error?: unknown) => void
 }
@@ -93,6 +97,7 @@ export class HoldLimit {
   ): Promise<void> {
     const { log, onSettled } = this.#options
     request.phase = 'scheduled'
+    request.moving = true
     let moved = false
     try {
       moved = (await connection.postpone?.(request.delivery, at)) ?? false
@@ -102,8 +107,13 @@ export class HoldLimit {
         error,
       })
     }
-    // Revoked or released meanwhile: the copy says the same when it comes.
+    request.moving = false
+    // Somebody else's meanwhile: the copy says the same when it comes.
     if (request.phase !== 'scheduled') return
+    if (!moved && this.#options.isStopping()) {
+      this.#options.release(request)
+      return
+    }
     if (!moved) {
       this.#refused(request)
       hold()

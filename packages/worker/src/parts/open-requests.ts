@@ -109,6 +109,8 @@ export class OpenRequests {
   /** What is not started goes back, unmarked where the broker can. */
   releaseUnstarted(): void {
     for (const request of this.#options.state.in('received', 'scheduled', 'limited', 'reserved')) {
+      // Known when that has ended: then it is acknowledged, or goes back.
+      if (request.moving) continue
       // A slot elsewhere has it, and may have begun: it is taken back if it has not.
       if (request.ticket !== undefined) request.ticket.withdraw()
       else this.release(request)

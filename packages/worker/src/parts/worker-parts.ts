@@ -144,6 +144,8 @@ export class WorkerParts {
       log: this.services.log,
       now: context.now,
       connection: () => this.connection.current,
+      isStopping: () => this.dispatcher.isStopped,
+      release: (request) => this.requests.release(request),
       onSettled: (request, error) => this.requests.ended(request, error),
     })
     this.reception = new Reception({

@@ -41,6 +41,8 @@ export class Request {
   disowned: Disowned | undefined
   /** A terminate was asked for while it was reserved; carried out when it starts. */
   terminateSignal: string | undefined
+  /** It is being handed to the broker until its ETA: who gives it back meanwhile makes two of it. */
+  moving = false
   /** Announced as revoked already. */
   revoked = false
   timers: NodeJS.Timeout[] | undefined
