@@ -3,6 +3,7 @@
  * what each sends, message by message.
  */
 import { python, tryPython, type PythonClient, type RawMessage } from '@ct-tools/interop'
+import { encodeJson, RawJson } from '@ct/contracts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { capturedApp } from '../../test/captured-app.ts'
 import type { CapturedApp, WireSignature } from '../../test/captured-app.ts'
@@ -192,6 +193,36 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
     },
   )
 
+  it('CANVAS-1, CANVAS-3, CANVAS-4: options, ids, stamps, links, maps and numbers come through both, byte for byte', async () => {
+    await client.exec(`
+from celery.canvas import Signature
+from interop_tasks import xsum
+def stamped(canvas):
+    canvas.stamp(tenant='acme')
+    return canvas
+def frozen(canvas):
+    canvas.freeze()
+    return canvas
+def linked(canvas, callback):
+    canvas.link(callback)
+    canvas.link_error(callback.clone())
+    return canvas`)
+    for (const source of pythonSignatures) {
+      const text = await client.exec<string>(`json.dumps(${source.replaceAll(/\s*\n\s*/g, ' ')})`)
+      const ours = encodeJson(signatureFromDict(captured.app, RawJson.trusted(text)))
+      const [written, again] = await client.exec<[string, string]>(
+        '[json.dumps(json.loads(ours)), json.dumps(Signature.from_dict(json.loads(ours), app=app))]',
+        { ours },
+      )
+      // As in a message: source text keeps arguments as they were written, 1.0 too. What Python makes of its own text is not always that text: it drops what it wrote itself.
+      const stable = await client.exec<string>('json.dumps(Signature.from_dict(json.loads(text), app=app))', {
+        text,
+      })
+      expect(written, source).toBe(stable)
+      expect(again, source).toBe(stable)
+    }
+  })
+
   it('CANVAS-1, CANVAS-3: what Python built goes through ct byte for byte', async () => {
     const theirs = await client.exec<string[]>(
       '[json.dumps(P([kinds[name] for name in names])) for names in all]',
@@ -206,6 +237,30 @@ describe.skipIf(!ready)('canvases built by ct and by Celery 5.7', () => {
     }
   })
 })
+
+/** Signatures with all that they may carry, as Python writes them. */
+const pythonSignatures: readonly string[] = [
+  `add.s(1, y=2).set(queue='q', priority=3, countdown=1.5, expires=60, time_limit=5, soft_time_limit=4, retry=False,
+    retry_policy={'max_retries': 2, 'interval_start': 0.5}, headers={'a': [1, None]}, shadow='x', ignore_result=True, serializer='json',
+    compression=None, routing_key='k', exchange='e', exchange_type='topic', task_id='id', reply_to='r', delivery_mode=1, mine={'p': 1})`,
+  `add.si(1.0, 2e300, 10**20, 'ü€\U0001f600"\\\\', None, True, [[], {}], a={'b': {'c': [1.0]}})`,
+  `add.signature((1,), {'y': 2}, immutable=True, countdown=3)`,
+  `add.s(1).stamp(tenant='acme', ids=[1, 2])`,
+  `stamped(add.s(1) | group(add.s(2), add.s(3)) | xsum.s())`,
+  `frozen(add.s(1))`,
+  `frozen(add.s(1) | add.s(2) | add.s(3))`,
+  `frozen(group(add.s(1), add.s(2)))`,
+  `frozen(chord([add.s(1), add.s(2) | add.s(3)], xsum.s()))`,
+  `frozen(add.s(1) | group(add.s(1), group(add.s(2), add.s(3))) | xsum.s())`,
+  `group(add.s(1), add.s(2)).set(queue='q', priority=1)`,
+  `chord([add.s(1)], xsum.s().set(task_id='body'), queue='q', interval=2, max_retries=3)`,
+  `linked(linked(add.s(1), linked(add.s(2), add.s(3))), group(add.s(4), add.s(5)) | xsum.s())`,
+  `chord([chord([group(add.s(1), add.s(2)) | xsum.s(), add.s(1) | group(add.s(1), chord([add.s(2)], xsum.s()))], xsum.s()), add.s(1)], xsum.s() | add.s(1))`,
+  `add.map([1, 2]) | xsum.s()`,
+  `add.starmap([(1, 2), (3, 4)]).set(queue='q')`,
+  `add.chunks([(1, 2), (3, 4), (5, 6)], 2)`,
+  `add.chunks([(1, 2), (3, 4), (5, 6)], 2).group() | xsum.s()`,
+]
 
 /** Messages as text, ids by the order in which they come. */
 function wire(messages: unknown): string {
