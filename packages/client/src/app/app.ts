@@ -25,6 +25,7 @@ import type { Logger } from './logger.ts'
 import { DiscoveredModules, type PackageList } from './discovered-modules.ts'
 import { generatedTaskName } from './naming.ts'
 import { Configuration } from './settings/configuration.ts'
+import { DeprecationWarnings } from './settings/deprecation-warnings.ts'
 import type { Settings, SettingsInput } from './settings/index.ts'
 import { settingsAsText } from './settings/setting-display.ts'
 import { settingsFromEnvironment, settingsFromObject } from './settings/setting-sources.ts'
@@ -52,6 +53,7 @@ export interface SendTaskOptions extends CallOptions {
 export class App {
   readonly name: string | undefined
   readonly #configuration: Configuration
+  readonly #deprecations = new DeprecationWarnings()
   readonly #services: AppServices
   readonly #hasLogger: boolean
   /** Parts of your own for every worker of this app, to be added before it is made (APP-72). */
@@ -106,7 +108,7 @@ export class App {
     this.task = this.#defineTask.bind(this) as DefineTask
     this.controlCommand = this.#defineCommand.bind(this, 'control') as DefineCommand
     this.inspectCommand = this.#defineCommand.bind(this, 'inspect') as DefineCommand
-    this.#warnOfDeprecated()
+    this.#deprecations.warn(this.#configuration.deprecations(), this.#services.logger)
     this.onInit()
   }
 
@@ -357,11 +359,8 @@ export class App {
 
   /** False: it could not be read, and that is no error (`silent`). */
   async #readFile(path: string | URL, { silent, ...options }: FileSourceOptions): Promise<boolean> {
-    const { readConfigurationFile } = await import('./settings/configuration-file.ts')
-    const read = await readConfigurationFile(path).catch((error: unknown) => {
-      if (silent === true) return undefined
-      throw error
-    })
+    const { configurationFrom } = await import('./settings/configuration-file.ts')
+    const read = await configurationFrom(path, silent === true)
     if (read !== undefined) this.configFromObject(read, options)
     return read !== undefined
   }
@@ -428,17 +427,7 @@ export class App {
 
   #changed(): void {
     this.#services.forgetSettings()
-    this.#warnOfDeprecated()
-  }
-
-  readonly #warned = new Set<string>()
-
-  #warnOfDeprecated(): void {
-    for (const { name, use } of this.#configuration.deprecations()) {
-      if (this.#warned.has(name)) continue
-      this.#warned.add(name)
-      this.#services.logger.warn(`The setting ${name} is deprecated; use ${use}.`)
-    }
+    this.#deprecations.warn(this.#configuration.deprecations(), this.#services.logger)
   }
 }
 

@@ -214,12 +214,11 @@ def linked(canvas, callback):
         '[json.dumps(json.loads(ours)), json.dumps(Signature.from_dict(json.loads(ours), app=app))]',
         { ours },
       )
-      // As in a message: source text keeps arguments as they were written, 1.0 too. What Python makes of its own text is not always that text: it drops what it wrote itself.
+      // Python's own text is not always stable: of a frozen chord's header only the members are read.
       const stable = await client.exec<string>('json.dumps(Signature.from_dict(json.loads(text), app=app))', {
         text,
       })
-      expect(written, source).toBe(stable)
-      expect(again, source).toBe(stable)
+      expect([source, written, again]).toEqual([source, stable, stable])
     }
   })
 
@@ -243,7 +242,7 @@ const pythonSignatures: readonly string[] = [
   `add.s(1, y=2).set(queue='q', priority=3, countdown=1.5, expires=60, time_limit=5, soft_time_limit=4, retry=False,
     retry_policy={'max_retries': 2, 'interval_start': 0.5}, headers={'a': [1, None]}, shadow='x', ignore_result=True, serializer='json',
     compression=None, routing_key='k', exchange='e', exchange_type='topic', task_id='id', reply_to='r', delivery_mode=1, mine={'p': 1})`,
-  `add.si(1.0, 2e300, 10**20, 'ü€\U0001f600"\\\\', None, True, [[], {}], a={'b': {'c': [1.0]}})`,
+  `add.si(1.0, 2e300, 10**20, 'ü€😀"\\\\', None, True, [[], {}], a={'b': {'c': [1.0]}})`,
   `add.signature((1,), {'y': 2}, immutable=True, countdown=3)`,
   `add.s(1).stamp(tenant='acme', ids=[1, 2])`,
   `stamped(add.s(1) | group(add.s(2), add.s(3)) | xsum.s())`,

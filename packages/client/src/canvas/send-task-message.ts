@@ -6,18 +6,11 @@ import type {
   TaskMessageInput,
   TaskMessageOptions,
 } from '@ct/contracts'
-import {
-  buildTaskMessage,
-  ConfigurationError,
-  isCeleryError,
-  isRawJson,
-  parseIso,
-  stepsOfChain,
-} from '@ct/contracts'
+import { buildTaskMessage, isCeleryError, isRawJson, parseIso, stepsOfChain } from '@ct/contracts'
 import type { RawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import type { PublishOptions } from '../producer/index.ts'
-import { delaysNatively, Exchange, Queue } from '../routing/index.ts'
+import { delaysNatively } from '../routing/index.ts'
 import type { Destination } from '../routing/index.ts'
 import { builtinTasks } from './builtin-task-names.ts'
 import { refuseWrongOption } from './call-option-names.ts'
@@ -28,6 +21,7 @@ import type { FrozenResult } from './frozen-result.ts'
 import { instant } from './moments.ts'
 import { newTaskId } from './new-task-id.ts'
 import type { Outbox } from './outbox.ts'
+import { publishOptions } from './publish-options.ts'
 import { announcement } from './publish-signals.ts'
 import type { Announcement } from './publish-signals.ts'
 import { sendPlan } from './send-plan.ts'
@@ -123,7 +117,7 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
   const isChild = running?.children !== undefined && options['add_to_parent'] !== false
   if (isChild) running.children!.push(result)
   const message = addressed(ctx, content, destination, input)
-  const publish = publishOptions(ctx, call, destination, content, options)
+  const publish = publishOptions(ctx, { destination, headers: content.headers, options, signal: call.signal })
   const announced = announcement(ctx, { message, publish, input, build })
   return { message, publish, result, isChild, announcement: announced }
 }
@@ -304,53 +298,4 @@ function mayVanish(ctx: AppContext, { exchange, declare }: Destination): boolean
 function epochMs(moment: Date | number | string): number {
   if (typeof moment === 'string') return parseIso(moment).epochMs
   return typeof moment === 'number' ? moment : moment.getTime()
-}
-
-function publishOptions(
-  ctx: AppContext,
-  call: TaskCall,
-  destination: Destination,
-  content: ReturnType<typeof buildTaskMessage>,
-  options: SignatureOptions,
-): Mutable<PublishOptions> {
-  const publish: Mutable<PublishOptions> = { declare: destination.declare }
-  // A signature of others' may say anything there.
-  const first: unknown = options['declare']
-  if (Array.isArray(first)) {
-    publish.declare = [...destination.declare, ...first.filter(Queue.isQueue).map((one) => one.declaration)]
-    publish.exchanges = first.filter(Exchange.isExchange).map((one) => one.declaration)
-  }
-  if (call.signal !== undefined) publish.signal = call.signal
-  if (destination.options.retry != null) publish.retry = destination.options.retry
-  if (destination.options.retryPolicy != null) publish.retryPolicy = destination.options.retryPolicy
-  const timeoutMs = options['publish_timeout_ms']
-  if (timeoutMs !== undefined && timeoutMs !== null) {
-    if (!(typeof timeoutMs === 'number' && timeoutMs > 0)) {
-      throw new ConfigurationError('The calling option "publishTimeoutMs" must be a number above 0.')
-    }
-    publish.timeoutMs = timeoutMs
-  }
-  if (ctx.settings.taskSendSentEvent) publish.sentEvent = sentEvent(content.headers, destination)
-  return publish
-}
-
-/** Fields of `task-sent` (EVT rows; celery/app/amqp.py 5.7). */
-function sentEvent(
-  headers: Readonly<Record<string, unknown>>,
-  destination: Destination,
-): Readonly<Record<string, unknown>> {
-  return {
-    uuid: headers['id'],
-    root_id: headers['root_id'],
-    parent_id: headers['parent_id'],
-    name: headers['task'],
-    args: headers['argsrepr'],
-    kwargs: headers['kwargsrepr'],
-    retries: headers['retries'],
-    eta: headers['eta'],
-    expires: headers['expires'],
-    queue: destination.queueName ?? null,
-    exchange: destination.exchange,
-    routing_key: destination.routingKey,
-  }
 }

@@ -7,6 +7,7 @@ import {
   longestTimerMs,
   type ConnectionListener,
 } from '../connection/index.ts'
+import { InFlight } from './in-flight.ts'
 import type { ProducerOptions, PublishOptions, SentEvent } from './producer-options.ts'
 import { mayBeDelivered, publishAborted, publishErrorFrom, publishTimedOut } from './publish-error.ts'
 import { PublishRetries } from './publish-retries.ts'
@@ -52,8 +53,7 @@ export class Producer {
   /** The latest, until it is confirmed. */
   #turn: Turn | undefined
   readonly #limits = new TimeLimits<Turn>()
-  #inFlight = 0
-  #drained: PromiseWithResolvers<void> | undefined
+  readonly #inFlight = new InFlight()
   #closing: Promise<void> | undefined
 
   constructor(options: ProducerOptions) {
@@ -66,7 +66,7 @@ export class Producer {
 
   /** Messages handed over and not yet confirmed or failed. */
   get inFlight(): number {
-    return this.#inFlight
+    return this.#inFlight.count
   }
 
   /** See {@link ConnectionListener}. */
@@ -100,10 +100,10 @@ export class Producer {
       options.signal !== undefined ||
       !this.#link.hasDeclared(connection, options)
     ) {
-      return this.#counted(this.#publishSlowly(message, options, timeoutMs, 0, false)).then(taken)
+      return this.#inFlight.counted(this.#publishSlowly(message, options, timeoutMs, 0, false)).then(taken)
     }
     // The everyday case. What goes out in one turn shares one confirmation, and here one limit of time.
-    this.#inFlight++
+    this.#inFlight.enter()
     const confirmed = connection.publish(message)
     let turn = this.#turn
     if (turn?.confirmed !== confirmed || turn.timeoutMs !== timeoutMs)
@@ -111,7 +111,7 @@ export class Producer {
     const its = turn
     return turn.over.then(
       () => {
-        this.#leave()
+        this.#inFlight.leave()
         if (options.sentEvent !== undefined) this.#sent(options.sentEvent)
         return taken()
       },
@@ -131,7 +131,7 @@ export class Producer {
       const left = timeoutMs === null ? null : Math.max(0, timeoutMs - (performance.now() - startedAt))
       await this.#afterFailure(error, message, options, left, connection)
     } finally {
-      this.#leave()
+      this.#inFlight.leave()
     }
   }
 
@@ -175,7 +175,7 @@ export class Producer {
   ): Promise<readonly (CeleryError | undefined)[]> {
     this.#assertOpen()
     if (messages.length === 0) return []
-    return await this.#counted(this.#publishMany(messages, options))
+    return await this.#inFlight.counted(this.#publishMany(messages, options))
   }
 
   /** There is a connection, on which all is declared that a publish with these options needs. */
@@ -188,17 +188,7 @@ export class Producer {
 
   /** Resolves when nothing is under way; where publishes have no limit of their own, after 10 s at the latest. */
   async idle(): Promise<void> {
-    if (this.#inFlight === 0) return
-    this.#drained ??= Promise.withResolvers()
-    const { promise } = this.#drained
-    if (this.#timeoutMs !== null) return await promise
-    // Publishes to a broker that is away would keep us here for ever.
-    let timer: NodeJS.Timeout | undefined
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, 10_000)
-    })
-    await Promise.race([promise, patience])
-    clearTimeout(timer)
+    await this.#inFlight.idle(this.#timeoutMs === null ? 10_000 : null)
   }
 
   /** Takes no more messages, waits for those under way as {@link idle}, then closes the connection. Never rejects. */
@@ -212,18 +202,6 @@ export class Producer {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  #counted<T>(promise: Promise<T>): Promise<T> {
-    this.#inFlight++
-    return promise.finally(() => this.#leave())
-  }
-
-  #leave(): void {
-    this.#inFlight--
-    if (this.#inFlight > 0) return
-    this.#drained?.resolve()
-    this.#drained = undefined
   }
 
   async #afterFailure(

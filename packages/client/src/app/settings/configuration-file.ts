@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigurationError } from '@ct/contracts'
 
 /** Exports of a module, or the object in a `.json` file. Error: `CT_CONFIGURATION` saying what was tried. */
-export async function readConfigurationFile(path: string | URL): Promise<object> {
+async function readConfigurationFile(path: string | URL): Promise<object> {
   const url =
     path instanceof URL ? path : path.startsWith('file:') ? new URL(path) : pathToFileURL(resolve(path))
   try {
@@ -17,6 +17,14 @@ export async function readConfigurationFile(path: string | URL): Promise<object>
       { cause },
     )
   }
+}
+
+/** {@link readConfigurationFile}; with `silent` undefined where it cannot be read. */
+export async function configurationFrom(path: string | URL, silent: boolean): Promise<object | undefined> {
+  return await readConfigurationFile(path).catch((error: unknown) => {
+    if (silent) return undefined
+    throw error
+  })
 }
 
 function asObject(value: unknown): object {
