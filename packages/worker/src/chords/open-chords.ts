@@ -14,18 +14,14 @@ import { randomBytes } from 'node:crypto'
 import { encodeChordNote } from '@ct/client'
 import {
   ChordError,
-  decodeJson,
-  isPlainObject,
-  isRawJson,
   isRetryable,
-  RawJson,
   readSignature,
-  sliceJsonObject,
   type ChordStanding,
   type NativeChord,
-  type SignatureDict,
   type SignatureSource,
 } from '@ct/contracts'
+import { idOfBody, readNote, shownIds, stalled } from './watched-chord.ts'
+import type { WatchedChord } from './watched-chord.ts'
 import {
   claimMsOf,
   completeChord,
@@ -46,22 +42,6 @@ export interface OpenChordsOptions {
   readonly now: () => number
 }
 
-interface Watched {
-  readonly body: SignatureSource
-  /** A member that reported: body ids follow it. */
-  readonly rootId: string
-  readonly taskId: string
-  /** Epoch ms. */
-  readonly since: number
-  progressAt: number
-  count: number
-  /** Parts it was begun with, once that is known. */
-  size: number | undefined
-  noted: boolean
-  /** This worker has looked at it before: what is new has come since then. */
-  looked: boolean
-}
-
 /** An open chord, as `inspect chords` shows it. */
 export interface OpenChord {
   readonly group_id: string
@@ -77,14 +57,12 @@ export interface OpenChord {
   readonly fails_in: number
 }
 
-/** At most so many ids in an answer or a reason. */
-const shownIds = 20
 /** Chords looked after by one worker; beyond it the newest go unwatched, until there is room. */
 const mostWatched = 10_000
 
 export class OpenChords implements OpenChordsPort {
   readonly #options: OpenChordsOptions
-  readonly #watched = new Map<string, Watched>()
+  readonly #watched = new Map<string, WatchedChord>()
   #timer: NodeJS.Timeout | undefined
   #sweeping: Promise<void> | undefined
 
@@ -219,7 +197,7 @@ export class OpenChords implements OpenChordsPort {
     for (const groupId of over) this.#watched.delete(groupId)
   }
 
-  async #isOver(chord: NativeChord, groupId: string, watched: Watched): Promise<boolean> {
+  async #isOver(chord: NativeChord, groupId: string, watched: WatchedChord): Promise<boolean> {
     const { now, sweepMs, stallMs } = this.#options
     const services = this.#options.services()
     const standing = await chord.watch!.look(groupId)
@@ -265,7 +243,7 @@ export class OpenChords implements OpenChordsPort {
   async #tellSize(
     chord: NativeChord,
     groupId: string,
-    watched: Watched,
+    watched: WatchedChord,
     { count }: ChordStanding,
   ): Promise<boolean> {
     if (await this.#hasEnded(watched)) return false
@@ -284,12 +262,12 @@ export class OpenChords implements OpenChordsPort {
   }
 
   /** Whether there is a result of the body. */
-  async #hasEnded({ body }: Watched): Promise<boolean> {
-    const id = idOf(isRawJson(body) ? body.decode() : body)
+  async #hasEnded({ body }: WatchedChord): Promise<boolean> {
+    const id = idOfBody(body)
     return id !== undefined && (await this.#options.services().results.meta(id)) !== undefined
   }
 
-  async #complete(chord: NativeChord, groupId: string, watched: Watched): Promise<boolean> {
+  async #complete(chord: NativeChord, groupId: string, watched: WatchedChord): Promise<boolean> {
     const services = this.#options.services()
     const token = randomBytes(16).toString('hex')
     if (!(await chord.extendClaim({ groupId, token, claimMs: claimMsOf(services) }))) return false
@@ -299,7 +277,7 @@ export class OpenChords implements OpenChordsPort {
     return true
   }
 
-  async #fail(chord: NativeChord, groupId: string, watched: Watched, reason: string): Promise<boolean> {
+  async #fail(chord: NativeChord, groupId: string, watched: WatchedChord, reason: string): Promise<boolean> {
     const services = this.#options.services()
     const token = randomBytes(16).toString('hex')
     if (!(await chord.extendClaim({ groupId, token, claimMs: claimMsOf(services) }))) return false
@@ -324,53 +302,6 @@ function nameOf(body: SignatureSource): Pick<OpenChord, 'body' | 'body_id'> {
   }
 }
 
-function stalled(groupId: string, standing: ChordStanding, stallMs: number): string {
-  const { count, total, reported } = standing
-  const names =
-    reported.length > count
-      ? `; ${reported.length} have come, but the store has lost what ${reported.length - count} of them gave`
-      : reported.length === 0
-        ? ''
-        : `; there are ${reported.slice(0, shownIds).join(', ')}${reported.length > shownIds ? ', …' : ''}`
-  return `Chord ${groupId} has ${count} of ${total} parts and no new one for ${stallMs / 1000} s: the others are lost${names}`
-}
-
-/** Of the task that a body ends in, or of one of them. */
-function idOf(body: unknown): string | undefined {
-  if (!isPlainObject(body)) return undefined
-  const { subtask_type: kind, kwargs, options } = body as Partial<SignatureDict>
-  const tasks = kwargs?.['tasks'] as readonly unknown[] | undefined
-  if (kind === 'group' || kind === 'chain') return idOf(tasks?.at(-1))
-  return kind === 'chord' ? idOf(kwargs?.['body']) : options?.task_id
-}
-
-function memberOf(groupId: string, { taskId, rootId, body }: Watched): ChordMember {
+function memberOf(groupId: string, { taskId, rootId, body }: WatchedChord): ChordMember {
   return { taskId, rootId, groupId, groupIndex: null, chord: body }
-}
-
-function readNote(note: Uint8Array): Watched | undefined {
-  try {
-    const texts = new Map(sliceJsonObject(new TextDecoder().decode(note)))
-    const member = (name: string): unknown => decodeJson(texts.get(name) ?? 'null')
-    // Stays text: its numbers are the sender's.
-    const body = RawJson.from(texts.get('body') ?? 'null')
-    readSignature(body)
-    const [rootId, taskId, since] = [member('root_id'), member('task_id'), member('since')]
-    const [progressAt, count, size] = [member('progress_at'), member('count'), member('size')]
-    if (typeof rootId !== 'string' || typeof taskId !== 'string' || typeof since !== 'number')
-      return undefined
-    return {
-      body,
-      rootId,
-      taskId,
-      since,
-      progressAt: typeof progressAt === 'number' ? progressAt : since,
-      count: typeof count === 'number' ? count : 0,
-      size: typeof size === 'number' ? size : undefined,
-      noted: true,
-      looked: false,
-    }
-  } catch {
-    return undefined
-  }
 }
