@@ -1,6 +1,6 @@
 import { FlowProducer, Worker, type FlowJob } from 'bullmq'
 import { countdown } from '../contestant.ts'
-import type { Shape, WorkflowContestant } from './shapes.ts'
+import { timed, type Shape, type WorkflowContestant } from './shapes.ts'
 
 const queueName = 'flows'
 const job = (name: string, data: object, children?: FlowJob[]): FlowJob => ({
@@ -29,7 +29,7 @@ export const bullmqWorkflows: WorkflowContestant = {
   name: 'BullMQ',
   about: 'bullmq 6.7.0, FlowProducer and a worker (concurrency 100) in one process, default options',
 
-  async run(redisUrl, shape, count) {
+  async run(redisUrl, shape, options) {
     const url = new URL(redisUrl)
     const connection = { host: url.hostname, port: Number(url.port), maxRetriesPerRequest: null }
     const producer = new FlowProducer({ connection })
@@ -53,10 +53,7 @@ export const bullmqWorkflows: WorkflowContestant = {
       await done.reached
       worker.off('completed', listen)
     }
-    await run(Math.max(10, Math.round(count / 5)))
-    const start = performance.now()
-    await run(count)
-    const seconds = (performance.now() - start) / 1000
+    const seconds = await timed(options, run)
     await worker.close(true)
     await producer.close()
     return seconds

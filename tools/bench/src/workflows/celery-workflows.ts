@@ -13,7 +13,7 @@ export const celeryWorkflows: WorkflowContestant = {
   name: 'Celery',
   about: 'celery 5.7.0, a client process and a worker with 2 prefork processes, default options',
 
-  async run(redisUrl, shape, count) {
+  async run(redisUrl, shape, { count, repeats }) {
     const app = { broker: redisUrl, backend: redisUrl }
     await using _worker = await startPythonWorker({
       ...app,
@@ -21,16 +21,16 @@ export const celeryWorkflows: WorkflowContestant = {
       concurrency: 2,
     })
     await using client = await python('5.7', app)
-    return await client.exec<number>(
+    return await client.exec<number[]>(
       `
-      size = 10
-      ${shapes[shape]}
-      size = count
-      _start = time.monotonic()
-      ${shapes[shape]}
-      time.monotonic() - _start
+      def run(size):
+          start = time.monotonic()
+          ${shapes[shape]}
+          return time.monotonic() - start
+      run(max(10, round(count / 5)))
+      [run(count) for _ in range(repeats + 1)]
       `,
-      { count },
+      { count, repeats },
       400_000,
     )
   },

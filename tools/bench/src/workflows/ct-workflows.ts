@@ -1,6 +1,6 @@
 import { redis } from '@ct/broker-redis'
 import { chain, chord, createApp, group, type Signature } from '@ct/core'
-import type { Shape, WorkflowContestant } from './shapes.ts'
+import { timed, type Shape, type WorkflowContestant } from './shapes.ts'
 
 const untyped = chain as unknown as (...steps: readonly Signature[]) => Signature
 
@@ -10,7 +10,7 @@ export const ctWorkflows: WorkflowContestant = {
   about:
     '@ct/core and @ct/broker-redis as built from this checkout, client and worker (concurrency 100) in one process',
 
-  async run(redisUrl, shape, count) {
+  async run(redisUrl, shape, options) {
     const app = createApp({ name: 'bench', adapters: [redis], broker: redisUrl, backend: redisUrl })
     const add = app.task('bench.add', (x: number, y: number) => x + y)
     const sum = app.task('bench.sum', (numbers: number[]) => numbers.reduce((total, one) => total + one, 0))
@@ -41,10 +41,7 @@ export const ctWorkflows: WorkflowContestant = {
         return await result.get({ timeoutMs })
       },
     }
-    await runs[shape](Math.max(10, Math.round(count / 5)))
-    const start = performance.now()
-    await runs[shape](count)
-    const seconds = (performance.now() - start) / 1000
+    const seconds = await timed(options, runs[shape])
     await worker.stop()
     await app.close()
     return seconds

@@ -1,6 +1,7 @@
 /**
  * Workflows of ct, of Celery and of BullMQ's flows, side by side: `pnpm --filter @ct-tools/bench bench:workflows [--rounds 3] [--only chord,chain] [--write]`.
- * Rounds are interleaved, each run is a fresh process on a flushed Redis; figures are medians. `--write` puts the table into docs/benchmarks.md.
+ * Rounds are interleaved, each run is a fresh process on a flushed Redis, which runs the shape once when it has just started and then several times more, for
+ * what it takes when it is warm: the median of the later half of those. Figures are medians over the rounds. `--write` puts the table into docs/benchmarks.md.
  */
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -24,7 +25,8 @@ const chosen = (Object.keys(shapes) as Shape[]).filter(
 )
 const taking = workflowContestants.filter(({ name }) => values.contestants?.split(',').includes(name) ?? true)
 const script = fileURLToPath(new URL('run-one.ts', import.meta.url))
-const seconds = new Map<string, number[]>()
+/** Of each round: when just started, and when warm. */
+const seconds = new Map<string, { readonly young: number; readonly warm: number }[]>()
 const redis = await startPrivateRedis({ args: ['--save', ''] })
 try {
   for (let round = 0; round < Number(values.rounds); round += 1) {
@@ -34,10 +36,13 @@ try {
         await redis.command('FLUSHALL')
         const words = [...process.execArgv, '--no-warnings', script, name, shape, redis.url]
         const { stdout } = await promisify(execFile)(process.execPath, words)
-        const took = Number(stdout.trim().split('\n').at(-1))
+        const turns = JSON.parse(stdout.trim().split('\n').at(-1)!) as number[]
+        const took = { young: turns[0]!, warm: median(turns.slice(turns.length >> 1)) }
         const key = `${shape} ${name}`
         seconds.set(key, [...(seconds.get(key) ?? []), took])
-        console.log(`${shape} · round ${round + 1} · ${name}: ${took.toFixed(3)} s`)
+        console.log(
+          `${shape} · round ${round + 1} · ${name}: ${took.young.toFixed(3)} s, warm ${took.warm.toFixed(3)} s`,
+        )
       }
     }
   }
@@ -45,23 +50,34 @@ try {
   await redis.stop()
 }
 
-const of = (shape: Shape, name: string): number | undefined => {
+type State = 'young' | 'warm'
+const states: Readonly<Record<State, string>> = {
+  young: 'In processes that have just started',
+  warm: 'The same when they are warm',
+}
+const of = (shape: Shape, name: string, state: State): number | undefined => {
   const found = seconds.get(`${shape} ${name}`)
-  return found === undefined ? undefined : median(found)
+  return found === undefined ? undefined : median(found.map((one) => one[state]))
 }
 const shown = (value: number | undefined): string =>
   value === undefined ? '–' : value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`
 const times = (one: number | undefined, ct: number | undefined): string =>
   one === undefined || ct === undefined ? '–' : `${(one / ct).toFixed(1)}×`
-const rows = chosen.map((shape) => {
-  const [ct, celery, bullmq] = [of(shape, 'ct'), of(shape, 'Celery'), of(shape, 'BullMQ')]
-  return `| ${shapes[shape].title} | ${shown(ct)} | ${shown(celery)} | ${times(celery, ct)} | ${shown(bullmq)} | ${times(bullmq, ct)} |`
-})
-const table = [
-  '| from the call to the last result | ct | Celery | ct is faster by | BullMQ flows | ct is faster by |',
-  '|---|---|---|---|---|---|',
-  ...rows,
-].join('\n')
+const table = (Object.keys(states) as State[])
+  .map((state) => {
+    const rows = chosen.map((shape) => {
+      const [ct, celery, bullmq] = ['ct', 'Celery', 'BullMQ'].map((name) => of(shape, name, state))
+      return `| ${shapes[shape].title} | ${shown(ct)} | ${shown(celery)} | ${times(celery, ct)} | ${shown(bullmq)} | ${times(bullmq, ct)} |`
+    })
+    return [
+      `${states[state]}:`,
+      '',
+      '| from the call to the last result | ct | Celery | ct is faster by | BullMQ flows | ct is faster by |',
+      '|---|---|---|---|---|---|',
+      ...rows,
+    ].join('\n')
+  })
+  .join('\n\n')
 console.log(`\n${table}\n`)
 for (const { name, about } of taking) console.log(`${name}: ${about}`)
 if (values.write) {
