@@ -1,6 +1,6 @@
 /** What the everyday costs in commands and round trips: counted by the server, so that no change makes it dearer unnoticed. */
 import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
-import type { OutgoingMessage, QueueDeclaration, ResultWrite } from '@ct/contracts'
+import type { ChordProgress, OutgoingMessage, QueueDeclaration, ResultWrite } from '@ct/contracts'
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
 import { redisBackend } from '../backend/backend.ts'
 import { redisBroker } from './broker.ts'
@@ -156,4 +156,54 @@ it('B27: a step that leads to the next one costs one script of eight commands, a
   // Who sends twenty thousand bytes a step is told of a step in a hundred or so.
   expect((await answered()) - before).toBeLessThan(steps * 500)
   expect(await server.command('EXISTS', 'unacked', 'unacked_index', 'q')).toBe(0)
+})
+
+it('B28: a part of a chord costs two commands besides those of its result, and the chord a few for each script', async () => {
+  const parts = 200
+  const { broker, results } = await connect()
+  await results.chord!.begin({ groupId: 'g', size: parts + 1, expiresInMs: 60_000 })
+  await Promise.all(Array.from({ length: parts }, (_, n) => broker.publish(message(n))))
+  const counts: number[] = []
+  const settled: Promise<void>[] = []
+  const last = Promise.withResolvers<void>()
+  const consumer = await broker.openConsumer({
+    credit: 100,
+    onDelivery: (delivery) => {
+      const taskId = String(delivery.headers['id'])
+      const part = {
+        groupId: 'g',
+        taskId,
+        groupIndex: settled.length,
+        part: Buffer.from(`[1, "${taskId}", "SUCCESS", 1]`),
+        expiresInMs: 60_000,
+        claimMs: 60_000,
+      }
+      const onRecorded = (progress: ChordProgress): void => {
+        if (progress.state === 'open') counts.push(progress.count)
+      }
+      settled.push(delivery.settle({ action: 'ack', results: [result(taskId)], part: { part, onRecorded } }))
+      if (settled.length === parts) last.resolve()
+    },
+  })
+  await calls()
+  await consumer.subscribe([{ queue }])
+  await last.promise
+  await Promise.all(settled)
+  const served = await calls()
+  // Each part is told how many there are with it.
+  expect(counts).toEqual(Array.from({ length: parts }, (_, n) => n + 1))
+  for (const command of ['set', 'publish', 'sadd', 'zadd'])
+    expect(served(command)).toBeGreaterThanOrEqual(parts)
+  const scripts = served('evalsha') + served('eval')
+  expect(scripts).toBeLessThan(parts / 4)
+  for (const [command, times] of [
+    ['get', 3],
+    ['type', 1],
+    ['zcard', 1],
+    ['pexpire', 5],
+    ['pttl', 1],
+  ] as const)
+    expect(served(command)).toBeLessThanOrEqual(times * scripts)
+  for (const key of ['.j', '.t', '.s', '.d'])
+    expect(Number(await server.command('PTTL', `celery-taskset-meta-g${key}`)) === -1).toBe(false)
 })

@@ -108,3 +108,46 @@ describe('a body of our own', () => {
     expect(() => build({ chain, args: [Number.NaN] }, { serializer: strict })).toThrow(/\[0\]\[0\]/)
   })
 })
+
+describe('bodies whose links are those of the one before', () => {
+  const chord = raw(step('body'))
+  const errbacks = [raw(step('e'))]
+  const bytes = (args: unknown[], links: Partial<TaskMessageInput>): Buffer =>
+    Buffer.from(build({ args, ...links }))
+
+  it('CHORD-1: are read as each for itself', () => {
+    const kinds: Partial<TaskMessageInput>[] = [{ chord }, { errbacks }, { chord, errbacks }, { chain }, {}]
+    for (let n = 0; n < 100; n += 1) {
+      const links = kinds[(n >> 1) % kinds.length]!
+      const found = read(bytes([n, '"], {}, {"'], links)) as Record<string, unknown>
+      expect(found).toMatchObject({ args: [n, '"], {}, {"'], kwargs: {} })
+      expect(found['embed']).toEqual({
+        callbacks: null,
+        errbacks: links.errbacks === undefined ? null : [`raw ${step('e')}`],
+        chain: links.chain === undefined ? null : `raw ${chain.text}`,
+        chord: links.chord === undefined ? null : `raw ${step('body')}`,
+      })
+      expect(found['argsSource']).toBe(`raw [${n}, "\\"], {}, {\\""]`)
+    }
+  })
+
+  it('are refused for the same reasons', () => {
+    const whole = bytes([1], { chord }).toString()
+    const tail = whole.slice(whole.indexOf('{"callbacks"'))
+    for (const head of [
+      '[[1], {}, ',
+      '[[1], ',
+      '[',
+      '[[1], {}, {}, ',
+      '[7, {}, ',
+      '[[1], [], ',
+      '[["1, {}, ',
+      '[[1]], {}, ',
+    ]) {
+      read(bytes([2], { errbacks }))
+      const alone = read(Buffer.from(head + tail))
+      read(bytes([2], { chord }))
+      expect(read(Buffer.from(head + tail))).toEqual(alone)
+    }
+  })
+})

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { InvalidMessageError } from '../errors.ts'
 import {
   decodeJson,
@@ -93,18 +94,50 @@ function readJsonBody(text: string, options: JsonOptions): TaskBody {
     if (!Array.isArray(head) || head.length !== 2) throw notThree()
     return new Body(checkArgs(head[0]), checkKwargs(head[1]), emptyEmbed, text)
   }
+  const known = likeLatest(text, options)
+  if (known !== undefined) return known
   // What is linked may be long, and is passed on as it is: only the arguments are decoded, and the rest is looked through once.
   const linked = linkedBody(text)
   if (linked === undefined) return readUnusualBody(text, options)
   const { args, kwargs, embed, links } = linked
   // Values that nobody here can make are refused, wherever they are.
   if (embed.includes('__type__')) decodeJson(embed, options)
-  return new Body(
+  const body = new Body(
     checkArgs(decodeJson(args, options)),
     checkKwargs(decodeJson(kwargs, options)),
     readEmbedTexts(links),
     text,
   )
+  remember(text, embed, body.embed)
+  return body
+}
+
+/** The links of the latest body that had any and no chain: the members of a group or a chord all have the same. */
+let latest: { readonly tail: string; readonly embed: TaskEmbed } | undefined
+const mostRemembered = 16 * 1024
+
+function remember(text: string, embedText: string, embed: TaskEmbed): void {
+  const tail = `, ${embedText}]`
+  // What is left of a chain is no other task's.
+  if (embed.chain !== null || tail.length > mostRemembered || tail.includes('__type__')) return
+  // A copy: a slice would keep the whole text.
+  if (text.endsWith(tail)) latest = { tail: Buffer.from(tail).toString(), embed }
+}
+
+/** Undefined: it ends otherwise. */
+function likeLatest(text: string, options: JsonOptions): TaskBody | undefined {
+  if (latest === undefined) return undefined
+  const { tail, embed } = latest
+  if (text.slice(-tail.length) !== tail) return undefined
+  let head: unknown
+  try {
+    head = decodeJson(text.slice(0, -tail.length) + ']', options)
+  } catch {
+    return undefined
+  }
+  return Array.isArray(head) && head.length === 2
+    ? new Body(checkArgs(head[0]), checkKwargs(head[1]), embed, text)
+    : undefined
 }
 
 /** No array of three, or one whose third member is no object: this says what is wrong with it, if anything is. */

@@ -117,7 +117,11 @@ export function sliceJsonObject(text: string): [key: string, text: string][] {
   }
 }
 
+/** Between quotes; in nearly every key. */
+const plainKey = /^"[ !#-[\]-~]*"$/
+
 function parseKey(literal: string): string {
+  if (plainKey.test(literal)) return literal.slice(1, -1)
   try {
     return JSON.parse(literal) as string
   } catch (cause) {
