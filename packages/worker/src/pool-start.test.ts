@@ -10,6 +10,7 @@ import {
   type AsyncResult,
 } from '@ct/client'
 import type { Pool, PoolJob, PoolJobEvents, PoolStartOptions } from '@ct/contracts'
+import { recordingLogger } from '@ct/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { asyncPool, createWorker, type Worker, type WorkerOptions } from './index.ts'
 
@@ -110,6 +111,26 @@ it('WORK-42: a pool may be late to hear of tasks that nobody waits for: not of e
     false,
     true,
   ])
+})
+
+describe('what slots say outside of jobs', () => {
+  it('log lines are the worker’s, and so is why one did not close in good order', async () => {
+    const one = watchedPool()
+    const logger = recordingLogger()
+    await start({ pool: one.pool }, { logger })
+    const say = (kind: string, payload: unknown): void =>
+      one.started().onSlotMessage!({ kind, payload }, { index: 0, pid: 77 })
+    say('log', { level: 'warn', message: 'careful', fields: { queue: 'q' } })
+    say('error', { name: 'Error', message: 'the database is gone', stack: undefined })
+    for (const nonsense of [undefined, null, 5, {}, { level: 'constructor' }]) {
+      say('log', nonsense)
+      say('error', nonsense)
+    }
+    expect(logger.records.slice(-2)).toMatchObject([
+      { level: 'warn', message: 'careful', fields: { queue: 'q', pid: 77 } },
+      { level: 'error', message: expect.stringMatching(/did not close.*the database is gone/) },
+    ])
+  })
 })
 
 describe.each(['gevent', 'eventlet'] as const)('WORK-49, WORK-50: -P %s', (pool) => {

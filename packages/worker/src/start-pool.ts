@@ -92,10 +92,21 @@ function isData(value: unknown): boolean {
 }
 
 function logLine({ log }: TraceServices, { kind, payload }: SlotMessage, pid: number): void {
-  if (kind !== 'log' || payload === undefined) return
-  const { level, message, fields } = payload as LogLine
-  log[level](message, { ...fields, pid })
+  if (!isPlainObject(payload)) return
+  const { level, message, fields } = payload as Partial<LogLine>
+  if (typeof message !== 'string') return
+  if (kind === 'error') log.error(`A slot did not close in good order: ${message}`, { pid })
+  else if (kind === 'log' && level !== undefined && logLevels.has(level))
+    log[level](message, { ...fields, pid })
 }
+
+const logLevels: ReadonlySet<string> = new Set<LogLine['level']>([
+  'debug',
+  'info',
+  'warn',
+  'error',
+  'critical',
+])
 
 /** Beside this file, in the sources and in a bundle alike. */
 function slotEntry(needed: boolean): URL {
