@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ChordError, stepsOfChain } from '@ct/contracts'
 import type { ChainSource, SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
-import { beginChord } from './chord-backend.ts'
+import { beginChord, endUnsent } from './chord-backend.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { runningTask } from './current-task.ts'
 import { oldestAncestor } from './frozen-result.ts'
@@ -192,7 +192,10 @@ export class Chord<
       body,
       options,
     })
-    await sendHeader()
+    await sendHeader().catch(async (error: unknown) => {
+      await endUnsent(context, sent.options['task_id'] as string, members.length, error)
+      throw error
+    })
     if (options['add_to_parent'] !== false) runningTask()?.children?.push(group)
     return result
   }
