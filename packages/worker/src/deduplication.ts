@@ -42,6 +42,9 @@ export function deduplication(
       const meta = await results.meta(request.id)
       if (meta === undefined || !readyStates.has(meta.status as never)) return undefined
       if (!request.delivery.info.redelivered) {
+        // Its process was lost, or it was parked and somebody puts it back: no run came to an end.
+        if (meta.status === 'FAILURE' && services.results.errorOf(meta).name === 'WorkerLostError')
+          return undefined
         services.log.info(
           `Task ${request.label} was sent twice by beat and has run already; this copy is dropped.`,
         )

@@ -126,7 +126,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     expect(ran).toEqual([0, 1, 2, 3])
   })
 
-  it('WORK-65, WORK-67: the ETA first, then the rate limit', async () => {
+  it('WORK-65, WORK-67, D57-14: the ETA first, then the rate limit', async () => {
     makeApp()
     const ran: string[] = []
     app.task('proj.limited', { rateLimit: '1/h' }, (name: string) => void ran.push(name))
@@ -135,6 +135,11 @@ describe.skipIf(!present)('fetching on Redis', () => {
     const second = await app.sendTask('proj.limited', { args: ['now'] })
     await second.get({ timeoutMs: 10_000 })
     await expect.poll(() => worker.counts.received).toBe(2)
+    // D57-14: due, and without a token, it is still called scheduled.
+    const inspect = app.control.inspect({ timeoutMs: 5000, limit: 1 })
+    await expect.poll(async () => Object.values((await inspect.scheduled()) ?? {})).toEqual([[]])
+    const [queried] = Object.values((await inspect.queryTask(first.id)) ?? {})
+    expect(queried?.[first.id]?.[0]).toBe('scheduled')
     await app.control.broadcast('rate_limit', { arguments: { task_name: 'proj.limited', rate_limit: 0 } })
     await first.get({ timeoutMs: 10_000 })
     expect(ran).toEqual(['now', 'later'])

@@ -956,6 +956,26 @@ describe('messages nobody can work', () => {
     })
   })
 
+  it('PAIN-8, PAIN-30: a firing of beat that was parked runs when it is put back', async () => {
+    const { app } = makeApp({ maxDeliveries: 1 })
+    const { Reject } = await import('@ct/contracts')
+    let ill = true
+    app.task('tick', () => {
+      if (ill) throw new Reject('again', true)
+      return 'well'
+    })
+    await startWorker(app)
+    const headers = { celery_beat_task: true, ct_scheduled_at: '2026-03-01T12:00:00+00:00' }
+    const result = await app.sendTask('tick', { taskId: 'firing', headers })
+    await expect(result.get(soon)).rejects.toMatchObject({ name: 'WorkerLostError' })
+    const connection = await app.context.producer.connection()
+    await expect.poll(() => connection.queueSize(`celery${parkedSuffix}`)).toBe(1)
+    ill = false
+    const [parked] = await connection.parked.list('celery')
+    await connection.parked.retry('celery', [parked!.id])
+    await expect.poll(() => app.asyncResult('firing').state()).toBe('SUCCESS')
+  })
+
   it('PAIN-8, PAIN-53: what waits for a parked message is told: its chord, the rest of its chain, error callbacks', async () => {
     const { app } = makeApp({ maxDeliveries: 1 })
     const { Reject } = await import('@ct/contracts')
