@@ -99,7 +99,12 @@ function textLine(
 }
 
 function jsonLine(level: LogLevel, message: string, fields: LogFields, now: number): string {
-  return `${fieldsText({ time: new Date(now).toISOString(), level, message, ...fields })}\n`
+  const own = { time: new Date(now).toISOString(), level, message }
+  const others = Object.entries(fields).map(([name, value]) => [
+    Object.hasOwn(own, name) ? `${name}_` : name,
+    value,
+  ])
+  return `${fieldsText({ ...own, ...Object.fromEntries(others) })}\n`
 }
 
 /** As JSON. Nobody fails by logging: what cannot be written so (a circle, a `toJSON` that throws) is written as Node shows it. */

@@ -73,6 +73,19 @@ describe('log', () => {
     expect(written[0]!.indexOf('\n')).toBe(written[0]!.length - 1)
   })
 
+  it('fields that are called as parts of a line are do not take their place', () => {
+    const { written, logger } = lines({ format: 'json' })
+    logger.info('saved', { message: 'of the customer', level: 3, time: 5 })
+    expect(JSON.parse(written[0]!)).toEqual({
+      time: '2026-11-24T03:30:57.123Z',
+      level: 'INFO',
+      message: 'saved',
+      message_: 'of the customer',
+      level_: 3,
+      time_: 5,
+    })
+  })
+
   it('says whether a line is wanted', () => {
     const { logger } = lines({ level: logLevels.WARNING })
     expect([logger.isEnabled?.('info'), logger.isEnabled?.('debug')]).toEqual([false, false])
