@@ -196,6 +196,9 @@ expectTypeOf(describe.map([1, 2]).applyAsync()).resolves.toEqualTypeOf<AsyncResu
 chain(upper.s('x'), describe.s())
 // @ts-expect-error a text is no number
 void describe.delay('1')
+expectTypeOf(describe.applyAsync([], { kwargs: { value: 1 } })).resolves.toEqualTypeOf<AsyncResult<string>>()
+// @ts-expect-error an argument is missing
+void describe.applyAsync([])
 
 // Links
 void add.applyAsync([1, 1], { link: text.s(), linkError: onError.s() })

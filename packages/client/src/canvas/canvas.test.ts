@@ -759,6 +759,7 @@ describe('building', () => {
     const [first] = await captured.sent()
     expect(first!.embed.chain).toMatchObject([{ task: 'far', args: [3], options: { priority: 4 } }])
     await far.applyAsync([1], { kwargs: { by: 2 }, countdown: 1 })
+    await expect(far.applyAsync(1 as never)).rejects.toThrow('Arguments are a list')
     await far.delay(1, 2)
     await far.starmap([[1, 2]]).delay()
     const sent = await captured.sent()

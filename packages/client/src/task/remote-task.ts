@@ -1,6 +1,6 @@
 import type { App } from '../app/app.ts'
 import type { AsyncResult } from '../result/index.ts'
-import { TaskSignature, toSignatureOptions } from '../canvas/index.ts'
+import { argumentsAndOptions, TaskSignature, toSignatureOptions } from '../canvas/index.ts'
 import type {
   ApplyArgs,
   ApplyOptions,
@@ -59,8 +59,15 @@ export class RemoteTask<A extends readonly unknown[] = readonly unknown[], R = u
   }
 
   /** As {@link delay}, with calling options, `kwargs` among them. */
-  async applyAsync(...call: ApplyArgs<A, ApplyOptions>): Promise<AsyncResult<R>> {
-    return await (this.signature() as Signature<A, R>).applyAsync(...call)
+  applyAsync(...call: ApplyArgs<A, ApplyOptions>): Promise<AsyncResult<R>>
+  /** With `kwargs`, positional arguments may be fewer. */
+  applyAsync(
+    args: Partial<A>,
+    options: ApplyOptions & { readonly kwargs: Readonly<Record<string, unknown>> },
+  ): Promise<AsyncResult<R>>
+  async applyAsync(...call: readonly unknown[]): Promise<AsyncResult<R>> {
+    const [args, options] = argumentsAndOptions<ApplyOptions>(call)
+    return await this.signature().applyAsync(args, options ?? {})
   }
 
   /** One task that calls this one for every item, in order; the list of results. The worker must be able to map: ct and Celery are. */
