@@ -288,6 +288,22 @@ describe('what a command changes', () => {
     expect(await result.state()).toBe('REVOKED')
   })
 
+  it.each(['wait', 'background'] as const)(
+    'PAIN-68: a worker whose name is taken says so when it starts, and none other does (mingle: %s)',
+    async (workerMingle) => {
+      hub = `fleet-${++hubs}`
+      const warned = (): string[] => lines.filter((line) => line.includes('is named same@h too'))
+      await start(makeApp({ workerMingle }), { hostname: 'same@h' })
+      await start(makeApp({ workerMingle }), { hostname: 'other@h' })
+      await expect
+        .poll(() => lines.some((line) => line.includes('sync with 1 nodes')), { timeout: 10_000 })
+        .toBe(true)
+      expect(warned()).toEqual([])
+      await start(makeApp({ workerMingle }), { hostname: 'same@h' })
+      await expect.poll(() => warned().length, { timeout: 10_000 }).toBe(1)
+    },
+  )
+
   it('WORK-92, CTRL-53: a worker that starts learns the revoked ids of those that are there', async () => {
     hub = `fleet-${++hubs}`
     const app = makeApp()

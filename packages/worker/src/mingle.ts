@@ -14,12 +14,19 @@ export interface MingleOptions {
 export async function mingle({ context, hostname, revocations, signal }: MingleOptions): Promise<void> {
   try {
     const replies = await context.control.broadcast('hello', {
-      arguments: { from_node: hostname, revoked: revocations.ids.ids() },
+      // Our own answer is left out by `instance`: whatever comes under our name is another's.
+      arguments: { from_node: hostname, revoked: revocations.ids.ids(), instance: context.oid },
       reply: true,
       timeoutMs: 1000,
       signal,
     })
-    const others = replies.flatMap((reply) => Object.entries(reply)).filter(([node]) => node !== hostname)
+    const all = replies.flatMap((reply) => Object.entries(reply))
+    const others = all.filter(([node]) => node !== hostname)
+    if (others.length < all.length) {
+      context.logger.warn(
+        `Another worker is named ${hostname} too: they answer for each other in remote control, and monitors take them for one. Give each a name of its own (-n).`,
+      )
+    }
     for (const [, value] of others) {
       if (typeof value !== 'object' || value === null) continue
       const { clock, revoked } = value as { readonly clock?: unknown; readonly revoked?: unknown }

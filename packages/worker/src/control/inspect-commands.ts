@@ -1,7 +1,7 @@
 /** Commands that look (celery/worker/control.py 5.7; worker-behaviour §7.1–7.5). */
 import { isoformat, pyRepr } from '@ct/contracts'
 import { activeQueue } from './active-queue.ts'
-import { CommandError, isTrue, type Arguments, type Command, type CommandTarget } from './command.ts'
+import { CommandError, isTrue, noReply, type Arguments, type Command, type CommandTarget } from './command.ts'
 import { configuration } from './configuration.ts'
 import { dumpMemory, sampleMemory } from './memory.ts'
 import { report } from './report.ts'
@@ -87,7 +87,7 @@ const queryTask: Command = {
 const hello: Command = {
   kind: 'inspect',
   run(target, args) {
-    if (args['from_node'] === target.hostname) return null
+    if (args['from_node'] === target.hostname) return args['instance'] === target.context.oid ? noReply : null
     mergeRevoked(target, args['revoked'])
     return { revoked: target.revocations.ids.ids(), clock: target.context.clock.forward() }
   },
