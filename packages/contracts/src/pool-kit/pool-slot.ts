@@ -9,7 +9,8 @@
  */
 import type { PoolOutcome, PoolStartOptions, SlotIdentity } from '../pool.ts'
 import { errorData, errorFrom } from './error-data.ts'
-import { aheadBudgetMs, aheadPatienceMs, beginSlackMs, mostInHand, restMs } from './hand-ahead.ts'
+import { aheadPatienceMs } from './hand-ahead.ts'
+import { Hand } from './hand.ts'
 import { lost, type SlotTicket } from './pool-ticket.ts'
 import type { Rest } from './rest.ts'
 import { SlotOutbox } from './slot-outbox.ts'
@@ -37,8 +38,6 @@ export class PoolSlot {
   readonly index: number
   readonly ready: Promise<void>
   state: 'opening' | 'idle' | 'busy' | 'closing' | 'gone' = 'opening'
-  /** In the order in which they begin. */
-  readonly inHand: SlotTicket[] = []
   /** Closed after its job: shrunk, restarted, worn out. */
   retiring = false
   /** Jobs given to it. */
@@ -47,10 +46,9 @@ export class PoolSlot {
   readonly #owner: SlotOwner
   readonly #channel: SlotChannel
   readonly #out: SlotOutbox
+  readonly #hand = new Hand()
   /** Handings that were taken back without asking, until the slot knows. */
   readonly #takenBack = new Set<number>()
-  /** Monotonic ms since which the first job in hand is the first, or the slot opens. */
-  #since = monotonicMs()
   #wasReady = false
   #killed = false
   #jobs = 0
@@ -95,6 +93,11 @@ export class PoolSlot {
     return { index: this.index, pid: this.#channel.pid }
   }
 
+  /** In the order in which they begin. */
+  get inHand(): readonly SlotTicket[] {
+    return this.#hand.tickets
+  }
+
   /** It came to life before it went. */
   get wasReady(): boolean {
     return this.#wasReady
@@ -110,27 +113,17 @@ export class PoolSlot {
   /** Milliseconds of work in hand, as far as one can tell; Infinity where no job may be handed ahead. */
   load(now: number): number {
     const { maxTasksPerChild, maxMemoryPerChildKb } = this.#owner.options
-    const count = this.inHand.length
-    if (this.state !== 'busy' || this.retiring || this.#killed || count === 0 || count >= mostInHand)
-      return Infinity
+    if (this.state !== 'busy' || this.retiring || this.#killed) return Infinity
     // What it has in use is only known when the job before has ended.
     if (maxMemoryPerChildKb !== undefined) return Infinity
-    if (maxTasksPerChild !== undefined && this.#jobs + count >= maxTasksPerChild) return Infinity
-    let load = Math.max(this.inHand[0]!.expectedMs, now - this.#since)
-    for (let at = 1; at < count; at++) load += this.inHand[at]!.expectedMs
-    return load <= aheadBudgetMs ? load : Infinity
+    if (maxTasksPerChild !== undefined && this.#jobs + this.#hand.size >= maxTasksPerChild) return Infinity
+    return this.#hand.load(now)
   }
 
   /** Milliseconds that are likely to pass before it has nothing ahead; 0 when somebody waits for what it says. */
   surelyBusyMs(now: number): number {
     if (this.state !== 'busy' || this.retiring || this.#killed || this.#channel.listen === undefined) return 0
-    if (this.inHand.length < 2 || this.#takenBack.size > 0) return 0
-    let sum = this.#since - now
-    for (const { job, expectedMs, unwanted, abortReason } of this.inHand) {
-      if (job.patient !== true || unwanted || abortReason !== undefined) return 0
-      sum += expectedMs
-    }
-    return sum
+    return this.#takenBack.size > 0 ? 0 : this.#hand.surelyBusyMs(now)
   }
 
   listen(on: boolean): void {
@@ -140,8 +133,7 @@ export class PoolSlot {
   /** `load`: of {@link load}, when it is handed ahead. */
   give(ticket: SlotTicket, now: number, load?: number): void {
     ticket.beginBefore = load === undefined ? 0 : now + load + aheadPatienceMs
-    if (this.inHand.length === 0) this.#since = now
-    this.inHand.push(ticket)
+    this.#hand.add(ticket, now)
     this.state = 'busy'
     this.writes += 1
     // Its own number: it may be handed here again while the slot has still to forget it.
@@ -166,18 +158,10 @@ export class PoolSlot {
     const data = errorData(error)
     if (frame[0] === toSlot.answer) this.#out.add([toSlot.answer, frame[1], undefined, data])
     else if (frame[0] === toSlot.job) {
-      const ticket = this.#take(frame[1])
+      const ticket = this.#hand.take(frame[1])
       if (ticket !== undefined)
         this.#finish(ticket, lost(`the job could not be handed over: ${data.message}`))
     }
-  }
-
-  /** Takes it out of hand. */
-  #take(jobId: number): SlotTicket | undefined {
-    const at = this.inHand.findIndex(({ handing }) => handing === jobId)
-    if (at < 0) return undefined
-    if (at === 0) this.#since = monotonicMs()
-    return this.inHand.splice(at, 1)[0]
   }
 
   abort(ticket: SlotTicket, reason: Error): void {
@@ -195,14 +179,12 @@ export class PoolSlot {
    */
   takeBackLate(now: number): SlotTicket[] {
     if (this.#killed || this.state !== 'busy' || this.#channel.holdsPart) return []
-    const late = this.inHand.filter(
-      ({ started, beginBefore }) => !started && beginBefore > 0 && now > beginBefore + beginSlackMs,
-    )
+    const late = this.#hand.late(now)
     if (late.length === 0) return late
-    const running = this.inHand[0]!
-    if (running.started) this.#owner.observed(running.job.taskName, now - this.#since)
+    const running = this.#hand.first!
+    if (running.started) this.#owner.observed(running.job.taskName, now - this.#hand.since)
     for (const ticket of late) {
-      this.#take(ticket.handing)
+      this.#hand.take(ticket.handing)
       this.#takenBack.add(ticket.handing)
       this.askBack(ticket)
     }
@@ -233,11 +215,11 @@ export class PoolSlot {
 
   /** What it was given and did not begin is safe to be given to another one. */
   isStuck(now: number, limitMs: number): boolean {
-    const first = this.inHand[0]
+    const first = this.#hand.first
     const waits =
       this.state === 'opening' ||
       (this.state === 'busy' && (first === undefined ? this.#takenBack.size > 0 : !first.started))
-    return waits && !this.#killed && now - this.#since > limitMs
+    return waits && !this.#killed && now - this.#hand.since > limitMs
   }
 
   // ---- hearing ---------------------------------------------------------------------------------------------------------
@@ -288,7 +270,7 @@ export class PoolSlot {
   }
 
   #current(jobId: number, what: string): SlotTicket | undefined {
-    const first = this.inHand[0]
+    const first = this.#hand.first
     if (first?.handing === jobId) return first
     this.#complain(`${what} a job that it does not run`)
     return undefined
@@ -301,12 +283,7 @@ export class PoolSlot {
     if (ticket === undefined) return
     // The end that was meant for the job before comes over this one: nobody has to know that it began.
     if (this.#killed) ticket.startedLate = at
-    else {
-      const now = monotonicMs()
-      // It may have been said a while ago. No slot is believed to come from the future.
-      this.#since = Math.min(now, Math.max(this.#since - restMs, atMonotonic))
-      ticket.accept(this.#channel.pid, at, now - this.#since)
-    }
+    else ticket.accept(this.#channel.pid, at, this.#hand.begun(atMonotonic))
   }
 
   #message(frame: Extract<FromSlot, readonly [typeof fromSlot.message, ...unknown[]]>): void {
@@ -325,7 +302,7 @@ export class PoolSlot {
 
   #returned(jobId: number): void {
     if (!this.#takenBack.delete(jobId)) {
-      const ticket = this.#take(jobId)
+      const ticket = this.#hand.take(jobId)
       if (ticket === undefined) this.#complain('returned a job that it does not have')
       else this.#owner.ticketReturned(ticket)
     }
@@ -346,7 +323,7 @@ export class PoolSlot {
       ticket.beginBefore = 0
       return
     }
-    this.#take(jobId)
+    this.#hand.take(jobId)
     this.#owner.ticketReturned(ticket)
     this.#free()
   }
@@ -356,7 +333,7 @@ export class PoolSlot {
     const ticket = this.#current(jobId, 'ended')
     if (ticket === undefined) return
     ticket.accept(this.#channel.pid, ticket.startedLate ?? Date.now(), ranMs)
-    this.#take(jobId)
+    this.#hand.take(jobId)
     this.#jobs += 1
     this.#owner.observed(ticket.job.taskName, ranMs)
     const { maxTasksPerChild, maxMemoryPerChildKb } = this.#owner.options
@@ -397,8 +374,8 @@ export class PoolSlot {
         expected,
       })
     } else this.#rejectReady(this.#failure ?? new Error(inWords(exit)))
-    const running = this.inHand[0]?.started === true ? this.inHand.shift() : undefined
-    if (running !== undefined) this.#owner.observed(running.job.taskName, monotonicMs() - this.#since)
+    const running = this.#hand.first?.started === true ? this.#hand.tickets.shift() : undefined
+    if (running !== undefined) this.#owner.observed(running.job.taskName, monotonicMs() - this.#hand.since)
     this.#owner.slotGone(this, exit)
     if (running !== undefined && !running.ended)
       this.#owner.ticketEnded(running, lost(exit.reason ?? inWords(exit), exit))

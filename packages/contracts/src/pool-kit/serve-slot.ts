@@ -12,9 +12,10 @@
  *            │                                   └─ another slot has it ─► forgotten
  *            └─ wanted back ─► returned
  */
-import type { PoolOutcome, Slot, SlotEntry, SlotJob, SlotMessage, SlotPort } from '../pool.ts'
+import type { PoolOutcome, Slot, SlotEntry, SlotJob, SlotMessage } from '../pool.ts'
 import { errorData, errorFrom, type ErrorData } from './error-data.ts'
 import { beginSlackMs } from './hand-ahead.ts'
+import { Port } from './slot-port.ts'
 import { fromSlot, monotonicMs, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
 
 /** How the frames of this slot travel. */
@@ -323,32 +324,5 @@ class SlotServer {
       this.#post({ kind: 'error', payload: errorData(error) })
     }
     this.#link.exit(0)
-  }
-}
-
-/** The signal is made when somebody looks: most tasks never do. */
-class Port implements SlotPort {
-  readonly jobId: number
-  readonly send: (message: SlotMessage) => Promise<unknown>
-  #controller: AbortController | undefined
-  #reason: Error | undefined
-
-  constructor(jobId: number, send: (message: SlotMessage) => Promise<unknown>) {
-    this.jobId = jobId
-    this.send = send
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
-    }
-    return this.#controller.signal
-  }
-
-  abort(reason: Error): void {
-    if (this.#reason !== undefined) return
-    this.#reason = reason
-    this.#controller?.abort(reason)
   }
 }
