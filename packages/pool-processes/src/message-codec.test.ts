@@ -8,7 +8,19 @@ function reader(): { readonly read: MessageReader; readonly got: unknown[] } {
 
 describe('messages on a pipe', () => {
   it('come out as they went in, however they were cut', () => {
-    const sent = [[1, 'a'], [new Uint8Array(70_000).fill(7)], [], [{ nested: [1n, null] }]]
+    const sent = [
+      ...[[1, 'a'], [new Uint8Array(70_000).fill(7)], [], [{ nested: [1n, null] }]],
+      ...[
+        [[1, 7, 1.5e12, 0.25]],
+        [
+          [7, 2],
+          [8, -3],
+        ],
+        [[5, Infinity]],
+        [[3, 1, undefined, NaN, true]],
+        [[]],
+      ],
+    ]
     const bytes = Buffer.concat(sent.map(encodeMessage))
     for (const size of [1, 3, 7, 64, 65_536, bytes.length]) {
       const { read, got } = reader()
@@ -16,6 +28,12 @@ describe('messages on a pipe', () => {
       expect(got).toEqual(sent)
       expect(read.holdsPart).toBe(false)
     }
+  })
+
+  it('are short where they are numbers only', () => {
+    const frame = [1, 7, 1_795_908_289_812, 532.586973]
+    expect(encodeMessage([frame]).subarray(8).toString()).toBe(JSON.stringify([frame]))
+    expect(encodeMessage([[...frame, 'x']])[8]).toBe(0xff)
   })
 
   it.each([

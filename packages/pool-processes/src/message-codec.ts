@@ -1,6 +1,6 @@
 /**
  * Messages on a pipe: four bytes that no text begins with, four of length, then a batch of frames as V8's structured clone writes it, in which
- * byte arrays are the bytes they are.
+ * byte arrays are the bytes they are. What is numbers only, as the news that a job has begun, is JSON, which costs a tenth of a clone.
  */
 import { deserialize, serialize } from 'node:v8'
 
@@ -10,13 +10,38 @@ const mark = 0x01_63_74_ff
 /** No message is larger; what says so is none. */
 const mostBytes = 2 ** 30
 
+/** What JSON begins with here; a clone begins with a byte that is no text. */
+const bracket = 0x5b
+
 export function encodeMessage(frames: unknown): Buffer {
+  if (hasNumbersOnly(frames)) {
+    const text = JSON.stringify(frames)
+    const bytes = withHead(text.length)
+    bytes.write(text, headLength, 'latin1')
+    return bytes
+  }
   const payload = serialize(frames)
-  const bytes = Buffer.allocUnsafe(headLength + payload.length)
-  bytes.writeUInt32LE(mark, 0)
-  bytes.writeUInt32LE(payload.length, 4)
+  const bytes = withHead(payload.length)
   bytes.set(payload, headLength)
   return bytes
+}
+
+function withHead(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(headLength + length)
+  bytes.writeUInt32LE(mark, 0)
+  bytes.writeUInt32LE(length, 4)
+  return bytes
+}
+
+function hasNumbersOnly(frames: unknown): boolean {
+  return (
+    Array.isArray(frames) &&
+    frames.every((frame: unknown) => Array.isArray(frame) && frame.every((item) => Number.isFinite(item)))
+  )
+}
+
+function decodePayload(bytes: Buffer): unknown {
+  return bytes[0] === bracket ? JSON.parse(bytes.toString('latin1')) : deserialize(bytes)
 }
 
 /** Puts messages together from chunks. Byte arrays in them are views on the chunks. */
@@ -54,7 +79,7 @@ export class MessageReader {
       }
       const from = at + headLength
       at = from + length
-      this.#onMessage(deserialize(bytes.subarray(from, at)))
+      this.#onMessage(decodePayload(bytes.subarray(from, at)))
     }
     this.#held = bytes.length - at
     this.#chunks = this.#held === 0 ? [] : [bytes.subarray(at)]

@@ -104,25 +104,19 @@ _x`
     expect(await raised('add', ', args=[1, 1]')).toEqual(['returned', '2'])
   })
 
-  // What is lost with a slot is the same for both pools; once on each broker is enough.
-  const twice = broker === 'RabbitMQ' && name === 'threads'
-  it.skipIf(twice)(
-    'WORK-44, TASK-12, D57-64: a lost slot',
-    async () => {
-      expect(await raised('lost')).toEqual([
-        'billiard.exceptions.WorkerLostError',
-        expect.stringContaining('Worker exited prematurely: exitcode 3.'),
-      ])
-      expect(await raised('lost-and-retried')).toEqual(['returned', '1'])
-      // Given back and begun again: in the end it is parked, and the worker lives.
-      const poison = await client.exec(`app.send_task('exit', args=[5], queue='node').id`)
-      await expect
-        .poll(() => log.lines('error').join('\n'), { timeout: 60_000, interval: 200 })
-        .toContain(`exit[${String(poison)}] was started 5 times and never ended`)
-      expect(await raised('add', ', args=[1, 1]')).toEqual(['returned', '2'])
-    },
-    90_000,
-  )
+  it('WORK-44, TASK-12, D57-64: a lost slot', async () => {
+    expect(await raised('lost')).toEqual([
+      'billiard.exceptions.WorkerLostError',
+      expect.stringContaining('Worker exited prematurely: exitcode 3.'),
+    ])
+    expect(await raised('lost-and-retried')).toEqual(['returned', '1'])
+    // Given back and begun again: in the end it is parked, and the worker lives.
+    const poison = await client.exec(`app.send_task('exit', args=[5], queue='node').id`)
+    await expect
+      .poll(() => log.lines('error').join('\n'), { timeout: 60_000, interval: 200 })
+      .toContain(`exit[${String(poison)}] was started 5 times and never ended`)
+    expect(await raised('add', ', args=[1, 1]')).toEqual(['returned', '2'])
+  }, 90_000)
 
   it('CTRL-46: inspect stats, as Celery shows its own pool', async () => {
     const shown = (await client.exec(`app.control.inspect(timeout=2).stats()['pool@ct']['pool']`)) as Record<
