@@ -1,6 +1,6 @@
 /** Options of the AMQP broker: kombu's connection and transport options in camelCase, Celery's units (seconds). */
 import { ConfigurationError, type ServerDescription } from '@ct/contracts'
-import { checkOptions, type OptionTable } from './check.ts'
+import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
 import { sslOption, tlsOptionTable, type AmqpTlsOptions } from './tls.ts'
 import { maskUrl, parseAmqpUrls } from './url.ts'
 

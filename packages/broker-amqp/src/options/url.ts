@@ -3,7 +3,7 @@
  * the virtual host, percent-decoded; none, `/` and `//` are the virtual host `/`.
  */
 import { ConfigurationError } from '@ct/contracts'
-import { camelCase } from './check.ts'
+import { camelCase } from '@ct/contracts/broker-kit'
 
 export interface AmqpUrl {
   readonly scheme: string

@@ -1,5 +1,5 @@
 /** Options of the Redis result backend: `result_backend_transport_options` and the `redis_…` settings in camelCase (celery/backends/redis.py 5.7). */
-import { checkOptions, type OptionTable } from './check.ts'
+import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
 import { keyPrefix } from './broker-options.ts'
 import {
   resolveServer,

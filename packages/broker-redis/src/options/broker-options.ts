@@ -1,6 +1,6 @@
 /** Options of the Redis broker: kombu's transport options in camelCase (kombu/transport/redis.py 5.7), Celery's units (seconds). */
 import { ConfigurationError } from '@ct/contracts'
-import { checkOptions, type OptionTable } from './check.ts'
+import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
 import {
   resolveServer,
   serverOptionTable,

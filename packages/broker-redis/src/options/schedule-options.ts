@@ -1,6 +1,6 @@
 import { ConfigurationError } from '@ct/contracts'
 import { brokerOptionTable, keyPrefix } from './broker-options.ts'
-import { checkOptions, type OptionTable } from './check.ts'
+import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
 import {
   resolveServer,
   serverOptionTable,

@@ -1,6 +1,6 @@
 /** Where a Redis server is and how to get in: what broker, result backend and schedule store have in common. */
 import { ConfigurationError, type ServerDescription } from '@ct/contracts'
-import { checkOptions, type OptionTable } from './check.ts'
+import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
 import { sslOption, tlsOptionTable, type RedisTlsOptions } from './tls.ts'
 import { maskUrl, parseDb, parseRedisUrl, type UrlKind } from './url.ts'
 

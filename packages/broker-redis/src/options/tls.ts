@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import { ConfigurationError } from '@ct/contracts'
-import { checkOptions, type OptionTable } from './check.ts'
+import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
 
 export interface RedisTlsOptions {
   /** `required` (default), `optional` or `none`; Python's `CERT_…` names work too. */

@@ -3,7 +3,7 @@
  * hand: `new URL` knows neither lists (`sentinel://a:1;sentinel://b:2/0`) nor passwords with odd characters.
  */
 import { ConfigurationError } from '@ct/contracts'
-import { camelCase } from './check.ts'
+import { camelCase } from '@ct/contracts/broker-kit'
 
 export type UrlKind = 'tcp' | 'socket' | 'sentinel'
 

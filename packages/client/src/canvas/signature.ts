@@ -138,6 +138,7 @@ export abstract class Signature<
     this: Self,
     ...rest: CheckedRest<S, Self>
   ): PipedOf<Self, S> {
+    // What was checked by types is not told apart any more where it is put together.
     return joined(this, rest as readonly unknown[] as readonly AnySignature[]) as unknown as PipedOf<Self, S>
   }
 

@@ -4,7 +4,7 @@ export type { BackoffOptions } from './backoff.ts'
 export { Deadline, longestTimerMs } from './deadline.ts'
 export { failoverBroker } from './failover-broker.ts'
 export type { FailoverStrategy } from './failover-broker.ts'
-export { didYouMean, nearestName } from './nearest-name.ts'
+export { didYouMean, nearestName } from '@ct/contracts'
 export { ReconnectingConnection } from './reconnecting-connection.ts'
 export type {
   ConnectionListener,

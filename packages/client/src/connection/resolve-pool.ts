@@ -1,5 +1,4 @@
-import { AdapterError, assertContract, type Adapter, type Pool } from '@ct/contracts'
-import { didYouMean } from './nearest-name.ts'
+import { AdapterError, assertContract, type Adapter, type Pool, didYouMean } from '@ct/contracts'
 import type { ResolveOptions } from './resolve.ts'
 
 /** Packages that bring a pool, so that a name can be answered with what to install. */

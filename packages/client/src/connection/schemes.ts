@@ -1,4 +1,4 @@
-import { didYouMean } from './nearest-name.ts'
+import { didYouMean } from '@ct/contracts'
 
 /** Packages that own the URL schemes of Celery, so that an unknown scheme can be answered with what to install. */
 const packagesByScheme: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { didYouMean, nearestName } from './index.ts'
+import { didYouMean, nearestName } from './nearest-name.ts'
 
 it('suggests the nearest name, if it is near enough', () => {
   expect(nearestName('taskAckLate', ['taskAcksLate', 'taskTrackStarted'])).toBe('taskAcksLate')

@@ -2,8 +2,8 @@
  * Options are checked once, when the adapter is made: unknown names are refused with a suggestion, values of the wrong kind with the
  * name and what was expected. Text is taken for numbers and booleans, because URL queries and environments hold nothing else.
  */
-import { ConfigurationError } from '@ct/contracts'
-import { suggest } from './suggest.ts'
+import { ConfigurationError } from '../errors.ts'
+import { nearestName } from '../nearest-name.ts'
 
 type Kind = 'string' | 'number' | 'boolean' | 'any' | ((value: unknown, name: string) => unknown)
 
@@ -19,7 +19,7 @@ export function checkOptions(
   for (const [name, value] of Object.entries(given)) {
     const kind = Object.hasOwn(table, name) ? table[name] : undefined
     if (kind === undefined) {
-      const near = suggest(name, Object.keys(table))
+      const near = nearestName(name, Object.keys(table))
       throw new ConfigurationError(
         `${owner} has no option ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`,
         { details: { option: name, ...(near === undefined ? {} : { suggestion: near }) } },
