@@ -14,9 +14,7 @@ export function withoutDefects(root: Node): Node {
 function without(node: Node, inHeader: boolean): Node {
   // `group.link` of an empty group is an `IndexError`.
   const empty = node.kind === 'group' && node.members.length === 0
-  // A chord with a chain as its body, which is what comes of such a chain, calls what is linked to it after its first step (`_unroll_body`).
-  const early =
-    node.kind === 'task' && node.with?.kind === 'chain' && node.with.steps.some(({ kind }) => kind !== 'task')
+  const early = node.kind === 'task' && node.with !== undefined && callsEarly(node.with)
   const links = empty || early ? undefined : node.links?.map((link) => without(link, false))
   const { links: _links, ...own } = parts(node, inHeader)
   const made = { ...own, ...(links === undefined ? {} : { links }) } as Node
@@ -28,7 +26,7 @@ function parts(node: Node, inHeader: boolean): Node {
     case 'task':
       return node.with === undefined
         ? node
-        : { ...node, with: replacement(without(node.with, inHeader), inHeader) }
+        : { ...node, with: replacement(without(unlinkedEarly(node.with), inHeader), inHeader) }
     case 'group':
       return { ...node, members: node.members.map((member) => without(member, true)) }
     case 'chord': {
@@ -88,6 +86,17 @@ function replacement(made: Node, inHeader: boolean): Node {
   if (last.kind === 'group' && last.members.length > 0 && before !== undefined && before.kind !== 'task')
     return { ...made, steps: made.steps.with(made.steps.length - 1, counting(last, inHeader)) }
   return { ...made, steps: made.steps.with(made.steps.length - 1, replacement(last, inHeader)) }
+}
+
+/** A chord with a chain as its body, which is what comes of such a chain, calls what is linked to it after its first step (`_unroll_body`). */
+function callsEarly(made: Node): boolean {
+  return made.kind === 'chain' && made.steps.some(({ kind }) => kind !== 'task')
+}
+
+function unlinkedEarly(made: Node): Node {
+  if (!callsEarly(made)) return made
+  const { links: _links, ...rest } = made
+  return rest as Node
 }
 
 function isEmpty(node: Node): boolean {

@@ -19,12 +19,12 @@ function hangs(node: Node, inHeader: boolean): boolean {
   if (node.kind === 'task' && (node.how === 'missing' || node.expired === true || node.revoked === true))
     return inHeader
   // What replaces a member is the member; a group is made a chord for that.
-  if (node.kind === 'task' && node.with?.kind === 'group' && inHeader) return true
+  if (node.kind === 'task' && node.with !== undefined && endsInGroup(node.with) && inHeader) return true
   if (node.kind === 'chain' && inHeader && node.steps.slice(0, -1).some(endsInGroup)) return true
   // What follows a group at the beginning is the body of a chord.
   if (node.kind === 'chain' && node.steps.slice(0, -2).some(endsInGroup)) return true
   if (node.kind === 'chord') {
-    if (inHeader || node.body.kind === 'chord' || node.body.kind === 'chain') return true
+    if (inHeader || node.body.kind !== 'task') return true
     return node.header.some((member) => hangs(member, true)) || hangs(node.body, inHeader)
   }
   // A group that is followed by something is the header of a chord.

@@ -1,6 +1,7 @@
 /**
  * The cases of the canvas semantics (§14, rows 1…100 and 118, 119) and of Celery 5.7's own canvas tests (D57-150…169): Python builds and sends, ct is
- * the only worker. Rows 101…117 are in replace.interop.test.ts.
+ * the only worker. Rows 101…117 are in replace.interop.test.ts, 120 and 121 in stamps.interop.test.ts. Row 100
+ * (row 85 on SQL) waits for a store in SQL.
  */
 import type { PythonClient } from '@ct-tools/interop'
 import { Ignore, type App } from '@ct/client'
@@ -378,7 +379,7 @@ sent(_c)
     expect(await errorOf(id!)).toBe(`ChordError: Dependency ${member} raised ValueError('boom')`)
   })
 
-  it('row 93: an inner chord that fails, fails the outer one (Celery leaves it pending)', async () => {
+  it('row 93, D57-81: an inner chord that fails, fails the outer one (Celery leaves it pending)', async () => {
     const [id, inner] = await client.exec<string[]>(
       '_r = sent(chord([chord([add(1, 1), fail()], xsum()), add(3, 3)], xsum()).on_error(E1("93")))\n[_r.id, _r.parent.results[0].id]',
     )
@@ -453,6 +454,30 @@ sent(_c)
     await expect
       .poll(() => calls.filter(([task, , mark]) => task === 'seen' && mark === '152'))
       .toHaveLength(2)
+  })
+
+  it('D57-153: groups that follow each other run each of their tasks once', async () => {
+    const before = of('add').length
+    expect(
+      await client.exec(
+        'value(chain(group(add(1, 1), add(2, 2)), group(ident(), ident()), group(xsum(), xsum()), group(ident(), ident()), xsum()))',
+      ),
+    ).toBe(48)
+    expect(of('add').length - before).toBe(2)
+  })
+
+  it('D57-89: a map keeps its id and what is linked to it', async () => {
+    const id = await client.exec<string>(`
+      from celery.canvas import xmap
+      _m = xmap(ident(), [1, 2]).set(task_id="MAP-${name}")
+      _m.link(seen("map"))
+      sent(_m).id
+    `)
+    expect(id).toBe(`MAP-${name}`)
+    expect(await client.get(id)).toEqual([1, 2])
+    await expect
+      .poll(() => calls.filter(([task, , mark]) => task === 'seen' && mark === 'map'))
+      .toHaveLength(1)
   })
 
   it('D57-166, D57-90: a message that comes again after its task has succeeded sends what follows, from the stored result', async () => {

@@ -77,7 +77,7 @@ describe.skipIf(!ready)('stamps, in a fleet with Celery 5.7', () => {
     ])
   })
 
-  it('CANVAS-85, CANVAS-86: built by Python, and stored with the results', async () => {
+  it('row 120, CANVAS-85, CANVAS-86: built by Python, and stored with the results', async () => {
     const id = await client.exec<string>(
       `s = lambda name: app.signature(name)
 canvas = s('py.stamps') | s('ct.stamps') | s('py.stamps')
