@@ -20,12 +20,18 @@ interface Run {
 }
 
 const lookMs = 500
+/** Each sample wakes an idle worker. Delays of a second are told, so a tenth of it is exact enough. */
+const sampleMs = 100
+/** What a delay is measured from is a sample before it, so the first ones come sooner. */
+const firstSampleMs = 10
 const mostRuns = 50
 
 export class LoopWatch {
   readonly #options: LoopWatchOptions
   readonly #thresholdMs: number
   #delays: ReturnType<typeof monitorEventLoopDelay> | undefined
+  /** For a task that keeps the event loop as soon as the worker has started. */
+  #first: ReturnType<typeof monitorEventLoopDelay> | undefined
   #timer: NodeJS.Timeout | undefined
   #ended: Run[] = []
 
@@ -35,14 +41,17 @@ export class LoopWatch {
   }
 
   start(): void {
-    this.#delays = monitorEventLoopDelay({ resolution: 20 })
+    this.#delays = monitorEventLoopDelay({ resolution: sampleMs })
     this.#delays.enable()
+    this.#first = monitorEventLoopDelay({ resolution: firstSampleMs })
+    this.#first.enable()
     this.#timer = setInterval(() => this.#look(), lookMs).unref()
   }
 
   stop(): void {
     clearInterval(this.#timer)
     this.#delays?.disable()
+    this.#first?.disable()
   }
 
   /** A task has ended. Short ones cannot have been it. */
@@ -54,7 +63,11 @@ export class LoopWatch {
 
   #look(): void {
     const delays = this.#delays!
-    const delayMs = delays.max / 1e6
+    const first = this.#first?.max ?? 0
+    this.#first?.disable()
+    this.#first = undefined
+    // From sample to sample: on average half of the time between two of them was no delay.
+    const delayMs = Math.max(first / 1e6, delays.max / 1e6 - sampleMs / 2)
     const ended = this.#ended
     if (delayMs < this.#thresholdMs) {
       // What ended just now may be the cause of a delay that is measured only after this.
