@@ -148,59 +148,35 @@ describe('hostile canvases', () => {
       lines.filter((line) => /INTERNAL ERROR|Cannot read|is not a function|is not iterable/.test(line)),
     ).toEqual([])
   })
-})
 
-const options = [
-  ...[
-    'task_id',
-    'reply_to',
-    'root_id',
-    'parent_id',
-    'group_id',
-    'group_index',
-    'chord',
-    'chain',
-    'link',
-    'link_error',
-  ],
-  ...[
-    'queue',
-    'exchange',
-    'exchange_type',
-    'routing_key',
-    'priority',
-    'delivery_mode',
-    'serializer',
-    'compression',
-  ],
-  ...[
-    'countdown',
-    'eta',
-    'expires',
-    'time_limit',
-    'soft_time_limit',
-    'shadow',
-    'headers',
-    'ignore_result',
-    'retry',
-  ],
-  ...[
-    'retry_policy',
-    'stamped_headers',
-    'replaced_task_nesting',
-    'add_to_parent',
-    'mandatory',
-    'declare',
-    'retries',
-  ],
-  ...[
-    'publish_timeout_ms',
-    'argsrepr',
-    'route_name',
-    'interval',
-    'max_retries',
-    'origin',
-    'immutable',
-    'constructor',
-  ],
-]
+  it.each(['callbacks', 'errbacks', 'chain', 'chord'])(
+    'CANVAS-92: chords nested 10,000 deep as %s cost one task and few lines',
+    async (place) => {
+      const connection = await app.context.producer.connection()
+      const leaf = JSON.stringify(task)
+      const open = `{"task":"celery.chord","args":[],"options":{},"subtask_type":"chord","immutable":false,"kwargs":{"kwargs":{},"header":[${leaf}],"body":`
+      const deep = open.repeat(10_000) + leaf + '}}'.repeat(10_000)
+      const id = `deep-${place}`
+      const links = { callbacks: 'null', errbacks: 'null', chain: 'null', chord: 'null' }
+      const { chord } = await app.context.results.connection()
+      if (place === 'chord') await chord!.begin({ groupId: id, size: 1, expiresInMs: 60_000 })
+      const embed = { ...links, [place]: place === 'chord' ? deep : `[${deep}]` }
+      const text = Object.entries(embed).map(([key, value]) => `"${key}":${value}`)
+      const name = place === 'errbacks' ? 'proj.fails' : 'proj.ends'
+      const before = process.memoryUsage().heapUsed
+      await connection.publish({
+        ...{ exchange: '', routingKey: 'celery', contentType: 'application/json', contentEncoding: 'utf-8' },
+        headers: { lang: 'py', task: name, id, group: place === 'chord' ? id : null, group_index: 0 },
+        properties: { correlationId: id },
+        body: new TextEncoder().encode(`[[],{},{${text.join()}}]`),
+      })
+      await expect.poll(() => lines.length, { timeout: 20_000 }).toBeGreaterThan(0)
+      // The worker goes on.
+      const next = await app.sendTask<number>('proj.add', { args: [1, 1] })
+      expect(await next.get({ timeoutMs: 10_000 })).toBe(2)
+      expect(lines.length).toBeLessThan(4)
+      expect(lines.join().length).toBeLessThan(4000)
+      expect(process.memoryUsage().heapUsed - before).toBeLessThan(200 * 2 ** 20)
+    },
+  )
+})
