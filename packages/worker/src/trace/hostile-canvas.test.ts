@@ -180,3 +180,58 @@ describe('hostile canvases', () => {
     },
   )
 })
+
+const options = [
+  ...[
+    'task_id',
+    'reply_to',
+    'root_id',
+    'parent_id',
+    'group_id',
+    'group_index',
+    'chord',
+    'chain',
+    'link',
+    'link_error',
+  ],
+  ...[
+    'queue',
+    'exchange',
+    'exchange_type',
+    'routing_key',
+    'priority',
+    'delivery_mode',
+    'serializer',
+    'compression',
+  ],
+  ...[
+    'countdown',
+    'eta',
+    'expires',
+    'time_limit',
+    'soft_time_limit',
+    'shadow',
+    'headers',
+    'ignore_result',
+    'retry',
+  ],
+  ...[
+    'retry_policy',
+    'stamped_headers',
+    'replaced_task_nesting',
+    'add_to_parent',
+    'mandatory',
+    'declare',
+    'retries',
+  ],
+  ...[
+    'publish_timeout_ms',
+    'argsrepr',
+    'route_name',
+    'interval',
+    'max_retries',
+    'origin',
+    'immutable',
+    'constructor',
+  ],
+]
