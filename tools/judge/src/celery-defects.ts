@@ -28,6 +28,8 @@ function parts(node: Node, inHeader: boolean): Node {
         ? node
         : { ...node, with: replacement(without(unlinkedEarly(node.with), inHeader), inHeader) }
     case 'group':
+      // A group of nothing but an empty group is unrolled to that, which then counts as a step (`maybe_unroll_group`).
+      if (node.members.length === 1 && isEmpty(node.members[0]!)) return { ...node, members: [] }
       return { ...node, members: node.members.map((member) => without(member, true)) }
     case 'chord': {
       const body = without(node.body, inHeader)
