@@ -40,6 +40,8 @@ const config: ViteUserConfig = defineConfig({
     // Long forms take as long as they take; the suites they are in have no hurry.
     testTimeout: process.env['CT_NIGHTLY'] !== undefined ? 1_200_000 : suite === 'unit' ? 10_000 : 30_000,
     hookTimeout: 60_000,
+    // A look that succeeds ends at once, and a busy machine may take longer than the default second.
+    expect: { poll: { timeout: suite === 'unit' ? 5000 : 15_000 } },
     teardownTimeout: 10_000,
   },
 })
