@@ -34,6 +34,8 @@ const config: ViteUserConfig = defineConfig({
     maxWorkers: 2,
     execArgv: ['--conditions=@ct/source'],
     passWithNoTests: true,
+    // Output is compared as it is without a terminal, whatever the one that started the tests has.
+    env: { FORCE_COLOR: '', NO_COLOR: '' },
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
