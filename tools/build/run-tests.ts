@@ -8,7 +8,8 @@
  * checks target. With `CI` set, a missing service is a failure; elsewhere its tests are skipped, with a notice.
  *
  * Suites that need servers get a second attempt when one or two of them fail: a machine that stood still for seconds fails a test that is
- * right. The first attempt is printed in full and named again at the end, so that a race is seen, and only the second one counts.
+ * right. So does a suite under which Node itself crashed, as it may while threads start and end (https://github.com/nodejs/node/issues/56312).
+ * The first attempt is printed in full and named again at the end, so that a race is seen, and only the second one counts.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,6 +34,9 @@ const failures: string[] = []
 /** Tasks that have been shown. */
 const reported = new Set<string>()
 const secondAttempts: string[] = []
+/** Suites whose process was ended by a fault of Node's own code. */
+const crashed = new Set<string>()
+const crash = /Worker exited unexpectedly with signal SIG(?:SEGV|BUS|ILL)/
 /** More than that is no accident. */
 const mostSecondAttempts = 2
 
@@ -91,6 +95,7 @@ async function phase(
       if (!ok) {
         display.print(output)
         failures.push(task)
+        if (crash.test(output)) crashed.add(task)
       }
     },
   })
@@ -110,7 +115,9 @@ async function phase(
 
 /** The results, those of a second attempt in place of a first that failed. */
 async function tryAgain(ended: readonly EndedTask[], env: NodeJS.ProcessEnv): Promise<readonly EndedTask[]> {
-  const again = ended.filter(({ id, ok }) => !ok && withServices.includes(id.split(':')[1] ?? ''))
+  const again = ended.filter(
+    ({ id, ok }) => !ok && (withServices.includes(id.split(':')[1] ?? '') || crashed.has(id)),
+  )
   if (again.length === 0 || again.length > mostSecondAttempts) return ended
   const ids = new Set(again.map(({ id }) => id))
   display.print(yellow(`A second attempt for ${[...ids].join(', ')}`))
