@@ -293,6 +293,13 @@ describe('memory', () => {
     expect(() => State.from({})).toThrow(/no saved state/)
   })
 
+  it('EVT-46: what is wrong in a saved task costs no more than what it says', () => {
+    const spans = [{}, { first: {}, last: 5 }, { first: { clock: 1 }, last: null }, 'then']
+    const state = State.from({ workers: [], tasks: spans.map((span, n) => ({ uuid: `t${n}`, span })) })
+    for (const n of spans.keys()) state.event(task('started', `t${n}`))
+    expect(state.tasksByTime()).toHaveLength(spans.length)
+  })
+
   it('EVT-40: no event whatever can stop it', () => {
     const odd: EventFields[] = [
       {},

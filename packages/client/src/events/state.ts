@@ -263,7 +263,7 @@ export class State {
     const task = new TaskRecord(uuid, this)
     task.restore(saved, typeof worker === 'string' ? this.#workerOf(worker) : null)
     this.#tasks.set(uuid, task)
-    if (isObject(span)) this.#spans.set(uuid, span as unknown as Span)
+    if (isSpan(span)) this.#spans.set(uuid, span)
     this.#linkToParent(task)
   }
 
@@ -377,6 +377,16 @@ export class State {
 }
 
 /** kombu's order of events: by logical clock, at equal clocks by sender; by time where one of them has no clock. */
+function isSpan(value: unknown): value is Span {
+  return isObject(value) && isMoment(value['first']) && isMoment(value['last'])
+}
+
+function isMoment(value: unknown): value is Moment {
+  if (!isObject(value)) return false
+  const { clock, timestamp, origin } = value
+  return typeof clock === 'number' && typeof timestamp === 'number' && typeof origin === 'string'
+}
+
 function compare(a: Moment, b: Moment): number {
   if (a.clock === 0 || b.clock === 0) return a.timestamp - b.timestamp
   if (a.clock !== b.clock) return a.clock - b.clock

@@ -64,6 +64,22 @@ describe.skipIf(!present)('chords that stay open', () => {
     return (await canvas.applyAsync()) as AsyncResult
   }
 
+  /** A chord of two that wait in that queue, sent by a process that is gone: the id of its body. */
+  async function sendLost(): Promise<string> {
+    const sender = createApp({
+      name: 'sender',
+      broker: redisBroker({ url: redis.url }),
+      backend: redisBackend({ url: redis.url }),
+      logger: quiet,
+    })
+    const lost = (x: number): Signature =>
+      sender.signature('open.one', { args: [x], queue: 'lost' }) as Signature
+    const canvas = chord([lost(1), lost(2)], sender.signature('open.sum') as never) as unknown as Signature
+    const { id } = (await canvas.applyAsync()) as AsyncResult
+    await sender.close()
+    return id
+  }
+
   const chords = async (app: App): Promise<Record<string, unknown>[]> => {
     const replies = (await app.control.broadcast('chords', {
       reply: true,
@@ -87,17 +103,7 @@ describe.skipIf(!present)('chords that stay open', () => {
   })
 
   it('CANVAS-70: a chord of which no part ever came, sent by a process that is gone, fails too', async () => {
-    const sender = createApp({
-      name: 'sender',
-      broker: redisBroker({ url: redis.url }),
-      backend: redisBackend({ url: redis.url }),
-      logger: quiet,
-    })
-    const lost = (x: number): Signature =>
-      sender.signature('open.one', { args: [x], queue: 'lost' }) as Signature
-    const canvas = chord([lost(1), lost(2)], sender.signature('open.sum') as never) as unknown as Signature
-    const { id } = (await canvas.applyAsync()) as AsyncResult
-    await sender.close()
+    const id = await sendLost()
     const { app } = await start({ chordSweepIntervalMs: 100, chordStallTimeoutMs: 400 })
     await expect(app.asyncResult(id).get({ timeoutMs: 8000 })).rejects.toThrow(
       /has 0 of 2 parts and no new one for 0\.4 s: the others are lost$/,
@@ -226,17 +232,7 @@ describe.skipIf(!present)('chords that stay open', () => {
   }
 
   it('D57-3, PAIN-16: a complete chord whose finisher is gone gets its body from whoever looks after it', async () => {
-    const sender = createApp({
-      name: 'sender',
-      broker: redisBroker({ url: redis.url }),
-      backend: redisBackend({ url: redis.url }),
-      logger: quiet,
-    })
-    const lost = (x: number): Signature =>
-      sender.signature('open.one', { args: [x], queue: 'lost' }) as Signature
-    const canvas = chord([lost(1), lost(2)], sender.signature('open.sum') as never) as unknown as Signature
-    const { id } = (await canvas.applyAsync()) as AsyncResult
-    await sender.close()
+    const id = await sendLost()
     const notes = 'celery-taskset-meta-ct.open'
     const [groupId] = (await connection.command('HKEYS', notes)) as [string]
     await addPart(groupId, 0, 1)
