@@ -30,7 +30,7 @@ export class LoopWatch {
   readonly #options: LoopWatchOptions
   readonly #thresholdMs: number
   #delays: ReturnType<typeof monitorEventLoopDelay> | undefined
-  /** For a task that keeps the event loop as soon as the worker has started. */
+  /** For a task that keeps the event loop before the slow samples have begun: they need one to measure from. */
   #first: ReturnType<typeof monitorEventLoopDelay> | undefined
   #timer: NodeJS.Timeout | undefined
   #ended: Run[] = []
@@ -43,9 +43,13 @@ export class LoopWatch {
   start(): void {
     this.#delays = monitorEventLoopDelay({ resolution: sampleMs })
     this.#delays.enable()
+    this.#measureFirst()
+    this.#timer = setInterval(() => this.#look(), lookMs).unref()
+  }
+
+  #measureFirst(): void {
     this.#first = monitorEventLoopDelay({ resolution: firstSampleMs })
     this.#first.enable()
-    this.#timer = setInterval(() => this.#look(), lookMs).unref()
   }
 
   stop(): void {
@@ -64,8 +68,11 @@ export class LoopWatch {
   #look(): void {
     const delays = this.#delays!
     const first = this.#first?.max ?? 0
-    this.#first?.disable()
-    this.#first = undefined
+    // A look that was late itself may come before the sample that measures how late: the quick samples stay until slow ones are there.
+    if (delays.count > 0 || first / 1e6 >= this.#thresholdMs) {
+      this.#first?.disable()
+      this.#first = undefined
+    }
     // From sample to sample: on average half of the time between two of them was no delay.
     const delayMs = Math.max(first / 1e6, delays.max / 1e6 - sampleMs / 2)
     const ended = this.#ended
@@ -74,7 +81,10 @@ export class LoopWatch {
       this.#ended = ended.filter(({ to }) => performance.now() - to < 2 * lookMs)
       return
     }
+    // This forgets the sample to measure from too.
     delays.reset()
+    this.#first?.disable()
+    this.#measureFirst()
     this.#ended = []
     const now = performance.now()
     const running = this.#options
