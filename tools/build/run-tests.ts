@@ -7,9 +7,10 @@
  * Ends with one line, `N passed, N failed` (`, N skipped`): the tests of all vitest runs, and one for each lint, types, build, pack and
  * checks target. With `CI` set, a missing service is a failure; elsewhere its tests are skipped, with a notice.
  *
- * Suites that need servers get a second attempt when one or two of them fail: a machine that stood still for seconds fails a test that is
- * right. So does a suite under which Node itself crashed, as it may while threads start and end (https://github.com/nodejs/node/issues/56312).
- * The first attempt is printed in full and named again at the end, so that a race is seen, and only the second one counts.
+ * A machine that stood still for seconds fails a test that is right. So there is a second attempt for one or two suites that need servers,
+ * and for one or two unit suites in which at most two tests failed; also for a suite under which Node itself crashed, as it may while threads
+ * start and end (https://github.com/nodejs/node/issues/56312). The first attempt is printed in full, and what failed in it is named again at
+ * the end, so that a race is seen. Only the second one counts.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +19,8 @@ import { isCi, tryServices } from '@ct-tools/services'
 import { progressFile } from './announce.ts'
 import { bold, clock, dim, Display, red, yellow } from './display.ts'
 import { type EndedTask, plannedTasks, runTargets, workspace } from './nx-run.ts'
-import { add, lineOf, type Tally, tallyOfTask } from './tally.ts'
+import { secondAttemptsOf } from './second-attempt.ts'
+import { add, failuresOfTask, lineOf, type Tally, tallyOfTask } from './tally.ts'
 
 /** Those whose absence makes a suite say less. Each is looked for by itself: one that is missing hides no other. */
 const services = ['redis', 'rabbitmq'] as const
@@ -33,12 +35,11 @@ const byTarget = new Map<string, Tally>()
 const failures: string[] = []
 /** Tasks that have been shown. */
 const reported = new Set<string>()
-const secondAttempts: string[] = []
+/** Suites that passed at their second attempt, with what had failed at the first. */
+const secondAttempts = new Map<string, readonly string[]>()
 /** Suites whose process was ended by a fault of Node's own code. */
 const crashed = new Set<string>()
 const crash = /Worker exited unexpectedly with signal SIG(?:SEGV|BUS|ILL)/
-/** More than that is no accident. */
-const mostSecondAttempts = 2
 
 function count(target: string, tally: Tally): void {
   add(total, tally)
@@ -115,17 +116,18 @@ async function phase(
 
 /** The results, those of a second attempt in place of a first that failed. */
 async function tryAgain(ended: readonly EndedTask[], env: NodeJS.ProcessEnv): Promise<readonly EndedTask[]> {
-  const again = ended.filter(
-    ({ id, ok }) => !ok && (withServices.includes(id.split(':')[1] ?? '') || crashed.has(id)),
-  )
-  if (again.length === 0 || again.length > mostSecondAttempts) return ended
-  const ids = new Set(again.map(({ id }) => id))
+  const failed = ended
+    .filter(({ ok }) => !ok)
+    .map(({ id }) => ({ id, failures: failuresOfTask(summaryOf(id)), crashed: crashed.has(id) }))
+  const again = secondAttemptsOf(failed)
+  if (again.length === 0) return ended
+  const ids = new Set(again)
   display.print(yellow(`A second attempt for ${[...ids].join(', ')}`))
   display.expect(ids.size)
   for (const id of ids) rmSync(progressFile(progress, id, 'failed'), { force: true })
   const results = await runTargets({
-    targets: [...new Set(again.map(({ id }) => id.split(':')[1] ?? ''))],
-    projects: [...new Set(again.map(({ id }) => id.split(':')[0] ?? ''))],
+    targets: [...new Set(again.map((id) => id.split(':')[1] ?? ''))],
+    projects: [...new Set(again.map((id) => id.split(':')[0] ?? ''))],
     parallel: 1,
     progress,
     env,
@@ -140,7 +142,8 @@ async function tryAgain(ended: readonly EndedTask[], env: NodeJS.ProcessEnv): Pr
     const other = task.ok ? undefined : second.get(task.id)
     if (other?.ok !== true) return task
     failures.splice(failures.indexOf(task.id), 1)
-    secondAttempts.push(task.id)
+    const first = failed.find(({ id }) => id === task.id)
+    secondAttempts.set(task.id, first?.failures ?? ['no summary: its process crashed'])
     return other
   })
 }
@@ -177,9 +180,12 @@ function report(): void {
     console.log(`\n${bold(red('Failed:'))}`)
     for (const what of failures) console.log(`  ${what}`)
   }
-  if (secondAttempts.length > 0) {
+  if (secondAttempts.size > 0) {
     console.log(`\n${bold(yellow('Failed at first, passed at the second attempt (see above):'))}`)
-    for (const what of secondAttempts) console.log(`  ${what}`)
+    for (const [suite, what] of secondAttempts) {
+      console.log(`  ${suite}`)
+      for (const failure of what) console.log(`    ${failure.replace(workspace, '')}`)
+    }
   }
   if (total.skipped > 0 && !isCi())
     console.log(yellow('\nSkipped tests need a service or program that this machine lacks (see above).'))
