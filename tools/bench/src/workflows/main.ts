@@ -1,7 +1,8 @@
 /**
  * Workflows of ct, of Celery and of BullMQ's flows, side by side: `pnpm --filter @ct-tools/bench bench:workflows [--rounds 3] [--only chord,chain] [--write]`.
  * Rounds are interleaved, each run is a fresh process on a flushed Redis, which runs the shape once when it has just started and then several times more, for
- * what it takes when it is warm: the median of the later half of those. Figures are medians over the rounds. `--write` puts the table into docs/benchmarks.md.
+ * what it takes when it is warm: the median of the later half of those. Figures are medians over the rounds. `--write` puts the table into docs/benchmarks.md
+ * and draws the warm ones.
  */
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -10,6 +11,7 @@ import { parseArgs, promisify } from 'node:util'
 import { startPrivateRedis } from '@ct-tools/services'
 import { median } from '../statistics.ts'
 import { workflowContestants } from './contestants.ts'
+import { drawWorkflows } from './draw-workflows.ts'
 import { shapes, type Shape } from './shapes.ts'
 
 const { values } = parseArgs({
@@ -81,10 +83,24 @@ const table = (Object.keys(states) as State[])
 console.log(`\n${table}\n`)
 for (const { name, about } of taking) console.log(`${name}: ${about}`)
 if (values.write) {
+  const rows = chosen.map((shape) => ({
+    title: shapes[shape].title,
+    seconds: Object.fromEntries(
+      taking.flatMap(({ name }) => {
+        const took = of(shape, name, 'warm')
+        return took === undefined ? [] : [[name, took]]
+      }),
+    ),
+  }))
+  const title = 'Workflows in warm processes, from the call to the last result'
+  await writeFile(
+    fileURLToPath(new URL('../../../../docs/images/bench-workflows.svg', import.meta.url)),
+    drawWorkflows(title, rows),
+  )
   const file = fileURLToPath(new URL('../../../../docs/benchmarks.md', import.meta.url))
   const page = await readFile(file, 'utf8')
   const [begin, end] = ['<!-- workflows:begin -->', '<!-- workflows:end -->']
-  const text = `${begin}\n${table}\n\n${taking.map(({ name, about }) => `- ${name}: ${about}`).join('\n')}\n${end}`
+  const text = `${begin}\n![${title}](images/bench-workflows.svg)\n\n${table}\n\n${taking.map(({ name, about }) => `- ${name}: ${about}`).join('\n')}\n${end}`
   await writeFile(
     file,
     page.replace(new RegExp(`${begin}[\\s\\S]*${end}`), () => text),
