@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import { patienceMs } from './patience-ms.ts'
 
 /**
  * The one vitest configuration. Every package runs with it: `vitest run --config ../../tools/build/vitest.config.ts`
@@ -29,7 +30,7 @@ const config: ViteUserConfig = defineConfig({
     include: include[suite] ?? [],
     exclude: ['**/node_modules/**', '**/dist/**', ...(suite === 'unit' ? service : [])],
     environment: 'node',
-    setupFiles: [fileURLToPath(new URL('leak-guard.ts', import.meta.url))],
+    setupFiles: ['patience.ts', 'leak-guard.ts'].map((file) => fileURLToPath(new URL(file, import.meta.url))),
     pool: 'forks',
     maxWorkers: 2,
     execArgv: ['--conditions=@ct/source'],
@@ -39,11 +40,11 @@ const config: ViteUserConfig = defineConfig({
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
-    // Long forms take as long as they take; the suites they are in have no hurry.
-    testTimeout: process.env['CT_NIGHTLY'] !== undefined ? 1_200_000 : suite === 'unit' ? 10_000 : 30_000,
+    // A guard against tests that hang, no measure: a busy machine may stand still for seconds. Long forms take as long as they take.
+    testTimeout: process.env['CT_NIGHTLY'] !== undefined ? 1_200_000 : 30_000,
     hookTimeout: 60_000,
     // A look that succeeds ends at once, and a busy machine may take longer than the default second.
-    expect: { poll: { timeout: suite === 'unit' ? 5000 : 15_000 } },
+    expect: { poll: { timeout: patienceMs } },
     teardownTimeout: 10_000,
   },
 })

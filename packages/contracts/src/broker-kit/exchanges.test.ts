@@ -68,9 +68,10 @@ describe('topicMatches', () => {
   })
 
   it('takes no time over hostile keys', () => {
-    const started = performance.now()
+    const started = process.cpuUsage()
     topicMatches('#.a.'.repeat(200) + 'b', 'a.'.repeat(5_000) + 'c')
-    expect(performance.now() - started).toBeLessThan(1_000)
+    // Microseconds of work: a machine that stands still adds none.
+    expect(process.cpuUsage(started).user).toBeLessThan(1_000_000)
   })
 })
 
