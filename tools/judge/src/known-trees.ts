@@ -49,6 +49,16 @@ const roots: readonly Node[] = [
   chord([task('t0', 'sum', { revoked: true })], chain(chord([task('t1')], task('t2')))),
   // What replaces a member begins with nothing.
   chord([task('t0', 'replace', { with: chain(group(), task('t1', 'sum', { named: false })) })], task('t2')),
+  // A body that has no header, of a member that was replaced in the one language and is ended in the other.
+  chain(
+    group(
+      task('t0', 'replace', {
+        with: chord([task('t3', 'sum', { named: false })], chord([], task('t5', 'sum', { named: false }))),
+      }),
+      task('t7'),
+    ),
+    task('t11'),
+  ),
   // A header that is one group.
   chain(task('t0'), chord([chord([task('t1')], group(task('t2'), task('t3')))], task('t4'))),
   // Added to a chord, before and beside one that retries.

@@ -470,6 +470,24 @@ describe('chords', () => {
     expect((await run(untyped(group([]), xsum.s()))).value).toBe(0)
   })
 
+  it('CANVAS-34, CANVAS-69: a body that Python froze, an empty chord, counts in the chord it became a part of', async () => {
+    const outer = { group_id: 'outer', group_index: 1, chord: xsum.s().toJSON() }
+    const body = xsum.s().toJSON()
+    // The group of the header before it, as Python notes it.
+    const frozen = { ...body, options: { task_id: 'body', group_id: 'header' } }
+    await app()
+      .signature({
+        task: 'celery.chord',
+        kwargs: { kwargs: {}, header: group([]).toJSON(), body: frozen },
+        options: { task_id: 'none', ...outer },
+        subtask_type: 'chord',
+      })
+      .send({ args: [[1]], kwargs: {}, options: {} })
+    const [sent] = await captured.sent()
+    expect(sent!.headers).toMatchObject({ id: 'body', group: 'outer', group_index: 1 })
+    expect(sent!.embed.chord).toMatchObject({ task: 'xsum' })
+  })
+
   it('row 54, CANVAS-74: immutable members and body', async () => {
     const { messages } = await run(chord([add.s(1, 1)], noop.si() as never).setImmutable(true), [5])
     expect(calls(messages)).toEqual(['add(1,1)', 'noop()'])

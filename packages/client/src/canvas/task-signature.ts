@@ -75,10 +75,12 @@ export class TaskSignature<A extends readonly unknown[] = readonly unknown[], R 
 
 /** What freezing puts into the options of a task, or of a chain's or chord's end. */
 export function freezeInto(options: Record<string, unknown>, ids: FreezeIds): void {
+  // A key that is there, be it null, keeps the task out of the group. But a part of a chord is counted in that chord's group: where the body of a chord
+  // that travelled becomes one, its group was a note only.
+  const becomesPart = ids.chord != null && options['chord'] == null
   if (ids.rootId != null) options['root_id'] = ids.rootId
   if (ids.parentId != null) options['parent_id'] = ids.parentId
   if (ids.chord != null) options['chord'] = ids.chord
   if (ids.groupIndex != null) options['group_index'] = ids.groupIndex
-  // A key that is there, be it null, keeps the task out of the group.
-  if (ids.groupId != null && !('group_id' in options)) options['group_id'] = ids.groupId
+  if (ids.groupId != null && (becomesPart || !('group_id' in options))) options['group_id'] = ids.groupId
 }
