@@ -3,6 +3,7 @@ import type { ChainSource, SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import { Chord } from './chord.ts'
 import { chordKind } from './chord-backend.ts'
+import { runChainEagerly } from './eager-chain.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
@@ -117,12 +118,11 @@ export class Chain<
     steps = frozen.steps
     const rest = steps.slice(1).toReversed()
     const outer = stepsOfChain((options['chain'] ?? []) as ChainSource)
-    const firstOptions = Object.fromEntries(Object.entries(options).filter(([key]) => !notForFirst.has(key)))
     const first = await steps[0]!.send({
       args: this.immutable ? [] : call.args,
       kwargs: this.immutable ? {} : call.kwargs,
       options: {
-        ...firstOptions,
+        ...forFirst(options),
         ...(options['root_id'] == null ? {} : { root_id: options['root_id'] }),
         chain: [...outer, ...rest],
       },
@@ -133,45 +133,7 @@ export class Chain<
   }
 
   override async runEagerly(call: SignatureCall): Promise<EagerOutcome> {
-    let before: EagerOutcome | undefined
-    const sent = this.clone()
-    const steps = sent.steps
-    const links = [
-      ...((this.options['link'] ?? []) as unknown[]),
-      ...((call.options['link'] ?? []) as unknown[]),
-    ]
-    const errbacks = [
-      ...((this.options['link_error'] ?? []) as unknown[]),
-      ...((call.options['link_error'] ?? []) as unknown[]),
-    ]
-    // Once, on the last task (D57-89).
-    for (const link of links) steps.at(-1)?.addLink(link)
-    for (const errback of errbacks) for (const step of steps) step.addErrback(errback)
-    const shared = Object.fromEntries(
-      Object.entries({ ...this.options, ...call.options }).filter(([key]) => !notForFirst.has(key)),
-    )
-    for (const step of steps) {
-      if (before?.state === 'FAILURE') throw before.value
-      const outcome: EagerOutcome = await step.runEagerly({
-        ...call,
-        args: before === undefined ? (this.immutable ? [] : call.args) : [before.value],
-        kwargs: before === undefined && !this.immutable ? call.kwargs : {},
-        options: shared,
-      })
-      before = before === undefined ? outcome : withParent(outcome, before)
-      if (outcome.state === 'IGNORED' || outcome.state === 'REJECTED') break
-    }
-    return (
-      before ?? {
-        id: '',
-        name: this.task,
-        state: 'SUCCESS',
-        value: null,
-        traceback: null,
-        parent: null,
-        members: null,
-      }
-    )
+    return runChainEagerly(this, this.clone().steps, call, forFirst({ ...this.options, ...call.options }))
   }
 
   override runsEagerly(): boolean {
@@ -359,8 +321,8 @@ function freezeSteps(
   return { steps, result }
 }
 
-function withParent(outcome: EagerOutcome, parent: EagerOutcome): EagerOutcome {
-  return { ...outcome, parent: outcome.parent === null ? parent : withParent(outcome.parent, parent) }
+function forFirst(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !notForFirst.has(key)))
 }
 
 function withoutNulls(options: Readonly<Record<string, unknown>>): Record<string, unknown> {

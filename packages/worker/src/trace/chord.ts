@@ -13,21 +13,19 @@ import {
   isRetryable,
   BackendUnavailableError,
   ChordError,
-  OperationTimeoutError,
   propagateStates,
   pyRepr,
-  readSignature,
   type ChordPart,
   type ChordProgress,
   type NativeChord,
-  type ResultHandle,
-  type SignatureDict,
   type SignatureSource,
 } from '@ct/contracts'
+import { publishBody } from './chord-body.ts'
 import { failChord } from './chord-error.ts'
 import type { ChordMember } from './chord-member.ts'
-import { persist, sent } from './effects.ts'
-import { allReady, joinGroup, MemberFailed, type ReportedMember } from './join.ts'
+import { reportCounted } from './counted-chord.ts'
+import { persist } from './effects.ts'
+import { chordErrorOf, joinChord, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 import { readable } from './readable.ts'
 
@@ -42,7 +40,7 @@ export async function reportPart(
   if (services.chords.kind === 'native')
     await reportNative(services, member, member.groupId, member.chord, state, result)
   else if (services.chords.kind === 'counter')
-    await reportCounter(services, member, member.groupId, member.chord)
+    await reportCounted(services, member, member.groupId, member.chord, reportPart)
 }
 
 async function reportNative(
@@ -138,7 +136,7 @@ export async function completeChord(
           return [taskId, { state, value }]
         }),
       )
-      return await join(services, saved, reported).catch((error: unknown) => {
+      return await joinChord(services, saved, reported).catch((error: unknown) => {
         // Celery does not say which member it was.
         throw error instanceof MemberFailed
           ? new ChordError(`Join error: ${pyRepr(error.error)}`, { cause: error.error })
@@ -156,7 +154,7 @@ export async function completeChord(
     steps.run('be kept', (chord) =>
       chord.extendClaim({ groupId, token, claimMs: Math.max(claimMs, services.publishBoundMs) }),
     )
-  if (!(await publishBody(services, member, body, values, keep))) {
+  if (!(await publishBody(services, member, body, values, keep, reportPart))) {
     services.log.warn(`The claim on chord ${groupId} is lost; another worker publishes its body.`)
     return
   }
@@ -218,139 +216,4 @@ function partValues(services: TraceServices, parts: readonly Uint8Array[]): unkn
     if (propagateStates.has(part.state)) throw new MemberFailed(part.taskId, part.value)
     return part.value
   })
-}
-
-async function join(
-  services: TraceServices,
-  group: ResultHandle,
-  reported?: ReadonlyMap<string, ReportedMember>,
-): Promise<unknown[]> {
-  try {
-    return await joinGroup(services.results, group, {
-      reported,
-      timeoutMs: services.chordJoinTimeout * 1000,
-      pause: (ms) => services.pause(ms),
-    })
-  } catch (error) {
-    // A member that is not ready in time is the end of the chord; a store that is away is not.
-    throw error instanceof OperationTimeoutError ? chordErrorOf(error) : error
-  }
-}
-
-/**
- * A body that cannot be published fails like a failed header. While the broker is merely away it is tried again, unless Celery's defaults
- * are wanted. `keep` keeps the claim, before each try; false when it is lost, and nothing was published.
- */
-async function publishBody(
-  services: TraceServices,
-  member: ChordMember,
-  body: SignatureSource,
-  values: readonly unknown[],
-  keep: () => Promise<boolean>,
-): Promise<boolean> {
-  const publish = async (): Promise<boolean> => {
-    if (!(await keep())) return false
-    await sendBody(services, member, body, values)
-    return true
-  }
-  try {
-    return await sent(services, `The body of chord ${member.groupId} could not be published`, publish)
-  } catch (error) {
-    if (services.defaults === 'ct' && isRetryable(error)) throw error
-    services.log.error(`The body of chord ${member.groupId} could not be published.`, { error })
-    await failChord(
-      services,
-      body,
-      new ChordError(`Callback error: ${pyRepr(error)}`, { cause: error }),
-      reportPart,
-    )
-    return true
-  }
-}
-
-async function sendBody(
-  services: TraceServices,
-  member: ChordMember,
-  body: SignatureSource,
-  values: readonly unknown[],
-): Promise<void> {
-  const { options } = readSignature(body)
-  await services.sender.call(body, {
-    args: [values],
-    // Ids stored in the body (a chord sent by a worker as a step of a chain) win over those of the member that completed it.
-    rootId: textOr(options.root_id, member.rootId),
-    parentId: textOr(options.parent_id, member.taskId),
-    // Inherited, where it has none of its own.
-    ...(member.priority === undefined || options['priority'] != null ? {} : { priority: member.priority }),
-  })
-}
-
-function textOr(value: unknown, fallback: string): string {
-  return typeof value === 'string' && value !== '' ? value : fallback
-}
-
-function chordErrorOf(error: unknown): ChordError {
-  if (error instanceof MemberFailed) return error.asChordError()
-  if (error instanceof ChordError) return error
-  return new ChordError(`Join error: ${pyRepr(error)}`, { cause: error })
-}
-
-/** Stores with a plain counter: the members' own documents are read when the count is full. */
-async function reportCounter(
-  services: TraceServices,
-  member: ChordMember,
-  groupId: string,
-  body: SignatureSource,
-): Promise<void> {
-  const { chords } = services
-  let group: ResultHandle | undefined
-  try {
-    group = await persist(services, `The group of chord ${groupId} could not be read`, () =>
-      chords.savedGroup(groupId),
-    )
-  } catch (error) {
-    if (isRetryable(error)) throw error
-    await failChord(
-      services,
-      body,
-      new ChordError(`Cannot restore group: ${pyRepr(error)}`, { cause: error }),
-      reportPart,
-    )
-    return
-  }
-  const counter = await chords.counter()
-  // Who is first to end the chord: parts that come again, or late, change nothing then.
-  const first = async (): Promise<boolean> =>
-    services.defaults === 'celery' ||
-    (await counter.increment(`${groupId}.done`, { expiresInMs: chords.expiresInMs })) === 1
-  if (group === undefined) {
-    if (await first())
-      await failChord(services, body, new ChordError(`GroupResult ${groupId} no longer exists`), reportPart)
-    return
-  }
-  const count = await counter.increment(groupId, { expiresInMs: chords.expiresInMs })
-  const size = sizeOf(readSignature(body), group)
-  if (services.defaults === 'celery') {
-    if (count > size) services.log.warn(`Chord counter incremented too many times for '${groupId}'`)
-    if (count !== size) return
-  } else if (count < size || !(await allReady(services.results, group)) || !(await first())) return
-  try {
-    const whole = group
-    const values = await persist(services, `Chord ${groupId} could not be read`, () =>
-      join(services, whole),
-    ).catch(async (error: unknown) => {
-      if (isRetryable(error)) throw error
-      const reason = error instanceof MemberFailed ? pyRepr(error.error) : pyRepr(error)
-      await failChord(services, body, new ChordError(reason, { cause: error }), reportPart)
-      return undefined
-    })
-    if (values !== undefined) await publishBody(services, member, body, values, () => Promise.resolve(true))
-  } finally {
-    await chords.forgetGroup(groupId)
-    await counter.remove(groupId)
-  }
-}
-
-function sizeOf(body: SignatureDict, group: ResultHandle): number {
-  return body.chord_size ?? group.children?.length ?? 0
 }

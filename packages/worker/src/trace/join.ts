@@ -9,7 +9,7 @@ import {
   type ResultHandle,
   type ResultMeta,
 } from '@ct/contracts'
-import type { Results } from './ports.ts'
+import type { Results, TraceServices } from './ports.ts'
 
 /** A member of the group ended in FAILURE or REVOKED. */
 export class MemberFailed extends Error {
@@ -133,4 +133,29 @@ async function* unready(results: Results, group: ResultHandle): AsyncGenerator<s
       else if (!readyStates.has(found[index]?.status ?? '')) yield member.id
     }
   }
+}
+
+/** The values of a chord whose members have ended; a {@link ChordError} where one of them is not ready in time. */
+export async function joinChord(
+  services: TraceServices,
+  group: ResultHandle,
+  reported?: ReadonlyMap<string, ReportedMember>,
+): Promise<unknown[]> {
+  try {
+    return await joinGroup(services.results, group, {
+      reported,
+      timeoutMs: services.chordJoinTimeout * 1000,
+      pause: (ms) => services.pause(ms),
+    })
+  } catch (error) {
+    // A member that is not ready in time is the end of the chord; a store that is away is not.
+    throw error instanceof OperationTimeoutError ? chordErrorOf(error) : error
+  }
+}
+
+/** Why no body can be run: a member failed, or could not be read. */
+export function chordErrorOf(error: unknown): ChordError {
+  if (error instanceof MemberFailed) return error.asChordError()
+  if (error instanceof ChordError) return error
+  return new ChordError(`Join error: ${pyRepr(error)}`, { cause: error })
 }

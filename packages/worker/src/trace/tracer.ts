@@ -7,39 +7,23 @@
  *          ├─ Ignore   ─► ack
  *          ├─ Reject   ─► requeue, or FAILURE stored and reject
  *          └─ error    ─► FAILURE stored ─► chord, chain, errbacks ─► hooks, log ─► ack or reject ─► task-failed
- *   lost, time limit, revoked, expired, cancelled: see interruptions.ts
+ *   what was thrown: see thrown-outcomes.ts; lost, time limit, revoked, expired, cancelled: see interruptions.ts
  *
  * Where the broker can settle with results, the last state and the ack are one step. A plain success (no links, no hooks) runs without
  * a promise of its own: that is the hot path.
  */
-import { automaticRetry } from '@ct/client'
-import {
-  isRefusal,
-  Ignore,
-  pyRepr,
-  pythonTraceback,
-  readSignature,
-  Reject,
-  Replace,
-  Retry,
-  type ResultWrite,
-  type Settlement,
-} from '@ct/contracts'
+import { isRefusal, pyRepr, type ResultWrite, type Settlement } from '@ct/contracts'
 import type { Request } from '../request/index.ts'
 import { partOf, recordPart, reportPart } from './chord.ts'
 import type { ChordMember } from './chord-member.ts'
-import { ack, Effects, noChildren, sent, type OnEnd } from './effects.ts'
+import { ack, Effects, noChildren, type OnEnd } from './effects.ts'
 import { Interruptions } from './interruptions.ts'
-import { failureAction } from './failure-action.ts'
-import { FailureRecord } from './failure-record.ts'
-import { memberOf, propagateFailure } from './failure.ts'
-import { callFrom, sendSuccessors } from './links.ts'
+import { memberOf } from './failure.ts'
+import { sendSuccessors } from './links.ts'
 import type { Outcome } from './outcome.ts'
 import type { TraceServices } from './ports.ts'
-import { retryCopy, type RetryCopy } from './retry.ts'
-import { slotVerdict } from './slot-error.ts'
-import { taskRequest } from './task-request.ts'
-import { thrown } from './thrown.ts'
+import type { RetryCopy } from './retry.ts'
+import { ThrownOutcomes } from './thrown-outcomes.ts'
 
 export interface TracerOptions {
   readonly services: TraceServices
@@ -55,7 +39,7 @@ export class Tracer {
   readonly #services: TraceServices
   readonly #options: TracerOptions
   readonly #effects: Effects
-  readonly #failureRecord: FailureRecord
+  readonly #thrown: ThrownOutcomes
   /** Endings that are not the task's own doing. */
   readonly interruptions: Interruptions
 
@@ -63,7 +47,7 @@ export class Tracer {
     this.#services = options.services
     this.#options = options
     this.#effects = new Effects(options.services, options.onEnd)
-    this.#failureRecord = new FailureRecord(this.#effects)
+    this.#thrown = new ThrownOutcomes(this.#effects, options)
     this.interruptions = new Interruptions(this.#effects, options)
   }
 
@@ -77,11 +61,10 @@ export class Tracer {
       if (request.isPlain && !request.strategy.hasSuccessHooks && !this.#effects.signals.afterRun)
         this.#plainSuccess(request, outcome.value)
       else this.#effects.guard(request, this.#success(request, outcome.value))
-    } else if (outcome.kind === 'threw') this.#effects.guard(request, this.#threw(request, outcome.error))
+    } else if (outcome.kind === 'threw')
+      this.#effects.guard(request, this.#thrown.take(request, outcome.error))
     else this.#effects.guard(request, this.interruptions.lost(request, outcome))
   }
-
-  // ---- success -------------------------------------------------------------------------------------------------------
 
   #plainSuccess(request: Request, value: unknown): void {
     const { results } = this.#services
@@ -93,7 +76,7 @@ export class Tracer {
           { state: 'SUCCESS', result: value, children: request.children ?? noChildren },
         )
       } catch (error) {
-        this.#effects.guard(request, this.#failure(request, error))
+        this.#effects.guard(request, this.#thrown.fail(request, error))
         return
       }
     }
@@ -115,7 +98,7 @@ export class Tracer {
       return true
     } catch (error) {
       if (!isRefusal(error)) throw error
-      await this.#failure(request, error)
+      await this.#thrown.fail(request, error)
       return false
     }
   }
@@ -132,7 +115,7 @@ export class Tracer {
         await sendSuccessors(this.#services, request, value)
     } catch (error) {
       // A successor that cannot be sent, after the publisher's own retries, fails the task (D57-62).
-      await this.#failure(request, error)
+      await this.#thrown.fail(request, error)
       return
     }
     let write: ResultWrite | undefined
@@ -143,7 +126,7 @@ export class Tracer {
           { state: 'SUCCESS', result: value, children: request.children ?? noChildren },
         )
       } catch (error) {
-        await this.#failure(request, error)
+        await this.#thrown.fail(request, error)
         return
       }
     }
@@ -153,7 +136,7 @@ export class Tracer {
       try {
         this.#services.chords.encodePart(request.id, 'SUCCESS', value)
       } catch (error) {
-        await this.#failure(request, error)
+        await this.#thrown.fail(request, error)
         return
       }
     }
@@ -206,179 +189,5 @@ export class Tracer {
       settlement,
       wanted ? () => events.send('task-succeeded', { uuid: request.id, result, runtime }) : undefined,
     )
-  }
-
-  // ---- errors --------------------------------------------------------------------------------------------------------
-
-  async #threw(request: Request, error: unknown): Promise<void> {
-    if (error instanceof Retry) await this.#retry(request, error)
-    else if (error instanceof Replace) await this.#replace(request, error)
-    else if (error instanceof Ignore) {
-      this.#services.log.info(`Task ${request.label} ignored`, request.logFields)
-      await this.#effects.signals.postrun(request, 'IGNORED', error)
-      this.#effects.settle(request, ack)
-    } else if (error instanceof Reject) await this.#rejected(request, error)
-    else {
-      const retry =
-        request.strategy.options.autoretryFor.length === 0 || slotVerdict(error) !== undefined
-          ? undefined
-          : automaticRetry(
-              { task: request.strategy.task, request: taskRequest(request, this.#services.hostname) },
-              error,
-            )
-      if (retry !== undefined) await this.#retry(request, retry)
-      else if (failureAction(request.strategy.options, error) === 'requeue')
-        await this.#rejected(request, new Reject(error, true))
-      else await this.#failure(request, error)
-    }
-  }
-
-  /** The task's id, callbacks, chord and chain are the replacement's by now; here is nothing left to store or to tell. */
-  async #replace(request: Request, replace: Replace): Promise<void> {
-    this.#effects.collect(request)
-    const call = callFrom(this.#services, request, [])
-    try {
-      await sent(this.#services, `What replaces task ${request.label} could not be sent`, () =>
-        this.#services.sender.call(replace.signature, call),
-      )
-    } catch (error) {
-      await this.#failure(request, error)
-      return
-    }
-    this.#effects.settle(request, ack)
-    if (this.#services.log.infoEnabled)
-      this.#services.log.info(
-        `Task ${request.label} replaced by ${readSignature(replace.signature).task}`,
-        request.logFields,
-      )
-  }
-
-  async #failure(request: Request, error: unknown): Promise<void> {
-    const { options } = request.strategy
-    const traceback = pythonTraceback(error)
-    const action = failureAction(options, error)
-    const reject =
-      !request.acknowledged && (action === undefined ? !options.acksOnFailure : action === 'reject')
-    const settlement: Settlement = reject ? { action: 'reject' } : ack
-    await this.#failed(request, error, traceback, settlement, () => {
-      if (reject) this.#effects.event(request, 'task-rejected', { requeue: false })
-      this.#effects.failedEvent(request, error, traceback)
-    })
-  }
-
-  /** Stores FAILURE, tells whom it concerns, runs the hooks, logs, settles. */
-  async #failed(
-    request: Request,
-    error: unknown,
-    traceback: string,
-    settlement: Settlement,
-    then: () => void,
-  ): Promise<void> {
-    const { results } = this.#services
-    const { options } = request.strategy
-    const write = request.storeErrors ? this.#failureRecord.encode(request, error, traceback) : undefined
-    const { signals } = this.#effects
-    const hooks = options.onFailure !== undefined || options.afterReturn !== undefined || signals.afterFailure
-    const fusable = settlement.action === 'ack' || settlement.action === 'reject'
-    const fused = request.isPlain && !hooks && fusable && !request.acknowledged && results.canSettle
-    if (!fused) {
-      if (!hooks) this.#effects.collect(request)
-      if (write !== undefined) await this.#effects.storeState(request, write)
-      if (!request.isPlain)
-        await propagateFailure(this.#services, request, error, traceback, request.storeErrors)
-      await this.#effects.hooks(request, 'FAILURE', error, () => signals.failure(request, error, traceback))
-      await signals.postrun(request, 'FAILURE', error)
-    }
-    this.#failureRecord.log(request, error)
-    this.#effects.settle(
-      request,
-      fused && write !== undefined ? { ...settlement, results: [write] } : settlement,
-      then,
-    )
-  }
-
-  async #retry(request: Request, retry: Retry): Promise<void> {
-    const { log, results } = this.#services
-    const reason: unknown = retry.exc === undefined || retry.exc === null ? null : thrown(retry.exc)
-    const traceback = pythonTraceback(reason ?? retry)
-    // Before the copy is sent: whoever runs it may be faster, and its outcome must not be overwritten.
-    if (!request.ignoreResult && results.enabled) {
-      const write = results.encode(
-        { taskId: request.id, request },
-        {
-          state: 'RETRY',
-          result: reason,
-          traceback,
-          children: [{ id: request.id, parent: null, children: null }],
-        },
-      )
-      if (write !== undefined) await this.#effects.storeState(request, write)
-    }
-    const copy = retryCopy(request, retry, this.#options.now())
-    try {
-      await this.#options.publishRetry(copy)
-    } catch (error) {
-      log.error(`The retry of task ${request.label} could not be published.`, { error })
-      // Celery rejects the message, and the task is lost. With late acks it can simply go back.
-      if (this.#services.defaults === 'ct' && !request.acknowledged) {
-        this.#effects.settle(request, { action: 'requeue' }, () =>
-          this.#effects.event(request, 'task-rejected', { requeue: true }),
-        )
-      } else await this.#rejected(request, new Reject(error, false, { cause: error }))
-      return
-    }
-    await this.#effects.hook(request, 'onRetry', () =>
-      request.strategy.options.onRetry?.(
-        reason,
-        request.id,
-        request.body.args,
-        request.body.kwargs,
-        this.#effects.view(request),
-      ),
-    )
-    await this.#effects.signals.retry(request, retry, traceback)
-    if (log.infoEnabled) {
-      log.info(
-        `Task ${request.label} retry: ${retry.message}${reason === null ? '' : `: ${pyRepr(reason)}`}`,
-        request.logFields,
-      )
-    }
-    await this.#effects.signals.postrun(request, 'RETRY', retry)
-    this.#effects.settle(request, ack, () =>
-      this.#effects.event(request, 'task-retried', { exception: pyRepr(reason ?? retry), traceback }),
-    )
-  }
-
-  async #rejected(request: Request, reject: Reject): Promise<void> {
-    const { log } = this.#services
-    log.warn(
-      `Task ${request.label} reject requeue=${reject.requeue ? 'True' : 'False'}: ${pyRepr(reject.reason)}`,
-      request.logFields,
-    )
-    await this.#effects.signals.postrun(request, 'REJECTED', reject)
-    if (reject.requeue) {
-      // With an early ack there is nothing left to reject.
-      this.#reject(request, { action: 'requeue' }, true)
-      return
-    }
-    const traceback = pythonTraceback(reject)
-    if (request.storeErrors) {
-      const write = this.#failureRecord.encode(request, reject, traceback)
-      if (write !== undefined) await this.#effects.storeState(request, write)
-    }
-    if (!request.isPlain)
-      await propagateFailure(this.#services, request, reject, traceback, request.storeErrors)
-    await this.#effects.hooks(request, 'FAILURE', reject, () =>
-      this.#effects.signals.failure(request, reject, traceback),
-    )
-    this.#effects.failedEvent(request, reject, traceback)
-    this.#reject(request, { action: 'reject' }, false)
-  }
-
-  #reject(request: Request, settlement: Settlement, requeue: boolean): void {
-    const early = request.acknowledged
-    this.#effects.settle(request, settlement, () => {
-      if (!early) this.#effects.event(request, 'task-rejected', { requeue })
-    })
   }
 }
