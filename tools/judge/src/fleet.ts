@@ -6,12 +6,13 @@ import { python, startPythonWorker, type PythonClient, type PythonWorker } from 
 import { freshRedis, freshVhost, type FreshRedis } from '@ct-tools/services'
 import { amqpBroker } from '@ct/broker-amqp'
 import { redisBackend, redisBroker } from '@ct/broker-redis'
-import { createApp, createWorker, type AnySignature, type App, type Logger } from '@ct/core'
+import { createApp, createWorker, type AnySignature, type App } from '@ct/core'
 import { encodeResultHandle } from '@ct/contracts'
 import { build } from './build.ts'
 import { queues } from './generate.ts'
 import { journalKey, type JournalEntry } from './journal.ts'
 import { outcomesOf, type Outcome, type Sent, type StoredDocument } from './outcome.ts'
+import { quiet } from './quiet-logger.ts'
 import { register } from './tasks.ts'
 import { childrenOf, type Language, type Node, type Tree } from './tree.ts'
 
@@ -312,24 +313,4 @@ export class Fleet implements AsyncDisposable {
 function revokedIn(node: Node): string[] {
   const own = node.kind === 'task' && node.revoked === true && node.named === true ? [node.tag] : []
   return [...own, ...childrenOf(node).flatMap(revokedIn)]
-}
-
-/** Trees fail on purpose, so what workers say of that is only wanted while looking into something. */
-function quiet(log: ((line: string) => void) | undefined): Logger {
-  const say = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
-    const error = fields?.['error']
-    log?.(error instanceof Error ? `${message} ${error.stack ?? error.message}` : message)
-  }
-  const logger: Logger = {
-    debug: () => {},
-    info: () => {},
-    warn: say,
-    error: say,
-    critical: (message, fields) => {
-      console.error(message, fields?.['error'])
-      say(message, fields)
-    },
-    child: () => logger,
-  }
-  return logger
 }

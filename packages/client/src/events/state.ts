@@ -8,12 +8,11 @@
  * ```
  */
 import { ConfigurationError } from '@ct/contracts'
+import { ClockDrift } from './clock-drift.ts'
+import { EventOrder, type TaskListOptions } from './event-order.ts'
 import { LatestMap } from './latest-map.ts'
 import { TaskRecord } from './task-record.ts'
 import { WorkerRecord } from './worker-record.ts'
-
-/** Seconds between a sender's clock and ours beyond which somebody should look at the clocks. */
-const maxDriftSeconds = 16
 
 /** An event as it came; what is missing or of another kind costs that event, nothing else. */
 export type EventFields = Readonly<Record<string, unknown>>
@@ -35,24 +34,6 @@ export interface StateOptions {
   readonly warn?: ((message: string) => void) | undefined
 }
 
-export interface TaskListOptions {
-  /** Most tasks. Default: all. */
-  readonly limit?: number | undefined
-  /** Newest first. Default true. */
-  readonly reverse?: boolean | undefined
-}
-
-interface Moment {
-  readonly clock: number
-  readonly timestamp: number
-  readonly origin: string
-}
-
-interface Span {
-  first: Moment
-  last: Moment
-}
-
 export class State {
   /** Events seen. */
   eventCount = 0
@@ -61,10 +42,10 @@ export class State {
   readonly #options: StateOptions
   readonly #workers: LatestMap<WorkerRecord>
   readonly #tasks: LatestMap<TaskRecord>
-  readonly #spans = new Map<string, Span>()
+  readonly #order = new EventOrder()
   readonly #children = new Map<string, Set<string>>()
   readonly #types: LatestMap<true>
-  readonly #drifting = new Set<string>()
+  readonly #drift: ClockDrift
   /** Who looks at it now, and what came meanwhile. */
   #looking = 0
   #waiting: EventFields[] = []
@@ -74,6 +55,7 @@ export class State {
 
   constructor(options: StateOptions = {}) {
     this.#options = options
+    this.#drift = new ClockDrift(options.warn)
     this.#workers = new LatestMap(atLeastOne(options.maxWorkersInMemory ?? 5000, 'maxWorkersInMemory'))
     const maxTasks = atLeastOne(options.maxTasksInMemory ?? 10_000, 'maxTasksInMemory')
     this.#tasks = new LatestMap(maxTasks, (uuid, task) => this.#forget(uuid, task))
@@ -176,7 +158,7 @@ export class State {
 
   /** By logical clock, and by time where there is none; of the last event, or with `reverse: false` of the first. */
   tasksByTime(options: TaskListOptions = {}): TaskRecord[] {
-    return this.#sorted([...this.tasks.values()], options)
+    return this.#order.sorted([...this.tasks.values()], options)
   }
 
   /** Celery's other name of {@link tasksByTime}. */
@@ -185,7 +167,7 @@ export class State {
   }
 
   tasksByType(name: string, options: TaskListOptions = {}): TaskRecord[] {
-    return this.#sorted(
+    return this.#order.sorted(
       [...this.tasks.values()].filter((task) => task.name === name),
       options,
     )
@@ -193,7 +175,7 @@ export class State {
 
   /** Of the worker of that node name. */
   tasksByWorker(hostname: string, options: TaskListOptions = {}): TaskRecord[] {
-    return this.#sorted(
+    return this.#order.sorted(
       [...this.tasks.values()].filter((task) => task.worker?.hostname === hostname),
       options,
     )
@@ -227,7 +209,7 @@ export class State {
       workers: [...this.workers.values()],
       tasks: [...this.#tasks.entries].map(([uuid, task]) => ({
         ...task.toJSON(),
-        span: this.#spans.get(uuid),
+        span: this.#order.spanOf(uuid),
       })),
     }
   }
@@ -263,7 +245,7 @@ export class State {
     const task = new TaskRecord(uuid, this)
     task.restore(saved, typeof worker === 'string' ? this.#workerOf(worker) : null)
     this.#tasks.set(uuid, task)
-    if (isSpan(span)) this.#spans.set(uuid, span)
+    this.#order.restore(uuid, span)
     this.#linkToParent(task)
   }
 
@@ -279,7 +261,7 @@ export class State {
     worker.update(event)
     if (offline) worker.gone()
     else if (isInstant(received) && isInstant(timestamp)) {
-      this.#watchDrift(hostname, received, timestamp)
+      this.#drift.watch(hostname, received, timestamp)
       worker.heard(received)
     }
     const { onNodeJoin, onNodeLeave } = this.#options
@@ -310,7 +292,7 @@ export class State {
       origin = worker.id
     }
     if (subject === 'received') this.taskCount++
-    this.#stamp(uuid, { clock: isInstant(clock) ? clock : 0, timestamp, origin })
+    this.#order.add(uuid, { clock: isInstant(clock) ? clock : 0, timestamp, origin })
     task.event(subject, timestamp, event)
     if (parentBefore !== task.parentId) this.#unlink(uuid, parentBefore)
     if (task.name !== null && !this.#types.entries.has(task.name)) this.#types.set(task.name, true)
@@ -325,26 +307,6 @@ export class State {
     return worker
   }
 
-  #stamp(uuid: string, moment: Moment): void {
-    const span = this.#spans.get(uuid)
-    if (span === undefined) {
-      this.#spans.set(uuid, { first: moment, last: moment })
-      return
-    }
-    if (compare(moment, span.first) < 0) span.first = moment
-    if (compare(moment, span.last) >= 0) span.last = moment
-  }
-
-  #sorted(tasks: TaskRecord[], { limit = Infinity, reverse = true }: TaskListOptions): TaskRecord[] {
-    const none: Moment = { clock: 0, timestamp: 0, origin: '' }
-    const keyed = tasks.map((task) => {
-      const span = this.#spans.get(task.uuid)
-      return { task, at: (reverse ? span?.last : span?.first) ?? none }
-    })
-    keyed.sort((a, b) => (reverse ? compare(b.at, a.at) : compare(a.at, b.at)))
-    return keyed.slice(0, limit).map(({ task }) => task)
-  }
-
   #linkToParent(task: TaskRecord): void {
     const { parentId, uuid } = task
     if (parentId === null || parentId === '') return
@@ -354,7 +316,7 @@ export class State {
   }
 
   #forget(uuid: string, task: TaskRecord): void {
-    this.#spans.delete(uuid)
+    this.#order.delete(uuid)
     this.#unlink(uuid, task.parentId)
   }
 
@@ -363,34 +325,6 @@ export class State {
     siblings?.delete(uuid)
     if (siblings?.size === 0) this.#children.delete(parentId!)
   }
-
-  #watchDrift(hostname: string, received: number, timestamp: number): void {
-    const drift = Math.abs(Math.trunc(received) - Math.trunc(timestamp))
-    const { warn } = this.#options
-    if (drift <= maxDriftSeconds || warn === undefined || this.#drifting.has(hostname)) return
-    if (this.#drifting.size >= 1000) this.#drifting.clear()
-    this.#drifting.add(hostname)
-    warn(
-      `The clocks of ${hostname} and of this machine differ by ${drift} s (sent: ${text(timestamp)}, received: ${text(received)}).`,
-    )
-  }
-}
-
-/** kombu's order of events: by logical clock, at equal clocks by sender; by time where one of them has no clock. */
-function isSpan(value: unknown): value is Span {
-  return isObject(value) && isMoment(value['first']) && isMoment(value['last'])
-}
-
-function isMoment(value: unknown): value is Moment {
-  if (!isObject(value)) return false
-  const { clock, timestamp, origin } = value
-  return typeof clock === 'number' && typeof timestamp === 'number' && typeof origin === 'string'
-}
-
-function compare(a: Moment, b: Moment): number {
-  if (a.clock === 0 || b.clock === 0) return a.timestamp - b.timestamp
-  if (a.clock !== b.clock) return a.clock - b.clock
-  return a.origin < b.origin ? -1 : a.origin > b.origin ? 1 : 0
 }
 
 function isObject(value: unknown): value is EventFields {
@@ -399,11 +333,6 @@ function isObject(value: unknown): value is EventFields {
 
 function isInstant(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
-}
-
-function text(epochSeconds: number): string {
-  const date = new Date(epochSeconds * 1000)
-  return Number.isNaN(date.getTime()) ? String(epochSeconds) : date.toISOString()
 }
 
 function atLeastOne(value: number, name: string): number {

@@ -7,29 +7,15 @@
  *
  * A busy slot has jobs in hand: the first one runs or is about to, the others were handed ahead (hand-ahead.ts). It begins them in order.
  */
-import type { PoolOutcome, PoolStartOptions, SlotIdentity } from '../pool.ts'
+import type { PoolOutcome, SlotIdentity } from '../pool.ts'
 import { errorData, errorFrom } from './error-data.ts'
 import { aheadPatienceMs } from './hand-ahead.ts'
 import { Hand } from './hand.ts'
 import { lost, type SlotTicket } from './pool-ticket.ts'
-import type { Rest } from './rest.ts'
 import { SlotOutbox } from './slot-outbox.ts'
+import type { SlotOwner } from './slot-owner.ts'
 import { inWords, type SlotChannel, type SlotExit, type SlotTransport } from './slot-transport.ts'
 import { fromSlot, isFromSlot, monotonicMs, toSlot, type FromSlot, type ToSlot } from './slot-frames.ts'
-
-export interface SlotOwner {
-  readonly options: PoolStartOptions
-  readonly entry: string
-  readonly modules: readonly string[]
-  /** Ready for a job, or for its next one. */
-  slotFree(slot: PoolSlot): void
-  slotGone(slot: PoolSlot, exit: SlotExit): void
-  ticketEnded(ticket: SlotTicket, outcome: PoolOutcome): void
-  /** It did not begin here and will not: it may begin elsewhere. */
-  ticketReturned(ticket: SlotTicket): void
-  observed(taskName: string, ranMs: number): void
-  readonly rest: Rest
-}
 
 /** Good order has this long; then the slot is ended. */
 const closeLimitMs = 5000
@@ -54,21 +40,15 @@ export class PoolSlot {
   #jobs = 0
   #failure: Error | undefined
   #closeTimer: ReturnType<typeof setTimeout> | undefined
-  #resolveReady!: () => void
-  #rejectReady!: (error: Error) => void
-  #resolveGone!: () => void
+  readonly #readied = Promise.withResolvers<void>()
+  readonly #went = Promise.withResolvers<void>()
 
   constructor(owner: SlotOwner, transport: SlotTransport, index: number) {
     this.#owner = owner
     this.index = index
-    this.ready = new Promise((resolve, reject) => {
-      this.#resolveReady = resolve
-      this.#rejectReady = reject
-    })
+    this.ready = this.#readied.promise
     this.ready.catch(() => undefined)
-    this.gone = new Promise((resolve) => {
-      this.#resolveGone = resolve
-    })
+    this.gone = this.#went.promise
     const { options, entry, modules } = owner
     options.onSlotChange?.({ kind: 'opening', index })
     this.#channel = transport.open({
@@ -239,7 +219,7 @@ export class PoolSlot {
     switch (frame[0]) {
       case fromSlot.ready:
         this.#wasReady = true
-        this.#resolveReady()
+        this.#readied.resolve()
         this.#owner.options.onSlotChange?.({ kind: 'started', ...this.identity })
         this.#free()
         return
@@ -373,13 +353,13 @@ export class PoolSlot {
         signal: exit.signal,
         expected,
       })
-    } else this.#rejectReady(this.#failure ?? new Error(inWords(exit)))
+    } else this.#readied.reject(this.#failure ?? new Error(inWords(exit)))
     const running = this.#hand.first?.started === true ? this.#hand.tickets.shift() : undefined
     if (running !== undefined) this.#owner.observed(running.job.taskName, monotonicMs() - this.#hand.since)
     this.#owner.slotGone(this, exit)
     if (running !== undefined && !running.ended)
       this.#owner.ticketEnded(running, lost(exit.reason ?? inWords(exit), exit))
-    this.#resolveGone()
+    this.#went.resolve()
   }
 
   #complain(what: string): void {

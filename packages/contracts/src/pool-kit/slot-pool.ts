@@ -19,36 +19,16 @@ import type {
   PoolStartOptions,
   PoolTicket,
 } from '../pool.ts'
-import { PoolSlot, type SlotOwner } from './pool-slot.ts'
-import { inWords, type SlotExit, type SlotTransport } from './slot-transport.ts'
+import { PoolSlot } from './pool-slot.ts'
+import type { SlotOwner } from './slot-owner.ts'
+import type { PoolFigures, SlotPoolDefinition } from './slot-pool-definition.ts'
+import { inWords, type SlotExit } from './slot-transport.ts'
 import { JobQueue } from './job-queue.ts'
 import { Rest } from './rest.ts'
 import { lost, SlotTicket, withdrawn, type TicketOwner } from './pool-ticket.ts'
-import { monotonicMs } from './slot-frames.ts'
+import { Reopening } from './reopening.ts'
+import { StuckWatch } from './stuck-watch.ts'
 
-export interface SlotPoolDefinition {
-  readonly name: string
-  readonly packageName: string
-  readonly capabilities: PoolCapabilities
-  readonly transport: SlotTransport
-  /** What Celery's pool of this kind shows in `stats` besides implementation and size. */
-  readonly info: (slots: PoolFigures) => Readonly<Record<string, unknown>>
-}
-
-export interface PoolFigures {
-  readonly size: number
-  readonly pids: readonly number[]
-  /** Jobs given to each slot that lives. */
-  readonly writes: readonly number[]
-  readonly waiting: number
-  readonly running: number
-  readonly maxTasksPerChild: number | undefined
-  readonly timeLimits: readonly [soft: number | null, hard: number | null]
-}
-
-/** How often slots that do not answer are looked for. */
-const watchMs = 250
-const defaultAliveTimeoutMs = 20_000
 /** A job that this many slots died with before it began is given up. */
 const mostNotTaken = 3
 
@@ -77,11 +57,16 @@ class SlotPool implements SlotOwner, TicketOwner {
   #stopping = false
   #closing: Promise<void> | undefined
   #idleWaiters: (() => void)[] = []
-  #watch: ReturnType<typeof setInterval> | undefined
+  readonly #watch = new StuckWatch(
+    () => this.#slots,
+    () => this.options,
+  )
   #submitted = 0
   #starting = false
-  #failures = 0
-  #reopening: ReturnType<typeof setTimeout> | undefined
+  readonly #reopening = new Reopening(
+    () => this.options,
+    () => this.#fillUp(),
+  )
 
   constructor(definition: SlotPoolDefinition) {
     this.#definition = definition
@@ -116,8 +101,7 @@ class SlotPool implements SlotOwner, TicketOwner {
     this.#options = options
     this.modules = options.modules
     this.#size = Math.max(1, options.size)
-    this.#watch = setInterval(() => this.#replaceStuck(), watchMs)
-    this.#watch.unref()
+    this.#watch.start()
     this.#starting = true
     try {
       this.#fillUp()
@@ -154,7 +138,7 @@ class SlotPool implements SlotOwner, TicketOwner {
   }
 
   slotFree(slot: PoolSlot): void {
-    this.#failures = 0
+    this.#reopening.succeeded()
     // Shrunk while all were busy: the first one that is free goes.
     if (this.#living().length > this.#size) {
       slot.retire()
@@ -222,7 +206,7 @@ class SlotPool implements SlotOwner, TicketOwner {
       } catch (error) {
         // What fails at the start, `start` reports. Later there may be no file descriptors, or no memory, for a while.
         if (this.#starting) throw error
-        this.#tryLater(error instanceof Error ? error.message : String(error), error)
+        this.#reopening.later(error instanceof Error ? error.message : String(error), error)
         return
       }
       living += 1
@@ -240,19 +224,7 @@ class SlotPool implements SlotOwner, TicketOwner {
       this.#fillUp()
       return
     }
-    this.#tryLater(slot.failure?.message ?? inWords(exit), slot.failure)
-  }
-
-  #tryLater(why: string, cause: unknown): void {
-    this.#failures += 1
-    const pauseMs = Math.min(5000, 100 * 2 ** (this.#failures - 1))
-    this.options.onSlotError(
-      new Error(`A slot of the pool could not start: ${why}. Trying again in ${pauseMs} ms.`, { cause }),
-    )
-    this.#reopening ??= setTimeout(() => {
-      this.#reopening = undefined
-      if (this.#closing === undefined) this.#fillUp()
-    }, pauseMs)
+    this.#reopening.later(slot.failure?.message ?? inWords(exit), slot.failure)
   }
 
   /** It did not begin, so that nothing is lost by beginning elsewhere. `first`: it would have been the next one. */
@@ -264,25 +236,6 @@ class SlotPool implements SlotOwner, TicketOwner {
         lost(`${mostNotTaken} slots ended before the job began: ${inWords(exit)}`, exit),
       )
     } else this.ticketReturned(ticket)
-  }
-
-  #replaceStuck(): void {
-    const now = monotonicMs()
-    const aliveMs = this.options.aliveTimeoutMs ?? defaultAliveTimeoutMs
-    const takeUpMs = this.options.takeUpTimeoutMs ?? aliveMs
-    for (const slot of this.#slots) {
-      const limit = slot.state === 'opening' ? aliveMs : takeUpMs
-      if (!slot.isStuck(now, limit)) continue
-      const what =
-        slot.state === 'opening'
-          ? 'is not ready'
-          : `does not take up ${slot.inHand[0]?.job.taskName ?? 'its job'}: something that an earlier task left behind keeps its event loop busy`
-      const { index, pid } = slot.identity
-      this.options.onSlotError(
-        new Error(`Slot ${index} of the pool (pid ${pid}) ${what} after ${limit} ms; it is replaced.`),
-      )
-      slot.kill()
-    }
   }
 
   async grow(slots: number): Promise<void> {
@@ -373,8 +326,8 @@ class SlotPool implements SlotOwner, TicketOwner {
   async #close(): Promise<void> {
     this.#stopping = true
     this.rest.stop()
-    clearInterval(this.#watch)
-    clearTimeout(this.#reopening)
+    this.#watch.stop()
+    this.#reopening.stop()
     const reason = new ClosedError('The pool was closed while the job was running.')
     for (const ticket of this.#jobs.close()) this.ticketEnded(ticket, withdrawn)
     for (const ticket of [...this.#open]) {

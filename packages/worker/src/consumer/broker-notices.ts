@@ -1,7 +1,8 @@
-import type { Notice } from '@ct/contracts'
+import type { Broker, Notice } from '@ct/contracts'
 import type { TraceServices } from '../trace/index.ts'
 
 export interface BrokerNoticesOptions {
+  readonly broker: Pick<Broker, 'describe'>
   readonly log: TraceServices['log']
   /** The broker ended the subscription to this queue. */
   readonly onCancelled: (queue: string) => void
@@ -54,5 +55,16 @@ export class BrokerNotices {
       default:
         notice satisfies never
     }
+  }
+
+  /** `retryInMs`: undefined when it is not tried again. */
+  unreachable(error: Error, attempt: number, retryInMs: number | undefined): void {
+    const { broker, log } = this.#options
+    const again =
+      retryInMs === undefined
+        ? ''
+        : ` Trying again in ${(retryInMs / 1000).toFixed(1)} s (attempt ${attempt}).`
+    const why = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`
+    log.error(`Cannot connect to ${broker.describe().url}: ${why}${again}`)
   }
 }

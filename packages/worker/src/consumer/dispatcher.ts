@@ -9,10 +9,8 @@
  * slices: a batch of tasks that compute must not keep heartbeats, lease renewal and commands from their turn.
  */
 import {
-  SoftTimeLimitExceeded,
   TaskRevokedError,
   TimeLimitExceeded,
-  type PoolJob,
   type PoolJobEvents,
   type PoolOutcome,
   type ResultWrite,
@@ -21,10 +19,11 @@ import {
 import { diagnostics } from '@ct/client'
 import { canAbandon, Fifo } from '../pool/index.ts'
 import type { Disowned, Request, Revocations, WorkerState } from '../request/index.ts'
-import type { SlotRequest } from '../slot/index.ts'
 import { ack, thrown, unpackOutcome, type Outcome, type Tracer } from '../trace/index.ts'
 import { Admission, type AdmissionOptions } from './admission.ts'
 import { ConcurrencyGate } from './concurrency-gate.ts'
+import { jobOf } from './pool-job.ts'
+import { startTimeLimits } from './time-limits.ts'
 
 export interface DispatcherOptions extends AdmissionOptions {
   readonly state: WorkerState
@@ -167,23 +166,12 @@ export class Dispatcher {
         return
       }
     }
-    const { message } = request
     const { eventletPoolApply } = this.#options.services.app.signals
     if (eventletPoolApply.wanted && pool.name === 'async') {
       const { args, kwargs } = request.body
       void eventletPoolApply.send({ sender: pool, target: request.strategy.task, args, kwargs })
     }
-    const job: PoolJob = {
-      jobId: ++this.#jobs,
-      taskId: request.id,
-      taskName: message.task,
-      body: message.body,
-      contentType: message.contentType,
-      contentEncoding: message.contentEncoding,
-      request: pool.capabilities.sharesMemory ? message.headers : this.#forSlot(request),
-      patient: isPatient(request),
-      local: request,
-    }
+    const job = jobOf(request, ++this.#jobs, this.#options.services, pool.capabilities.sharesMemory)
     const ticket = pool.submit(job, new JobEvents(this, request))
     request.ticket = ticket
     if (request.terminateSignal !== undefined) this.terminate(request, request.terminateSignal)
@@ -202,19 +190,6 @@ export class Dispatcher {
     if (request.phase !== 'active') request.ticket?.kill()
   }
 
-  #forSlot(request: Request): Readonly<Record<string, unknown>> {
-    const { events, log } = this.#options.services
-    const { message, delivery, strategy } = request
-    const wanted: SlotRequest = {
-      headers: delivery.headers,
-      properties: message.properties,
-      info: delivery.info,
-      queue: delivery.queue,
-      wantsRepr: log.infoEnabled || (events.enabled && strategy.options.sendEvents),
-    }
-    return { ...wanted }
-  }
-
   accepted(request: Request, info: Parameters<PoolJobEvents['onAccepted']>[0]): void {
     const { state, services } = this.#options
     const { options } = request.strategy
@@ -227,9 +202,8 @@ export class Dispatcher {
     if (services.events.enabled && options.sendEvents)
       services.events.send('task-started', { uuid: request.id })
     if (services.log.debugEnabled) services.log.debug(`Task accepted: ${request.label} pid:${info.pid}`)
-    const { timeLimit, softTimeLimit } = request
-    if (timeLimit !== null || softTimeLimit !== null)
-      this.#limit(request, timeLimit, softTimeLimit, info.agoMs ?? 0)
+    if (request.timeLimit !== null || request.softTimeLimit !== null)
+      startTimeLimits(request, services.log, info.agoMs ?? 0, (hard) => this.#timedOut(request, hard))
     // Asked for while a slot elsewhere had it and had not begun.
     if (request.terminateSignal !== undefined && request.ticket !== undefined)
       this.terminate(request, request.terminateSignal)
@@ -249,30 +223,9 @@ export class Dispatcher {
     )
   }
 
-  /** `agoMs`: since it began. */
-  #limit(request: Request, hard: number | null, soft: number | null, agoMs: number): void {
-    request.timers = []
-    const { log } = this.#options.services
-    if (soft !== null && soft > 0) {
-      const timer = setTimeout(
-        () => {
-          log.warn(`Soft time limit (${soft}s) exceeded for ${request.label}`)
-          request.ticket?.abort(new SoftTimeLimitExceeded(soft))
-        },
-        limitMs(soft) - agoMs,
-      )
-      request.timers.push(timer.unref())
-    }
-    if (hard !== null && hard > 0) {
-      const timer = setTimeout(
-        () => {
-          if (!this.#disown(request, 'time-limit', new TimeLimitExceeded(hard))) return
-          this.#options.tracer.interruptions.timeLimit(request, hard)
-        },
-        limitMs(hard) - agoMs,
-      )
-      request.timers.push(timer.unref())
-    }
+  #timedOut(request: Request, hard: number): void {
+    if (!this.#disown(request, 'time-limit', new TimeLimitExceeded(hard))) return
+    this.#options.tracer.interruptions.timeLimit(request, hard)
   }
 
   /** Ends an active request by command, or remembers to when it starts. True when it was running. */
@@ -366,16 +319,6 @@ export class Dispatcher {
     }
     this.#drain()
   }
-}
-
-/** Timers cannot count beyond 24 days, and would fire at once. */
-function limitMs(seconds: number): number {
-  return Math.min(seconds * 1000, 2 ** 31 - 1)
-}
-
-/** Nobody waits for its beginning (an early ack) or its end (what follows from it). */
-function isPatient({ isPlain, strategy }: Request): boolean {
-  return isPlain && strategy.options.acksLate
 }
 
 class JobEvents implements PoolJobEvents {

@@ -22,13 +22,15 @@ export interface HeldMessagesOptions {
   readonly broker: Broker
   readonly state: WorkerState
   readonly services: TraceServices
-  readonly reception: Pick<Reception, 'drop'>
+  readonly reception: Pick<Reception, 'drop' | 'clear'>
   readonly dispatcher: Dispatcher
   readonly credit: Credit
   readonly unconfirmed: Unconfirmed
   /** The message of a request that was done is settled at last, or not ours any more, or (with an error) not settled again. */
   readonly onSettledLate: (request: Request, error?: unknown) => void
   readonly reducePrefetch: boolean
+  /** Tasks that run are cancelled where their messages come again. */
+  readonly cancelOnLoss: boolean
 }
 
 /** Beyond it one line for all. */
@@ -39,6 +41,27 @@ export class HeldMessages {
 
   constructor(options: HeldMessagesOptions) {
     this.#options = options
+  }
+
+  /** Where nothing can be adopted, what was not started is forgotten at once. */
+  connectionLost(): void {
+    const { broker, state, services, reception, dispatcher, cancelOnLoss } = this.#options
+    if (broker.capabilities.settleAcrossConnections) return
+    reception.clear()
+    for (const request of state.unconfirmed()) if (request.phase !== 'active') this.forget(request)
+    if (!cancelOnLoss) return
+    const reason = new CeleryError(
+      'CT_LEASE_LOST',
+      'The connection to the broker was lost; the task will be delivered again.',
+    )
+    for (const request of state.in('active')) {
+      if (request.acknowledged) continue
+      services.log.warn(
+        `Task ${request.label} cannot be acknowledged any more, since its connection is lost; it is cancelled.`,
+        request.logFields,
+      )
+      dispatcher.cancel(request, reason, true)
+    }
   }
 
   async takeOver(consumer: Consumer): Promise<void> {
@@ -117,10 +140,13 @@ export class HeldMessages {
     request.ticket?.withdraw()
   }
 
-  leasesLost(deliveries: readonly Delivery[]): void {
+  /** Of these deliveries, or of those with these tags. */
+  leasesLost(deliveries: readonly (Delivery | string)[]): void {
     const lost = new Set(deliveries)
     const { state, services } = this.#options
-    const requests = state.unconfirmed().filter((request) => lost.has(request.delivery))
+    const requests = state
+      .unconfirmed()
+      .filter(({ delivery }) => lost.has(delivery) || lost.has(delivery.tag))
     if (requests.length > mostLines)
       services.log.warn(`The leases of ${requests.length} tasks are lost: their messages are others' now.`)
     for (const request of requests) {

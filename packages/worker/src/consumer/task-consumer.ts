@@ -15,7 +15,6 @@
  */
 import {
   BrokerUnavailableError,
-  CeleryError,
   ClosedError,
   isCeleryError,
   isRetryable,
@@ -106,10 +105,11 @@ export class TaskConsumer {
       signal: this.#stopping.signal,
     })
     this.#notices = new BrokerNotices({
+      broker: options.broker,
       log: options.services.log,
       onCancelled: (queue) => void this.#resubscription.begin(queue),
       onMalformed: () => options.reception.malformed(),
-      onLeasesLost: (tags) => this.#leasesLost(new Set(tags)),
+      onLeasesLost: (tags) => this.#held.leasesLost(tags),
     })
     this.#watchdog = new Watchdog({
       ...(options.watchdogMs === undefined ? {} : { intervalMs: options.watchdogMs }),
@@ -125,7 +125,7 @@ export class TaskConsumer {
     return new Promise<void>((resolve, reject) => {
       this.#unlisten = this.#options.connection.listen({
         onLost: (error) => this.#lost(error),
-        onConnectFailed: (error, attempt, retryInMs) => this.#connectFailed(error, attempt, retryInMs),
+        onConnectFailed: (...failure) => this.#notices.unreachable(...failure),
         onNotice: (notice) => this.#notices.take(notice),
       })
       this.#loop = this.#run(resolve, reject)
@@ -313,52 +313,19 @@ export class TaskConsumer {
 
   #lost(error: Error): void {
     if (this.#stopping.signal.aborted) return
-    const { services, dispatcher, reception, broker, state, cancelOnLoss } = this.#options
+    const { services, dispatcher } = this.#options
     services.log.warn(`The connection to the broker is lost: ${error.message} Reconnecting.`)
     dispatcher.pause()
     this.#leases?.stop()
     this.#watchdog.stop()
     this.#consumer = undefined
     this.#connection = undefined
-    if (!broker.capabilities.settleAcrossConnections) {
-      reception.clear()
-      for (const request of state.unconfirmed()) if (request.phase !== 'active') this.#held.forget(request)
-      if (cancelOnLoss) {
-        const reason = new CeleryError(
-          'CT_LEASE_LOST',
-          'The connection to the broker was lost; the task will be delivered again.',
-        )
-        for (const request of state.in('active')) {
-          if (request.acknowledged) continue
-          services.log.warn(
-            `Task ${request.label} cannot be acknowledged any more, since its connection is lost; it is cancelled.`,
-            request.logFields,
-          )
-          dispatcher.cancel(request, reason, true)
-        }
-      }
-    }
+    this.#held.connectionLost()
     this.#options.onLost(error)
     this.#again?.()
   }
 
   // ---- what happens to it ---------------------------------------------------------------------------------------------
-
-  #leasesLost(tags: ReadonlySet<string>): void {
-    const requests = this.#options.state.unconfirmed().filter((request) => tags.has(request.delivery.tag))
-    this.#held.leasesLost(requests.map((request) => request.delivery))
-  }
-
-  #connectFailed(error: Error, attempt: number, retryInMs: number | undefined): void {
-    const again =
-      retryInMs === undefined
-        ? ''
-        : ` Trying again in ${(retryInMs / 1000).toFixed(1)} s (attempt ${attempt}).`
-    const why = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`
-    this.#options.services.log.error(
-      `Cannot connect to ${this.#options.broker.describe().url}: ${why}${again}`,
-    )
-  }
 
   /** Where messages are held by the connection itself the server pushes, cancels and beats; asking costs an idle worker its silence. */
   get #isWatched(): boolean {

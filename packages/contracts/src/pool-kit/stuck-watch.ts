@@ -1,0 +1,50 @@
+import type { PoolStartOptions } from '../pool.ts'
+import type { PoolSlot } from './pool-slot.ts'
+import { monotonicMs } from './slot-frames.ts'
+
+/** How often slots that do not answer are looked for. */
+const watchMs = 250
+const defaultAliveTimeoutMs = 20_000
+
+/** Ends slots that do not become ready, or do not take up what they were given, so that their pool replaces them. */
+export class StuckWatch {
+  readonly #slots: () => Iterable<PoolSlot>
+  readonly #options: () => PoolStartOptions
+  #timer: ReturnType<typeof setInterval> | undefined
+
+  constructor(slots: () => Iterable<PoolSlot>, options: () => PoolStartOptions) {
+    this.#slots = slots
+    this.#options = options
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#look(), watchMs)
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(): void {
+    const now = monotonicMs()
+    const {
+      aliveTimeoutMs: aliveMs = defaultAliveTimeoutMs,
+      takeUpTimeoutMs: takeUpMs = aliveMs,
+      onSlotError,
+    } = this.#options()
+    for (const slot of this.#slots()) {
+      const limit = slot.state === 'opening' ? aliveMs : takeUpMs
+      if (!slot.isStuck(now, limit)) continue
+      const what =
+        slot.state === 'opening'
+          ? 'is not ready'
+          : `does not take up ${slot.inHand[0]?.job.taskName ?? 'its job'}: something that an earlier task left behind keeps its event loop busy`
+      const { index, pid } = slot.identity
+      onSlotError(
+        new Error(`Slot ${index} of the pool (pid ${pid}) ${what} after ${limit} ms; it is replaced.`),
+      )
+      slot.kill()
+    }
+  }
+}
