@@ -216,7 +216,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     // The first one makes the 28 queues.
     await vi.waitFor(
       () => expect(lines.filter((line) => line.includes('waits at the broker until')).length).toBe(1),
-      { timeout: 10_000 },
+      { timeout: 15_000 },
     )
     await vi.waitFor(async () => expect(await waiting()).toBe(1))
     await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(1), { timeout: 5_000 })
@@ -256,7 +256,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     await vi.waitFor(
       () => expect(lines.filter((line) => line.includes('has been held for')).length).toBe(1),
       {
-        timeout: 5_000,
+        timeout: 15_000,
       },
     )
     await new Promise((resolve) => setTimeout(resolve, 300))
@@ -295,7 +295,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     await work(mine)
     await mine.sendTask('proj.poison')
     await vi.waitFor(async () => expect((await channel.checkQueue('risky.parked')).messageCount).toBe(1), {
-      timeout: 10_000,
+      timeout: 15_000,
     })
     expect(runs.length).toBe(5)
     await mine.sendTask('proj.reject')

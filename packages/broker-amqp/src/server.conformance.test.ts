@@ -62,7 +62,7 @@ describe.skipIf(!ready)('a RabbitMQ server', () => {
         expect(lines.length).toBe(1)
         return lines
       },
-      { timeout: 10_000 },
+      { timeout: 15_000 },
     )
     expect(told[0]).toMatch(
       /held longer than RabbitMQ's consumer_timeout \(2 s\).*come again.*consumerTimeout/,
@@ -109,7 +109,7 @@ describe.skipIf(!ready)('a RabbitMQ server', () => {
       await server.control('set_vm_memory_high_watermark', '0.4')
     }
     await vi.waitFor(() => expect(log.lines('info').join('\n')).toContain('takes messages again'), {
-      timeout: 10_000,
+      timeout: 15_000,
     })
     await task.delay()
   }, 60_000)

@@ -149,7 +149,7 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     const mine = app({ workerSendTaskEvents: true, backend: 'rpc://', brokerHeartbeat: 7 })
     const task = mine.task('proj.t', (value: number) => value)
     await workerOf(mine, { taskEvents: true }).start()
-    expect(await (await task.delay(1)).get({ timeoutMs: 5_000 })).toBe(1)
+    expect(await (await task.delay(1)).get({ timeoutMs: 20_000 })).toBe(1)
     const { vhost, management } = scene.vhost
     const heartbeats = await vi.waitFor(
       async () => {
@@ -171,8 +171,8 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     const mine = app({ workerSendTaskEvents: true, backend: 'rpc://' })
     const task = mine.task('proj.t', (value: number) => value)
     await workerOf(mine, { taskEvents: true }).start()
-    expect(await (await task.delay(1)).get({ timeoutMs: 5_000 })).toBe(1)
-    expect(await mine.control.ping({ timeoutMs: 500 })).toHaveLength(1)
+    expect(await (await task.delay(1)).get({ timeoutMs: 20_000 })).toBe(1)
+    expect(await mine.control.ping({ timeoutMs: 20_000, limit: 1 })).toHaveLength(1)
     const { vhost, management } = scene.vhost
     const path = `/queues/${vhost}?columns=name,durable,exclusive`
     const queues = (await management.call('GET', path)) as readonly QueueInfo[]
@@ -230,7 +230,7 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     await workerOf(mine, { hostname: 'ear@h' }).start()
     await scene.channel.deleteQueue('ear@h.celery.pidbox')
     await vi.waitFor(async () => expect(await mine.control.ping({ timeoutMs: 300 })).toHaveLength(1), {
-      timeout: 10_000,
+      timeout: 15_000,
     })
   }, 20_000)
 })

@@ -107,7 +107,7 @@ describe('with a worker', () => {
     await begun.promise
     const active = await ct(...broker, 'inspect', 'active', '-d', 'one@test')
     end.resolve()
-    await result.get({ timeoutMs: 10_000 })
+    await result.get({ timeoutMs: 20_000 })
     expect(active).toMatchObject({ exitCode: 0, err: '' })
     expect(active.out).toMatch(/fleet\.wait +1152921504606846976$/m)
   })

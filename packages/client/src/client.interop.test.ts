@@ -61,7 +61,7 @@ for (const { version, broker } of fleets) {
 
     it('RES-11 WIRE-1: sends a task to Python and gets its value', async () => {
       const result = await app.sendTask<number>('interop_tasks.add', { args: [2, 3] })
-      expect(await result.get({ timeoutMs: 10_000 })).toBe(5)
+      expect(await result.get({ timeoutMs: 20_000 })).toBe(5)
       expect(await result.state()).toBe('SUCCESS')
       expect(await result.name()).toBe('interop_tasks.add')
       expect(await result.worker()).toBe(worker.nodename)
@@ -78,7 +78,7 @@ for (const { version, broker } of fleets) {
 
     it('RES-62, PAIN-32: an exception of Python arrives typed, with its traceback', async () => {
       const failing = await app.sendTask('interop_tasks.fail', { args: ['on purpose'] })
-      const error = await failing.get({ timeoutMs: 10_000 }).catch((thrown: unknown) => thrown)
+      const error = await failing.get({ timeoutMs: 20_000 }).catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(RemoteError)
       expect(error).toMatchObject({
         name: 'ValueError',
@@ -90,7 +90,7 @@ for (const { version, broker } of fleets) {
         /^Traceback \(most recent call last\):[^]*ValueError: on purpose/,
       )
       const custom = await app.sendTask('interop_tasks.fail_custom', { args: ['x', 7] })
-      const unknown = await custom.get({ timeoutMs: 10_000 }).catch((thrown: unknown) => thrown)
+      const unknown = await custom.get({ timeoutMs: 20_000 }).catch((thrown: unknown) => thrown)
       expect(unknown).toMatchObject({ name: 'CustomError', excModule: 'interop_tasks', args: ['x', 7] })
     })
 
@@ -102,7 +102,7 @@ for (const { version, broker } of fleets) {
       `)
       const first = await client.exec<string>('_first')
       const tail = new AsyncResult<number>(id, app.context.resultContext)
-      expect(await tail.get({ timeoutMs: 10_000 })).toBe(30)
+      expect(await tail.get({ timeoutMs: 20_000 })).toBe(30)
       const values: unknown[] = []
       for await (const [node, value] of app.asyncResult(first).collect({ timeoutMs: 10_000 }))
         values.push([node.id, value])
@@ -120,7 +120,7 @@ for (const { version, broker } of fleets) {
       `)
       const restored = await app.groupResult<number>(groupId)
       expect(restored).toBeInstanceOf(GroupResult)
-      expect(await restored!.get({ timeoutMs: 10_000 })).toEqual([2, 4])
+      expect(await restored!.get({ timeoutMs: 20_000 })).toEqual([2, 4])
 
       const members = await Promise.all(
         [1, 2].map((n) => app.sendTask<number>('interop_tasks.add', { args: [n, n] })),
@@ -171,32 +171,32 @@ for (const { version, broker } of fleets) {
         app.backend.compression = 'zlib'
         app.backend.store_result('zipped-py', 'b' * 5000, 'SUCCESS')
       `)
-      expect(await app.asyncResult('zipped-py').get({ timeoutMs: 5000 })).toBe('b'.repeat(5000))
+      expect(await app.asyncResult('zipped-py').get({ timeoutMs: 20_000 })).toBe('b'.repeat(5000))
     })
 
     it('CTRL-40 CTRL-41 CTRL-46: Python workers answer inspect', async () => {
-      const inspect = app.control.inspect({ destination: [worker.nodename], timeoutMs: 5000 })
+      const inspect = app.control.inspect({ destination: [worker.nodename], timeoutMs: 20_000 })
       expect(await inspect.ping()).toEqual({ [worker.nodename]: { ok: 'pong' } })
       const registered = await inspect.registered()
       expect(registered![worker.nodename]).toContain('interop_tasks.add')
-      const stats = await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).stats()
+      const stats = await app.control.inspect({ destination: worker.nodename, timeoutMs: 20_000 }).stats()
       expect(stats!.pool['max-concurrency']).toBe(2)
       expect(stats!.total['interop_tasks.add']).toBeGreaterThan(0)
       const queues = await app.control
-        .inspect({ destination: worker.nodename, timeoutMs: 5000 })
+        .inspect({ destination: worker.nodename, timeoutMs: 20_000 })
         .activeQueues()
       expect(queues!.map((queue) => queue.name)).toEqual(['celery'])
       expect(
-        await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).conf(),
+        await app.control.inspect({ destination: worker.nodename, timeoutMs: 20_000 }).conf(),
       ).toMatchObject({
         result_extended: true,
       })
       expect(
-        await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).report(),
+        await app.control.inspect({ destination: worker.nodename, timeoutMs: 20_000 }).report(),
       ).toMatchObject({
         ok: expect.stringContaining(version) as string,
       })
-      expect(await app.control.ping({ pattern: 'py-*', timeoutMs: 1000 })).toEqual([
+      expect(await app.control.ping({ pattern: 'py-*', timeoutMs: 20_000, limit: 1 })).toEqual([
         { [worker.nodename]: { ok: 'pong' } },
       ])
     })
@@ -206,10 +206,10 @@ for (const { version, broker } of fleets) {
       expect(await result.revoke({ wait: true, timeoutMs: 1000 })).toEqual([
         { [worker.nodename]: { ok: expect.stringContaining(result.id) as string } },
       ])
-      const error = await result.get({ timeoutMs: 10_000 }).catch((thrown: unknown) => thrown)
+      const error = await result.get({ timeoutMs: 20_000 }).catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(TaskRevokedError)
       expect(
-        await app.control.inspect({ destination: worker.nodename, timeoutMs: 5000 }).revoked(),
+        await app.control.inspect({ destination: worker.nodename, timeoutMs: 20_000 }).revoked(),
       ).toContain(result.id)
     })
 
@@ -217,14 +217,14 @@ for (const { version, broker } of fleets) {
       const result = await app.sendTask('interop_tasks.sleep', { args: [60] })
       await vi.waitFor(async () => expect(await result.state()).toBe('STARTED'), { timeout: 10_000 })
       await result.revoke({ terminate: true })
-      await expect(result.get({ timeoutMs: 10_000 })).rejects.toMatchObject({
+      await expect(result.get({ timeoutMs: 20_000 })).rejects.toMatchObject({
         code: 'CT_REVOKED',
         reason: 'terminated',
       })
     })
 
     it('CTRL-23 CTRL-30 CTRL-31: commands that change a worker', async () => {
-      const one = { destination: [worker.nodename], reply: true, timeoutMs: 5000 } as const
+      const one = { destination: [worker.nodename], reply: true, timeoutMs: 20_000 } as const
       const answer = (replies: readonly Readonly<Record<string, unknown>>[]): unknown =>
         replies[0]?.[worker.nodename]
       expect(answer(await app.control.rateLimit('interop_tasks.mul', '100/s', one))).toEqual({
@@ -235,7 +235,7 @@ for (const { version, broker } of fleets) {
       })
       expect(answer(await app.control.addConsumer('extra', one))).toEqual({ ok: 'add consumer extra' })
       const result = await app.sendTask<number>('interop_tasks.add', { args: [1, 1], queue: 'extra' })
-      expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
+      expect(await result.get({ timeoutMs: 20_000 })).toBe(2)
       expect(answer(await app.control.cancelConsumer('extra', one))).toEqual({
         ok: 'no longer consuming from extra',
       })
@@ -254,7 +254,7 @@ for (const { version, broker } of fleets) {
       })
       await receiver.start()
       const result = await app.sendTask('interop_tasks.add', { args: [4, 4] })
-      await result.get({ timeoutMs: 10_000 })
+      await result.get({ timeoutMs: 20_000 })
       await vi.waitFor(
         () => {
           const types = seen.filter((event) => event['uuid'] === result.id).map((event) => event.type)
@@ -266,7 +266,7 @@ for (const { version, broker } of fleets) {
             'task-succeeded',
           ])
         },
-        { timeout: 10_000 },
+        { timeout: 15_000 },
       )
       expect(seen.find((event) => event.type === 'task-sent')).toMatchObject({
         name: 'interop_tasks.add',
@@ -291,7 +291,7 @@ for (const { version, broker } of fleets) {
           await client.exec('wait_for(lambda: _event_log.events)')
           const result = await app.sendTask('interop_tasks.add', { args: [1, 2] })
           id = result.id
-          await result.get({ timeoutMs: 10_000 })
+          await result.get({ timeoutMs: 20_000 })
         },
         (all) => all.some((event) => event['type'] === 'task-sent' && event['uuid'] === id),
       )
@@ -312,11 +312,11 @@ for (const { version, broker } of fleets) {
         : (await queuesOf(vhost)).map(({ name }) => name)
 
     it('CTRL-4, PAIN-25: nothing of the reply queue stays behind', async () => {
-      await app.control.inspect({ destination: [worker.nodename], timeoutMs: 5000 }).ping()
+      await app.control.inspect({ destination: [worker.nodename], timeoutMs: 20_000 }).ping()
       await vi.waitFor(
         async () =>
           expect((await replyQueues()).filter((name) => name.includes(app.context.oid))).toEqual([]),
-        { timeout: 5000 },
+        { timeout: 15_000 },
       )
     })
 

@@ -23,7 +23,7 @@ describe('createApp of @ct/core', () => {
     await using worker = proj.worker({ concurrency: 2 })
     await worker.start()
     const result = await chord(group([add.s(1, 1), add.s(2, 2)]), sum.s()).applyAsync()
-    expect(await result.get({ timeoutMs: 5_000 })).toBe(6)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(6)
     expect(seen).toEqual([expect.stringContaining('No broker is configured')])
   })
 

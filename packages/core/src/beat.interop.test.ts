@@ -52,7 +52,7 @@ describe.skipIf(!ready)('beats of both languages', () => {
     await worker.waitForLog(/Task seen\[\S+\] succeeded[^]*Task seen\[\S+\] succeeded/, 20_000)
     await beat.stop()
     const [first] = ids
-    const result = await app.asyncResult(first!).get({ timeoutMs: 10_000 })
+    const result = await app.asyncResult(first!).get({ timeoutMs: 20_000 })
     expect(result).toEqual([
       [1, 'zwei'],
       { drei: [3.5, null] },
@@ -110,14 +110,14 @@ describe.skipIf(!ready)('beats of both languages', () => {
     await using worker = app.worker({ queues: [queue], concurrency: 1 })
     await worker.start()
     const send = async (options: object): Promise<unknown> =>
-      (await app.sendTask('ct.once', { queue, ...options })).get({ timeoutMs: 10_000 })
+      (await app.sendTask('ct.once', { queue, ...options })).get({ timeoutMs: 20_000 })
     expect(await send({ taskId: 'firing-1', headers })).toBe(1)
     await send({ taskId: 'firing-1', headers })
     await send({ taskId: 'firing-1', headers })
     // Without the header the same id runs again, as in Celery; another firing does.
     expect(await send({ taskId: 'firing-2', headers })).toBe(2)
     await app.sendTask('ct.once', { queue, taskId: 'firing-1' })
-    expect(await (await app.sendTask('ct.last', { queue })).get({ timeoutMs: 10_000 })).toBe('last')
+    expect(await (await app.sendTask('ct.last', { queue })).get({ timeoutMs: 20_000 })).toBe('last')
     expect(runs).toBe(3)
   }, 60_000)
 })

@@ -29,7 +29,7 @@ describe.skipIf(!present)('ct on Redis', () => {
     )
     await using app = client()
     const sum = await app.sendTask('node.add', { args: [2, 3] })
-    expect(await sum.get({ timeoutMs: 10_000 })).toBe(5)
+    expect(await sum.get({ timeoutMs: 20_000 })).toBe(5)
 
     const running = await app.sendTask('node.wait', { args: [1] })
     await worker.logged(/Task node\.wait\[\S+\] received/)
@@ -37,7 +37,7 @@ describe.skipIf(!present)('ct on Redis', () => {
     const ran = await worker.stop()
     expect(ran.code).toBe(0)
     expect(ran.err).toContain('SIGTERM: warm shutdown')
-    expect(await running.get({ timeoutMs: 1_000 })).toBe('waited')
+    expect(await running.get({ timeoutMs: 20_000 })).toBe('waited')
     expect(await waiting.ready()).toBe(false)
     const connection = await app.context.producer.connection()
     expect(await connection.queueSize('celery')).toBe(1)
@@ -52,7 +52,7 @@ describe.skipIf(!present)('ct on Redis', () => {
     await using worker = await ctWorker(['-A', './plain.js:worker', '-n', 'js@%h'], env)
     await using app = client()
     const result = await app.sendTask('plain.double', { args: [21] })
-    expect(await result.get({ timeoutMs: 10_000 })).toBe(42)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(42)
     expect((await worker.stop('SIGINT')).code).toBe(1)
   })
 
@@ -81,7 +81,7 @@ describe.skipIf(!present)('ct on Redis', () => {
     await worker.logged('ready.')
     await using app = client()
     const failing = await app.sendTask('node.fail', { args: ['no way'] })
-    await expect(failing.get({ timeoutMs: 10_000 })).rejects.toThrow('no way')
+    await expect(failing.get({ timeoutMs: 20_000 })).rejects.toThrow('no way')
     await worker.logged('raised unexpected')
     const { out, err, code } = await worker.stop()
     expect([code, out]).toEqual([0, ''])
@@ -133,7 +133,7 @@ describe.skipIf(!present)('ct on Redis', () => {
     // Its log goes to the file: it is asked whether it is there.
     while ((await app.control.ping({ destination: ['more@test'], timeoutMs: 200 })).length === 0);
     const result = await app.sendTask('node.more', { queue: 'more' })
-    expect(await result.get({ timeoutMs: 10_000 })).toBe('more')
+    expect(await result.get({ timeoutMs: 20_000 })).toBe('more')
     const ran = await worker.stop()
     expect(ran).toEqual({ code: 0, out: '', err: '' })
     const log = readFileSync(`${folder}/ct.log`, 'utf8')
@@ -145,7 +145,7 @@ describe.skipIf(!present)('ct on Redis', () => {
     await using worker = await ctWorker(['-A', './tasks.ts', '-n', 'careless@test'], env)
     await using app = client()
     const first = await app.sendTask('node.careless', { args: ['rejects'] })
-    expect(await first.get({ timeoutMs: 10_000 })).toBe('rejects')
+    expect(await first.get({ timeoutMs: 20_000 })).toBe('rejects')
     await worker.logged(
       `A promise of task node.careless[${first.id}] was rejected, and nobody awaited it: nobody awaits this`,
     )
@@ -153,8 +153,8 @@ describe.skipIf(!present)('ct on Redis', () => {
     worker.deafen()
     const running = await app.sendTask('node.wait', { args: [0.5] })
     const second = await app.sendTask('node.careless', { args: ['throws'] })
-    expect(await second.get({ timeoutMs: 10_000 })).toBe('throws')
-    expect(await running.get({ timeoutMs: 10_000 })).toBe('waited')
+    expect(await second.get({ timeoutMs: 20_000 })).toBe('throws')
+    expect(await running.get({ timeoutMs: 20_000 })).toBe('waited')
     expect((await worker.ended).code).toBe(1)
   })
 

@@ -77,7 +77,7 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     started.push(pid)
     await until('ready', () => textOf(log).includes('bg@test ready.'))
     await using app = createApp({ name: 'client', broker: redis.url, backend: redis.url, environment: {} })
-    expect(await (await app.sendTask('node.add', { args: [2, 3] })).get({ timeoutMs: 10_000 })).toBe(5)
+    expect(await (await app.sendTask('node.add', { args: [2, 3] })).get({ timeoutMs: 20_000 })).toBe(5)
 
     expect(await titleOf(pid)).toContain('ct worker: bg@test')
 
@@ -95,7 +95,7 @@ describe.skipIf(!present)('ct worker as a daemon', { timeout: 120_000 }, () => {
     process.kill(pid, 'SIGHUP')
     await until('ready again', () => textOf(log).includes('bg@test ready.'))
     expect(Number(textOf(pidFile))).toBe(pid)
-    expect(await (await app.sendTask('node.add', { args: [4, 5] })).get({ timeoutMs: 10_000 })).toBe(9)
+    expect(await (await app.sendTask('node.add', { args: [4, 5] })).get({ timeoutMs: 20_000 })).toBe(9)
 
     process.kill(pid, 'SIGTERM')
     await until('the end', () => !isAlive(pid))

@@ -122,7 +122,7 @@ describe.skipIf(!present)('pools of ct worker', () => {
     await worker.logged(/Task node\.burn\[\S+\] received/)
     await sleep(300)
     process.kill(stats.pid, 'SIGKILL')
-    await expect.poll(() => processes.filter(lives), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => processes.filter(lives)).toEqual([])
     await burning.revoke()
     await worker[Symbol.asyncDispose]()
   }, 60_000)

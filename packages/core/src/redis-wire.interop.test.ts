@@ -177,7 +177,7 @@ describe.skipIf(!ready)('what is on Redis', () => {
     const peer = await startPythonWorker({ version: '5.7', ...pythonApp(), events: true, queues: ['py'] })
     await app.control.broadcast('noop')
     await client.exec(`app.control.broadcast('noop')`)
-    await (await app.sendTask('t', { queue: 'node' })).get({ timeoutMs: 10_000 })
+    await (await app.sendTask('t', { queue: 'node' })).get({ timeoutMs: 20_000 })
     await client.get(await client.send('interop_tasks.add', [1, 1], {}, { queue: 'py' }))
     await expect.poll(() => heard.filter((one) => one.endsWith('task.multi')).length).toBeGreaterThan(1)
     await peer.stop()
@@ -229,7 +229,7 @@ describe.skipIf(!ready)('what is on Redis', () => {
     )
     await work(app, 'node')
     const result = await app.sendTask('t', { queue: 'node' })
-    await result.get({ timeoutMs: 10_000 })
+    await result.get({ timeoutMs: 20_000 })
     const key = `celery-task-meta-${result.id}`
     // Channels belong to the whole server, not to a database of it.
     const toldOfKey = (): (readonly [string, string])[] => told.filter(([channel]) => channel === key)
@@ -247,7 +247,7 @@ describe.skipIf(!ready)('what is on Redis', () => {
       app.signature('t').set({ queue: 'node' }),
       app.signature('t').set({ queue: 'node' }),
     ]).applyAsync()
-    await handle.get({ timeoutMs: 10_000 })
+    await handle.get({ timeoutMs: 20_000 })
     await handle.save()
     const saved = JSON.parse((await command('GET', `celery-taskset-meta-${handle.id}`)) as string) as {
       result: unknown

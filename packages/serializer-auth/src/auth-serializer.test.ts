@@ -161,7 +161,7 @@ describe.skipIf(!has)('setupSecurity', () => {
     const add = app.task('proj.add', (x: number, y: number) => x + y)
     await using worker = createWorker(app, { withoutMingle: true })
     await worker.start()
-    expect(await (await add.delay(2, 3)).get({ timeoutMs: 10_000 })).toBe(5)
+    expect(await (await add.delay(2, 3)).get({ timeoutMs: 20_000 })).toBe(5)
     await using stranger = createApp({ broker: memoryBroker(hub), name: 'stranger', environment: {} })
     await stranger.sendTask('proj.add', { args: [1, 1] })
     await expect.poll(() => worker.counts.refused).toBe(1)

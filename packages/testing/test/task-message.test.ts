@@ -23,10 +23,10 @@ describe('messages without a caller', () => {
       const message = taskMessage('proj.echo', { protocol, id: 'the-id', args: [1, 2], retries: 3 })
       await putMessage(app, message)
       await worker.idle()
-      expect(await app.asyncResult('the-id').get({ timeoutMs: 5_000 })).toEqual([3, 1, 2])
+      expect(await app.asyncResult('the-id').get({ timeoutMs: 20_000 })).toEqual([3, 1, 2])
       await putMessage(app, messageOf(echo.s(5), { protocol, id: 'other' }))
       await worker.idle()
-      expect(await app.asyncResult('other').get({ timeoutMs: 5_000 })).toEqual([0, 5, 0])
+      expect(await app.asyncResult('other').get({ timeoutMs: 20_000 })).toEqual([0, 5, 0])
     },
   )
 

@@ -84,7 +84,7 @@ describe('testApp', () => {
     const add = app.task('proj.add', (x: number, y: number) => x + y)
     await using worker = await startTestWorker(app)
     expect(worker.status).toBe('running')
-    expect(await (await add.delay(1, 2)).get({ timeoutMs: 5_000 })).toBe(3)
+    expect(await (await add.delay(1, 2)).get({ timeoutMs: 20_000 })).toBe(3)
     await broker.close()
   })
 

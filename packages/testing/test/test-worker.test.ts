@@ -76,7 +76,7 @@ describe('startTestWorker', () => {
     const add = app.task('proj.add', (x: number, y: number) => x + y)
     await using worker = await startTestWorker(app)
     await worker.ensureStarted()
-    expect(await (await group([add.s(1, 1), add.s(2, 2)]).delay()).get({ timeoutMs: 5_000 })).toEqual([2, 4])
+    expect(await (await group([add.s(1, 1), add.s(2, 2)]).delay()).get({ timeoutMs: 20_000 })).toEqual([2, 4])
   })
 
   it('TEST-19: reload brings tasks that were defined since the start', async () => {
@@ -86,7 +86,7 @@ describe('startTestWorker', () => {
     expect(worker.tasks).not.toContain('proj.late')
     await worker.reload()
     expect(worker.tasks).toContain('proj.late')
-    expect(await (await late.delay()).get({ timeoutMs: 5_000 })).toBe('here')
+    expect(await (await late.delay()).get({ timeoutMs: 20_000 })).toBe('here')
     // A task of another app is none of this worker's.
     made().task('proj.elsewhere', () => 0)
     await worker.reload()
@@ -137,12 +137,16 @@ describe('testManager', () => {
     const ids = [first.id, second.id]
     await manager.assertReceived(ids)
     await manager.assertAccepted([first.id])
-    expect(await manager.queryTaskStates([...ids, 'unknown'])).toEqual({
-      active: new Set([first.id]),
-      reserved: new Set([second.id]),
-      ready: new Set(['unknown']),
-    })
-    expect(Object.keys((await manager.queryTasks(ids))[worker.hostname]!).toSorted()).toEqual(ids.toSorted())
+    await expect
+      .poll(() => manager.queryTaskStates([...ids, 'unknown']))
+      .toEqual({
+        active: new Set([first.id]),
+        reserved: new Set([second.id]),
+        ready: new Set(['unknown']),
+      })
+    await expect
+      .poll(async () => Object.keys((await manager.queryTasks(ids))[worker.hostname] ?? {}).toSorted())
+      .toEqual(ids.toSorted())
     await manager.ensureNotForAWhile('the end', () => first.ready(), { timeoutMs: 20, intervalMs: 5 })
     await expect(
       manager.waitFor('the end', () => first.ready(), { timeoutMs: 20, intervalMs: 5 }),
@@ -151,7 +155,7 @@ describe('testManager', () => {
     expect(await manager.join([first, second])).toEqual([1, 2])
     await manager.assertInProgressOrCompleted(ids)
     await manager.waitUntilIdle()
-    expect((await manager.inspect().active())?.[worker.hostname]).toEqual([])
+    await expect.poll(async () => (await manager.inspect().active())?.[worker.hostname]).toEqual([])
   })
 })
 
@@ -172,7 +176,7 @@ describe('abortable tasks', () => {
     expect(await result.isAborted()).toBe(false)
     await result.abort()
     await worker.idle()
-    expect(await result.get({ timeoutMs: 5_000 })).toBe('stopped')
+    expect(await result.get({ timeoutMs: 20_000 })).toBe('stopped')
     expect(await result.isAborted()).toBe(false)
   })
 
@@ -184,7 +188,7 @@ describe('abortable tasks', () => {
     expect(await result.state()).toBe('ABORTED')
     expect(await result.isAborted()).toBe(true)
     await using worker = await startTestWorker(app)
-    expect(await result.get({ timeoutMs: 5_000 })).toBe(true)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(true)
     await app.asyncResult(result.id).abort()
     expect(await app.asyncResult(result.id).state()).toBe('SUCCESS')
     expect(worker.status).toBe('running')

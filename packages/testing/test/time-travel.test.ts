@@ -48,7 +48,7 @@ describe('time travel', () => {
     const result = await flaky.delay()
     await clock.advance(hour)
     expect(tries).toEqual([0, 10, 30, 70])
-    expect(await result.get({ timeoutMs: 5_000 })).toBe(3)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(3)
     expectSent(app, 'proj.flaky', { retries: 2, eta: new Date(start + 30_000) })
     expect(worker.counts.active).toBe(0)
   })
@@ -63,7 +63,7 @@ describe('time travel', () => {
     await using worker = await startTestWorker(app)
     await worker.idle()
     expect(runs).toBe(1)
-    expect(await fresh.get({ timeoutMs: 5_000 })).toBe(1)
+    expect(await fresh.get({ timeoutMs: 20_000 })).toBe(1)
     expect(await late.state()).not.toBe('SUCCESS')
   })
 
@@ -90,7 +90,7 @@ describe('time travel', () => {
     const start = clock.now()
     const result = await nap.delay()
     await clock.advance(2 * hour)
-    expect(await result.get({ timeoutMs: 5_000 })).toBe(start + hour)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(start + hour)
     expect(worker.counts.active).toBe(0)
   })
 

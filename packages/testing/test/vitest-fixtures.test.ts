@@ -25,7 +25,7 @@ describe('fixtures for vitest', () => {
     expect(seen.has(celeryApp)).toBe(false)
     expect(celeryWorker.app).toBe(celeryApp)
     const result = await celeryApp.sendTask<number>('proj.add', { args: [2, 2] })
-    expect(await result.get({ timeoutMs: 5_000 })).toBe(4)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(4)
     expect(sent(celeryApp)).toHaveLength(1)
   })
 

@@ -116,13 +116,13 @@ describe.skipIf(!present)('fetching on Redis', () => {
     const handles = []
     for (let index = 0; index < 4; index++)
       handles.push(await app.sendTask('proj.limited', { args: [index] }))
-    await handles[0]!.get({ timeoutMs: 10_000 })
+    await handles[0]!.get({ timeoutMs: 20_000 })
     await expect.poll(() => worker.counts.received).toBe(4)
     expect(ran).toEqual([0])
     await app.control.broadcast('rate_limit', {
       arguments: { task_name: 'proj.limited', rate_limit: '1000/s' },
     })
-    await handles[3]!.get({ timeoutMs: 10_000 })
+    await handles[3]!.get({ timeoutMs: 20_000 })
     expect(ran).toEqual([0, 1, 2, 3])
   })
 
@@ -133,15 +133,15 @@ describe.skipIf(!present)('fetching on Redis', () => {
     const worker = await start()
     const first = await app.sendTask('proj.limited', { args: ['later'], countdown: 0.3 })
     const second = await app.sendTask('proj.limited', { args: ['now'] })
-    await second.get({ timeoutMs: 10_000 })
+    await second.get({ timeoutMs: 20_000 })
     await expect.poll(() => worker.counts.received).toBe(2)
     // D57-14: due, and without a token, it is still called scheduled.
-    const inspect = app.control.inspect({ timeoutMs: 5000, limit: 1 })
+    const inspect = app.control.inspect({ timeoutMs: 20_000, limit: 1 })
     await expect.poll(async () => Object.values((await inspect.scheduled()) ?? {})).toEqual([[]])
     const [queried] = Object.values((await inspect.queryTask(first.id)) ?? {})
     expect(queried?.[first.id]?.[0]).toBe('scheduled')
     await app.control.broadcast('rate_limit', { arguments: { task_name: 'proj.limited', rate_limit: 0 } })
-    await first.get({ timeoutMs: 10_000 })
+    await first.get({ timeoutMs: 20_000 })
     expect(ran).toEqual(['now', 'later'])
   })
 
@@ -162,7 +162,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     const worker = await start({ hostname: 'w1@direct' })
     expect(worker.queues).toEqual(['celery', 'w1@direct.dq2'])
     const result = await app.sendTask('proj.add', { args: [1], exchange: 'C.dq2', routingKey: 'w1@direct' })
-    expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(2)
   })
 
   it('CTRL-15, WORK-38, WORK-79, PAIN-58: consumers are added and cancelled, the worker paused and resumed, while it runs', async () => {
@@ -170,7 +170,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     app.task('proj.add', (x: number) => x + 1)
     const worker = await start({ queues: 'one' })
     const add = async (queue: string): Promise<unknown> =>
-      await (await app.sendTask('proj.add', { args: [1], queue })).get({ timeoutMs: 10_000 })
+      await (await app.sendTask('proj.add', { args: [1], queue })).get({ timeoutMs: 20_000 })
     await worker.addConsumer('two')
     expect([await add('one'), await add('two')]).toEqual([2, 2])
     await worker.cancelConsumer('one')
@@ -184,7 +184,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     await worker.addConsumer('one')
     expect([await size('one'), await size('two')]).toEqual([1, 1])
     await worker.resume()
-    expect(await waits.get({ timeoutMs: 10_000 })).toBe(6)
+    expect(await waits.get({ timeoutMs: 20_000 })).toBe(6)
     await expect.poll(() => size('one')).toBe(0)
   })
 
@@ -194,7 +194,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
     for (let count = 0; count < 3; count++) await app.sendTask('proj.add', { args: [count] })
     const worker = await start({ purge: true })
     const after = await app.sendTask('proj.add', { args: [7] })
-    expect(await after.get({ timeoutMs: 10_000 })).toBe(8)
+    expect(await after.get({ timeoutMs: 20_000 })).toBe(8)
     expect(worker.counts.processed).toBe(1)
   })
 
@@ -207,7 +207,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
       handles.push(await app.sendTask('proj.urgent', { args: [level], priority: level }))
     }
     await start({ concurrency: 1 })
-    for (const handle of handles) await handle.get({ timeoutMs: 10_000 })
+    for (const handle of handles) await handle.get({ timeoutMs: 20_000 })
     // On Redis 0 is the most urgent.
     expect(ran).toEqual([0, 3, 6, 9])
   })
@@ -223,7 +223,7 @@ describe.skipIf(!present)('fetching on Redis', () => {
       await started()
       const stopping = worker.stop()
       ends.shift()!()
-      await Promise.race([first.get({ timeoutMs: 10_000 }), second.get({ timeoutMs: 10_000 })])
+      await Promise.race([first.get({ timeoutMs: 20_000 }), second.get({ timeoutMs: 20_000 })])
       await expect.poll(() => worker.counts.active).toBe(1)
       await worker.stop({ mode: 'cold' })
       await stopping

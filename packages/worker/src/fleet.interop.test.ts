@@ -50,7 +50,7 @@ describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present }
 
   it('WORK-93, WORK-96, EVT-29: each hears the other join, and ct’s clock follows', async () => {
     await peer.waitForLog('ct@gossip joined the party')
-    await expect.poll(() => heard, { timeout: 10_000 }).toContain(`nodeJoin ${peer.nodename} py-celery`)
+    await expect.poll(() => heard).toContain(`nodeJoin ${peer.nodename} py-celery`)
     const clock = await client.exec<number>(
       'app.control.mailbox.clock.adjust(70000)\napp.control.inspect(destination=["ct@gossip"]).clock()["ct@gossip"]["clock"]',
     )
@@ -63,9 +63,9 @@ describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present }
     const third = await another('ct3@gossip')
     third.on('nodeJoin', ({ hostname }) => others.push(hostname))
     await peer.waitForLog('ct3@gossip joined the party')
-    await expect.poll(() => heard.join(), { timeout: 10_000 }).toContain('nodeJoin ct3@gossip')
-    await expect.poll(() => others, { timeout: 10_000 }).toContain(peer.nodename)
-    await expect.poll(() => others, { timeout: 10_000 }).toContain('ct@gossip')
+    await expect.poll(() => heard.join()).toContain('nodeJoin ct3@gossip')
+    await expect.poll(() => others).toContain(peer.nodename)
+    await expect.poll(() => others).toContain('ct@gossip')
     for (const [index, caller] of ['python', 'ct', 'python', 'ct'].entries()) {
       const id = `election-${index}`
       const from = peer.log.length
@@ -87,14 +87,14 @@ describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present }
         from,
       )
       const ours = (): string[] => lines.filter((one) => one.includes(id))
-      await expect.poll(ours, { timeout: 10_000 }).toHaveLength(1)
+      await expect.poll(ours).toHaveLength(1)
       const winner = theirs[1] ?? `${peer.nodename}.${peer.pid}`
       expect(ours()).toEqual([
         winner === `ct@gossip.${process.pid}`
           ? `I won the election ${id}`
           : `node ${winner} elected for ${id}`,
       ])
-      await expect.poll(() => acted.filter((one) => one === id), { timeout: 10_000 }).toHaveLength(1)
+      await expect.poll(() => acted.filter((one) => one === id)).toHaveLength(1)
     }
     await third.stop()
   })
@@ -105,6 +105,6 @@ describe.for(brokers)('gossip with Celery 5.7 on $name', ({ transport, present }
     await other.stop()
     await peer.waitForLog('ct2@gossip left')
     await peer.stop()
-    await expect.poll(() => heard, { timeout: 10_000 }).toContain(`nodeLeave ${peer.nodename} py-celery`)
+    await expect.poll(() => heard).toContain(`nodeLeave ${peer.nodename} py-celery`)
   })
 })

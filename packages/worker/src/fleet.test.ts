@@ -259,7 +259,7 @@ describe('what a pool cannot do', () => {
 })
 
 describe('what a command changes', () => {
-  const soon = { timeoutMs: 10_000 }
+  const soon = { timeoutMs: 20_000 }
   const told = { ...soon, reply: true, limit: 1 }
 
   it('CTRL-24: time_limit, hard and soft, of tasks that start from then on', async () => {
@@ -295,12 +295,10 @@ describe('what a command changes', () => {
       const warned = (): string[] => lines.filter((line) => line.includes('is named same@h too'))
       await start(makeApp({ workerMingle }), { hostname: 'same@h' })
       await start(makeApp({ workerMingle }), { hostname: 'other@h' })
-      await expect
-        .poll(() => lines.some((line) => line.includes('sync with 1 nodes')), { timeout: 10_000 })
-        .toBe(true)
+      await expect.poll(() => lines.some((line) => line.includes('sync with 1 nodes'))).toBe(true)
       expect(warned()).toEqual([])
       await start(makeApp({ workerMingle }), { hostname: 'same@h' })
-      await expect.poll(() => warned().length, { timeout: 10_000 }).toBe(1)
+      await expect.poll(() => warned().length).toBe(1)
     },
   )
 

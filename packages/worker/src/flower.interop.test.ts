@@ -171,7 +171,7 @@ describe.for(brokers)('Flower 2.2 on $name', ({ transport, present }) => {
     expect((await post(`/api/worker/queue/add-consumer/${node}`, { queue: 'more' })).status).toBe(200)
     await expect.poll(() => worker.queues).toEqual(['celery', 'more'])
     const result = await app.sendTask<number>('interop_tasks.add', { args: [1, 1], queue: 'more' })
-    expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(2)
     await workers()
     expect((await post(`/api/worker/queue/cancel-consumer/${node}`, { queue: 'more' })).status).toBe(200)
     await expect.poll(() => worker.queues).toEqual(['celery'])

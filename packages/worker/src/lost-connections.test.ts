@@ -116,7 +116,7 @@ function trialBroker(
 
 let hubs = 0
 const open: { worker?: Worker; app: App; trial?: Trial }[] = []
-const soon = { timeoutMs: 5000 }
+const soon = { timeoutMs: 20_000 }
 
 function made(
   options: Parameters<typeof trialBroker>[1] = {},

@@ -195,7 +195,7 @@ describe.for(brokers)('malformed control messages on $name', ({ name, cases, pre
   it.each(cases)('%s', async (_name, text, expected) => {
     log.records.length = 0
     expect(await put(text)).toBe(1)
-    expect(await app.control.ping({ destination: ['w@h'], timeoutMs: 5000 })).toEqual([
+    expect(await app.control.ping({ destination: ['w@h'], timeoutMs: 20_000 })).toEqual([
       { 'w@h': { ok: 'pong' } },
     ])
     const lines = log.lines('warn')

@@ -140,7 +140,7 @@ describe.for(stores)('malformed result documents on $name', ({ name, present }) 
     const [stored, awaited] = [randomUUID(), randomUUID()]
     const other = await app.sendTask<number>('proj.add', { args: [1, 1] })
     await store(stored, text)
-    const undisturbed = other.get({ timeoutMs: 5000 })
+    const undisturbed = other.get({ timeoutMs: 20_000 })
     const waited = app.asyncResult(awaited).get({ timeoutMs: 700 })
     waited.catch(() => {})
     await sleep(20)
@@ -195,7 +195,7 @@ describe.for(stores)('malformed result documents on $name', ({ name, present }) 
       await expect
         .poll(async () => String(await raw.command('GET', `celery-task-meta-${taskId}`)))
         .toMatch(/"status": "SUCCESS"/)
-      expect(await result.get({ timeoutMs: 2000 })).toBe(4)
+      expect(await result.get({ timeoutMs: 20_000 })).toBe(4)
     }
     expect(worker.status).toBe('running')
   })

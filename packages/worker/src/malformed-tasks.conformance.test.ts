@@ -200,7 +200,7 @@ describe.each([
       results.push(await add())
       await server.put('celery', envelope)
     }
-    for (const result of results) expect(await result.get({ timeoutMs: 10_000 })).toBe(2)
+    for (const result of results) expect(await result.get({ timeoutMs: 20_000 })).toBe(2)
     await expect.poll(() => worker.counts.refused - refused).toBe(broken.length)
     await expect.poll(() => log.lines('warn').length).toBe(broken.length)
     await expect.poll(() => server.held()).toBe(0)

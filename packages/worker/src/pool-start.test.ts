@@ -16,7 +16,7 @@ import { asyncPool, createWorker, type Worker, type WorkerOptions } from './inde
 
 const open: (App | Worker)[] = []
 let hubs = 0
-const soon = { timeoutMs: 10_000 }
+const soon = { timeoutMs: 20_000 }
 
 async function start(
   options: WorkerOptions,

@@ -18,7 +18,7 @@ import { traceServices } from './trace-services.ts'
 
 let hubs = 0
 const open: { worker?: Worker; app: App }[] = []
-const soon = { timeoutMs: 5000 }
+const soon = { timeoutMs: 20_000 }
 
 function silentLogger(lines: string[]): Logger {
   const add = (message: string): void => void lines.push(message)
@@ -462,7 +462,7 @@ describe('connections', () => {
     const { app: other } = makeApp()
     other.task('t', () => 1)
     await startWorker(other)
-    expect(await other.control.ping({ timeoutMs: 5000, limit: 1 })).toEqual([{ 'w@test': { ok: 'pong' } }])
+    expect(await other.control.ping({ timeoutMs: 20_000, limit: 1 })).toEqual([{ 'w@test': { ok: 'pong' } }])
   })
 
   it('SET-193: workerSendTaskEvents sends task events', async () => {

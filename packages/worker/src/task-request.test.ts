@@ -17,7 +17,7 @@ import { createWorker, type Worker } from './index.ts'
 
 let hubs = 0
 const open: { worker?: Worker; app: App }[] = []
-const soon = { timeoutMs: 5000 }
+const soon = { timeoutMs: 20_000 }
 
 async function start(define: (app: App) => void, options: AppOptions = {}): Promise<App> {
   const hub = `task-request-${process.pid}-${++hubs}`

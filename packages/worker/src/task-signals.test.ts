@@ -103,7 +103,7 @@ describe('signals of tasks', () => {
     )
     app.signals.taskPostrun.connect(({ retval, state }) => facts.push(retval, state))
     await start()
-    await (await app.sendTask('proj.add', { args: [2, 3] })).get({ timeoutMs: 2000 })
+    await (await app.sendTask('proj.add', { args: [2, 3] })).get({ timeoutMs: 20_000 })
     await settled()
     expect(seen).toEqual([
       ...['taskReceived', 'taskPrerun', 'beforeStart', 'run', 'onSuccess', 'taskSuccess', 'afterReturn'],
@@ -120,7 +120,7 @@ describe('signals of tasks', () => {
       seen.push('ready')
     })
     await start()
-    await (await app.sendTask('proj.run')).get({ timeoutMs: 2000 })
+    await (await app.sendTask('proj.run')).get({ timeoutMs: 20_000 })
     expect(seen).toEqual(['ready', 'run'])
   })
 
@@ -136,7 +136,7 @@ describe('signals of tasks', () => {
       facts.push(traceback.includes('broken'), einfo.type)
     })
     await start()
-    await expect((await app.sendTask('proj.fail', { args: [] })).get({ timeoutMs: 2000 })).rejects.toThrow()
+    await expect((await app.sendTask('proj.fail', { args: [] })).get({ timeoutMs: 20_000 })).rejects.toThrow()
     await settled()
     expect(seen).toEqual(['taskReceived', 'taskPrerun', 'onFailure', 'taskFailure', 'taskPostrun FAILURE'])
     expect(facts).toEqual([true, 'broken', [], true, 'RangeError'])
@@ -154,7 +154,7 @@ describe('signals of tasks', () => {
       reasons.push(request.retries, (reason as Error).name, einfo?.traceback.includes('not yet')),
     )
     await start()
-    await (await app.sendTask('proj.retry')).get({ timeoutMs: 2000 })
+    await (await app.sendTask('proj.retry')).get({ timeoutMs: 20_000 })
     await settled()
     // The copy is published before the original has ended: the two overlap.
     expect(seen.filter((one) => /retry/i.test(one))).toEqual(['onRetry', 'taskRetry', 'taskPostrun RETRY'])
@@ -194,7 +194,7 @@ describe('signals of tasks', () => {
     })
     await start()
     await publish({ task: 'proj.wait', id: 'gone', expires: '2001-01-01T00:00:00+00:00' })
-    await expect(app.asyncResult('gone').get({ timeoutMs: 2000 })).rejects.toThrow('expired')
+    await expect(app.asyncResult('gone').get({ timeoutMs: 20_000 })).rejects.toThrow('expired')
     await settled()
     expect(seen).toEqual(['taskRevoked expired'])
     seen = []
@@ -205,7 +205,7 @@ describe('signals of tasks', () => {
     await app.control.broadcast('revoke', {
       arguments: { task_id: handle.id, terminate: true, signal: 'SIGTERM' },
     })
-    await expect(handle.get({ timeoutMs: 2000 })).rejects.toThrow('terminated')
+    await expect(handle.get({ timeoutMs: 20_000 })).rejects.toThrow('terminated')
     await settled()
     expect(signums).toEqual([15, handle.id])
     expect(seen.toSorted()).toEqual([
@@ -222,7 +222,7 @@ describe('signals of tasks', () => {
       })
     })
     await start()
-    await expect((await app.sendTask('proj.long')).get({ timeoutMs: 2000 })).rejects.toThrow()
+    await expect((await app.sendTask('proj.long')).get({ timeoutMs: 20_000 })).rejects.toThrow()
     await settled()
     expect(seen.toSorted()).toEqual(['taskFailure', 'taskPostrun', 'taskPrerun', 'taskReceived'])
   })
@@ -289,7 +289,7 @@ describe('signals of tasks', () => {
       })
     }
     await start()
-    expect(await (await app.sendTask('proj.add', { args: [1] })).get({ timeoutMs: 2000 })).toBe(1)
+    expect(await (await app.sendTask('proj.add', { args: [1] })).get({ timeoutMs: 20_000 })).toBe(1)
     await settled()
     expect(errors).toEqual(
       ['taskReceived', 'taskPrerun', 'taskSuccess', 'taskPostrun'].map(
@@ -323,7 +323,7 @@ describe('signals of the worker', () => {
     await start()
     expect(app.settings.workerPrefetchMultiplier).toBe(7)
     expect(worker.queues).toEqual(['celery', 'more'])
-    await (await app.sendTask('proj.run', { queue: 'more' })).get({ timeoutMs: 2000 })
+    await (await app.sendTask('proj.run', { queue: 'more' })).get({ timeoutMs: 20_000 })
     await worker.stop()
     expect(seen).toEqual([
       ...['celerydInit', 'workerInit', 'onAfterFinalize', 'celerydAfterSetup', 'workerProcessInit'],

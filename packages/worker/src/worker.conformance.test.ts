@@ -7,7 +7,7 @@ import { parkedSuffix } from '@ct/contracts'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createWorker, type Worker, type WorkerOptions } from './index.ts'
 
-const soon = { timeoutMs: 10_000 }
+const soon = { timeoutMs: 20_000 }
 
 describe('a worker on Redis', () => {
   let redis: PrivateRedis
@@ -79,7 +79,7 @@ describe('a worker on Redis', () => {
     const results = await Promise.all([1, 2, 3, 4, 5].map((n) => slow.delay(n)))
     await expect.poll(() => worker.counts.active).toBe(3)
     await cut()
-    await expect.poll(() => worker.status, { timeout: 5000 }).toBe('running')
+    await expect.poll(() => worker.status).toBe('running')
     go.resolve()
     for (const [index, result] of results.entries()) expect(await result.get(soon)).toBe(index + 1)
     expect(runs.toSorted()).toEqual([1, 2, 3, 4, 5])
@@ -104,7 +104,7 @@ describe('a worker on Redis', () => {
     await redis.restart()
     expect(await result.get({ timeoutMs: 20_000 })).toBe('kept')
     expect(runs).toBe(1)
-    await expect.poll(async () => await redis.command('HLEN', 'unacked'), { timeout: 10_000 }).toBe(0)
+    await expect.poll(async () => await redis.command('HLEN', 'unacked')).toBe(0)
     expect(worker.status).toBe('running')
   })
 
@@ -147,7 +147,7 @@ describe('a worker on Redis', () => {
     const result = await slow.delay()
     await expect.poll(() => worker.counts.active).toBe(1)
     await redis.command('DEL', 'unacked', 'unacked_index')
-    await expect.poll(() => reasons, { timeout: 5000 }).toEqual(['CT_LEASE_LOST'])
+    await expect.poll(() => reasons).toEqual(['CT_LEASE_LOST'])
     await expect.poll(() => lines.some((line) => line.includes('not recorded'))).toBe(true)
     expect(await result.state()).toBe('PENDING')
   })
@@ -289,7 +289,7 @@ describe('a worker on Redis', () => {
     await startWorker(app)
     await Promise.all([1, 2, 3].map(() => poison.delay()))
     const connection = await app.context.producer.connection()
-    await expect.poll(() => connection.queueSize(`celery${parkedSuffix}`), { timeout: 10_000 }).toBe(3)
+    await expect.poll(() => connection.queueSize(`celery${parkedSuffix}`)).toBe(3)
     expect(most).toBe(1)
     expect((await connection.parked.list('celery')).map(({ history }) => history.starts)).toEqual([2, 2, 2])
   })

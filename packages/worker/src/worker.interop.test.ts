@@ -156,14 +156,14 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
   describe('ct calls Python', () => {
     it('WIRE-1: a task, its failure, its retry', async () => {
       const sum = await app.sendTask<number>('interop_tasks.add', { args: [2, 3], queue: 'celery' })
-      expect(await sum.get({ timeoutMs: 10_000 })).toBe(5)
+      expect(await sum.get({ timeoutMs: 20_000 })).toBe(5)
       const failed = await app.sendTask('interop_tasks.fail', { args: ['no'], queue: 'celery' })
-      await expect(failed.get({ timeoutMs: 10_000 })).rejects.toMatchObject({ name: 'ValueError' })
+      await expect(failed.get({ timeoutMs: 20_000 })).rejects.toMatchObject({ name: 'ValueError' })
       const retried = await app.sendTask<number>('interop_tasks.retry_then_succeed', {
         args: [2],
         queue: 'celery',
       })
-      expect(await retried.get({ timeoutMs: 10_000 })).toBe(2)
+      expect(await retried.get({ timeoutMs: 20_000 })).toBe(2)
     })
   })
 
@@ -183,9 +183,7 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
       await expect.poll(() => seen).toContainEqual([3])
       const failed = await client.apply('fail.signature(("x",), queue="ct", link_error=[on_error_id.s()])')
       await expect(client.get(failed)).rejects.toThrow('x')
-      await expect
-        .poll(() => peer.records, { timeout: 5000 })
-        .toContainEqual(expect.objectContaining({ on_error_id: failed }))
+      await expect.poll(() => peer.records).toContainEqual(expect.objectContaining({ on_error_id: failed }))
     })
 
     it('BACK-34, BACK-35, D57-2…4: a chord whose header is worked by both, the body by either', async () => {
@@ -213,7 +211,7 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
         'chain(group(add.s(1, 1).set(queue="ct"), fail.s("inside").set(queue="ct")), xsum.s().set(queue="ct"), add.s(1).set(queue="ct"))',
       )
       await expect(client.get(id)).rejects.toThrow('inside')
-      await expect.poll(async () => (await client.meta(id)).status, { timeout: 5000 }).toBe('FAILURE')
+      await expect.poll(async () => (await client.meta(id)).status).toBe('FAILURE')
       expect(await client.meta(id)).toMatchObject({ result: { exc_type: 'ChordError' } })
     })
 
@@ -222,11 +220,11 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
       const mul = app.signature<number>('interop_tasks.mul', { args: [10], queue: 'ct' })
       const sum = app.signature<number>('interop_tasks.xsum', { queue: 'celery' })
       expect(
-        await (await chain(add, mul as Signature<[number], number>).applyAsync()).get({ timeoutMs: 10_000 }),
+        await (await chain(add, mul as Signature<[number], number>).applyAsync()).get({ timeoutMs: 20_000 }),
       ).toBe(20)
       const header = [add, app.signature('interop_tasks.add', { args: [2, 2], queue: 'ct' })]
       const result = await chord(header, sum as Signature<[unknown], number>).applyAsync()
-      expect(await result.get({ timeoutMs: 10_000 })).toBe(6)
+      expect(await result.get({ timeoutMs: 20_000 })).toBe(6)
     })
 
     it('TASK-96: a retry in a chord, in a chain, with links and headers keeps them all', async () => {
@@ -276,7 +274,7 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
       expect(await client.get(id)).toBe(6)
       const fresh = async (): Promise<string[]> =>
         (await keys()).filter((key) => !before.has(key)).map((key) => key.slice(-2))
-      await expect.poll(fresh, { timeout: 5000 }).toEqual(['.c'])
+      await expect.poll(fresh).toEqual(['.c'])
     })
   })
 
@@ -287,9 +285,7 @@ describe.for(brokers)('with Celery 5.7 on $name', ({ transport, present }) => {
       return (await client.inspect<Record<string, T>>(command, args, options))['ct@interop']!
     }
     const running = (id: string): Promise<void> =>
-      expect
-        .poll(() => inspect<{ id: string }[]>('active'), { timeout: 8000 })
-        .toContainEqual(expect.objectContaining({ id }))
+      expect.poll(() => inspect<{ id: string }[]>('active')).toContainEqual(expect.objectContaining({ id }))
 
     it('CTRL-40…47: inspect sees a ct worker', async () => {
       const held = await client.send('ct.sleep', [60], {}, ct)

@@ -170,7 +170,7 @@ afterEach(async () => {
   open.length = 0
 })
 
-const soon = { timeoutMs: 5000 }
+const soon = { timeoutMs: 20_000 }
 
 describe('tasks', () => {
   it('TASK-110, RES-45: a task runs and its result arrives', async () => {
@@ -940,7 +940,7 @@ describe('messages nobody can work', () => {
     const result = await poison.delay()
     const parked = `celery${parkedSuffix}`
     const connection = await app.context.producer.connection()
-    await expect.poll(() => connection.queueSize(parked), { timeout: 5000 }).toBe(1)
+    await expect.poll(() => connection.queueSize(parked)).toBe(1)
     // The first start is not counted, three redelivered ones are.
     expect(runs).toBe(4)
     expect(await (await fine.delay()).get(soon)).toBe('fine')
@@ -1068,7 +1068,7 @@ describe('messages nobody can work', () => {
           ...message,
         })
       }
-      await expect.poll(() => worker.counts.refused, { timeout: 5000 }).toBe(corpus.length)
+      await expect.poll(() => worker.counts.refused).toBe(corpus.length)
       expect(lines.filter(({ level }) => level !== 'info')).toHaveLength(corpus.length)
       expect(await (await t.delay()).get(soon)).toBe('ran')
       const connection = await app.context.producer.connection()
@@ -1212,7 +1212,7 @@ describe('the solo pool', () => {
     const worker = await startWorker(app, { pool: soloPool() })
     const result = await slow.delay()
     await expect.poll(() => worker.counts.active).toBe(1)
-    expect(await app.control.ping({ timeoutMs: 2000, destination: ['w@test'] })).toEqual([
+    expect(await app.control.ping({ timeoutMs: 20_000, destination: ['w@test'] })).toEqual([
       { 'w@test': { ok: 'pong' } },
     ])
     go.resolve()

@@ -22,7 +22,7 @@ describe.runIf(ready)('docs/adapters/redis.md', () => {
       const worker = app.worker({ taskEvents: true, hostname: 'acl@host' })
       await worker.start()
       const sums = await group([add.s(1, 1), add.s(2, 2)]).applyAsync()
-      expect(await sums.get({ timeoutMs: 10_000 })).toEqual([2, 4])
+      expect(await sums.get({ timeoutMs: 20_000 })).toEqual([2, 4])
       expect(await app.control.ping({ limit: 1 })).toHaveLength(1)
       await worker.stop()
       await app.close()

@@ -133,13 +133,13 @@ describe.skipIf(!present)('poison', () => {
       })
       expect(await command('show', one!.taskId)).toMatch(/max-deliveries[^]*poison/)
 
-      await expect(app.asyncResult(one!.taskId).get({ timeoutMs: 10_000 })).rejects.toThrow(/never ended/)
+      await expect(app.asyncResult(one!.taskId).get({ timeoutMs: 20_000 })).rejects.toThrow(/never ended/)
 
       rmSync(join(scene.folder, 'poisonous'))
       expect(await command('retry', one!.id)).toMatch(/1 put back/)
       // It has failed, until its new run has ended.
       await expect.poll(() => app.asyncResult(one!.taskId).state(), { timeout: 20_000 }).toBe('SUCCESS')
-      expect(await app.asyncResult(one!.taskId).get({ timeoutMs: 10_000 })).toBe('poison')
+      expect(await app.asyncResult(one!.taskId).get({ timeoutMs: 20_000 })).toBe('poison')
       expect(await parked()).toEqual([])
 
       const spare = Object.freeze({ task: 'ledger.unknown' })

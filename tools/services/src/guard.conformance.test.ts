@@ -42,6 +42,6 @@ for (const [how, end] of Object.entries(ends)) {
     expect(await isAlive(pid)).toBe(true)
     expect(existsSync(folder)).toBe(true)
     if (child) end(child)
-    await expect.poll(async () => (await isAlive(pid)) || existsSync(folder), { timeout: 5000 }).toBe(false)
+    await expect.poll(async () => (await isAlive(pid)) || existsSync(folder)).toBe(false)
   })
 }

@@ -153,20 +153,20 @@ describe('settings of beat', () => {
     const nodes = async (): Promise<string[]> =>
       Object.keys((await proj.control.inspect({ timeoutMs: 100 }).ping()) ?? {})
     while ((await nodes()).length === 0);
-    expect(await nodes()).toEqual([beat.hostname])
+    await expect.poll(nodes).toEqual([beat.hostname])
     expect(beat.hostname).toMatch(/^mine@/)
     expect(Object.keys((await proj.control.inspect({ timeoutMs: 100 }).stats()) ?? {})).toEqual([])
     clock.stopped = true
     await time.advance(59_000)
-    expect(await nodes()).toEqual([beat.hostname])
+    await expect.poll(nodes).toEqual([beat.hostname])
     await time.advance(2000)
     expect(await nodes()).toEqual([])
     clock.stopped = false
     await time.advance(1000)
-    expect(await nodes()).toEqual([beat.hostname])
+    await expect.poll(nodes).toEqual([beat.hostname])
     // Inside a worker it is no node of its own.
     await run(proj, { store, embedded: true, hostname: 'inside@%h' })
-    expect(await nodes()).toEqual([beat.hostname])
+    await expect.poll(nodes).toEqual([beat.hostname])
   })
 
   it('BEAT-12: a beat whose schedule file another process has taken sends no more, and goes on from it when that one is gone', async () => {

@@ -64,8 +64,8 @@ describe.skipIf(ready === undefined)('rpc://', () => {
       exclusive: false,
       arguments: { 'x-expires': 120_000 },
     })
-    await (await other.sendTask('proj.double', { args: [1] })).get({ timeoutMs: 5_000 })
-    expect(await sent.get({ timeoutMs: 5_000 })).toBe(42)
+    await (await other.sendTask('proj.double', { args: [1] })).get({ timeoutMs: 20_000 })
+    expect(await sent.get({ timeoutMs: 20_000 })).toBe(42)
     expect(await other.asyncResult(sent.id).state()).toBe('PENDING')
     expect(caller.context.oid).not.toBe(other.context.oid)
   })
@@ -84,8 +84,8 @@ describe.skipIf(ready === undefined)('rpc://', () => {
       return all
     })
     const gone = outcomes.findIndex((one) => one.status === 'rejected')
-    await expect(sent[gone]!.get({ timeoutMs: 5_000 })).rejects.toThrow(BacklogLimitExceeded)
-    const both = await Promise.allSettled(sent.map((one) => one.get({ timeoutMs: 5_000 })))
+    await expect(sent[gone]!.get({ timeoutMs: 20_000 })).rejects.toThrow(BacklogLimitExceeded)
+    const both = await Promise.allSettled(sent.map((one) => one.get({ timeoutMs: 20_000 })))
     expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'fulfilled', 'rejected'])
     await sent[gone]!.forget()
     expect(await sent[gone]!.state()).toBe('PENDING')
@@ -97,7 +97,7 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     const sum = caller.task('proj.sum', (values: number[]) => values.length)
     await work(app())
     const result = await group([double.s(1), double.s(2)]).applyAsync()
-    expect(await result.get({ timeoutMs: 5_000 })).toEqual([2, 4])
+    expect(await result.get({ timeoutMs: 20_000 })).toEqual([2, 4])
     await expect(result.save()).rejects.toMatchObject({ code: 'CT_UNSUPPORTED' })
     await expect(chord([double.s(1), double.s(2)], sum.s()).applyAsync()).rejects.toMatchObject({
       code: 'CT_UNSUPPORTED',
@@ -109,10 +109,10 @@ describe.skipIf(ready === undefined)('rpc://', () => {
     closing.push(() => line.close())
     const caller = app({ url: line.url })
     await work(app())
-    expect(await (await caller.sendTask('proj.double', { args: [1] })).get({ timeoutMs: 5_000 })).toBe(2)
+    expect(await (await caller.sendTask('proj.double', { args: [1] })).get({ timeoutMs: 20_000 })).toBe(2)
     const { oid } = caller.context
     await line.cut()
-    expect(await (await caller.sendTask('proj.double', { args: [2] })).get({ timeoutMs: 10_000 })).toBe(4)
+    expect(await (await caller.sendTask('proj.double', { args: [2] })).get({ timeoutMs: 20_000 })).toBe(4)
     expect(caller.context.oid).toBe(oid)
     expect(await replyQueue(caller)).toBeDefined()
   })
@@ -120,7 +120,7 @@ describe.skipIf(ready === undefined)('rpc://', () => {
   it('BACK-25: a reply queue that somebody deletes is made again, and results come', async () => {
     const caller = app()
     await work(app())
-    expect(await (await caller.sendTask('proj.double', { args: [1] })).get({ timeoutMs: 5_000 })).toBe(2)
+    expect(await (await caller.sendTask('proj.double', { args: [1] })).get({ timeoutMs: 20_000 })).toBe(2)
     const path = `/queues/${vhost.vhost}/${encodeURIComponent(caller.context.oid)}`
     await vhost.management.call('DELETE', path)
     // What was sent before the caller heard of it has no answer.
@@ -128,14 +128,14 @@ describe.skipIf(ready === undefined)('rpc://', () => {
       const sent = await caller.sendTask('proj.double', { args: [2] })
       return await sent.get({ timeoutMs: 1000 }).catch((error: Error) => error.message)
     }
-    await expect.poll(doubled, { timeout: 10_000 }).toBe(4)
+    await expect.poll(doubled).toBe(4)
     expect(await replyQueue(caller)).toMatchObject({ durable: true })
   })
 
   it('BACK-26, SET-111, SET-112: result_exchange and result_exchange_type are taken and change nothing', async () => {
     const caller = app({}, { resultExchange: 'elsewhere', resultExchangeType: 'topic' })
     await work(app())
-    expect(await (await caller.sendTask('proj.double', { args: [4] })).get({ timeoutMs: 5_000 })).toBe(8)
+    expect(await (await caller.sendTask('proj.double', { args: [4] })).get({ timeoutMs: 20_000 })).toBe(8)
     const exchanges = (await vhost.management.call(
       'GET',
       `/exchanges/${vhost.vhost}?columns=name`,

@@ -44,8 +44,8 @@ async function logOf(
   const worker = createWorker(app, { withoutMingle: true, concurrency: 4 })
   await worker.start()
   logger.warn('about no task')
-  await (await add.delay(1, 1)).get({ timeoutMs: 10_000 })
-  await (await add.delay(2, 2)).get({ timeoutMs: 10_000 })
+  await (await add.delay(1, 1)).get({ timeoutMs: 20_000 })
+  await (await add.delay(2, 2)).get({ timeoutMs: 20_000 })
   await (await fail.delay()).get({ timeoutMs: 10_000, propagate: false })
   const left = await wait.delay()
   await begun.promise

@@ -29,7 +29,7 @@ async function watching(
       dispatcher.send('task-succeeded', { uuid: 't1', result: "'x'", runtime: 0.5 })
       if (!(await seen(written.out))) throw new Error(`not yet: ${written.out}`)
     },
-    { timeout: 10_000, interval: 50 },
+    { timeout: 15_000, interval: 50 },
   )
   await dispatcher.close()
   await app.close()

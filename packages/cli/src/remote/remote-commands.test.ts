@@ -58,7 +58,7 @@ describe('commands of remote control, as Celery 5.7 has them', () => {
       const [reply] = await app.control.broadcast(name, {
         reply: true,
         destination: ['one@h'],
-        timeoutMs: 2_000,
+        timeoutMs: 20_000,
         limit: 1,
       })
       expect(JSON.stringify(reply)).not.toContain(`KeyError('${name}')`)

@@ -462,7 +462,7 @@ describe('results', () => {
     expect(await app.asyncResult('id').state()).toBe('PENDING')
     expect(await app.groupResult('none')).toBeUndefined()
     await app.context.results.storeResult({ taskId: 'id', state: 'SUCCESS', result: 5 })
-    expect(await app.asyncResult<number>('id').get({ timeoutMs: 1000 })).toBe(5)
+    expect(await app.asyncResult<number>('id').get({ timeoutMs: 20_000 })).toBe(5)
   })
 
   it('APP-78: without a backend they are disabled, with an error that says so', async () => {

@@ -77,7 +77,7 @@ describe('remote control', () => {
   it('CTRL-2 CTRL-40, WIRE-51: asks all nodes and merges their answers', async () => {
     const requests = await node('a@h', () => ({ ok: 'pong' }))
     await node('b@h', () => ({ ok: 'pong' }))
-    expect(await control.inspect({ timeoutMs: 100 }).ping()).toEqual({
+    expect(await control.inspect({ timeoutMs: 20_000, limit: 2 }).ping()).toEqual({
       'a@h': { ok: 'pong' },
       'b@h': { ok: 'pong' },
     })
@@ -141,7 +141,7 @@ describe('remote control', () => {
     const connection = await producer.connection()
     const opened = vi.spyOn(connection, 'openConsumer')
     const deleted = vi.spyOn(connection, 'deleteQueue')
-    const waiting = control.ping({ timeoutMs: 50 })
+    const waiting = control.ping({ timeoutMs: 20_000, limit: 1 })
     const signal = AbortSignal.abort()
     await expect(control.ping({ signal, timeoutMs: 50 })).rejects.toMatchObject({ code: 'CT_ABORTED' })
     expect(await waiting).toEqual([{ 'a@h': { ok: 'pong' } }])
@@ -161,13 +161,13 @@ describe('remote control', () => {
   it('CTRL-6: ends with the last of the destinations, without waiting out the time', async () => {
     await node('a@h', () => ({ ok: 'pong' }))
     await node('b@h', () => ({ ok: 'pong' }))
-    const started = performance.now()
-    expect(await control.inspect({ destination: ['a@h', 'b@h'], timeoutMs: 10_000 }).ping()).toEqual({
+    // Longer than a test may take.
+    const timeoutMs = 120_000
+    expect(await control.inspect({ destination: ['a@h', 'b@h'], timeoutMs }).ping()).toEqual({
       'a@h': { ok: 'pong' },
       'b@h': { ok: 'pong' },
     })
-    expect(await control.ping({ limit: 1, timeoutMs: 10_000 })).toHaveLength(1)
-    expect(performance.now() - started).toBeLessThan(5000)
+    expect(await control.ping({ limit: 1, timeoutMs })).toHaveLength(1)
   })
 
   it('CTRL-6 CTRL-12: null when nobody answers in the time', async () => {
@@ -178,7 +178,7 @@ describe('remote control', () => {
   it('CTRL-12: a node by name answers without its name around', async () => {
     await node('a@h', () => ['t1', 't2'])
     const answer: readonly string[] | null = await control
-      .inspect({ destination: 'a@h', timeoutMs: 5000 })
+      .inspect({ destination: 'a@h', timeoutMs: 20_000 })
       .registered()
     expect(answer).toEqual(['t1', 't2'])
     expect(await control.inspect({ destination: 'x@h', timeoutMs: 20 }).registered()).toBeNull()
@@ -189,8 +189,8 @@ describe('remote control', () => {
     await node('mail@h', () => 2)
     const ask = (options: object): Promise<unknown> =>
       control.inspect({ timeoutMs: 50, ...options }).request('x')
-    expect(await ask({ pattern: 'web*' })).toEqual({ 'web1@h': 1 })
-    expect(await ask({ pattern: 'mai', matcher: 'pcre' })).toEqual({ 'mail@h': 2 })
+    await expect.poll(() => ask({ pattern: 'web*' })).toEqual({ 'web1@h': 1 })
+    await expect.poll(() => ask({ pattern: 'mai', matcher: 'pcre' })).toEqual({ 'mail@h': 2 })
     await expect(ask({ pattern: '(', matcher: 'pcre' })).rejects.toMatchObject({ code: 'CT_CONFIGURATION' })
     await expect(control.broadcast('x', { destination: 'web1@h' as never })).rejects.toThrow(
       /list of node names/,
@@ -207,7 +207,7 @@ describe('remote control', () => {
     })
     await consumer.subscribe([{ queue: { ...nodeQueue('a@h', {}), name: 'twin' }, noAck: true }])
     nodes.push(consumer)
-    await control.inspect({ timeoutMs: 50 }).request('x')
+    await control.inspect({ timeoutMs: 20_000, limit: 2 }).request('x')
     expect(warnings).toEqual([expect.stringMatching(/Two nodes named "a@h"/)])
   })
 
@@ -219,7 +219,8 @@ describe('remote control', () => {
       answer(undefined, 'no ticket')
       return 'ours'
     })
-    const replies = await control.broadcast('x', { reply: true, timeoutMs: 50 })
+    // The one that is not ours comes first, and would be among the two.
+    const replies = await control.broadcast('x', { reply: true, timeoutMs: 20_000, limit: 2 })
     expect(replies.map((reply) => reply['a@h']).toSorted()).toEqual(['no ticket', 'ours'])
   })
 
@@ -228,7 +229,7 @@ describe('remote control', () => {
     const connection = await producer.connection()
     const open = vi.spyOn(connection, 'openConsumer')
     const ask = (n: number): Promise<unknown> =>
-      control.inspect({ destination: 'a@h', timeoutMs: 5000 }).request('x', { n })
+      control.inspect({ destination: 'a@h', timeoutMs: 20_000 }).request('x', { n })
     expect(await Promise.all([1, 2, 3].map(ask))).toEqual([1, 2, 3])
     expect(open).toHaveBeenCalledOnce()
     expect(await ask(4)).toBe(4)
@@ -303,7 +304,7 @@ describe('remote control', () => {
 
   it('CTRL-40…53: every question with the arguments Celery sends', async () => {
     const requests = await node('a@h', () => null)
-    const inspect = control.inspect({ destination: ['a@h'], timeoutMs: 5000 })
+    const inspect = control.inspect({ destination: ['a@h'], timeoutMs: 20_000 })
     await inspect.active({ safe: true })
     await inspect.reserved()
     await inspect.scheduled()

@@ -86,7 +86,7 @@ describe('AsyncResult', () => {
   it('RES-11: get() returns a value stored before, and one stored later', async () => {
     await stored({ taskId: 'a', result: 4 })
     expect(await result<number>('a').get()).toBe(4)
-    const waiting = result('b').get({ timeoutMs: 5000 })
+    const waiting = result('b').get({ timeoutMs: 20_000 })
     await stored({ taskId: 'b', state: 'STARTED', result: { pid: 1 } })
     await stored({ taskId: 'b', result: { deep: [1, null] } })
     expect(await waiting).toEqual({ deep: [1, null] })
@@ -184,7 +184,7 @@ describe('AsyncResult', () => {
     const waits = [
       result('a').get({ timeoutMs: 20 }),
       result('b').get({ signal: leaving.signal }),
-      result('c').get({ timeoutMs: 5000 }),
+      result('c').get({ timeoutMs: 20_000 }),
     ].map((one) => one.catch((error: unknown) => error))
     await expect.poll(() => added.toSorted()).toEqual(['a', 'b', 'c'])
     leaving.abort()
@@ -245,7 +245,7 @@ describe('AsyncResult', () => {
   it('RES-14: a parent that fails while waiting, among the members of a group too', async () => {
     const header = new GroupResult('g', [result('m1'), result('m2')], context)
     const body = result('body', { parent: header })
-    const waiting = body.get({ timeoutMs: 5000 })
+    const waiting = body.get({ timeoutMs: 20_000 })
     await stored({ taskId: 'm1', result: 1 })
     await stored({ taskId: 'm2', state: 'FAILURE', result: boom('member') })
     await expect(waiting).rejects.toMatchObject({ args: ['member', 3] })
@@ -320,7 +320,7 @@ describe('AsyncResult', () => {
   it('RES-16: members whose result is ignored keep nobody waiting', async () => {
     const group = new GroupResult('g', [result('a'), result('b', { ignored: true })], context)
     await stored({ taskId: 'a', result: 1 })
-    expect(await group.get({ timeoutMs: 1000 })).toEqual([1, null])
+    expect(await group.get({ timeoutMs: 20_000 })).toEqual([1, null])
     const { promise, resolve } = Promise.withResolvers<void>()
     group.onReady(() => resolve())
     await promise
@@ -580,7 +580,7 @@ describe('ResultSet and GroupResult', () => {
   })
 
   it('RES-44 RES-46: values in order of the members; the first error to arrive', async () => {
-    const all = set('a', 'b').get({ timeoutMs: 5000 })
+    const all = set('a', 'b').get({ timeoutMs: 20_000 })
     await stored({ taskId: 'b', result: 2 })
     await stored({ taskId: 'a', result: 1 })
     expect(await all).toEqual([1, 2])
@@ -596,7 +596,7 @@ describe('ResultSet and GroupResult', () => {
 
   it('RES-45: join throws the first error in order, and its time is for all together', async () => {
     await stored({ taskId: 'b', state: 'FAILURE', result: boom('b') })
-    const joining = set('a', 'b').join({ timeoutMs: 5000 })
+    const joining = set('a', 'b').join({ timeoutMs: 20_000 })
     await stored({ taskId: 'a', state: 'FAILURE', result: boom('a') })
     await expect(joining).rejects.toMatchObject({ args: ['a', 3] })
     await expect(set('x', 'y').join({ timeoutMs: 5 })).rejects.toMatchObject({ code: 'CT_RESULT_TIMEOUT' })

@@ -22,6 +22,8 @@ const codecs: MessageCodecs = {
   maxBytes: 1_000_000,
 }
 const rounds = process.env['CT_NIGHTLY'] !== undefined ? 300_000 : 8000
+/** Work of seconds, and of many more on a busy machine. */
+const timeout = process.env['CT_NIGHTLY'] !== undefined ? 1_200_000 : 120_000
 
 /** Walks all steps a worker takes; returns the reason it stopped for, or null. Anything but our three errors fails the test. */
 function reasonOf(envelope: string | Uint8Array): unknown {
@@ -58,7 +60,7 @@ describe('malformed messages', () => {
     expect(reasonOf(message.envelope)).toBe(message.reason)
   })
 
-  it('random edits of real messages: one of our errors or a message, quickly', () => {
+  it('random edits of real messages: one of our errors or a message, quickly', { timeout }, () => {
     const random = seeded(7)
     const seeds = fixtures.messages.flatMap(([, envelopes]) => envelopes).map((text) => Buffer.from(text))
     for (let round = 0; round < rounds; round += 1) {
@@ -66,7 +68,7 @@ describe('malformed messages', () => {
     }
   })
 
-  it('random edits of real bodies', () => {
+  it('random edits of real bodies', { timeout }, () => {
     const random = seeded(8)
     const seeds = fixtures.messages
       .flatMap(([, envelopes]) => envelopes)

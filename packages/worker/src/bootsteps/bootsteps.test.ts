@@ -169,7 +169,7 @@ describe('steps of a worker', () => {
       }
     app.steps.worker.add(recorder('B', ['A'])).add(recorder('A'))
     await start({ concurrency: 3, userOptions: { tenant: 'acme' } })
-    const [stats] = Object.values((await app.control.inspect({ timeoutMs: 1_000 }).stats()) ?? {})
+    const [stats] = Object.values((await app.control.inspect({ timeoutMs: 20_000, limit: 1 }).stats()) ?? {})
     expect(stats).toMatchObject({ A: 1, B: 1, pid: process.pid })
     expect(seen).toEqual([
       ...['new A w@host acme 3', 'new B w@host acme 3', 'start A starting', 'start B starting'],
@@ -372,7 +372,7 @@ describe('steps of the consumer', () => {
     await got.promise
     expect(bodies).toEqual(['hello', 'hello'])
     expect(errors).toEqual(['The bootstep Inbox failed at a message; it is put back. Error: not now'])
-    expect(await (await app.sendTask('proj.add', { args: [1] })).get({ timeoutMs: 2000 })).toBe(2)
+    expect(await (await app.sendTask('proj.add', { args: [1] })).get({ timeoutMs: 20_000 })).toBe(2)
   })
 
   it('WORK-38: the consumer’s handle adds and cancels queues', async () => {
@@ -389,7 +389,7 @@ describe('steps of the consumer', () => {
     await start()
     await handle!.addTaskQueue('more')
     expect(
-      await (await app.sendTask('proj.add', { args: [1], queue: 'more' })).get({ timeoutMs: 2000 }),
+      await (await app.sendTask('proj.add', { args: [1], queue: 'more' })).get({ timeoutMs: 20_000 }),
     ).toBe(2)
     await handle!.cancelTaskQueue('more')
     expect(worker!.queues).toEqual(['celery'])

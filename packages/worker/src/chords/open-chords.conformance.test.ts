@@ -92,7 +92,7 @@ describe.skipIf(!present)('chords that stay open', () => {
   it('CANVAS-70: a lost part fails the chord with a reason, within the time that was set', async () => {
     const { app } = await start({ chordSweepIntervalMs: 100, chordStallTimeoutMs: 400 })
     const result = await sendOpen(app)
-    await expect(result.get({ timeoutMs: 8000 })).rejects.toThrow(
+    await expect(result.get({ timeoutMs: 20_000 })).rejects.toThrow(
       /has 2 of 3 parts and no new one for 0\.4 s: the others are lost; there are /,
     )
     // What comes after all changes nothing.
@@ -105,7 +105,7 @@ describe.skipIf(!present)('chords that stay open', () => {
   it('CANVAS-70: a chord of which no part ever came, sent by a process that is gone, fails too', async () => {
     const id = await sendLost()
     const { app } = await start({ chordSweepIntervalMs: 100, chordStallTimeoutMs: 400 })
-    await expect(app.asyncResult(id).get({ timeoutMs: 8000 })).rejects.toThrow(
+    await expect(app.asyncResult(id).get({ timeoutMs: 20_000 })).rejects.toThrow(
       /has 0 of 2 parts and no new one for 0\.4 s: the others are lost$/,
     )
     await expect.poll(() => connection.command('HLEN', 'celery-taskset-meta-ct.open')).toBe(0)
@@ -128,7 +128,7 @@ describe.skipIf(!present)('chords that stay open', () => {
     await connection.command('DEL', partKey(id, 's'))
     await expect.poll(() => connection.command('GET', partKey(id, 's'))).toBe('3')
     await app.control.addConsumer('lost')
-    expect(await first.get({ timeoutMs: 8000 })).toBe(6)
+    expect(await first.get({ timeoutMs: 20_000 })).toBe(6)
     await expect.poll(() => chords(app)).toEqual([])
     // A chord that has failed has no size either, but its body has a result: it is left alone.
     await app.control.cancelConsumer('lost')
@@ -159,7 +159,7 @@ describe.skipIf(!present)('chords that stay open', () => {
     const one = (x: number): Signature => app.signature('open.one', { args: [x] }) as Signature
     const sum = app.signature('open.sum') as never
     const result = (await (chord([one(1), one(2)], sum) as unknown as Signature).applyAsync()) as AsyncResult
-    expect(await result.get({ timeoutMs: 8000 })).toBe(3)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(3)
     await expect.poll(() => connection.command('HLEN', 'celery-taskset-meta-ct.open')).toBe(0)
   })
 
@@ -175,8 +175,10 @@ describe.skipIf(!present)('chords that stay open', () => {
       }),
     )
     const results = await Promise.all(sends)
-    expect(await Promise.all(results.map((one) => one.get({ timeoutMs: 8000 })))).toEqual([1, 2, 3, 4, 5, 6])
-    await expect(app.asyncResult('body').get({ timeoutMs: 8000 })).rejects.toThrow(
+    expect(await Promise.all(results.map((one) => one.get({ timeoutMs: 20_000 })))).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ])
+    await expect(app.asyncResult('body').get({ timeoutMs: 20_000 })).rejects.toThrow(
       /^The part of .* could not be recorded: .*WRONGTYPE/,
     )
     await worker.stop()
@@ -208,7 +210,7 @@ describe.skipIf(!present)('chords that stay open', () => {
       limit: 1,
     })
     expect(JSON.stringify(answers)).toContain(`chord ${String(id)} failed`)
-    await expect(result.get({ timeoutMs: 5000 })).rejects.toThrow('no longer wanted')
+    await expect(result.get({ timeoutMs: 20_000 })).rejects.toThrow('no longer wanted')
     expect(await chords(app)).toEqual([])
   })
 
@@ -221,7 +223,7 @@ describe.skipIf(!present)('chords that stay open', () => {
     await expect.poll(notes).toBe(1)
     await first.worker.stop()
     const { app } = await start({ chordSweepIntervalMs: 50, chordStallTimeoutMs: 300 }, 'ct@second')
-    await expect(app.asyncResult(result.id).get({ timeoutMs: 8000 })).rejects.toThrow(/has 2 of 3 parts/)
+    await expect(app.asyncResult(result.id).get({ timeoutMs: 20_000 })).rejects.toThrow(/has 2 of 3 parts/)
   })
 
   /** As a worker leaves it that dies between the last part and the body: all parts, and a claim that has run out. */
@@ -242,7 +244,7 @@ describe.skipIf(!present)('chords that stay open', () => {
     const before = { since: 0, progress_at: 0 }
     await connection.command('HSET', notes, groupId, JSON.stringify({ ...note, ...before }))
     const { app } = await start({ chordSweepIntervalMs: 50 })
-    expect(await app.asyncResult(id).get({ timeoutMs: 8000 })).toBe(3)
+    expect(await app.asyncResult(id).get({ timeoutMs: 20_000 })).toBe(3)
   })
 
   it('D57-3, PAIN-16: chord_repair sends the body of a complete chord', async () => {
@@ -262,10 +264,10 @@ describe.skipIf(!present)('chords that stay open', () => {
               limit: 1,
             }),
           ),
-        { timeout: 10_000 },
+        { timeout: 15_000 },
       )
       .toContain('its body is sent')
-    expect(await result.get({ timeoutMs: 5000 })).toBe(6)
+    expect(await result.get({ timeoutMs: 20_000 })).toBe(6)
   })
 
   it('with Celery’s defaults nobody watches', async () => {

@@ -73,7 +73,7 @@ describe('endings that cannot be done whole', () => {
   })
 
   const failed = async (result: AsyncResult): Promise<void> => {
-    await expect(result.get({ timeoutMs: 8000 })).rejects.toThrow('boom')
+    await expect(result.get({ timeoutMs: 20_000 })).rejects.toThrow('boom')
     // A stopping worker waits for endings.
     await worker.stop()
     expect(lines.filter((line) => line.includes('INTERNAL ERROR'))).toEqual([])
@@ -119,7 +119,7 @@ describe('endings that cannot be done whole', () => {
       app.signature('proj.sum') as never,
     ) as unknown as AnySignature
     const result = (await canvas.applyAsync([])) as AsyncResult
-    await expect(result.get({ timeoutMs: 8000 })).rejects.toThrow(/Dependency .* raised/)
+    await expect(result.get({ timeoutMs: 20_000 })).rejects.toThrow(/Dependency .* raised/)
     expect(runs).toEqual(['odd'])
   })
 
@@ -134,7 +134,7 @@ describe('endings that cannot be done whole', () => {
       app.signature('proj.sum') as never,
     ) as unknown as AnySignature
     const result = (await canvas.applyAsync([])) as AsyncResult
-    await expect(result.get({ timeoutMs: 8000 })).rejects.toThrow(
+    await expect(result.get({ timeoutMs: 20_000 })).rejects.toThrow(
       /Dependency .* raised TaskRevokedError\('revoked'\)/,
     )
   })

@@ -193,7 +193,7 @@ describe.for(brokers)('canvases of Python worked by ct alone, on $name', ({ name
     await client.exec<string>(`_sent = sent(${canvas}${options})\n_sent.id`)
   const fails = async (canvas: string): Promise<string> => {
     const id = await send(canvas)
-    await expect.poll(() => status(id), { timeout: 8000 }).toBe('FAILURE')
+    await expect.poll(() => status(id)).toBe('FAILURE')
     return id
   }
   const children = async (id: string): Promise<unknown> =>
@@ -424,7 +424,7 @@ sent(_c)
       '_r = sent(chord([add(1, 1), add(2, 2).set(countdown=2)], xsum()))\n[_r.id, _r.parent.results[1].id]',
     )
     await client.exec('app.control.revoke(member)', { member })
-    await expect.poll(() => status(id!), { timeout: 8000 }).toBe('FAILURE')
+    await expect.poll(() => status(id!)).toBe('FAILURE')
     expect(await errorOf(id!)).toContain("TaskRevokedError('revoked')")
   })
 
@@ -496,7 +496,7 @@ sent(_c)
       _r.parent.id
     `)
     for (const mark of ['166 link', '166 chain'])
-      await expect.poll(() => of('seen', 500, mark), { timeout: 8000 }).toHaveLength(1)
+      await expect.poll(() => of('seen', 500, mark)).toHaveLength(1)
     expect(of('add', 166)).toEqual([])
     expect(await client.get(id)).toBe(500)
   })

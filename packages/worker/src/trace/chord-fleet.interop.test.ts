@@ -65,7 +65,7 @@ describe.skipIf(!ready)('chords in a fleet of ct, Celery 5.7 and Celery 5.4', ()
       const id = await client.apply(
         `chord([fail.s().set(queue="ct"), add.s(1, 1).set(queue="${last}", countdown=0.3)], signature("ct.body", app=app).set(queue="ct"))`,
       )
-      await expect.poll(async () => (await client.meta(id)).status, { timeout: 8000 }).toBe('FAILURE')
+      await expect.poll(async () => (await client.meta(id)).status).toBe('FAILURE')
       expect(JSON.stringify((await client.meta(id)).result)).toMatch(/Dependency .* raised ValueError/)
     }
   })

@@ -56,10 +56,10 @@ describe.skipIf(!present)('what follows from a task', () => {
     task.link(sig('next', { queue: 'nowhere' }))
     task.linkError(sig('errback', { immutable: true }))
     const result = (await task.applyAsync()) as AsyncResult
-    await expect(result.get({ timeoutMs: 8000 })).rejects.toThrow('nowhere')
+    await expect(result.get({ timeoutMs: 20_000 })).rejects.toThrow('nowhere')
     await expect.poll(() => of('errback')).toBe(1)
     expect(of('work')).toBe(1)
-    expect(await (await (sig('next').applyAsync() as Promise<AsyncResult>)).get({ timeoutMs: 8000 })).toBe(
+    expect(await (await (sig('next').applyAsync() as Promise<AsyncResult>)).get({ timeoutMs: 20_000 })).toBe(
       'next',
     )
     expect(of('errback')).toBe(1)
@@ -79,7 +79,7 @@ describe.skipIf(!present)('what follows from a task', () => {
     const steps = Array.from({ length: 30 }, () => sig('next'))
     const canvas = (chain as unknown as (...all: readonly Signature[]) => Signature)(...steps)
     const result = (await canvas.applyAsync()) as AsyncResult
-    expect(await result.get({ timeoutMs: 8000 })).toBe('next')
+    expect(await result.get({ timeoutMs: 20_000 })).toBe('next')
     expect(of('next')).toBe(30)
     const connection = await redis.connect()
     await expect.poll(() => connection.command('EXISTS', 'unacked', 'unacked_index', 'celery')).toBe(0)
@@ -90,7 +90,7 @@ describe.skipIf(!present)('what follows from a task', () => {
     const broker = spyBroker(redisBroker({ url: redis.url }))
     await start(true, broker)
     const result = (await chain(sig('work'), sig('next')).applyAsync()) as AsyncResult
-    await result.get({ timeoutMs: 8000 })
+    await result.get({ timeoutMs: 20_000 })
     expectTaskSent(broker, 'follows.work')
     expectTaskSent(broker, 'follows.next', { args: ['work'] })
   })
@@ -99,10 +99,10 @@ describe.skipIf(!present)('what follows from a task', () => {
     const broker = chaosBroker(redisBroker({ url: redis.url }), { seed: 1 })
     await start(true, broker)
     const counted = (await chord([sig('work'), sig('work')], sig('next')).applyAsync()) as AsyncResult
-    expect(await counted.get({ timeoutMs: 8000 })).toBe('next')
+    expect(await counted.get({ timeoutMs: 20_000 })).toBe('next')
     const result = (await chain(sig('work'), sig('next')).applyAsync()) as AsyncResult
     broker.chaos.failNext('publish')
-    expect(await result.get({ timeoutMs: 8000 })).toBe('next')
+    expect(await result.get({ timeoutMs: 20_000 })).toBe('next')
     expect(broker.chaos.counts.publish).toBe(0)
     await worker.stop()
     expect(await (await app.context.producer.connection()).queueSize('celery')).toBe(0)

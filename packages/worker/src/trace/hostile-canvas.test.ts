@@ -79,9 +79,9 @@ describe('hostile canvases', () => {
 
   it.each(cases)('CANVAS-92: %s fails the task', async (_name, options) => {
     const result = await app.sendTask<number>('proj.add', { args: [1], ...options })
-    await expect(result.get({ timeoutMs: 10_000 })).rejects.toThrow(/nested \d+ deep|unknown kind|no body/)
+    await expect(result.get({ timeoutMs: 20_000 })).rejects.toThrow(/nested \d+ deep|unknown kind|no body/)
     await expect.poll(() => lines.length).toBe(1)
-    expect(await (await app.sendTask<number>('proj.add', { args: [1, 1] })).get({ timeoutMs: 10_000 })).toBe(
+    expect(await (await app.sendTask<number>('proj.add', { args: [1, 1] })).get({ timeoutMs: 20_000 })).toBe(
       2,
     )
   })
@@ -173,7 +173,7 @@ describe('hostile canvases', () => {
       await expect.poll(() => lines.length, { timeout: 20_000 }).toBeGreaterThan(0)
       // The worker goes on.
       const next = await app.sendTask<number>('proj.add', { args: [1, 1] })
-      expect(await next.get({ timeoutMs: 10_000 })).toBe(2)
+      expect(await next.get({ timeoutMs: 20_000 })).toBe(2)
       expect(lines.length).toBeLessThan(4)
       expect(lines.join().length).toBeLessThan(4000)
       expect(process.memoryUsage().heapUsed - before).toBeLessThan(200 * 2 ** 20)
