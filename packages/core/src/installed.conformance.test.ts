@@ -57,7 +57,7 @@ interface Ran {
 function run(
   folder: string,
   command: readonly string[],
-  onOutput?: (text: string, stop: () => void) => void,
+  onOutput?: (text: string, stop: (signal?: NodeJS.Signals) => void) => void,
 ): Promise<Ran> {
   const [program = '', ...args] = command
   // As a user's shell would have it: nothing of the workspace's.
@@ -78,7 +78,7 @@ function run(
   child.stdout.setEncoding('utf8').on('data', (text: string) => (written.out += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     written.err += text
-    onOutput?.(written.err, () => child.kill('SIGTERM'))
+    onOutput?.(written.err, (signal = 'SIGTERM') => child.kill(signal))
   })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
@@ -152,5 +152,25 @@ describe.skipIf(!present).each(['npm', 'pnpm'] as const)('installed by %s', (man
     )
     expect(worker).toMatchObject({ code: 0, out: expect.stringContaining('node.add') })
     expect(await called).toEqual({ code: 0, out: '42\n', err: '' })
+  })
+
+  it('PAIN-2: tells of an event loop that stands still, from a thread of its own', async () => {
+    const lines = [
+      "import { createApp } from '@ct/core'",
+      "export const app = createApp({ name: 'stall', broker: 'memory://stall', backend: 'memory://stall' })",
+      "const spin = app.task('spin', () => {",
+      '  for (;;);',
+      '})',
+      'app.signals.workerReady.connect(async () => void (await spin.delay()))',
+    ]
+    writeFileSync(join(folder, 'stall.js'), lines.join('\n'))
+    const { err } = await run(
+      folder,
+      [ct, 'worker', '-A', './stall.js', '--stall-report', '0.3'],
+      (log, stop) => {
+        if (log.includes('stall.js:4:')) stop('SIGKILL')
+      },
+    )
+    expect(err).toMatch(/still does, kept by task spin\[/)
   })
 })

@@ -3,7 +3,7 @@ import { cwd } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { nodeName, nodePath, settingsFromCommandLine, type App } from '@ct/client'
 import { isCeleryError } from '@ct/contracts'
-import { createWorker } from '@ct/worker'
+import { createWorker, type Worker } from '@ct/worker'
 import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { loadModules } from '../load-modules.ts'
 import { logLevels } from '../output/log.ts'
@@ -18,9 +18,13 @@ import { serviceManager } from '../process/service-manager.ts'
 import type { Session } from '../session.ts'
 import { banner, profileOf } from './banner.ts'
 import { catchProcessErrors } from './process-errors.ts'
-import { openLog } from './worker-log.ts'
+import { reportStalls } from './stall-report.ts'
+import { openLog, type WorkerLog } from './worker-log.ts'
 import { redirectOutput } from '../process/redirect-output.ts'
 import { scheduleOf, workerOptions, type WorkerCommandOptions } from './worker-options.ts'
+
+/** Longer than what an occasional computation takes, shorter than what others wait for a heartbeat. */
+const defaultStallSeconds = 5
 
 /**
  * Runs a worker until it stops; the session's exit code is then the worker's. What is done in which order is Celery's (celery/bin/worker.py,
@@ -104,6 +108,7 @@ export async function runWorker(
   worker.on('stopping', () => {
     if (session.restart === undefined) void manager?.stopping()
   })
+  await using _stalls = stallReport(worker, log, options)
   const watchdog = manager?.watch(() => worker.status !== 'stopped')
   let health: AsyncDisposable | undefined
   let beat: AsyncDisposable | undefined
@@ -132,6 +137,20 @@ export async function runWorker(
     release()
   }
   session.exitCode = failed ? 1 : worker.exitCode
+}
+
+function stallReport(
+  worker: Worker,
+  log: WorkerLog,
+  options: WorkerCommandOptions,
+): AsyncDisposable | undefined {
+  const seconds = options.stallReport ?? (worker.pool.capabilities.isolatesCpu ? 0 : defaultStallSeconds)
+  if (seconds === 0) return undefined
+  return reportStalls({
+    thresholdMs: seconds * 1000,
+    log: log.shape,
+    onLost: (error) => log.logger.debug('An event loop that stands still will not be told of.', { error }),
+  })
 }
 
 /** `-B` (BEAT-16): in this process, on the same event loop. */

@@ -7,7 +7,6 @@ import { ct } from '../fixtures/run-ct.ts'
 import { createStyle } from '../output/style.ts'
 import { banner, type WorkerProfile } from './banner.ts'
 import {
-  refusedOptions,
   scheduleOf,
   workerCommandOptions,
   workerOptions,
@@ -118,20 +117,10 @@ describe('CLI-20: every option of celery worker', () => {
   const all = JSON.parse(
     readFileSync(new URL('../../test/celery-5.7-worker-options.json', import.meta.url), 'utf8'),
   ) as readonly (readonly string[])[]
-  const known = [...workerCommandOptions(), ...refusedOptions()]
+  const known = workerCommandOptions()
 
-  it.each(all.flat())('%s is taken, or refused with a reason', async (name) => {
-    const option = known.find(({ long, short }) => long === name || short === name)
-    expect(option, `${name} is unknown`).toBeDefined()
-    if (workerCommandOptions().some(({ long, short }) => long === name || short === name)) return
-    const { exitCode, err } = await ct(
-      'worker',
-      '-A',
-      './tasks.ts',
-      ...(option!.isBoolean() ? [name] : [name, 'x']),
-    )
-    expect(exitCode).toBe(2)
-    expect(err).toMatch(/does not have -.+ yet\. .{10}/)
+  it.each(all.flat())('%s is taken', (name) => {
+    expect(known.some(({ long, short }) => long === name || short === name)).toBe(true)
   })
 
   it.each([

@@ -3,7 +3,7 @@ import type { UserOption } from '@ct/client'
 import { commandVariable, withEnvironment } from '../environment-option.ts'
 import type { Session } from '../session.ts'
 import { addUserOptions, givenFor } from '../user-options.ts'
-import { refusedOptions, workerCommandOptions, type WorkerCommandOptions } from './worker-options.ts'
+import { workerCommandOptions, type WorkerCommandOptions } from './worker-options.ts'
 
 /** `ct worker` (CLI-20). */
 export function addWorker(program: Command, session: Session, own: readonly UserOption[]): void {
@@ -14,7 +14,6 @@ export function addWorker(program: Command, session: Session, own: readonly User
   for (const option of workerCommandOptions()) {
     command.addOption(withEnvironment(option, [commandVariable('worker', option)]))
   }
-  for (const option of refusedOptions()) command.addOption(option)
   addUserOptions(command, own)
   command.action(async (settings: readonly string[], options: WorkerCommandOptions) => {
     // Other commands need no worker code.

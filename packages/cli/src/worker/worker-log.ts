@@ -1,10 +1,24 @@
 /** The log of a worker's process, with the signals around it (celery/app/log.py 5.7; SIG-25, SIG-26, WORK-22). */
 import type { App, Logger } from '@ct/client'
 import { lineFormat } from '../output/line-format.ts'
-import { createStreamLogger, type LineFormats } from '../output/log.ts'
+import { createStreamLogger } from '../output/log.ts'
 import { createStyle, type Style } from '../output/style.ts'
 import { LogFile } from '../process/log-file.ts'
 import type { Session } from '../session.ts'
+
+/** All that lines of the log are made by, as data. */
+export interface LogShape extends LogOptions {
+  readonly coloured: boolean
+  readonly own: LineShape
+  readonly task: LineShape
+}
+
+interface LineShape {
+  readonly format: string
+  readonly datefmt: string | null
+  /** Where the format comes from, for errors. */
+  readonly setting: string
+}
 
 export interface LogOptions {
   /** Python's number. */
@@ -16,15 +30,23 @@ export interface LogOptions {
 
 export interface WorkerLog extends AsyncDisposable {
   readonly logger: Logger
+  /** For a thread that writes to the same place in the same way. */
+  readonly shape: LogShape
 }
 
 /** With a handler of `setupLogging` nothing is set up, and the app's own logger is used. Rejects with what the handler throws (D57-133). */
 export async function openLog(app: App, session: Session, options: LogOptions): Promise<WorkerLog> {
   const { setupLogging, afterSetupLogger, afterSetupTaskLogger } = app.signals
   const { level, format, logfile } = options
-  const lines = lineFormats(app)
+  const shapes = lineShapes(app)
+  // Wrong formats stop the worker before it starts, not at its first line.
+  const lines = {
+    own: lineFormat(shapes.own.format, shapes.own),
+    task: lineFormat(shapes.task.format, shapes.task),
+  }
   const file = logfile === undefined ? undefined : new LogFile(logfile, (text) => session.complain(text))
   const style = logStyle(app, session, file !== undefined)
+  const shape = { level, format, logfile, coloured: style.coloured, ...shapes }
   const setUp = {
     sender: null,
     loglevel: level,
@@ -35,7 +57,7 @@ export async function openLog(app: App, session: Session, options: LogOptions): 
   if (setupLogging.wanted) {
     await setupLogging.sendOrThrow(setUp)
     file?.[Symbol.dispose]()
-    return { logger: app.context.logger, [Symbol.asyncDispose]: () => Promise.resolve() }
+    return { logger: app.context.logger, shape, [Symbol.asyncDispose]: () => Promise.resolve() }
   }
   const write = (line: string): void => {
     if (file === undefined) session.stderr.write(line)
@@ -48,6 +70,7 @@ export async function openLog(app: App, session: Session, options: LogOptions): 
   await afterSetupTaskLogger.send({ ...setUp, logger })
   return {
     logger,
+    shape,
     [Symbol.asyncDispose]: () => {
       file?.[Symbol.dispose]()
       return Promise.resolve()
@@ -55,15 +78,11 @@ export async function openLog(app: App, session: Session, options: LogOptions): 
   }
 }
 
-/** Wrong formats stop the worker before it starts, not at its first line. */
-function lineFormats(app: App): LineFormats {
+function lineShapes(app: App): { readonly own: LineShape; readonly task: LineShape } {
   const { workerLogFormat, workerLogDatefmt, workerTaskLogFormat, workerTaskLogDatefmt } = app.settings
   return {
-    own: lineFormat(workerLogFormat, { datefmt: workerLogDatefmt, setting: 'workerLogFormat' }),
-    task: lineFormat(workerTaskLogFormat, {
-      datefmt: workerTaskLogDatefmt,
-      setting: 'workerTaskLogFormat',
-    }),
+    own: { format: workerLogFormat, datefmt: workerLogDatefmt, setting: 'workerLogFormat' },
+    task: { format: workerTaskLogFormat, datefmt: workerTaskLogDatefmt, setting: 'workerTaskLogFormat' },
   }
 }
 

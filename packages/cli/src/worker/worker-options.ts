@@ -1,9 +1,8 @@
-/** The options of `ct worker`: Celery's names (CLI-20), ct's own `--log-format`, and what is said to those that ct does not have. */
+/** The options of `ct worker`: Celery's names (CLI-20), and ct's own: `--log-format`, health, stalls. */
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError, Option } from 'commander'
 import type { WorkerOptions } from '@ct/worker'
 import { scheduleOption, schedulerOption } from '../beat/beat-options.ts'
-import { CommandFailure, exitCodes } from '../exit-codes.ts'
 import { hostAndPort, list, seconds, wholeNumber } from '../option-values.ts'
 import { logLevels, parseLogLevel } from '../output/log.ts'
 
@@ -44,6 +43,7 @@ export interface WorkerCommandOptions {
   readonly scheduleFilename?: string
   readonly scheduler?: string
   readonly healthFile?: string
+  readonly stallReport?: number
   readonly healthPort?: { readonly host: string | undefined; readonly port: number }
 }
 
@@ -99,6 +99,10 @@ export function workerCommandOptions(): readonly Option[] {
       '--health-port <port>',
       'answer /livez, /readyz and /healthz over HTTP; also host:port',
     ).argParser(hostAndPort),
+    new Option(
+      '--stall-report <seconds>',
+      'log where the event loop stands still for so long while it does; 0: never (default: 5, in pools that run tasks on it)',
+    ).argParser(seconds),
     new Option('-B, --beat', 'send periodic tasks too; of one worker only, unless their store is a server'),
     scheduleOption('-s, --schedule <path>'),
     new Option('--schedule-filename <path>', 'the same').hideHelp(),
@@ -128,23 +132,6 @@ export function workerCommandOptions(): readonly Option[] {
     new Option('--without-heartbeat', 'send no heartbeats'),
     new Option('--heartbeat-interval <seconds>', 'between heartbeats (default: 2)').argParser(seconds),
   ]
-}
-
-/** Options of Celery that ct does not have: given, they are refused with these words, since ignoring them would change what runs. */
-const refused: readonly (readonly [flags: string, advice: string])[] = []
-
-export function refusedOptions(): readonly Option[] {
-  return refused.map(([flags, advice]) => {
-    const option = new Option(flags).hideHelp()
-    const refuse = (): never => {
-      throw new CommandFailure(
-        `ct worker does not have ${option.short ?? option.long} yet. ${advice}`,
-        exitCodes.usage,
-      )
-    }
-    if (option.isBoolean()) option.preset(true)
-    return option.argParser(refuse)
-  })
 }
 
 /** By either of its names. */
