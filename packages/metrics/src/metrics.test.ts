@@ -77,9 +77,9 @@ describe('Metrics', () => {
     metrics.watchWorker(worker)
     await worker.start()
     const watched = metrics
-    const held = await add.applyAsync([0, 0], { countdown: 0.5 })
-    await made.control.revoke(held.id)
-    await expect(held.get()).rejects.toMatchObject({ code: 'CT_REVOKED' })
+    await made.control.revoke('revoked', { reply: true, limit: 1, timeoutMs: 20_000 })
+    const revoked = await add.applyAsync([0, 0], { taskId: 'revoked' })
+    await expect(revoked.get()).rejects.toMatchObject({ code: 'CT_REVOKED' })
     await (await add.delay(1, 1)).get()
     // What callers say that it is called is no label: there would be one for each message.
     await (await add.applyAsync([2, 2], { shadow: 'add for 4711' })).get()

@@ -343,15 +343,18 @@ describe('the end', () => {
   })
 
   it('TASK-103: RETRY is stored with its cause until the task ends', async () => {
+    const looked = Promise.withResolvers<void>()
     const app = await start((app) => {
-      app.task('again', { bind: true }, (task) => {
-        if (task.request.retries === 0) throw task.retry({ exc: new RangeError('why'), countdown: 0.3 })
+      app.task('again', { bind: true }, async (task) => {
+        if (task.request.retries === 0) throw task.retry({ exc: new RangeError('why'), countdown: 0 })
+        await looked.promise
         return 'done'
       })
     })
     const result = await app.sendTask('again')
     await expect.poll(() => result.state()).toBe('RETRY')
     expect((await app.context.results.getMeta(result.id)).result).toMatchObject({ exc_message: ['why'] })
+    looked.resolve()
     expect(await result.get(soon)).toBe('done')
   })
 })

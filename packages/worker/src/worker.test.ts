@@ -27,6 +27,7 @@ import {
   type ConsumerOptions,
   type OutgoingMessage,
 } from '@ct/contracts'
+import { fakeClock } from '@ct/testing'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createWorker, soloPool, type Worker, type WorkerOptions } from './index.ts'
 
@@ -499,7 +500,7 @@ describe('limits', () => {
   it('WORK-66, PAIN-21: a rate limit spaces the starts of a task and holds up no other', async () => {
     const { app } = makeApp()
     const starts: number[] = []
-    const limited = app.task('limited', { rateLimit: '20/s' }, () => void starts.push(performance.now()))
+    const limited = app.task('limited', { rateLimit: '10/s' }, () => void starts.push(performance.now()))
     const free = app.task('free', () => 'free')
     await startWorker(app)
     const results = await Promise.all([1, 2, 3].map(() => limited.delay()))
@@ -1240,20 +1241,23 @@ describe('a broker that can do less', () => {
 describe('a broker that gives messages back when the connection dies', () => {
   it('D57-67: what was held for its ETA is dropped with the connection, and runs once when its message has come again', async () => {
     const { broker, cut } = fragileBroker(`worker-test-fragile3-${process.pid}`)
+    const clock = fakeClock()
     const { app } = makeApp({
+      time: clock,
       broker,
       backend: memoryBackend({ name: `worker-test-fragile3-${process.pid}` }),
     })
     let runs = 0
     const later = app.task('later', () => ++runs)
     const worker = await startWorker(app)
-    const result = await later.applyAsync([], { countdown: 0.4 })
+    const result = await later.applyAsync([], { countdown: 60 })
     await expect.poll(() => worker.counts.received).toBe(1)
     await cut()
     await expect.poll(() => worker.counts.received).toBe(2)
-    expect(await result.get(soon)).toBe(1)
-    // The first timer would have been due by now.
-    expect(await (await later.applyAsync([], { countdown: 0.1 })).get(soon)).toBe(2)
+    // Both are due now, what was held first and what came again.
+    await clock.advance(60_000)
+    expect(await result.get()).toBe(1)
+    expect(await (await later.delay()).get()).toBe(2)
     expect(runs).toBe(2)
   })
 
@@ -1494,17 +1498,18 @@ describe('starting and stopping', () => {
   })
 
   it('CTRL-20: revoked before it starts', async () => {
-    const { app } = makeApp()
+    const clock = fakeClock()
+    const { app } = makeApp({ time: clock })
     const ran: number[] = []
     const t = app.task('t', (n: number) => void ran.push(n))
-    await startWorker(app)
-    const held = await t.applyAsync([1], { countdown: 0.2 })
-    await app.control.revoke(held.id)
-    await expect(held.get(soon)).rejects.toMatchObject({ code: 'CT_REVOKED' })
-    await new Promise((resolve) => {
-      setTimeout(resolve, 250)
-    })
-    expect(ran).toEqual([])
+    const worker = await startWorker(app)
+    const held = await t.applyAsync([1], { countdown: 60 })
+    await expect.poll(() => worker.counts.received).toBe(1)
+    await app.control.revoke(held.id, { reply: true, limit: 1, timeoutMs: 20_000 })
+    await clock.advance(60_000)
+    await expect(held.get()).rejects.toMatchObject({ code: 'CT_REVOKED' })
+    await (await t.delay(2)).get()
+    expect(ran).toEqual([2])
   })
 
   it('WORK-41, §4.2 pool_grow: concurrency bounds what runs at a time', async () => {
