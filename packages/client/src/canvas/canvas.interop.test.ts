@@ -79,6 +79,10 @@ for (const { version, broker } of fleets) {
       expect(await value(group([add(1, 1), add(2, 2)]))).toEqual([2, 4])
       expect(await value(group([untyped(add(1, 1), add(10)), add(2, 2)]))).toEqual([12, 4])
       expect(await value(group([add(1, 1), group([add(2, 2), add(3, 3)]), add(4, 4)]))).toEqual([2, 4, 6, 8])
+      function* members(): Generator<AnySignature> {
+        for (let n = 0; n < 3; n++) yield add(n, 1)
+      }
+      expect(await value(group(members()))).toEqual([1, 2, 3])
       expect(await value(untyped(add(1, 1), group([add(10), add(20)])))).toEqual([12, 22])
     })
 

@@ -2,6 +2,7 @@ import { canvasPart, canvasParts } from './canvas-part.ts'
 import { Chain } from './chain.ts'
 import { Chord } from './chord.ts'
 import { Group } from './group.ts'
+import { LazyMembers } from './lazy-members.ts'
 import { piped } from './pipe.ts'
 import type { AnySignature, Signature } from './signature.ts'
 import type {
@@ -34,20 +35,28 @@ export function chain<S extends readonly unknown[]>(...steps: CheckedSteps<S>): 
   return made as unknown as ChainOf<S>
 }
 
-/** All at once; the result is the list of theirs, in order. Takes a list, or the members one by one. */
+/**
+ * All at once; the result is the list of theirs, in order. Takes a list, or the members one by one, or anything that can be walked through. Of a
+ * generator the first member is drawn now, the others as the group is sent: each step goes out before the next is drawn, and what it throws meanwhile
+ * is thrown by the call that sends. They are kept. As a part of another canvas all are drawn when that is built.
+ */
 export function group<const S extends readonly AnySignature[]>(...members: S): GroupOf<S>
 export function group<S extends AnySignature>(members: Iterable<S> & NoList): GroupOf<readonly S[]>
 // Last, because it is the one that compilers speak of when none fits.
 export function group<const S extends readonly AnySignature[]>(members: S): GroupOf<S>
 export function group(...given: readonly unknown[]): unknown {
+  return new Group({ app: undefined, tasks: membersOf(given) })
+}
+
+function membersOf(given: readonly unknown[]): readonly AnySignature[] | LazyMembers {
   const [first] = given
-  const members =
-    given.length === 1 && first instanceof Group
-      ? (first as Group).tasks
-      : given.length === 1 && typeof first === 'object' && first !== null && Symbol.iterator in first
-        ? [...(first as Iterable<unknown>)]
-        : given
-  return new Group({ app: undefined, tasks: canvasParts('group: member', members) })
+  if (given.length === 1 && first instanceof Group) return (first as Group).tasks
+  if (given.length !== 1 || !isIterable(first)) return canvasParts('group: member', given)
+  return LazyMembers.isOf(first) ? new LazyMembers(first) : canvasParts('group: member', [...first])
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value
 }
 
 type HeaderArgs<H> = H extends readonly AnySignature[]
@@ -65,8 +74,8 @@ export function chord<const H extends AnySignature | Iterable<AnySignature>, B>(
   const members =
     given instanceof Group
       ? (given as Group).tasks
-      : typeof given === 'object' && given !== null && Symbol.iterator in given
-        ? canvasParts('chord: member', [...(given as Iterable<unknown>)])
+      : isIterable(given)
+        ? canvasParts('chord: member', [...given])
         : [canvasPart('chord: the header', given)]
   return new Chord({
     app: undefined,

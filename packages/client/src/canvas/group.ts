@@ -7,6 +7,7 @@ import { runningTask } from './current-task.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { groupResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
+import { LazyMembers } from './lazy-members.ts'
 import { publishTasks } from './publish-tasks.ts'
 import { prepareTask } from './send-task-message.ts'
 import type { PreparedTask } from './send-task-message.ts'
@@ -21,7 +22,7 @@ import { freezeInto } from './task-signature.ts'
 
 interface GroupParts {
   readonly app: App | undefined
-  readonly tasks: readonly AnySignature[]
+  readonly tasks: readonly AnySignature[] | LazyMembers
   readonly options?: Readonly<Record<string, unknown>> | undefined
   readonly immutable?: boolean | undefined
 }
@@ -37,22 +38,39 @@ export class Group<
   R extends readonly unknown[] = readonly unknown[],
 > extends Signature<A, R, GroupHandle<R>> {
   readonly subtaskType = 'group'
-  #tasks: readonly AnySignature[]
-  readonly #extent: Extent
+  readonly #lazy: LazyMembers | undefined
+  #tasks: readonly AnySignature[] | undefined
+  #extent: Extent | undefined
 
   constructor(parts: GroupParts) {
+    const lazy = parts.tasks instanceof LazyMembers ? parts.tasks : undefined
+    const tasks = parts.tasks instanceof LazyMembers ? undefined : parts.tasks
     super({
-      app: parts.app ?? parts.tasks.find((task) => task.app !== undefined)?.app,
+      app: parts.app ?? lazy?.app ?? tasks?.find((task) => task.app !== undefined)?.app,
       task: 'celery.group',
       options: parts.options,
       immutable: parts.immutable,
     })
-    this.#tasks = parts.tasks
-    this.#extent = extentOf(this, parts.tasks)
+    this.#lazy = lazy
+    this.#tasks = tasks
+    if (tasks !== undefined) this.#extent = extentOf(this, tasks)
   }
 
+  /** Those of a generator are drawn, all of them. */
   get tasks(): readonly AnySignature[] {
-    return this.#tasks
+    return this.#tasks ?? this.#collected(this.#lazy!)
+  }
+
+  #collected(lazy: LazyMembers): readonly AnySignature[] {
+    // An error names the place of what is too much, among them.
+    this.#tasks = lazy.all()
+    try {
+      this.#extent = extentOf(this, this.#tasks)
+      return this.#tasks
+    } catch (error) {
+      this.#tasks = undefined
+      throw error
+    }
   }
 
   protected override copy(parts: {
@@ -61,7 +79,6 @@ export class Group<
     readonly options: Readonly<Record<string, unknown>>
     readonly immutable: boolean
   }): this {
-    const nothing = { args: [], kwargs: {}, options: {} }
     const members = this.tasks.map((task) =>
       task.merged({ ...nothing, args: parts.args, kwargs: parts.kwargs }),
     )
@@ -75,23 +92,17 @@ export class Group<
 
   /** Groups inside are replaced by their members; each member has an index of its own. */
   get members(): readonly AnySignature[] {
-    return this.tasks.flatMap((task) =>
-      task instanceof Group ? (task as Group).members : isEmptyChain(task) ? [] : [task],
-    )
+    return membersAmong(this.tasks)
   }
 
   override freezeWith(ids: FreezeIds): FrozenResult {
-    return this.#freeze(ids, false)
-  }
-
-  #freeze(ids: FreezeIds, sending: boolean): FrozenResult {
     const id = (this.options['task_id'] ??= ids.id ?? randomUUID()) as string
     // Parts of an outer chord are counted under that chord's group; otherwise members join this group when it is sent.
     const outer = ids.chord != null && ids.groupId != null ? ids.groupId : undefined
-    this.#tasks = distinct(sending ? this.members : frozenOrder(this.tasks))
+    this.#tasks = distinct(frozenOrder(this.tasks))
     const members = this.tasks.map((member, index) =>
       member.freezeWith({
-        groupId: outer ?? (sending ? id : undefined),
+        groupId: outer,
         groupIndex: outer === undefined ? index : ids.groupIndex,
         chord: ids.chord,
         rootId: ids.rootId,
@@ -105,21 +116,58 @@ export class Group<
     refuseLinks(call)
     const followed = this.#followed(call)
     if (followed !== undefined) return followed
-    const sent = this.clone([], {})
-    const options: Record<string, unknown> = { ...sent.options, ...call.options }
-    const given = call.options['task_id'] as string | undefined
-    if (given !== undefined) sent.options['task_id'] = given
-    const result = sent.#freeze({ rootId: options['root_id'] as string | undefined }, true)
+    const options: Record<string, unknown> = { ...this.options, ...call.options }
+    const id = (options['task_id'] ?? randomUUID()) as string
+    const rootId = options['root_id'] as string | undefined
     for (const key of ['task_id', 'group_index']) delete options[key]
-    const shared = { args: this.immutable ? [] : call.args, kwargs: this.immutable ? {} : call.kwargs }
-    await sendMembers(sent.members, {
-      ...shared,
+    const shared: SignatureCall = {
+      args: this.immutable ? [] : call.args,
+      kwargs: this.immutable ? {} : call.kwargs,
       options: { ...options, add_to_parent: false },
       signal: call.signal,
       outbox: call.outbox,
-    })
+    }
+    const results: FrozenResult[] = []
+    let under = Promise.resolve()
+    try {
+      for (const tasks of this.#batches()) {
+        const members = membersAmong(tasks.map((task) => task.merged(nothing)))
+        const offset = results.length
+        for (const member of members)
+          results.push(member.freezeWith({ groupId: id, groupIndex: results.length, rootId }))
+        const send = prepareMembers(members, shared, offset)
+        await under
+        under = send()
+        // Awaited in the next round, or below.
+        under.catch(() => undefined)
+        // What was handed over goes out while a generator makes the next ones.
+        if (this.#tasks === undefined) await nextTurn()
+      }
+    } catch (error) {
+      // What was handed over is not left alone.
+      await under.catch(() => undefined)
+      throw error
+    }
+    await under
+    const result = groupResult(id, results)
     if (options['add_to_parent'] !== false) runningTask()?.children?.push(result)
     return result
+  }
+
+  /** A list is sent in one step, what a generator gives in steps, as it comes (CANVAS-42). */
+  *#batches(): Generator<readonly AnySignature[]> {
+    const lazy = this.#lazy
+    if (lazy === undefined || this.#tasks !== undefined) {
+      yield this.tasks
+      return
+    }
+    for (let at = 0; ; at += drawnTogether) {
+      const batch = lazy.slice(at, at + drawnTogether)
+      if (lazy.areTooMany) this.#collected(lazy)
+      else extentOf(this, batch)
+      if (batch.length === 0) return
+      yield batch
+    }
   }
 
   /**
@@ -179,7 +227,7 @@ export class Group<
   }
 
   override extent(): Extent {
-    return this.#extent
+    return (this.#extent ??= extentOf(this, this.tasks))
   }
 
   override chordSize(): number {
@@ -232,6 +280,22 @@ export class Group<
   }
 }
 
+const nothing: SignatureCall = Object.freeze({ args: [], kwargs: {}, options: {} })
+
+/** Members that are drawn from a generator before they are sent: enough that a step is worth its round trip. */
+const drawnTogether = 500
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
+}
+
+/** Groups are replaced by their members. */
+function membersAmong(tasks: readonly AnySignature[]): readonly AnySignature[] {
+  return tasks.flatMap((task) =>
+    task instanceof Group ? (task as Group).members : isEmptyChain(task) ? [] : [task],
+  )
+}
+
 function refuseLinks({ options }: SignatureCall): void {
   if (options['link'] === undefined && options['link_error'] === undefined) return
   throw new ConfigurationError(
@@ -276,13 +340,15 @@ function isEmptyChain(task: AnySignature): boolean {
   )
 }
 
-/** Sends signatures that are frozen already. */
-export async function sendMembers(members: readonly AnySignature[], call: SignatureCall): Promise<void> {
-  await prepareMembers(members, call)()
-}
-
-/** What cannot be sent is told before anything is; calling what it gives sends. Plain tasks go out in one step. */
-export function prepareMembers(members: readonly AnySignature[], call: SignatureCall): () => Promise<void> {
+/**
+ * Of signatures that are frozen already. What cannot be sent is told before anything is; calling what it gives sends. Plain tasks go out in one step.
+ * `offset`: members before these, of which errors speak.
+ */
+export function prepareMembers(
+  members: readonly AnySignature[],
+  call: SignatureCall,
+  offset: number = 0,
+): () => Promise<void> {
   const prepared: PreparedTask[] = []
   const others: AnySignature[] = []
   let context: Parameters<typeof publishTasks>[0] | undefined
@@ -305,7 +371,7 @@ export function prepareMembers(members: readonly AnySignature[], call: Signature
   return async () => {
     const sends: Promise<unknown>[] = others.map((member) => member.send(call))
     if (context !== undefined)
-      sends.push(publishTasks(context, prepared, { signal: call.signal, outbox: call.outbox }))
+      sends.push(publishTasks(context, prepared, { signal: call.signal, outbox: call.outbox, offset }))
     const outcomes = await Promise.allSettled(sends)
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason

@@ -21,6 +21,8 @@ interface ManyOptions {
   readonly signal?: AbortSignal | undefined
   /** Takes the messages instead of the producer, if it can take them all. */
   readonly outbox?: Outbox | undefined
+  /** Tasks of the same canvas that came before these: errors count from there. */
+  readonly offset?: number | undefined
 }
 
 /** Tasks of one step: enough to fill a packet many times over, few enough that building the next overlaps with sending this. */
@@ -35,7 +37,12 @@ export async function publishTasks(
   prepared: readonly PreparedTask[],
   options: ManyOptions = {},
 ): Promise<void> {
-  throwIfAny(await tryPublish(context, prepared, options), prepared.length)
+  const { offset = 0 } = options
+  const failures = await tryPublish(context, prepared, options)
+  throwIfAny(
+    offset === 0 ? failures : failures.map((failure) => ({ ...failure, index: offset + failure.index })),
+    prepared.length,
+  )
 }
 
 /** Sends many signatures; resolves to their handles in order. See `App.sendMany`. */

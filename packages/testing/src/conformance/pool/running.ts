@@ -72,9 +72,10 @@ export function runningTests({ test, capabilities, slots, fill }: PoolSuite): vo
       assert.equal(await scene.value(job), index)
     }
     note()
-    assert.deepEqual(
-      order,
-      order.toSorted((a, b) => a - b),
+    // Slots that take a job at the same time tell of it in any order.
+    assert.ok(
+      order.every((index, place) => Math.abs(index - place) < slots),
+      `the jobs started in this order: ${order.join(', ')}`,
     )
     assert.equal(scene.pool.active, 0)
   })
