@@ -21,7 +21,7 @@ function trackedFiles(): string[] {
 }
 
 /** Programs of this folder that check one thing each and exit non-zero when it does not hold. */
-const programs = ['parity.ts']
+const programs = ['parity.ts', 'canvas-cases.ts']
 
 using _running = announce('checks')
 const findings: Finding[] = trackedFiles().flatMap((path) => {

@@ -8,8 +8,9 @@
  * `BACK-31…35` count); `parity/notes.json` may only lower that (`partial`, `not-applicable`), with a reason. An ID in a
  * title or a note that is no feature is an error.
  */
-import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { mentionsIn, root, testFiles } from './test-files.ts'
 import { testTitles } from './test-titles.ts'
 
 interface Feature {
@@ -25,7 +26,6 @@ interface Note {
 
 type State = 'works' | 'partial' | 'not yet' | 'not applicable'
 
-const root = join(import.meta.dirname, '../..')
 const page = join(root, 'docs/parity.md')
 const features = JSON.parse(
   readFileSync(join(import.meta.dirname, 'parity/features.json'), 'utf8'),
@@ -35,33 +35,18 @@ const notes = JSON.parse(readFileSync(join(import.meta.dirname, 'parity/notes.js
 >
 
 const prefixes = [...new Set(features.map((feature) => feature.id.replace(/-\d+$/, '')))]
-const mention = new RegExp(
-  `\\b(${prefixes.join('|')})-(\\d+)(?:(?:…|\\.\\.\\.?|–)(?:[A-Z]+\\d*-)?(\\d+))?`,
-  'g',
-)
-
 /** Feature ID → files whose test titles name it. */
 function readTests(): { tests: Map<string, Set<string>>; unknown: string[] } {
   const known = new Set(features.map((feature) => feature.id))
   const tests = new Map<string, Set<string>>()
   const unknown: string[] = []
-  const files = globSync(
-    ['packages/*/{src,test}/**/*.{test,test-d}.ts', 'tools/*/**/*.test.ts', 'packages/testing/src/**/*.ts'],
-    {
-      cwd: root,
-      exclude: (name) => name.includes('node_modules') || name.includes('dist'),
-    },
-  )
-  for (const file of files.sort()) {
+  for (const file of testFiles()) {
     const source = readFileSync(join(root, file), 'utf8')
-    for (const text of testTitles(source)) {
-      for (const [, prefix, from, to] of text.matchAll(mention)) {
-        for (let n = Number(from); n <= Number(to ?? from); n++) {
-          const id = `${prefix}-${n}`
-          if (known.has(id)) tests.set(id, (tests.get(id) ?? new Set()).add(file))
-          // A range may run over numbers that were never given out; a single ID may not.
-          else if (to === undefined) unknown.push(`${id} in ${file}`)
-        }
+    for (const title of testTitles(source)) {
+      for (const { id, inRange } of mentionsIn(title, prefixes)) {
+        if (known.has(id)) tests.set(id, (tests.get(id) ?? new Set()).add(file))
+        // A range may run over numbers that were never given out; a single ID may not.
+        else if (!inRange) unknown.push(`${id} in ${file}`)
       }
     }
   }

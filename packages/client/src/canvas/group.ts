@@ -8,16 +8,13 @@ import type { EagerOutcome } from './eager-outcome.ts'
 import { groupResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { LazyMembers } from './lazy-members.ts'
-import { publishTasks } from './publish-tasks.ts'
-import { prepareTask } from './send-task-message.ts'
-import type { PreparedTask } from './send-task-message.ts'
+import { prepareMembers } from './prepare-members.ts'
 import { Signature } from './signature.ts'
 import { extentOf } from './extent.ts'
 import type { Extent } from './extent.ts'
 import { stampsOf } from './stamping.ts'
 import type { Stamping, Stamps } from './stamping.ts'
 import type { AnySignature, FreezeIds, SignatureCall } from './signature.ts'
-import { TaskSignature } from './task-signature.ts'
 import { freezeInto } from './task-signature.ts'
 
 interface GroupParts {
@@ -338,42 +335,4 @@ function isEmptyChain(task: AnySignature): boolean {
     task.subtaskType === 'chain' &&
     (task as AnySignature & { readonly tasks: readonly unknown[] }).tasks.length === 0
   )
-}
-
-/**
- * Of signatures that are frozen already. What cannot be sent is told before anything is; calling what it gives sends. Plain tasks go out in one step.
- * `offset`: members before these, of which errors speak.
- */
-export function prepareMembers(
-  members: readonly AnySignature[],
-  call: SignatureCall,
-  offset: number = 0,
-): () => Promise<void> {
-  const prepared: PreparedTask[] = []
-  const others: AnySignature[] = []
-  let context: Parameters<typeof publishTasks>[0] | undefined
-  for (const member of members) {
-    if (!(member instanceof TaskSignature)) {
-      others.push(member)
-      continue
-    }
-    context = member.context
-    const sent = (member as TaskSignature).merged(call)
-    prepared.push(
-      prepareTask(context, {
-        task: sent.task,
-        args: sent.args,
-        kwargs: sent.kwargs,
-        options: sent.options,
-      }),
-    )
-  }
-  return async () => {
-    const sends: Promise<unknown>[] = others.map((member) => member.send(call))
-    if (context !== undefined)
-      sends.push(publishTasks(context, prepared, { signal: call.signal, outbox: call.outbox, offset }))
-    const outcomes = await Promise.allSettled(sends)
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
-  }
 }
