@@ -1,4 +1,5 @@
-import { EagerResult, GroupResult } from '../result/index.ts'
+import type { ResultMeta } from '@ct/contracts'
+import { EagerResult, GroupResult, soon } from '../result/index.ts'
 import type { ResultNode, WaitOptions } from '../result/index.ts'
 
 /** Results of a group that ran in this process, or is empty: complete, and asked of its members instead of a store. */
@@ -33,6 +34,17 @@ export class EagerGroupResult<T = unknown> extends GroupResult<T> {
 
   override async *iterate(options: WaitOptions = {}): AsyncGenerator<readonly [string, T], void, undefined> {
     for (const member of this.results) yield [member.id, (await member.get(options)) as T] as const
+  }
+
+  override async *iterNative(): AsyncGenerator<readonly [string, ResultMeta], void, undefined> {
+    for (const member of this.results) {
+      if (member instanceof GroupResult) yield* member.iterNative()
+      else yield [member.id, await member.meta()]
+    }
+  }
+
+  override onReady(callback: (results: this) => void): () => void {
+    return soon(() => callback(this))
   }
 
   async #states(): Promise<readonly string[]> {

@@ -64,6 +64,10 @@ describe('the camera', () => {
     gate.resolve()
     await taking
     await camera.capture()
+    const warned = vi.spyOn(process, 'emitWarning').mockReturnValue()
+    await new Camera(state, { onShutter: () => Promise.reject(new Error('full')) }).capture()
+    expect(warned).toHaveBeenCalledWith("The camera's shutter failed: full")
+    warned.mockRestore()
     expect(states).toEqual(['STARTED', 'SUCCESS'])
     expect(errors).toHaveLength(2)
     expect(state.tasks.size).toBe(0)

@@ -16,7 +16,7 @@ export interface CameraOptions {
   readonly onShutter?: ((state: State) => unknown) | undefined
   /** Clears old pictures away. */
   readonly onCleanup?: (() => unknown) | undefined
-  /** Told what a picture or a clean-up failed with; the next one is taken all the same. */
+  /** Told what a picture or a clean-up failed with; the next one is taken all the same. Default: a warning of the process. */
   readonly onError?: ((error: unknown, what: 'shutter' | 'cleanup') => void) | undefined
   /** Milliseconds of a clock that only goes forward. */
   readonly now?: (() => number) | undefined
@@ -109,9 +109,15 @@ export class Camera {
     try {
       await run()
     } catch (error) {
-      this.#options.onError?.(error, what)
+      ;(this.#options.onError ?? warnOf)(error, what)
     }
   }
+}
+
+function warnOf(error: unknown, what: string): void {
+  process.emitWarning(
+    `The camera's ${what} failed: ${error instanceof Error ? error.message : String(error)}`,
+  )
 }
 
 const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 }

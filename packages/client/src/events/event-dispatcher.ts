@@ -77,6 +77,9 @@ export class EventDispatcher {
   #offline = false
   #failures = 0
   #dropped = 0
+  /** That events are lost was told in this outage. */
+  #toldOfLoss = false
+  #draining: Promise<void> | undefined
   #flushTimer: NodeJS.Immediate | undefined
   #retryTimer: NodeJS.Timeout | undefined
   #closed = false
@@ -241,7 +244,8 @@ export class EventDispatcher {
     let drop = 0
     while (this.#keptCount > this.#offlineLimit && drop < this.#kept.length - 1) {
       this.#keptCount -= this.#kept[drop]!.count
-      if (this.#dropped === 0) {
+      if (!this.#toldOfLoss) {
+        this.#toldOfLoss = true
         this.#options.warn?.(
           `Events are lost: more than ${this.#offlineLimit} wait for the broker to come back.`,
         )
@@ -265,7 +269,15 @@ export class EventDispatcher {
     this.#retryTimer.unref()
   }
 
-  async #drain(): Promise<void> {
+  /** One at a time: two would send the same events. */
+  #drain(): Promise<void> {
+    this.#draining ??= this.#sendKept().finally(() => {
+      this.#draining = undefined
+    })
+    return this.#draining
+  }
+
+  async #sendKept(): Promise<void> {
     while (this.#kept.length > 0) {
       const [next] = this.#kept
       try {
@@ -284,6 +296,7 @@ export class EventDispatcher {
     }
     this.#offline = false
     this.#failures = 0
+    this.#toldOfLoss = false
   }
 }
 

@@ -5,14 +5,15 @@ import { abortable, longestTimerMs, ReconnectingConnection } from '../connection
 import type { CeleryEvent, EventSettings } from './event-message.ts'
 import { eventQueue, readEvents } from './event-message.ts'
 
-export type EventHandler = (event: CeleryEvent) => void
+/** A promise that it gives is not waited for. */
+export type EventHandler = (event: CeleryEvent) => unknown
 
 export interface EventReceiverOptions {
   readonly broker: () => Broker
   readonly serializers: SerializerRegistry
   readonly clock: { readonly value: number; forward(): number; adjust(other: number): number }
   readonly settings?: (EventSettings & { readonly acceptContent?: readonly string[] | undefined }) | undefined
-  /** By event type; `*` gets those without a handler of their own. One that throws is reported through `warn`. */
+  /** By event type; `*` gets those without a handler of their own. One that throws or rejects is reported through `warn`. */
   readonly handlers: Readonly<Record<string, EventHandler>>
   /** Which events: `#` all (default), `worker.#` those of workers. */
   readonly routingKey?: string | undefined
@@ -26,7 +27,7 @@ export interface EventReceiverOptions {
 }
 
 export interface CaptureOptions {
-  /** Most events. Default: no limit. */
+  /** Most events, those that come while workers are being woken included. Default: no limit. */
   readonly limit?: number | undefined
   /** Milliseconds without an event after which it ends. Default: never. */
   readonly timeoutMs?: number | undefined
@@ -37,9 +38,10 @@ export interface CaptureOptions {
 }
 
 interface Capture {
-  onEvent(): void
+  /** An event was handed on. */
+  readonly onEvent: () => void
   /** Ends it; with an error when listening has come to an end by itself. */
-  end(error?: Error): void
+  readonly end: (error?: Error) => void
 }
 
 /**
@@ -120,39 +122,37 @@ export class EventReceiver {
    */
   async capture(options: CaptureOptions = {}): Promise<void> {
     const { limit = Infinity, timeoutMs, signal } = options
+    const ended = Promise.withResolvers<void>()
+    // Nobody waits for it yet while listening begins.
+    ended.promise.catch(() => {})
+    let received = 0
+    let timer: NodeJS.Timeout | undefined
+    const capture: Capture = {
+      onEvent: () => {
+        received++
+        if (received >= limit) ended.resolve()
+        else timer?.refresh()
+      },
+      end: (error) => (error === undefined ? ended.resolve() : ended.reject(error)),
+    }
+    const onAbort = (): void => ended.resolve()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#captures.add(capture)
     try {
       await this.start({ signal })
       const wakeup = options.wakeup ?? this.#options.wakeup
       if (wakeup !== undefined && wakeup !== false)
         await abortable(this.#wake(wakeup), signal, 'Waking workers')
+      if (timeoutMs !== undefined)
+        timer = setTimeout(() => ended.resolve(), Math.min(timeoutMs, longestTimerMs))
+      await ended.promise
     } catch (error) {
-      if (signal?.aborted === true) return
-      throw error
+      if (signal?.aborted !== true) throw error
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      this.#captures.delete(capture)
     }
-    if (this.#closed || signal?.aborted === true) return
-    let received = 0
-    await new Promise<void>((resolve, reject) => {
-      const end = (error?: Error): void => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-        this.#captures.delete(capture)
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      const capture: Capture = {
-        onEvent: () => {
-          received++
-          if (received >= limit) end()
-          else timer?.refresh()
-        },
-        end,
-      }
-      const onAbort = (): void => end()
-      const timer =
-        timeoutMs === undefined ? undefined : setTimeout(() => end(), Math.min(timeoutMs, longestTimerMs))
-      this.#captures.add(capture)
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
   }
 
   /** Ends captures. Idempotent, never rejects. */
@@ -252,10 +252,13 @@ export class EventReceiver {
     }
     event['local_received'] = now() / 1000
     const handler = Object.hasOwn(handlers, type) ? handlers[type] : handlers['*']
-    try {
-      handler?.(event as CeleryEvent)
-    } catch (error) {
+    const failed = (error: unknown): void =>
       this.#options.warn?.(`The handler of the event ${type} failed: ${textOf(error)}`)
+    try {
+      const answer = handler?.(event as CeleryEvent)
+      if (answer instanceof Promise) answer.catch(failed)
+    } catch (error) {
+      failed(error)
     }
     for (const capture of [...this.#captures]) capture.onEvent()
   }

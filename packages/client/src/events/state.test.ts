@@ -269,6 +269,22 @@ describe('memory', () => {
     expect(warnings).toEqual([expect.stringMatching(/forgotten/)])
   })
 
+  it('EVT-40: a callback that throws costs none of what came while it was frozen', async () => {
+    const warnings: string[] = []
+    const state = fed([], {
+      onEvent: (_state, event) => {
+        if (event['uuid'] === 'odd') throw new Error('mine')
+      },
+      warn: (text) => void warnings.push(text),
+    })
+    await state.freezeWhile(() => {
+      state.event(task('received', 'odd'))
+      state.event(task('received', 'fine'))
+    })
+    expect([...state.tasks.keys()]).toEqual(['fine'])
+    expect(warnings).toEqual(['A callback of the state of the fleet failed: mine'])
+  })
+
   it('EVT-43: a task that gets another parent leaves the one before', () => {
     const state = fed(
       Array.from({ length: 100 }, (_, at) => task('received', 'child', { parent_id: `parent${at}` })),

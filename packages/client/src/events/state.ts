@@ -73,7 +73,7 @@ export class State {
     return this.#tasks.entries
   }
 
-  /** Works an event in. Never throws, whatever the event. */
+  /** Works an event in. Whatever the event, it throws only what a callback of yours throws. */
   event(event: EventFields): void {
     if (this.#looking > 0) {
       this.#waiting.push(event)
@@ -122,7 +122,16 @@ export class State {
         `${forgotten} events were forgotten: so many came while somebody looked at the state of the fleet. Look for a shorter time.`,
       )
     }
-    for (const event of waiting) this.event(event)
+    for (const event of waiting) {
+      try {
+        this.event(event)
+      } catch (error) {
+        // What a callback throws must not cost the events that come after.
+        this.#options.warn?.(
+          `A callback of the state of the fleet failed: ${error instanceof Error ? error.message : String(error)}`,
+        )
+      }
+    }
   }
 
   #forgetWaiting(): void {

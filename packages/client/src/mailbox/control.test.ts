@@ -175,6 +175,35 @@ describe('remote control', () => {
     expect(await control.ping({ timeoutMs: 20 })).toEqual([])
   })
 
+  it.each([
+    ['Celery’s timeout', { timeout: 1 }, 'The command "ping" has no option "timeout". Give timeoutMs'],
+    ['a name that is misspelt', { destinaton: ['a@h'] }, 'Did you mean "destination"?'],
+    ['no number', { timeoutMs: '1' }, 'timeoutMs must be a number'],
+    ['no time', { timeoutMs: Number.NaN }, 'timeoutMs must be a number'],
+    ['no answer at all', { limit: 0 }, 'limit must be a number of answers from 1'],
+    ['Celery’s signal', { signal: 'SIGKILL' }, 'killSignal'],
+  ])('options are looked at before anything is sent: %s', async (_what, options, message) => {
+    const publish = vi.spyOn(producer, 'publish')
+    for (const ask of [
+      () => control.ping(options as never),
+      () => control.inspect(options as never).ping(),
+    ]) {
+      await expect(ask()).rejects.toMatchObject({
+        code: 'CT_CONFIGURATION',
+        message: expect.stringContaining(message) as string,
+      })
+    }
+    expect(publish).not.toHaveBeenCalled()
+  })
+
+  it('CTRL-6: without an end in time, the number of answers ends the waiting', async () => {
+    await node('a@h', () => ({ ok: 'pong' }))
+    const connection = await producer.connection()
+    const publish = vi.spyOn(connection, 'publish')
+    expect(await control.ping({ limit: 1, timeoutMs: Infinity })).toHaveLength(1)
+    expect(publish.mock.calls[0]![0].headers['expires']).toBe(0)
+  })
+
   it('CTRL-12: a node by name answers without its name around', async () => {
     await node('a@h', () => ['t1', 't2'])
     const answer: readonly string[] | null = await control

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Broker, Delivery, ExchangeDeclaration, SerializerRegistry } from '@ct/contracts'
 import { ConfigurationError, UnsupportedError } from '@ct/contracts'
 import { abortable, longestTimerMs } from '../connection/index.ts'
+import { checkCallOptions } from './call-options.ts'
 import type { ControlCodec, ControlReply, ControlSettings } from './control-message.ts'
 import {
   patternMatcher,
@@ -55,7 +56,7 @@ export interface BroadcastCallOptions extends Addressing {
   readonly arguments?: Readonly<Record<string, unknown>> | undefined
   /** Wait for answers. Default false. */
   readonly reply?: boolean | undefined
-  /** Milliseconds without a further answer after which waiting ends. Default 1,000. */
+  /** Milliseconds without a further answer after which waiting ends; `Infinity` with a `limit` or `signal`. Default 1,000. */
   readonly timeoutMs?: number | undefined
   /** Most answers to wait for. Default: the number of destinations, else no limit. */
   readonly limit?: number | undefined
@@ -89,6 +90,7 @@ export class Mailbox {
     method: string,
     options: BroadcastCallOptions = {},
   ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    checkCallOptions(method, options)
     const { destination, pattern } = options
     const broker = this.#options.broker()
     if (!broker.capabilities.remoteControl) {
@@ -160,7 +162,7 @@ export class Mailbox {
     }, signal)
     try {
       const { oid, clock, now = Date.now } = this.#options
-      const expires = (now() + timeoutMs) / 1000
+      const expires = timeoutMs === Infinity ? 0 : (now() + timeoutMs) / 1000
       const replyTo = { exchange: replyExchange(this.#settings), routingKey: oid }
       // Answers may come before the publish is confirmed; the time allowed counts from then.
       await this.#send({ ...request, ticket, replyTo, clock: clock.forward() }, expires, signal)

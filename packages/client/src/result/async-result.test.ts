@@ -458,6 +458,24 @@ describe('AsyncResult', () => {
     expect(seen[1]).toBeInstanceOf(RemoteError)
   })
 
+  it('RES-24: what a callback throws is an uncaught exception, of several results as of one', async () => {
+    const uncaught: unknown[] = []
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.on('uncaughtException', (error, origin) => uncaught.push([origin, error.message]))
+    try {
+      const group = new GroupResult('g', [result('a')], context)
+      group.onReady(() => {
+        throw new Error('mine')
+      })
+      await stored({ taskId: 'a', result: 1 })
+      await vi.waitFor(() => expect(uncaught).toEqual([['uncaughtException', 'mine']]))
+    } finally {
+      process.removeAllListeners('uncaughtException')
+      for (const listener of listeners) process.on('uncaughtException', listener)
+    }
+  })
+
   it('RES-25: maybeThrow', async () => {
     await stored({ taskId: 'a', state: 'FAILURE', result: boom() })
     await expect(result('a').maybeThrow()).rejects.toBeInstanceOf(RemoteError)
@@ -524,12 +542,22 @@ describe('options of a wait', () => {
     [{ timeoutMs: -1 }, /it is -1/],
     [{ timeoutMs: '10' }, /it is 10/],
     [{ signal: {} }, /signal must be an AbortSignal/],
+    [{ intervalMs: 0 }, /intervalMs must be a number of milliseconds above 0/],
     [10, /takes options, such as/],
   ])('RES-10: %j is refused', async (options, message) => {
     await expect(result('a').get(options as never)).rejects.toThrow(message)
     const all = new ResultSet([result('a')], context)
     await expect(all.get(options as never)).rejects.toThrow(message)
     await expect(all.join(options as never)).rejects.toThrow(message)
+    await expect(all.iterNative(options as never).next()).rejects.toThrow(message)
+    await expect(
+      result('a')
+        .iterate(options as never)
+        .next(),
+    ).rejects.toThrow(message)
+    // A test that runs tasks in its caller finds what production would refuse.
+    const eager = new EagerResult('e', { state: 'SUCCESS', value: 1 }, context)
+    await expect(eager.get(options as never)).rejects.toThrow(message)
   })
 
   it('RES-10: longer than any timer is not short', async () => {

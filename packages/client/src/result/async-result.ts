@@ -177,7 +177,8 @@ export class AsyncResult<T = unknown> {
 
   /**
    * Calls back when the result is there, without anybody waiting for it (Celery's `then`, which would make this awaitable). Returns a
-   * function that takes the request back. What a callback throws is an uncaught exception.
+   * function that takes the request back. What a callback throws is an uncaught exception. `onError` hears the error of a task that failed, and
+   * that the store refuses or cannot be read; without it the callback hears of the first, and nobody of the second.
    */
   onReady(callback: (result: this) => void, onError?: (error: Error) => void): () => void {
     if (this.ignored) return soon(() => callback(this))
@@ -201,6 +202,7 @@ export class AsyncResult<T = unknown> {
   async *iterate(
     options: Pick<GetOptions, 'timeoutMs' | 'signal'> = {},
   ): AsyncGenerator<ResultMeta, void, undefined> {
+    checkWaitOptions(options)
     if (this.ignored) return
     const what = `The result of task ${this.id}`
     for await (const meta of streamResults(this.#context.store, [this.id], () => true, {

@@ -5,6 +5,7 @@ import { AsyncResult } from './async-result.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { pendingMeta } from './result-store.ts'
 import { soon } from './soon.ts'
+import { checkWaitOptions } from './wait-options.ts'
 import type { GetOptions } from './wait-options.ts'
 
 export interface EagerOutcome {
@@ -66,6 +67,7 @@ export class EagerResult<T = unknown> extends AsyncResult<T> {
   }
 
   override async get(options: GetOptions = {}): Promise<T> {
+    checkWaitOptions(options)
     if ((options.propagate ?? true) && propagateStates.has(this.#state)) throw this.#value
     options.callback?.(this.id, this.#value)
     return this.#value as T

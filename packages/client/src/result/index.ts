@@ -17,6 +17,7 @@ export type {
   RevokeCall,
 } from './result-context.ts'
 export { ResultSet } from './result-set.ts'
+export { soon } from './soon.ts'
 export type { ResultSettings } from './result-settings.ts'
 export { pendingMeta, ResultStore } from './result-store.ts'
 export type { ResultStoreOptions, StoreCallOptions } from './result-store.ts'

@@ -5,6 +5,7 @@ import { throwIfFailed, valueOf } from './meta-value.ts'
 import type { ResultContext, ResultRevokeOptions } from './result-context.ts'
 import { revokeCall } from './result-context.ts'
 import type { StoreCallOptions } from './result-store.ts'
+import { soon } from './soon.ts'
 import { streamResults, waitForResults } from './wait-for-results.ts'
 import { checkWaitOptions } from './wait-options.ts'
 import type { WaitOptions } from './wait-options.ts'
@@ -166,6 +167,7 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
   async *iterNative(
     options: Pick<WaitOptions, 'timeoutMs' | 'signal' | 'onMessage' | 'onInterval' | 'intervalMs'> = {},
   ): AsyncGenerator<readonly [string, ResultMeta], void, undefined> {
+    checkWaitOptions(options)
     const isReady = (meta: ResultMeta): boolean => readyStates.has(meta.status)
     const waiting = { ...options, what: this.describe() }
     for await (const meta of streamResults(this.context.store, this.awaitedIds(), isReady, waiting)) {
@@ -185,7 +187,10 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
     }
   }
 
-  /** Calls back once, when all members are ready. Returns a function that takes the request back. */
+  /**
+   * Calls back once, when all members are ready, however they ended. Returns a function that takes the request back. What a callback throws is an
+   * uncaught exception. `onError` hears that the store refuses or cannot be read; without it nobody does.
+   */
   onReady(callback: (results: this) => void, onError?: (error: Error) => void): () => void {
     const done = new AbortController()
     const waiting = { signal: done.signal, what: this.describe() }
@@ -193,10 +198,14 @@ export class ResultSet<T = unknown> implements Iterable<ResultNode> {
       try {
         await waitForResults(this.context.store, this.awaitedIds(), () => 'more', waiting)
       } catch (error) {
-        if (!done.signal.aborted) onError?.(error instanceof Error ? error : new Error(String(error)))
+        tell(() => onError?.(error instanceof Error ? error : new Error(String(error))))
         return
       }
-      if (!done.signal.aborted) callback(this)
+      tell(() => callback(this))
+    }
+    // Outside of the promise, where an error would be a rejection that nobody handles.
+    const tell = (call: () => void): void => {
+      if (!done.signal.aborted) done.signal.addEventListener('abort', soon(call), { once: true })
     }
     void watch()
     return () => done.abort()

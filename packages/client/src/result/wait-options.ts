@@ -56,9 +56,14 @@ export function checkWaitOptions(options: GetOptions): void {
       details: { option: key },
     })
   }
-  const { timeoutMs, signal } = options
+  const { timeoutMs, intervalMs, signal } = options
   if (timeoutMs != null && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
     throw new ConfigurationError(`timeoutMs must be a number of milliseconds; it is ${String(timeoutMs)}.`)
+  }
+  if (intervalMs !== undefined && !(typeof intervalMs === 'number' && intervalMs > 0)) {
+    throw new ConfigurationError(
+      `intervalMs must be a number of milliseconds above 0; it is ${String(intervalMs)}.`,
+    )
   }
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new ConfigurationError('signal must be an AbortSignal.')

@@ -127,6 +127,21 @@ describe('taskAlwaysEager', () => {
     expect(seen).toEqual(['end', 'inner', 'whole', 'task'])
   })
 
+  it('TEST-1, RES-24, RES-49: the results of a group that ran in the caller are told and iterated without a store', async () => {
+    const { app } = captured
+    const plus = app.task('proj.add', add)
+    const results = await group([plus.s(1, 1), group([plus.s(2, 2)])]).apply()
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    results.onReady(resolve)
+    expect(await promise).toBe(results)
+    const metas: unknown[] = []
+    for await (const [id, meta] of results.iterNative()) metas.push([id === meta.taskId, meta.result])
+    expect(metas).toEqual([
+      [true, 2],
+      [true, 4],
+    ])
+  })
+
   it('CANVAS-50…52, TASK-114: map, starmap and chunks run in the caller too', async () => {
     const plus = captured.app.task('proj.add', add)
     const pairs: [number, number][] = [
