@@ -23,7 +23,7 @@ export function dyingTests({ test, capabilities, slots, options }: PoolSuite): v
   test(
     'P3, P7: a slot whose event loop is blocked by what an earlier job left behind is replaced; the job starts elsewhere',
     async (scene) => {
-      await scene.start(1, { takeUpTimeoutMs: 700 })
+      await scene.start(1, { takeUpTimeoutMs: 2_000 })
       assert.equal(await scene.value(scene.submit({ do: 'return-and-spin' })), 'done')
       const next = scene.submit({ do: 'return', value: 'fine' })
       assert.equal(await scene.value(next), 'fine')
@@ -38,7 +38,7 @@ export function dyingTests({ test, capabilities, slots, options }: PoolSuite): v
     async (scene) => {
       await scene.start(1)
       await scene.pool.restart?.({ modules: ['data:text/javascript,throw new Error("broken module")'] })
-      await eventually('complaints', 10_000, () => (scene.slotErrors.length >= 2 ? true : undefined))
+      await eventually('complaints', 20_000, () => (scene.slotErrors.length >= 2 ? true : undefined))
       assert.match(scene.slotErrors[0]!.message, /broken module.*Trying again in 100 ms/)
       assert.match(scene.slotErrors[1]!.message, /Trying again in 200 ms/)
       const waiting = scene.submit({ do: 'return', value: 1 })

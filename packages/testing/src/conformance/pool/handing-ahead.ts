@@ -105,7 +105,11 @@ export function handingAheadTests({ test, capabilities, slots, fill }: PoolSuite
         other.open()
         assert.equal(await scene.value(short), 'short')
         if (long.do === 'gate') blocking.open()
-        else assert.equal(blocking.ticket.kill(), true)
+        else {
+          // Its slot may be slow: ended before the job began, it would begin again in the next one.
+          await blocking.begun()
+          assert.equal(blocking.ticket.kill(), true)
+        }
         assert.equal((await scene.outcome(blocking)).kind, long.do === 'gate' ? 'done' : 'lost')
         await scene.again()
       }
@@ -143,7 +147,10 @@ export function handingAheadTests({ test, capabilities, slots, fill }: PoolSuite
         ahead.ticket.withdraw()
         assert.deepEqual(await scene.outcome(ahead), { kind: 'withdrawn' })
         if (first.do === 'gate') running.open()
-        else running.ticket.kill()
+        else {
+          await running.begun()
+          running.ticket.kill()
+        }
         await scene.outcome(running)
         assert.equal(await scene.value(scene.submit(busy('next'), known)), 'next')
         await scene.again()
@@ -203,7 +210,7 @@ export function handingAheadTests({ test, capabilities, slots, fill }: PoolSuite
         assert.deepEqual(await scene.outcome(ahead), { kind: 'withdrawn' })
         running.open()
         assert.equal((await scene.outcome(running)).kind, end === 'stop' ? 'done' : 'lost')
-        await within(end, 10_000, ended)
+        await within(end, 20_000, ended)
         await scene.again()
       }
       assert.deepEqual(ran(scene), [])

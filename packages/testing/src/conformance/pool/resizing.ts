@@ -57,7 +57,7 @@ export function resizingTests({ test, capabilities, slots, fill }: PoolSuite): v
     assert.equal(stopped, false)
     for (const [index, job] of jobs.entries()) job.open(`v${index}`)
     for (const [index, job] of jobs.entries()) assert.equal(await scene.value(job), `v${index}`)
-    await within('stop', 10_000, stopping)
+    await within('stop', 20_000, stopping)
     await scene.pool.stop()
   })
 
@@ -65,9 +65,9 @@ export function resizingTests({ test, capabilities, slots, fill }: PoolSuite): v
     await scene.start(slots)
     const jobs = await fill(scene)
     const stopping = scene.pool.stop()
-    await within('close', 10_000, Promise.all([scene.pool.close(), scene.pool.close()]))
+    await within('close', 20_000, Promise.all([scene.pool.close(), scene.pool.close()]))
     for (const job of jobs) assert.equal((await scene.outcome(job)).kind, 'lost')
-    await within('stop', 10_000, stopping)
+    await within('stop', 20_000, stopping)
     await scene.pool.close()
   })
 }

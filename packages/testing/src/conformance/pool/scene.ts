@@ -29,6 +29,8 @@ export interface SceneJob {
   open(answer?: unknown): void
   /** Answers it with an error. */
   refuse(error: Error): void
+  /** Resolves when the pool was told that the job has begun. */
+  begun(): Promise<void>
   /** Resolves when the job has reached its gate. */
   atGate(): Promise<void>
 }
@@ -118,8 +120,12 @@ export class PoolScene {
       body,
       open: (answer) => gate.resolve(answer ?? null),
       refuse: (error) => gate.reject(error),
+      begun: () =>
+        eventually(`job ${jobId} to begin`, 20_000, () => (accepted.length > 0 ? true : undefined)).then(
+          () => undefined,
+        ),
       atGate: () =>
-        eventually(`job ${jobId} at its gate`, 10_000, () =>
+        eventually(`job ${jobId} at its gate`, 20_000, () =>
           messages.some(({ kind }) => kind === 'gate') ? true : undefined,
         ).then(() => undefined),
     }
@@ -147,7 +153,7 @@ export class PoolScene {
   }
 
   async close(): Promise<void> {
-    await within('close', 10_000, this.pool.close())
+    await within('close', 20_000, this.pool.close())
     await this.#harness.close()
   }
 }
