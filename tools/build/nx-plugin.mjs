@@ -28,8 +28,8 @@ function targetsOf(root, workspaceRoot, manifest) {
     executor: 'nx:run-commands',
     options: { command: ['node', `${tools}/${file}`, ...args].join(' '), cwd: root },
   })
-  const targets = { lint: program('lint-package.ts') }
   const contents = contentsOf(folder)
+  const targets = contents.size === 0 ? {} : { lint: program('lint-package.ts') }
   if (contents.delete('types') && existsSync(join(folder, 'tsconfig.json')))
     targets.types = program('check-types.ts')
   for (const suite of contents) {

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { freshRedis, guardedDirectory, guardProcess, isCi, tryServices } from '@ct-tools/services'
+import { freshRedis, guardedDirectory, guardProcess, isCi, oldestNode, tryServices } from '@ct-tools/services'
 
 const workspace = join(import.meta.dirname, '../../..')
 const tarball = (name: string): string => join(workspace, `.test-results/pack/packages-${name}.tgz`)
@@ -100,7 +100,7 @@ describe.skipIf(!present).each(['npm', 'pnpm'] as const)('installed by %s', (man
   const folder = present ? guardedDirectory(`installed-${manager}`) : ''
   let redis: Awaited<ReturnType<typeof freshRedis>>
   const node = process.execPath
-  const ct = join(folder, 'node_modules/.bin/ct')
+  const ct = join(folder, 'node_modules/@ct/core/bin/ct.js')
 
   beforeAll(async () => {
     redis = await freshRedis()
@@ -127,6 +127,16 @@ describe.skipIf(!present).each(['npm', 'pnpm'] as const)('installed by %s', (man
     }
   })
 
+  it('runs it on the oldest Node that is supported', async () => {
+    const { engines } = JSON.parse(
+      readFileSync(join(folder, 'node_modules/@ct/core/package.json'), 'utf8'),
+    ) as { readonly engines: { readonly node: string } }
+    const { out: version } = await run(folder, [oldestNode(), '--version'])
+    expect(version.trim()).toBe(`v${engines.node.replace('>=', '')}.0`)
+    const ran = await run(folder, [oldestNode(), '--disable-warning=ExperimentalWarning', 'example.ts'])
+    expect(ran).toEqual({ code: 0, out: '4\n', err: '' })
+  })
+
   it('has types that the compiler accepts, libraries included', async () => {
     const tsc = join(workspace, 'node_modules/typescript/bin/tsc')
     const types = ['--typeRoots', join(workspace, 'node_modules/@types'), '--types', 'node']
@@ -136,15 +146,20 @@ describe.skipIf(!present).each(['npm', 'pnpm'] as const)('installed by %s', (man
     expect(ran).toEqual({ code: 0, out: '', err: '' })
   })
 
-  it.each(['tasks.ts', 'tasks.js'])('has a ct that works off %s', async (file) => {
+  it.each([
+    ['tasks.ts', 'this Node', node],
+    ['tasks.js', 'this Node', node],
+    ['tasks.ts', 'the oldest one', oldestNode()],
+  ])('has a ct that works off %s on %s', async (file, _name, executable) => {
+    const command = [executable, ct]
     const callAndAsk = async (): Promise<Ran> => {
-      const call = await run(folder, [ct, 'call', 'node.add', '-a', '[20, 22]', '-A', `./${file}`])
-      return await run(folder, [ct, 'result', call.out.trim(), '-A', `./${file}`, '--timeout', '10'])
+      const call = await run(folder, [...command, 'call', 'node.add', '-a', '[20, 22]', '-A', `./${file}`])
+      return await run(folder, [...command, 'result', call.out.trim(), '-A', `./${file}`, '--timeout', '10'])
     }
     let called: Promise<Ran> | undefined
     const worker = await run(
       folder,
-      [ct, 'worker', '-A', `./${file}`, '-Q', 'node', '-l', 'info'],
+      [...command, 'worker', '-A', `./${file}`, '-Q', 'node', '-l', 'info'],
       (log, stop) => {
         if (called !== undefined || !log.includes('ready.')) return
         called = callAndAsk().finally(stop)
@@ -166,7 +181,7 @@ describe.skipIf(!present).each(['npm', 'pnpm'] as const)('installed by %s', (man
     writeFileSync(join(folder, 'stall.js'), lines.join('\n'))
     const { err } = await run(
       folder,
-      [ct, 'worker', '-A', './stall.js', '--stall-report', '0.3'],
+      [node, ct, 'worker', '-A', './stall.js', '--stall-report', '0.3'],
       (log, stop) => {
         if (log.includes('stall.js:4:')) stop('SIGKILL')
       },

@@ -15,6 +15,7 @@ export {
 } from './lifecycle.ts'
 export type { ServiceStatus } from './lifecycle.ts'
 export { withLock } from './lock.ts'
+export { oldestNode } from './oldest-node.ts'
 export { freePort } from './ports.ts'
 export { PrivateRabbit, type PrivateRabbitOptions } from './private-rabbit.ts'
 export { PrivateRedis, startPrivateRedis, type PrivateRedisOptions, type RedisUser } from './private-redis.ts'
