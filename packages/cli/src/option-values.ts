@@ -19,6 +19,16 @@ export function seconds(text: string): number {
   return value
 }
 
+/** Seconds that a timer can count; Node takes longer ones for none. */
+export function timerSeconds(text: string): number {
+  const value = seconds(text)
+  if (value > mostSeconds)
+    throw new InvalidArgumentError(`Give at most ${mostSeconds} seconds: no timer counts further.`)
+  return value
+}
+
+const mostSeconds = Math.floor((2 ** 31 - 1) / 1000)
+
 export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text.trim())) throw new InvalidArgumentError('Give a whole number.')
   return Number(text)

@@ -70,6 +70,53 @@ describe('ct migrate', () => {
     expect([await size(source, 'celery'), await size(target, 'celery')]).toEqual([122, 1])
   })
 
+  it('CLI-30: a broker that takes its time has it: the time without a message counts from listening', async () => {
+    const slowly = (...given: Parameters<typeof memoryApp>): App => {
+      const app = memoryApp(...given)
+      const { producer } = app.context
+      const connect = producer.connection.bind(producer)
+      producer.connection = async (options) => {
+        const connection = await connect(options)
+        const declare = connection.declare.bind(connection)
+        connection.declare = async (queues, calling) => {
+          await new Promise((resolve) => setTimeout(resolve, 400))
+          await declare(queues, calling)
+        }
+        return connection
+      }
+      return app
+    }
+    const { out } = await ctWith({ createApp: slowly }, 'migrate', source, target, '-t', '0.2')
+    expect(out).toContain('2 messages copied.')
+  })
+
+  it('CLI-30: what fails before anything comes leaves no timer behind; a time that no timer counts is refused', async () => {
+    const failing = (...given: Parameters<typeof memoryApp>): App => {
+      const app = memoryApp(...given)
+      app.context.producer.connection = () => Promise.reject(new Error('no'))
+      return app
+    }
+    const refusing = (...given: Parameters<typeof memoryApp>): App => {
+      const app = memoryApp(...given)
+      const { producer } = app.context
+      const connect = producer.connection.bind(producer)
+      producer.connection = async (options) => {
+        const connection = await connect(options)
+        connection.declare = () => Promise.reject(new Error('refused'))
+        return connection
+      }
+      return app
+    }
+    const timers = (): number => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length
+    const before = timers()
+    for (const createApp of [failing, refusing]) {
+      const { exitCode } = await ctWith({ createApp }, 'migrate', source, target, '-t', '100')
+      expect(exitCode).toBe(1)
+    }
+    expect(timers()).toBe(before)
+    expect((await ctWith({ createApp: memoryApp }, 'migrate', source, target, '-t', '1e9')).exitCode).toBe(2)
+  })
+
   it('CLI-30: what cannot be published stays, and is told', async () => {
     const { exitCode, err } = await ctWith({ createApp: memoryApp }, 'migrate', source, 'nothing://here')
     expect([exitCode, err]).toEqual([1, expect.stringMatching(/nothing/)])

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander'
 import { Queue, type App } from '@ct/client'
 import type { BrokerConnection, Delivery, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
-import { list, seconds, wholeNumber } from '../option-values.ts'
+import { list, timerSeconds, wholeNumber } from '../option-values.ts'
 import type { Session } from '../session.ts'
 
 interface MigrateOptions {
@@ -23,7 +23,7 @@ export function addMigrate(program: Command, session: Session): void {
     .addOption(new Option('-n, --limit <n>', 'at most so many messages').argParser(wholeNumber))
     .addOption(
       new Option('-t, --timeout <seconds>', 'end after so long without a message (default: 1)').argParser(
-        seconds,
+        timerSeconds,
       ),
     )
     .option('-a, --ack-messages', 'take them off the source: move instead of copy')
@@ -63,7 +63,7 @@ async function migrate(
     await from.context.producer.connection(),
     await to.context.producer.connection(),
   ]
-  const move = new Migration(session, writing, renamed, options, signal)
+  const move = new Migration(session, writing, renamed, options)
   await writing.declare(names.map((name) => declarationOf(known, renamed.get(name) ?? name)))
   for (const name of names) move.total += await sizeOf(reading, name)
   const consumer = await reading.openConsumer({
@@ -73,6 +73,7 @@ async function migrate(
   })
   try {
     await consumer.subscribe(names.map((name) => ({ queue: declarationOf(known, name) })))
+    move.listen(signal)
     await move.ended
     await consumer.stop()
   } finally {
@@ -93,7 +94,7 @@ class Migration {
   readonly #renamed: ReadonlyMap<string, string>
   readonly #options: MigrateOptions
   readonly #end = Promise.withResolvers<void>()
-  readonly #timer: NodeJS.Timeout | undefined
+  #timer: NodeJS.Timeout | undefined
   #queue: Promise<void> = Promise.resolve()
   #over = false
 
@@ -102,7 +103,6 @@ class Migration {
     to: BrokerConnection,
     renamed: ReadonlyMap<string, string>,
     options: MigrateOptions,
-    signal: AbortSignal,
   ) {
     this.#session = session
     this.#to = to
@@ -111,10 +111,14 @@ class Migration {
     this.ended = this.#end.promise
     // Somebody waits for it in any case, but perhaps not yet.
     this.ended.catch(() => {})
-    this.#timer =
-      options.forever === true ? undefined : setTimeout(() => this.#finish(), (options.timeout ?? 1) * 1000)
+  }
+
+  /** Messages come from now on: it ends when none has come for a while, or with the signal. */
+  listen(signal: AbortSignal): void {
     signal.addEventListener('abort', () => this.#finish(), { once: true })
     if (signal.aborted) this.#finish()
+    const { forever, timeout = 1 } = this.#options
+    if (!this.#over && forever !== true) this.#timer = setTimeout(() => this.#finish(), timeout * 1000)
   }
 
   take(delivery: Delivery): void {

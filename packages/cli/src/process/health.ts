@@ -91,7 +91,8 @@ async function serve(
   }
   const server = createServer(answer)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
+    // For good: who asks when no file can be opened any more must not end the worker.
+    server.on('error', (error) =>
       reject(
         new CommandFailure(`--health-port ${port} cannot be served: ${error.message}`, 1, { cause: error }),
       ),

@@ -27,7 +27,13 @@ describe('WORK-23: what tasks print', () => {
     const app = createApp({ logger })
     const context = { app, name: 'proj.add', request: { id: 'x1', rootId: 'r1' } } as never
     runInTask({ context, children: undefined }, () => stream.write('from a task\n'))
-    stream.write('half')
+    // Dots of a progress bar are no line, and take no memory without bounds.
+    for (let dots = 0; dots < 20; dots++) stream.write('.'.repeat(1000))
+    expect(lines.splice(3)).toEqual([['.'.repeat(17_000), undefined]])
+    written.pop()
+    stream.write('\nhalf')
+    expect(lines.splice(3)).toEqual([['.'.repeat(3_000), undefined]])
+    written.pop()
     stop()
     stream.write('free')
     expect(lines).toEqual([

@@ -10,6 +10,9 @@ export interface Redirected {
   write: typeof process.stdout.write
 }
 
+/** Characters of a line that has not ended; a task that prints dots for ever never ends one. */
+const mostHalf = 16_384
+
 const methods: Readonly<Record<string, 'debug' | 'info' | 'warn' | 'error' | 'critical'>> = {
   DEBUG: 'debug',
   INFO: 'info',
@@ -49,6 +52,10 @@ export function redirectOutput(
       const lines = `${half}${typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString()}`.split('\n')
       half = lines.pop() ?? ''
       for (const line of lines) log(line)
+      if (half.length > mostHalf) {
+        log(half)
+        half = ''
+      }
       const done = rest.at(-1)
       if (typeof done === 'function') process.nextTick(done)
       return true

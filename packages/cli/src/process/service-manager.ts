@@ -17,20 +17,23 @@ export interface ServiceManager {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Undefined where nobody listens. `complain` hears once that the program is missing. */
+/** Undefined where nobody listens. `complain` hears once that it fails; where the program is missing it is not tried again. */
 export function serviceManager(
   complain: (text: string) => void,
   environment: Environment = process.env,
 ): ServiceManager | undefined {
   const socket = environment['NOTIFY_SOCKET']
   if (socket === undefined || socket === '') return undefined
-  let broken = false
+  let missing = false
+  let told = false
   const notify = (...lines: readonly string[]): Promise<void> => {
-    if (broken) return Promise.resolve()
+    if (missing) return Promise.resolve()
     return new Promise((resolve) => {
       execFile('systemd-notify', [`--pid=${process.pid}`, ...lines], { timeout: 5_000 }, (error) => {
-        if (error !== null && !broken) {
-          broken = true
+        // What failed once, on a machine that had no time or memory for it, is tried again: systemd ends a worker whose watchdog is silent.
+        missing = (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
+        if (error !== null && !told) {
+          told = true
           complain(`systemd is not told: systemd-notify failed: ${error.message.trim()}`)
         }
         resolve()

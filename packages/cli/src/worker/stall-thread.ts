@@ -9,7 +9,6 @@
  * takes, and only then; code that is not JavaScript (a synchronous call of the system) cannot be halted, and is told as such.
  */
 import { Session, type Debugger } from 'node:inspector'
-import { writeSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Logger } from '@ct/client'
 import type { StallAnswer, StallThreadData } from './stall-report.ts'
@@ -74,18 +73,20 @@ async function tell(ms: number, place: Place | 'native' | 'inspected'): Promise<
 
 /** Loaded when it is needed: most threads never write. */
 async function openLog(): Promise<Logger> {
-  const [{ lineFormat }, { createStreamLogger }, { createStyle }, { LogFile }] = await Promise.all([
-    import('../output/line-format.ts'),
-    import('../output/log.ts'),
-    import('../output/style.ts'),
-    import('../process/log-file.ts'),
-  ])
+  const [{ lineFormat }, { createStreamLogger }, { createStyle }, { LogFile }, { writeFully }] =
+    await Promise.all([
+      import('../output/line-format.ts'),
+      import('../output/log.ts'),
+      import('../output/style.ts'),
+      import('../process/log-file.ts'),
+      import('../output/write-fully.ts'),
+    ])
   const file = log.logfile === undefined ? undefined : new LogFile(log.logfile, () => {})
   return createStreamLogger({
     level: log.level,
     format: log.format,
     style: createStyle({}, log.coloured ? { always: true } : { color: false }),
-    write: (line) => (file === undefined ? void writeSync(2, line) : file.write(line)),
+    write: (line) => (file === undefined ? writeFully(2, line) : file.write(line)),
     lines: { own: lineFormat(log.own.format, log.own), task: lineFormat(log.task.format, log.task) },
   })
 }
@@ -112,7 +113,11 @@ async function placeOfMain(): Promise<Place | 'native' | 'inspected'> {
   session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => urls.set(scriptId, url))
   session.on('Debugger.paused', ({ params: { callFrames } }) => {
     const [top] = callFrames
-    if (top === undefined) return
+    if (top === undefined) {
+      // Nothing to tell, and nobody else would let it go on.
+      session.post('Debugger.resume')
+      return
+    }
     const question = {
       callFrameId: top.callFrameId,
       expression: `globalThis[Symbol.for(${JSON.stringify(taskKey)})]?.()`,

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { InvalidArgumentError, Option } from 'commander'
 import type { WorkerOptions } from '@ct/worker'
 import { scheduleOption, schedulerOption } from '../beat/beat-options.ts'
-import { hostAndPort, list, seconds, wholeNumber } from '../option-values.ts'
+import { hostAndPort, list, seconds, timerSeconds, wholeNumber } from '../option-values.ts'
 import { logLevels, parseLogLevel } from '../output/log.ts'
 
 export interface WorkerCommandOptions {
@@ -102,7 +102,7 @@ export function workerCommandOptions(): readonly Option[] {
     new Option(
       '--stall-report <seconds>',
       'log where the event loop stands still for so long while it does; 0: never (default: 5, in pools that run tasks on it)',
-    ).argParser(seconds),
+    ).argParser(timerSeconds),
     new Option('-B, --beat', 'send periodic tasks too; of one worker only, unless their store is a server'),
     scheduleOption('-s, --schedule <path>'),
     new Option('--schedule-filename <path>', 'the same').hideHelp(),
