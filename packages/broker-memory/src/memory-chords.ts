@@ -34,9 +34,9 @@ export class MemoryChords implements NativeChord {
     if (note !== undefined) this.#notes.set(groupId, Uint8Array.from(note))
   }
 
-  async addMember(groupId: string): Promise<void> {
+  async addMember(groupId: string, count: number = 1): Promise<void> {
     const chord = this.#chord(groupId)
-    chord.size = (chord.size ?? 0) + 1
+    chord.size = (chord.size ?? 0) + count
   }
 
   async record({

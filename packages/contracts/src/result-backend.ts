@@ -167,8 +167,8 @@ export interface NativeChord {
   finish(chord: { readonly groupId: string; readonly token: string; readonly doneMs: number }): Promise<void>
   /** A part failed: the size goes, so that the chord cannot complete or fail again. */
   fail(groupId: string): Promise<void>
-  /** One more member (`add_to_chord`). */
-  addMember(groupId: string): Promise<void>
+  /** So many more members (`add_to_chord`), by default one; negative: fewer, those could not be sent. */
+  addMember(groupId: string, count?: number): Promise<void>
   /** Left out: open chords are watched by the workers that saw a part of them, and by nobody else. */
   readonly watch?: ChordWatch
 }

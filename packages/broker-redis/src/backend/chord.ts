@@ -82,8 +82,10 @@ export class RedisChord implements NativeChord {
     )
   }
 
-  async addMember(groupId: string): Promise<void> {
-    await this.#do('add to a chord', () => this.#link.send('incr', [this.#keys.chord(groupId, 't')]))
+  async addMember(groupId: string, count: number = 1): Promise<void> {
+    await this.#do('add to a chord', () =>
+      this.#link.send('incrby', [this.#keys.chord(groupId, 't'), String(count)]),
+    )
   }
 
   readonly watch: ChordWatch = {

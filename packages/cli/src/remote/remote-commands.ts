@@ -17,6 +17,8 @@ export interface RemoteCommand {
   readonly args: readonly RemoteArgument[]
   /** All further words, as one list under this name. */
   readonly rest?: string
+  /** At least one of them. Celery does nothing then, and says OK. */
+  readonly restRequired?: boolean
   /** Seconds without a further answer after which waiting ends. Default 1. */
   readonly timeout?: number
   /** Workers do not answer. */
@@ -59,7 +61,7 @@ export const remoteCommands: readonly RemoteCommand[] = [
     timeout: 60,
   }),
   inspect('ping', 'which workers answer'),
-  inspect('query_task', 'what workers know of these task ids', { rest: 'ids' }),
+  inspect('query_task', 'what workers know of these task ids', { rest: 'ids', restRequired: true }),
   inspect('registered', 'tasks the workers can run, with these attributes', {
     alias: 'dump_tasks',
     rest: 'taskinfoitems',
@@ -92,14 +94,16 @@ export const remoteCommands: readonly RemoteCommand[] = [
   control('rate_limit', 'limit a task, for example 10/m; 0 ends the limit', {
     args: [needed('task_name'), needed('rate_limit')],
   }),
-  control('revoke', 'do not run the tasks of these ids', { rest: 'task_id' }),
+  control('revoke', 'do not run the tasks of these ids', { rest: 'task_id', restRequired: true }),
   control('revoke_by_stamped_headers', 'do not run tasks with these stamps, given as name=value', {
     rest: 'headers',
+    restRequired: true,
   }),
   control('shutdown', 'finish what runs, then stop', { silent: true }),
   control('terminate', 'end the tasks of these ids, for example: terminate SIGTERM <id>', {
     args: [needed('signal')],
     rest: 'task_id',
+    restRequired: true,
   }),
   control('time_limit', 'limit the seconds a task may run: soft, then hard', {
     args: [needed('task_name'), number('soft', true), number('hard')],

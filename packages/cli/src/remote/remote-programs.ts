@@ -51,7 +51,8 @@ function addGroup(
     if (command.alias !== undefined) child.alias(command.alias)
     for (const { name, required } of command.args)
       child.argument(required === true ? `<${name}>` : `[${name}]`)
-    if (command.rest !== undefined) child.argument(`[${command.rest}...]`)
+    if (command.rest !== undefined)
+      child.argument(command.restRequired === true ? `<${command.rest}...>` : `[${command.rest}...]`)
     child.action(async (...words: unknown[]) => {
       const args = remoteArguments(command, words as (string | readonly string[] | undefined)[])
       await askWorkers(session, command, args, parent.opts<AskOptions>())

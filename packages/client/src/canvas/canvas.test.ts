@@ -1,14 +1,7 @@
 /** Rows of the canvas semantics' test cases: what is sent, and what comes of it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
-import {
-  decodeJson,
-  defineResultBackend,
-  encodeJson,
-  isoformat,
-  PublishError,
-  PyDateTime,
-} from '@ct/contracts'
+import { decodeJson, defineResultBackend, encodeJson, isoformat, PyDateTime } from '@ct/contracts'
 import type { OutgoingMessage, ResultHandle } from '@ct/contracts'
 import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp, SentMessage } from '../../test/captured-app.ts'
@@ -948,30 +941,6 @@ describe('what others hold', () => {
     await expect(canvas.applyAsync()).rejects.toMatchObject({ code: 'CT_ENCODE' })
     expect(begun).not.toHaveBeenCalled()
     expect(await captured.sent()).toEqual([])
-  })
-
-  it('CANVAS-70: a chord of which no member was sent is over; one of which a member was sent is not', async () => {
-    const { app } = captured
-    const { chord: counted } = await app.context.results.connection()
-    const refused = new PublishError('refused', { retryable: false, maybeDelivered: false })
-    let sent = 0
-    const spy = vi
-      .spyOn(app.context.producer, 'publishMany')
-      .mockImplementation(async (messages) =>
-        messages.map((_, index) => (index < sent ? undefined : refused)),
-      )
-    const begun = vi.spyOn(app.context.results, 'beginChord')
-    const failed = vi.spyOn(counted!, 'fail')
-    const send = async (): Promise<void> => {
-      const sending = chord([add.s(1), add.s(2)], xsum.s()).applyAsync()
-      await expect(sending).rejects.toMatchObject({ code: 'CT_PUBLISH' })
-    }
-    await send()
-    expect(failed.mock.calls).toEqual([[begun.mock.lastCall![0].groupId]])
-    sent = 1
-    await send()
-    expect([begun.mock.calls.length, failed.mock.calls.length]).toEqual([2, 1])
-    spy.mockRestore()
   })
 
   it('RES-10, CANVAS-76: of a chord sent by a task the header is its child; a body without one has the task as its parent', async () => {

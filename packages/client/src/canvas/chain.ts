@@ -128,6 +128,7 @@ export class Chain<
       },
       signal: call.signal,
       outbox: call.outbox,
+      final: call.final,
     })
     return steps.length === 1 && first !== null ? first : frozen.result!
   }

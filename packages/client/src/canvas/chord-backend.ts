@@ -1,5 +1,5 @@
 /** What a result backend must know of a chord before its members are sent (wire: "Chord mechanics per backend"). */
-import { ConfigurationError, encodeResultHandle, isCeleryError, UnsupportedError } from '@ct/contracts'
+import { ConfigurationError, encodeResultHandle, UnsupportedError } from '@ct/contracts'
 import type { ResultHandle } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import { builtinTasks } from './builtin-task-names.ts'
@@ -62,28 +62,6 @@ export async function beginChord(context: AppContext, chord: ChordStart): Promis
       ? noteOn(context, chord)
       : undefined
   await results.beginChord({ groupId, size, expiresInMs: chordExpiresInMs(context), note })
-}
-
-/**
- * A chord of which no member was sent will never have a part, and its sender has the error: nobody shall wait for it, and fail it once more when it
- * has waited long enough. Of no effect where a member may have been sent.
- */
-export async function endUnsent(
-  { results, backend }: AppContext,
-  groupId: string,
-  members: number,
-  error: unknown,
-): Promise<void> {
-  const failures = isCeleryError(error) ? error.details['failures'] : undefined
-  if (!Array.isArray(failures) || failures.length < members || backend?.capabilities.chord !== 'native')
-    return
-  if ((failures as readonly { readonly maybeDelivered?: boolean }[]).some((one) => one.maybeDelivered)) return
-  try {
-    const { chord } = await results.connection()
-    await chord?.fail(groupId)
-  } catch {
-    // The error that is thrown says more.
-  }
 }
 
 /** Results before a result that are kept with it, where it is one of many. */

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { ChordError, stepsOfChain } from '@ct/contracts'
 import type { ChainSource, SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
-import { beginChord, endUnsent } from './chord-backend.ts'
+import { beginChord } from './chord-backend.ts'
+import { endNotSent } from './chord-not-sent.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import { runningTask } from './current-task.ts'
 import { oldestAncestor } from './frozen-result.ts'
@@ -175,6 +176,7 @@ export class Chord<
       options: { ...pick(options, notForHeader), add_to_parent: false },
       signal: call.signal,
       outbox: call.outbox,
+      final: call.final,
     }
     const members = sent.header
     if (members.length === 0) {
@@ -193,10 +195,12 @@ export class Chord<
       body,
       options,
     })
-    await sendHeader().catch(async (error: unknown) => {
-      await endUnsent(context, sent.options['task_id'] as string, members.length, error)
-      throw error
-    })
+    const failure = await sendHeader()
+    if (failure !== undefined) {
+      const groupId = sent.options['task_id'] as string
+      await endNotSent(context, { ...failure, groupId, members: members.length, body, call })
+      throw failure.error
+    }
     if (options['add_to_parent'] !== false) runningTask()?.children?.push(group)
     return result
   }

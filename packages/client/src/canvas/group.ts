@@ -123,6 +123,7 @@ export class Group<
       options: { ...options, add_to_parent: false },
       signal: call.signal,
       outbox: call.outbox,
+      final: call.final,
     }
     const results: FrozenResult[] = []
     let under = Promise.resolve()
@@ -134,7 +135,9 @@ export class Group<
           results.push(member.freezeWith({ groupId: id, groupIndex: results.length, rootId }))
         const send = prepareMembers(members, shared, offset)
         await under
-        under = send()
+        under = send().then((failure) => {
+          if (failure !== undefined) throw failure.error
+        })
         // Awaited in the next round, or below.
         under.catch(() => undefined)
         // What was handed over goes out while a generator makes the next ones.

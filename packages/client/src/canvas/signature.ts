@@ -44,6 +44,8 @@ export interface SignatureCall {
   readonly roundTrip?: boolean | undefined
   /** Eagerly: throw what the task throws. Default `taskEagerPropagates`. */
   readonly propagate?: boolean | undefined
+  /** Who calls has the error, and does not send the same again: what is sent in part only will not be whole. */
+  readonly final?: boolean | undefined
 }
 
 /** What freezing may impose; `undefined` leaves it as it is. */
@@ -342,7 +344,7 @@ export abstract class Signature<
 
   /** Sends it with these arguments before its own. Errors: see `Task.applyAsync`. */
   delay(...args: A): Promise<H> {
-    return this.#apply({ args, kwargs: {}, options: {} })
+    return this.#apply({ args, kwargs: {}, options: {}, final: true })
   }
 
   /** Sends it. Arguments come before its own. */
@@ -357,6 +359,7 @@ export abstract class Signature<
       kwargs: kwargs ?? {},
       options: toSignatureOptions(options),
       signal: options.signal,
+      final: true,
     })
   }
 

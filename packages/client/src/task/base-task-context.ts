@@ -5,7 +5,7 @@ import type { Logger } from '../app/logger.ts'
 import type { AnySignature, Callback, Signature } from '../canvas/index.ts'
 import type { ResultNode } from '../result/index.ts'
 import type { RegisteredTask } from './registered-task.ts'
-import { growChord, prepareReplacement } from './replace-control.ts'
+import { growChord, prepareReplacement, sendMember } from './replace-control.ts'
 import type { ReplaceOptions } from './replace-control.ts'
 import { prepareRetry } from './retry-control.ts'
 import { signatureFromRequest } from './signature-from-request.ts'
@@ -43,7 +43,7 @@ export abstract class BaseTaskContext implements TaskContext {
     options: { readonly lazy?: boolean } = {},
   ): Promise<ResultNode | AnySignature> {
     const member = await growChord(this, signature)
-    return options.lazy === true ? member : ((await (member as Signature).delay()) as ResultNode)
+    return options.lazy === true ? member : await sendMember(this, member)
   }
 
   signatureFromRequest(options?: RequestSignatureOptions): Signature<readonly unknown[], unknown> {

@@ -1,8 +1,18 @@
 /** What `task.replace()` and `task.addToChord()` do (celery/app/task.py 5.7; canvas semantics: "Replace, add_to_chord, retry"). */
 import { ConfigurationError, Replace, UnsupportedError } from '@ct/contracts'
 import type { App } from '../app/app.ts'
-import { builtinTasks, Chain, Chord, piped, signatureFromDict, TaskSignature } from '../canvas/index.ts'
+import {
+  builtinTasks,
+  Chain,
+  Chord,
+  Group,
+  piped,
+  signatureFromDict,
+  TaskSignature,
+  unsentOf,
+} from '../canvas/index.ts'
 import type { AnySignature, StampingVisitor } from '../canvas/index.ts'
+import type { ResultNode } from '../result/index.ts'
 import type { TaskRequest } from './task-request.ts'
 
 /** The running task that is replaced, or whose chord grows. */
@@ -132,6 +142,32 @@ export async function growChord(
   if (counted === undefined) {
     throw new UnsupportedError(`The result backend cannot add a member to a chord that was sent.`)
   }
-  await Promise.all(Array.from({ length: member.chordSize() }, () => counted.addMember(group)))
+  await counted.addMember(group, member.chordSize())
   return member
 }
+
+/** Sends what {@link growChord} has counted; what is certainly not sent is not waited for. */
+export async function sendMember({ app, request }: ReplaceScope, member: AnySignature): Promise<ResultNode> {
+  try {
+    return (await member.delay()) as ResultNode
+  } catch (error) {
+    const size = member.chordSize()
+    const unsent = unsentOf(error, size)
+    // Of a member that is no group the end is the part, and what was sent of it comes to no end.
+    const back = member instanceof Group ? Math.min(size, unsent) : unsent > 0 ? size : 0
+    if (back > 0) await takeBack(app, request.group!, back)
+    throw error
+  }
+}
+
+async function takeBack(app: App, groupId: string, count: number): Promise<void> {
+  try {
+    const { chord } = await app.context.results.connection({ signal: AbortSignal.timeout(takeBackMs) })
+    await chord?.addMember(groupId, -count)
+  } catch {
+    // The error that is thrown says more. The chord ends when it has waited long enough.
+  }
+}
+
+/** How long a task that could not send waits for the store. */
+const takeBackMs = 2000

@@ -219,7 +219,7 @@ export class KeyValueConnection implements ResultBackendConnection {
       extendClaim: (claim) => this.#guard(() => chord.extendClaim(claim)),
       finish: (claim) => this.#guard(() => chord.finish(claim)),
       fail: (groupId) => this.#guard(() => chord.fail(groupId)),
-      addMember: (groupId) => this.#guard(() => chord.addMember(groupId)),
+      addMember: (groupId, count) => this.#guard(() => chord.addMember(groupId, count)),
     }
   }
 

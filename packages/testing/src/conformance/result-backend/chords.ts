@@ -190,7 +190,10 @@ export function chordTests({ test, options }: ResultBackendSuite): void {
       const early = await two.record(part(groupId, 0, { groupIndex: undefined }))
       assert.deepEqual(early, { state: 'open', count: 1, total: undefined })
       await one.begin({ groupId, size: 2, expiresInMs })
+      await two.addMember(groupId, 3)
       await two.addMember(groupId)
+      // Some of them could not be sent.
+      await two.addMember(groupId, -3)
       assert.deepEqual(await one.record(part(groupId, 1, { groupIndex: undefined })), {
         state: 'open',
         count: 2,
