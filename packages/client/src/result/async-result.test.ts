@@ -1,7 +1,7 @@
 import type { ResultBackend, ResultHandle } from '@ct/contracts'
 import { CompressorRegistry, RemoteError, SerializerRegistry, TaskRevokedError } from '@ct/contracts'
 import { memoryBackend } from '@ct/broker-memory'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ResultContext, ResultSettings, TaskOutcome } from './index.ts'
 import {
   AsyncResult,
@@ -243,13 +243,41 @@ describe('AsyncResult', () => {
     expect(tail.asList()).toEqual(['tail', 'middle', 'root'])
   })
 
-  it('RES-14: a parent that fails while waiting, among the members of a group too', async () => {
+  it('RES-14: a parent that fails while waiting, among the members of a group too: they are watched once it takes long', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const watch = vi.spyOn(context.store, 'watch')
     const header = new GroupResult('g', [result('m1'), result('m2')], context)
     const body = result('body', { parent: header })
     const waiting = body.get({ timeoutMs: 20_000 })
+    waiting.catch(() => undefined)
+    await vi.waitFor(() => expect(watch.mock.calls.map(([id]) => id)).toEqual(['body']))
     await stored({ taskId: 'm1', result: 1 })
     await stored({ taskId: 'm2', state: 'FAILURE', result: boom('member') })
+    expect(watch).toHaveBeenCalledOnce()
+    vi.advanceTimersByTime(500)
+    expect(watch.mock.calls.map(([id]) => id)).toEqual(['body', 'm1', 'm2'])
     await expect(waiting).rejects.toMatchObject({ args: ['member', 3] })
+  })
+
+  it('RES-14: where this task failed, the oldest of the errors is thrown, though nobody heard of it before', async () => {
+    const watch = vi.spyOn(context.store, 'watch')
+    const root = result('root')
+    const tail = result('tail', { parent: result('middle', { parent: root }) })
+    const waiting = tail.get({ timeoutMs: 5000 })
+    waiting.catch(() => undefined)
+    await vi.waitFor(() => expect(watch).toHaveBeenCalledOnce())
+    await stored({ taskId: 'root', state: 'FAILURE', result: boom('first') })
+    await stored({ taskId: 'middle', state: 'FAILURE', result: boom('second') })
+    await stored({ taskId: 'tail', state: 'FAILURE', result: boom('last') })
+    await expect(waiting).rejects.toMatchObject({ args: ['first', 3] })
+    expect(watch).toHaveBeenCalledOnce()
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    const alone = result('alone', { parent: result('well') })
+    alone.get().catch(resolve)
+    await vi.waitFor(() => expect(watch).toHaveBeenCalledTimes(2))
+    await stored({ taskId: 'alone', state: 'FAILURE', result: boom('its own') })
+    expect(await promise).toMatchObject({ args: ['its own', 3] })
   })
 
   it('RES-15: callback, onMessage, onInterval', async () => {

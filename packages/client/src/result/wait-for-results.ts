@@ -10,6 +10,8 @@ interface Waiting extends WaitOptions {
   readonly what: string
   /** Time allowed in all, for messages; `timeoutMs` is what is left of it. */
   readonly allowedMs?: number | null | undefined
+  /** Watched as well when it takes longer than `afterMs`. Nobody waits for them to be ready. */
+  readonly later?: { readonly taskIds: readonly string[]; readonly afterMs: number } | undefined
 }
 
 /** What the caller wants after a state was told. */
@@ -28,7 +30,7 @@ export async function waitForResults(
   onMeta: (meta: ResultMeta) => Verdict,
   options: Waiting,
 ): Promise<void> {
-  const { timeoutMs, signal, what, onInterval } = options
+  const { timeoutMs, signal, what, onInterval, later } = options
   if (signal?.aborted === true) throw abortedError(signal, `Waiting for ${what}`)
   if (taskIds.length === 0) return
   if (timeoutMs === 0) {
@@ -72,7 +74,18 @@ export async function waitForResults(
         signal.addEventListener('abort', onAbort, { once: true })
         stops.push(() => signal.removeEventListener('abort', onAbort))
       }
-      for (const taskId of open) stops.push(store.watch(taskId, { onMeta: tell, onError: reject }))
+      const watch = (taskId: string): number =>
+        stops.push(store.watch(taskId, { onMeta: tell, onError: reject }))
+      open.forEach(watch)
+      if (later !== undefined && later.taskIds.length > 0) {
+        const timer = setTimeout(() => {
+          for (const taskId of later.taskIds) {
+            open.add(taskId)
+            watch(taskId)
+          }
+        }, later.afterMs)
+        stops.push(() => clearTimeout(timer))
+      }
     })
   } finally {
     for (const stop of stops) stop()

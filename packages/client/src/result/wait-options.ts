@@ -24,7 +24,10 @@ export interface WaitOptions {
 }
 
 export interface GetOptions extends WaitOptions {
-  /** Throw the error of a parent that failed, oldest first, instead of waiting for what can never come. Default true. */
+  /**
+   * Throw the error of a parent that failed, oldest first, instead of waiting for what can never come. Default true. Parents are looked at when the waiting
+   * begins, when this task has failed, and watched from half a second on.
+   */
   readonly followParents?: boolean | undefined
 }
 
