@@ -59,6 +59,11 @@ type Reply = [
   recorded: number[],
 ]
 
+/** Of a step that brought one message and nothing else, and took it (0: did not). */
+function replyOfHop(queue: number): Reply {
+  return [[], [], null, queue === 0 ? [] : [queue, [1]], []]
+}
+
 export class Stepper {
   maxClaim: number
   readonly #options: StepperOptions
@@ -202,7 +207,7 @@ export class Stepper {
     const expected = round !== undefined && !this.#waiting.busy ? this.#sources.filed : undefined
     const { keys, args } = this.#arguments(step, expected)
     this.#hub.link.run(settleAndClaim, keys, args).then(
-      (reply) => this.#done(step, reply as Reply),
+      (reply) => this.#done(step, typeof reply === 'number' ? replyOfHop(reply) : (reply as Reply)),
       (error: unknown) => this.#failed(step, error),
     )
     if (expected !== undefined) batch.open(expected, this.#options.envelopes)

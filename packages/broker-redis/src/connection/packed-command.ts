@@ -21,13 +21,30 @@ export class PackedCommand extends Command {
   }
 }
 
+/** What is longer is copied to its place by itself: put together with the others it would be copied twice. */
+const long = 2048
+
 function pack(name: string, args: readonly Argument[]): Buffer {
-  let packet = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`
+  let text = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`
+  let pieces: string[] | undefined
+  let length = 0
   for (let at = 0; at < args.length; at++) {
     const bytes = bytesOf(args[at] as Argument)
-    packet += '$' + bytes.length + '\r\n' + bytes + '\r\n'
+    if (bytes.length < long) {
+      text += '$' + bytes.length + '\r\n' + bytes + '\r\n'
+      continue
+    }
+    text += '$' + bytes.length + '\r\n'
+    length += text.length + bytes.length
+    ;(pieces ??= []).push(text, bytes)
+    text = '\r\n'
   }
-  return Buffer.from(packet, 'latin1')
+  if (pieces === undefined) return Buffer.from(text, 'latin1')
+  const packet = Buffer.allocUnsafe(length + text.length)
+  let end = 0
+  for (const piece of pieces) end += packet.write(piece, end, 'latin1')
+  packet.write(text, end, 'latin1')
+  return packet
 }
 
 /** One character per byte. */
