@@ -14,8 +14,9 @@ import {
   type RawJson,
 } from '../serialization/index.ts'
 import type { Serializer } from '../serializer.ts'
-import { rememberParts } from './body-parts.ts'
+import { rememberParts, type BodyParts } from './body-parts.ts'
 import type { ChainSource } from './chain-source.ts'
+import { ChainText } from './chain-text.ts'
 import { isPlainObject } from './plain-object.ts'
 import { argsRepr, kwargsRepr } from './saferepr.ts'
 import type { SignatureSource } from './signature-dict.ts'
@@ -175,12 +176,32 @@ function encodeBody(
 
 /** With the steps of a chain that were received as text: whoever is given these very bytes need not look for them. */
 function encodeLinked(head: string, embed: TaskEmbed, options: JsonOptions): Uint8Array {
-  const parts = Object.entries(embed).map(
-    ([name, member]) => [name, member === null ? 'null' : encodeJsonMember(member, options, 2)] as const,
-  )
-  const members = parts.map(([name, text]) => `"${name}": ${text}`).join(', ')
-  const body = Buffer.from(`${head}, {${members}}]`, 'latin1')
+  const parts = Object.entries(embed).map(([name, member]): BodyParts['embed'][number] => {
+    if (member instanceof ChainText && member.ascii) return [name, member]
+    return [name, member === null ? 'null' : encodeJsonMember(member, options, 2)]
+  })
+  const pieces: string[] = []
+  let text = head + ', {'
+  for (const [at, [name, part]] of parts.entries()) {
+    text += `${at === 0 ? '' : ', '}"${name}": `
+    if (typeof part === 'string') text += part
+    else {
+      pieces.push(text, part.open)
+      text = ']'
+    }
+  }
+  const body = latin1Bytes(pieces, text + '}]')
   rememberParts(body, { head, embed: parts })
+  return body
+}
+
+/** Piece by piece: put together as one text, the steps would be copied once more. */
+function latin1Bytes(pieces: readonly string[], last: string): Uint8Array {
+  if (pieces.length === 0) return Buffer.from(last, 'latin1')
+  const body = Buffer.allocUnsafe(pieces.reduce((sum, { length }) => sum + length, last.length))
+  let at = 0
+  for (const piece of pieces) at += body.write(piece, at, 'latin1')
+  body.write(last, at, 'latin1')
   return body
 }
 

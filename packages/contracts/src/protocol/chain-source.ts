@@ -3,6 +3,7 @@
  * hop cuts off the end: a long chain is neither taken apart nor put together again on its way.
  */
 import { isRawJson, RawJson, sliceJsonArray, splitLastItem } from '../serialization/index.ts'
+import { ChainText } from './chain-text.ts'
 import type { SignatureSource } from './signature-dict.ts'
 
 /** Text of an array of signatures, or an array of them. Never empty. */
@@ -15,6 +16,7 @@ export function nextOfChain(chain: ChainSource): {
 } {
   if (!isRawJson(chain))
     return { next: chain.at(-1)!, rest: chain.length > 1 ? chain.slice(0, -1) : undefined }
+  if (chain instanceof ChainText) return chain.split()
   const { rest, last } = splitLastItem(chain.text)
   return { next: RawJson.trusted(last), rest: rest === undefined ? undefined : RawJson.trusted(rest) }
 }

@@ -13,7 +13,7 @@ import {
 } from '../serialization/index.ts'
 import type { JsonOptions } from '../serialization/index.ts'
 import { partsOf, type BodyParts } from './body-parts.ts'
-import { nextOfChain } from './chain-source.ts'
+import { ChainText } from './chain-text.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { MessageCodecs, TaskPayload } from './read-task-message.ts'
 import type { SignatureSource } from './signature-dict.ts'
@@ -83,7 +83,8 @@ const emptyTail = `, ${emptyEmbedText}]`
 
 /** A body of this process' own, which knows where its parts begin; they are judged as those of any other. */
 function readParts({ head, embed }: BodyParts, { body }: TaskPayload, options: JsonOptions): TaskBody {
-  if (embed.some(([, text]) => text.includes('__type__'))) return readJsonBody(decodeUtf8(body), options)
+  if (embed.some(([, text]) => (typeof text === 'string' ? text.includes('__type__') : text.typed)))
+    return readJsonBody(decodeUtf8(body), options)
   const [args, kwargs] = decodeJson(`${head}]`, options) as [unknown, unknown]
   return new Body(checkArgs(args), checkKwargs(kwargs), readEmbedTexts(embed), head + emptyTail)
 }
@@ -230,13 +231,13 @@ function readRawEmbed(text: string): TaskEmbed {
   return readEmbedTexts(sliceJsonObject(text))
 }
 
-function readEmbedTexts(texts: readonly (readonly [key: string, text: string])[]): TaskEmbed {
+function readEmbedTexts(texts: BodyParts['embed']): TaskEmbed {
   const members: Record<string, unknown> = {}
   for (const [key, value] of texts) {
-    if (value === 'null') continue
-    if (key === 'chain' && value.startsWith('[')) {
-      const chain = chainText(value)
-      if (chain !== null) members[key] = chain
+    if (typeof value !== 'string') members[key] = checkedChain(value)
+    else if (value === 'null') continue
+    else if (key === 'chain' && value.startsWith('[')) {
+      if (!/^\[\s*\]$/.test(value)) members[key] = checkedChain(ChainText.of(value))
     } else if (key === 'callbacks' || key === 'errbacks' || key === 'chain') {
       members[key] = value.startsWith('[')
         ? notTooMany(sliceJsonArray(value)).map(RawJson.from)
@@ -249,12 +250,9 @@ function readEmbedTexts(texts: readonly (readonly [key: string, text: string])[]
 /**
  * Kept in one piece: what comes first is looked at here, the others when it is their turn. It may cost what its length says and no more.
  */
-function chainText(text: string): RawJson | null {
-  if (/^\[\s*\]$/.test(text)) return null
-  if (text.length > mostLinks * shortestLink) notTooMany(sliceJsonArray(text))
-  const chain = RawJson.trusted(text)
-  const { next } = nextOfChain(chain)
-  assertSignature(next)
+function checkedChain(chain: ChainText): ChainText {
+  if (chain.open.length > mostLinks * shortestLink) notTooMany(sliceJsonArray(chain.text))
+  assertSignature(chain.split().next)
   return chain
 }
 
@@ -269,7 +267,10 @@ function readEmbedMembers(embed: unknown): TaskEmbed {
   return {
     callbacks: signatureList(callbacks),
     errbacks: signatureList(errbacks),
-    chain: isRawJson(chain) && chain.text.startsWith('[') ? chain : signatureList(chain),
+    chain:
+      chain instanceof ChainText || (isRawJson(chain) && chain.text.startsWith('['))
+        ? chain
+        : signatureList(chain),
     chord: chord === null || chord === undefined ? null : oneSignature(chord),
   }
 }

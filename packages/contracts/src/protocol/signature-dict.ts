@@ -1,5 +1,12 @@
 import { InvalidMessageError } from '../errors.ts'
-import { decodeJson, isRawJson, RawJson, sliceJsonArray, sliceJsonObject } from '../serialization/index.ts'
+import {
+  decodeJson,
+  decodePlainJson,
+  isRawJson,
+  RawJson,
+  sliceJsonArray,
+  sliceJsonObject,
+} from '../serialization/index.ts'
 import { isPlainObject } from './plain-object.ts'
 
 /** A signature as it travels (celery/canvas.py 5.7). Keys are Python's. Members may be {@link RawJson}: forwarded, not decoded. */
@@ -58,7 +65,49 @@ export function readSignature(source: unknown): SignatureDict {
   }
 }
 
+/** Beyond it most is likely to be forwarded, and would be made for nothing. */
+const mostAtOnce = 4096
+
 function rawMembers(text: string): Record<string, unknown> {
+  const plain = text.length > mostAtOnce ? undefined : decodePlainJson(text)
+  if (!isPlainObject(plain)) return memberByMember(text)
+  const { task, args, kwargs, options, subtask_type, immutable, chord_size } = plain
+  const members: Record<string, unknown> = {
+    task,
+    args,
+    kwargs,
+    options,
+    subtask_type,
+    immutable,
+    chord_size,
+  }
+  const cut = isPlainObject(options) && isForwarded(options)
+  // What is forwarded is cut out of the text, where there is any.
+  if (!isEmpty(args) || !isEmpty(kwargs) || cut) {
+    for (const [key, value] of sliceJsonObject(text)) {
+      if (key === 'args') members[key] = value.startsWith('[') ? rawItems(value) : args
+      else if (key === 'kwargs') members[key] = value.startsWith('{') ? rawObject(value) : kwargs
+      else if (key === 'options' && cut)
+        members[key] = value.startsWith('{') ? rawOptionMembers(value) : options
+    }
+  }
+  return members
+}
+
+/** No value is in it, or none that is forwarded. */
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  for (const _ in value) return false
+  return true
+}
+
+function isForwarded(options: Readonly<Record<string, unknown>>): boolean {
+  for (const key of rawOptions) if (!isAbsent(options[key])) return true
+  return false
+}
+
+/** With values that `JSON.parse` cannot make, somewhere. */
+function memberByMember(text: string): Record<string, unknown> {
   const members: Record<string, unknown> = {}
   for (const [key, value] of sliceJsonObject(text)) {
     switch (key) {

@@ -397,8 +397,42 @@ describe('readSignature', () => {
     })
   })
 
+  it.each([
+    [
+      'nothing to forward',
+      '{"task": "t", "args": [], "kwargs": {}, "options": {"task_id": "x", "link": null, "retries": 3}}',
+    ],
+    [
+      'a value of every kind',
+      '{"task": "t", "args": [1.0, -0, "\\u00e9", [1], null], "options": {}, "immutable": true}',
+    ],
+    [
+      'another order, and blanks',
+      ' { "options" : {"chord": {"task" : "b"}, "priority": 5}, "kwargs":{"a" :[ ]}, "task":"t" } ',
+    ],
+    ['a key that comes twice', '{"task": "s", "args": [1], "args": [2.0], "kwargs": {"a": 1}, "task": "t"}'],
+    [
+      'links',
+      '{"task": "t", "options": {"link": [], "link_error": [{"task": "e"}], "chain": []}, "subtask_type": ""}',
+    ],
+  ])('SIG-9: opens it the same way whatever else it holds: %s', (_, text) => {
+    // What cannot be read by `JSON.parse` alone, and what is long, is read member by member.
+    const [big, long] = ['12345678901234567890', `"${'x'.repeat(5000)}"`]
+    const read = (other: string): unknown => {
+      const { extra: _extra, ...signature } = readSignature(RawJson.from(other)) as never as Record<
+        string,
+        unknown
+      >
+      return encodeJson(signature)
+    }
+    const short = read(text)
+    for (const extra of [big, long, '{"__type__": "datetime", "__value__": "2026-01-01T00:00:00"}', 'NaN'])
+      expect(read(text.replace('{', `{"extra": ${extra}, `))).toBe(short)
+  })
+
   it('refuses what is none', () => {
     for (const bad of [
+      '{"task": "t", "args": [1], "args": {}, "kwargs": {"a": 1}}',
       '[]',
       '{}',
       '{"task": ""}',

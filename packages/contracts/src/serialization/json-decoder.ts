@@ -1,6 +1,6 @@
 import { Buffer, isAscii, isUtf8 } from 'node:buffer'
 import { DecodeError } from '../errors.ts'
-import { parseJson } from './json-parser.ts'
+import { assertJsonCarefully, parseJson } from './json-parser.ts'
 import { defaultJsonOptions } from './json-types.ts'
 import type { JsonOptions } from './json-types.ts'
 
@@ -13,14 +13,32 @@ import type { JsonOptions } from './json-types.ts'
  * `JSON.parse` refuses them.
  */
 export function decodeJson(text: string, options: JsonOptions = defaultJsonOptions): unknown {
-  if (mayHoldEnvelope(text) || mayHoldBigInteger(text) || tooDeep(text, options.maxDepth))
-    return parseJson(text, options)
+  const value = decodePlainJson(text, options)
+  // Either it holds one of Python's words or types, or the careful reader says what is wrong and where.
+  return value === undefined ? parseJson(text, options) : value
+}
+
+/** As {@link decodeJson}, of text for which `JSON.parse` will do; else undefined. */
+export function decodePlainJson(text: string, options: JsonOptions = defaultJsonOptions): unknown {
+  if (mayHoldEnvelope(text) || mayHoldBigInteger(text) || tooDeep(text, options.maxDepth)) return undefined
   try {
     return JSON.parse(text)
   } catch {
-    // Either it holds one of Python's words, or the careful reader says what is wrong and where.
-    return parseJson(text, options)
+    return undefined
   }
+}
+
+/** Throws `CT_DECODE` unless the text is one JSON value, or one of Python's, within the default depth. Envelopes are not looked into. */
+export function assertJson(text: string): void {
+  if (!mayHoldBigInteger(text) && !tooDeep(text, defaultJsonOptions.maxDepth)) {
+    try {
+      JSON.parse(text)
+      return
+    } catch {
+      // As above.
+    }
+  }
+  assertJsonCarefully(text)
 }
 
 /** UTF-8 bytes to text. Error: `CT_DECODE` when they are not UTF-8. */

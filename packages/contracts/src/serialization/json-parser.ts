@@ -15,7 +15,7 @@ export function parseJson(text: string, options: JsonOptions = defaultJsonOption
 }
 
 /** Throws `CT_DECODE` unless the text is one JSON value within the default depth. Envelopes are not looked into. */
-export function assertJson(text: string): void {
+export function assertJsonCarefully(text: string): void {
   const parser = new Parser(text, defaultJsonOptions, false)
   parser.document()
 }

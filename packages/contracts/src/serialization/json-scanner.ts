@@ -45,13 +45,29 @@ export function splitFirstItems(
 }
 
 /**
- * The last member of a JSON array, and the array without it (undefined when that is empty), as text. Looks at no more than that member: valid JSON
- * can be read backwards, since a quote outside of strings ends one. Error: `CT_DECODE` when the text is no array with a member.
+ * The last member of a JSON array, and the array without it (undefined when that is empty), as text. Looks at no more than that member. Error: `CT_DECODE`
+ * when the text is no array with a member.
  */
 export function splitLastItem(text: string): { readonly rest: string | undefined; readonly last: string } {
+  const { end, last } = lastItem(text, endOfItems(text))
+  return { rest: end === undefined ? undefined : text.slice(0, end) + ']', last }
+}
+
+/** Where the members of a JSON array end, before its closing bracket. Error: `CT_DECODE`. */
+export function endOfItems(text: string): number {
   const close = trimEnd(text, text.length) - 1
   if (text.charCodeAt(close) !== 93) throw notA('array')
-  const stop = trimEnd(text, close)
+  return trimEnd(text, close)
+}
+
+/**
+ * The last member of a JSON array whose members end at `stop`, and where those before it end (undefined: there are none). Valid JSON can be read
+ * backwards, since a quote outside of strings ends one. Error: `CT_DECODE`.
+ */
+export function lastItem(
+  text: string,
+  stop: number,
+): { readonly end: number | undefined; readonly last: string } {
   let depth = 0
   for (let at = stop - 1; at >= 0; at -= 1) {
     switch (text.charCodeAt(at)) {
@@ -67,10 +83,9 @@ export function splitLastItem(text: string): { readonly rest: string | undefined
         depth -= 1
         if (depth >= 0) break
         if (text.charCodeAt(at) !== 91 || skipBlank(text, 0) !== at) throw notA('array')
-        return { rest: undefined, last: memberBetween(text, at, stop) }
+        return { end: undefined, last: memberBetween(text, at, stop) }
       case 44:
-        if (depth === 0)
-          return { rest: `${text.slice(0, trimEnd(text, at))}]`, last: memberBetween(text, at, stop) }
+        if (depth === 0) return { end: trimEnd(text, at), last: memberBetween(text, at, stop) }
     }
   }
   throw notA('array')

@@ -1,6 +1,7 @@
 import { EncodeError } from '../errors.ts'
 import { escapeBeyondAscii } from './json-ascii.ts'
-import { assertJson, parseJson } from './json-parser.ts'
+import { assertJson } from './json-decoder.ts'
+import { parseJson } from './json-parser.ts'
 import { jsonSource } from './json-symbols.ts'
 
 /**
@@ -11,7 +12,7 @@ import { jsonSource } from './json-symbols.ts'
 export class RawJson {
   readonly text: string
 
-  private constructor(text: string) {
+  protected constructor(text: string) {
     this.text = text
   }
 
@@ -41,6 +42,8 @@ export class RawJson {
   }
 }
 
+const rawNames: ReadonlySet<string> = new Set(['RawJson', 'ChainText'])
+
 /** True for {@link RawJson}, of any copy of this package. */
 export function isRawJson(value: unknown): value is RawJson {
   return (
@@ -48,7 +51,7 @@ export function isRawJson(value: unknown): value is RawJson {
     (typeof value === 'object' &&
       value !== null &&
       jsonSource in value &&
-      value.constructor.name === 'RawJson')
+      rawNames.has(value.constructor.name))
   )
 }
 
