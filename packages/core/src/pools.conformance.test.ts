@@ -87,7 +87,9 @@ describe.skipIf(!present)('pools of ct worker', () => {
       await worker.logged(
         /raised unexpected: ValueError\('no'\)\n\w+: no\n(?:\s+at .*\n)*?\s+at .*tasks\.ts:\d+/,
       )
-      const stats = (await app.control.inspect().stats())?.[`${pool}@here`] as {
+      const stats = (await app.control.inspect({ limit: 1, timeoutMs: 20_000 }).stats())?.[
+        `${pool}@here`
+      ] as {
         pool: Record<string, unknown>
       }
       expect(stats.pool).toMatchObject(shown)
@@ -107,7 +109,9 @@ describe.skipIf(!present)('pools of ct worker', () => {
       env,
     )
     await using app = client()
-    const stats = (await app.control.inspect().stats())?.['doomed@here'] as unknown as {
+    const stats = (await app.control.inspect({ limit: 1, timeoutMs: 20_000 }).stats())?.[
+      'doomed@here'
+    ] as unknown as {
       pid: number
       pool: { processes: number[] }
     }

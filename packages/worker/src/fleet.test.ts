@@ -157,7 +157,7 @@ describe('what a worker tells of its broker', () => {
       }),
     })
     await start(app, { hostname: 'one@h', withoutMingle: true })
-    const [answer] = Object.values((await app.control.inspect().stats()) ?? {})
+    const [answer] = Object.values((await app.control.inspect({ limit: 1, timeoutMs: 20_000 }).stats()) ?? {})
     expect(answer).toMatchObject({
       broker: { transport: 'memory', alternates: ['memory://me:**@one', 'memory://me:**@two'] },
     })
@@ -183,9 +183,14 @@ describe('commands of the user’s own', () => {
     app.inspectCommand({ name: 'words', variadic: 'list' }, (_worker, { list }) => list.length)
     await start(app, { hostname: 'one@h', concurrency: 2, withoutMingle: true })
     const ask = async (command: string, args: Record<string, unknown>): Promise<unknown> =>
-      (await app.control.broadcast(command, { arguments: args, reply: true, destination: ['one@h'] }))[0]?.[
-        'one@h'
-      ]
+      (
+        await app.control.broadcast(command, {
+          arguments: args,
+          reply: true,
+          destination: ['one@h'],
+          timeoutMs: 20_000,
+        })
+      )[0]?.['one@h']
     expect(await ask('scale_by', { factor: 1.5 })).toEqual({ ok: 'one@h: 3 for no reason' })
     expect(await ask('scale', { factor: 2, why: 'now' })).toEqual({ ok: 'one@h: 4 now' })
     expect(await ask('words', { list: ['a', 'b'] })).toBe(2)
@@ -208,10 +213,10 @@ describe('commands of the user’s own', () => {
       throw new RangeError('too much')
     })
     await start(app, { hostname: 'one@h', withoutMingle: true })
-    expect(await app.control.broadcast('break', { reply: true, destination: ['one@h'] })).toEqual([
-      { 'one@h': { error: "ValueError('too much')" } },
-    ])
-    expect(await app.control.ping({ destination: ['one@h'] })).toHaveLength(1)
+    expect(
+      await app.control.broadcast('break', { reply: true, destination: ['one@h'], timeoutMs: 20_000 }),
+    ).toEqual([{ 'one@h': { error: "ValueError('too much')" } }])
+    expect(await app.control.ping({ destination: ['one@h'], timeoutMs: 20_000 })).toHaveLength(1)
   })
 
   it('CTRL-13: wrong definitions are refused at once, names of Celery’s at the start', async () => {
@@ -244,7 +249,7 @@ describe('what a pool cannot do', () => {
     hub = `fleet-${++hubs}`
     const app = makeApp({ workerPoolRestarts: true })
     await start(app, { hostname: 'solo@h', pool: 'solo', withoutMingle: true })
-    const to = { reply: true, destination: ['solo@h'] }
+    const to = { reply: true, destination: ['solo@h'], timeoutMs: 20_000 }
     expect(await app.control.poolGrow(1, to)).toEqual([
       { 'solo@h': { error: `AttributeError("'TaskPool' object has no attribute 'grow'")` } },
     ])

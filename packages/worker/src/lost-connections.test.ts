@@ -268,7 +268,7 @@ it('WORK-63: a message that is held for its ETA and is found to be somebody else
   await later.applyAsync([], { countdown: 600 })
   const said = (): boolean => log.records.some(({ message }) => message.includes('The lease of task later['))
   await expect.poll(said).toBe(true)
-  const inspect = app.control.inspect({ destination: ['w@test'] })
+  const inspect = app.control.inspect({ destination: ['w@test'], timeoutMs: 20_000 })
   expect(await inspect.scheduled()).toEqual({ 'w@test': [] })
   expect((await inspect.stats())?.['w@test']).toMatchObject({ prefetch_count: 1 })
 })

@@ -151,9 +151,13 @@ describe('a worker with a state file', () => {
     const id = 'revoked-before'
     worker = createWorker(app, { hostname: 'w1@here' })
     await worker.start()
-    await app.control.revoke(id, { reply: true, destination: ['w1@here'] })
+    await app.control.revoke(id, { reply: true, destination: ['w1@here'], timeoutMs: 20_000 })
     const stamp = { order: [7] }
-    await app.control.revokeByStampedHeaders(stamp, { reply: true, destination: ['w1@here'] })
+    await app.control.revokeByStampedHeaders(stamp, {
+      reply: true,
+      destination: ['w1@here'],
+      timeoutMs: 20_000,
+    })
     await worker.stop()
     expect(await readdir(folder)).toEqual(['w1.state'])
     worker = createWorker(app, { hostname: 'w1@here', withoutMingle: true })

@@ -208,7 +208,7 @@ describe('what the caller says', () => {
     const states = ['PENDING', 'RECEIVED', 'RETRY', 'REJECTED', 'STARTED', 'PROGRESS', 'SUCCESS', 'FAILURE']
     for (const state of states.slice(1))
       await results.storeResult({ taskId: state, state, result: state === 'FAILURE' ? new Error('x') : null })
-    await app.control.revoke(states, { reply: true })
+    await app.control.revoke(states, { reply: true, limit: 1, timeoutMs: 20_000 })
     const after = Promise.all(states.map((id) => app.asyncResult(id).state()))
     expect(await after).toEqual([
       ...['REVOKED', 'REVOKED', 'REVOKED', 'REVOKED'],

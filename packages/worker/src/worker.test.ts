@@ -885,7 +885,7 @@ describe('PAIN-59: as many of a task as may run at a time', () => {
     const [first, second, third] = [await task.delay('1'), await task.delay('2'), await task.delay('3')]
     await expect.poll(() => running).toEqual(['1'])
     await expect((await task.delay('nobody')).get(soon)).rejects.toThrow('no such tenant')
-    await app.control.revoke(second.id, { reply: true, limit: 1 })
+    await app.control.revoke(second.id, { reply: true, limit: 1, timeoutMs: 20_000 })
     release()
     expect(await first.get(soon)).toBe('1')
     await expect.poll(() => running).toEqual(['3'])
@@ -1011,7 +1011,7 @@ describe('messages nobody can work', () => {
       body: Buffer.from(`[[],{},{"chain":[{nope},${step}]}]`),
     })
     await expect.poll(() => lines.map(({ message }) => message).join()).toMatch(/parked in celery\.parked/)
-    const known = await app.control.inspect({ destination: ['w@test'] }).queryTask(['odd'])
+    const known = await app.control.inspect({ destination: ['w@test'], timeoutMs: 20_000 }).queryTask(['odd'])
     expect(known).toEqual({ 'w@test': {} })
   })
 
@@ -1519,7 +1519,12 @@ describe('starting and stopping', () => {
     const worker = await startWorker(app, { concurrency: 2 })
     const results = await Promise.all([1, 2, 3, 4].map(() => slow.delay()))
     await expect.poll(() => worker.counts.active).toBe(2)
-    await app.control.broadcast('pool_grow', { arguments: { n: 1 }, reply: true, limit: 1 })
+    await app.control.broadcast('pool_grow', {
+      arguments: { n: 1 },
+      reply: true,
+      limit: 1,
+      timeoutMs: 20_000,
+    })
     await expect.poll(() => worker.counts.active).toBe(3)
     go.resolve()
     for (const result of results) await result.get(soon)

@@ -275,7 +275,7 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     process.env['AUTOSCALE_KEEPALIVE'] = '0.5'
     await start({ autoscale: { max: 3, min: 1 } })
     const { control: remote } = tasks.app
-    const one = { destination: [`w-${name}@here`], timeoutMs: 5000, limit: 1 }
+    const one = { destination: [`w-${name}@here`], timeoutMs: 20_000, limit: 1 }
     expect(worker.pool.size).toBe(1)
     const results = await Promise.all([send('wait'), send('wait'), send('wait'), send('wait')])
     await expect.poll(() => worker.counts.active, { timeout: 45_000 }).toBe(3)

@@ -326,9 +326,9 @@ describe('remote control', () => {
       ['shutdown', {}],
     ])
     expect(requests.every((request) => request.replyTo === undefined)).toBe(true)
-    expect(await control.rateLimit('t', 0, { destination: ['a@h'], reply: true })).toEqual([
-      { 'a@h': { ok: 'done' } },
-    ])
+    expect(await control.rateLimit('t', 0, { destination: ['a@h'], reply: true, timeoutMs: 20_000 })).toEqual(
+      [{ 'a@h': { ok: 'done' } }],
+    )
   })
 
   it('CTRL-40…53: every question with the arguments Celery sends', async () => {

@@ -83,7 +83,7 @@ describe.skipIf(!present)('chords that stay open', () => {
   const chords = async (app: App): Promise<Record<string, unknown>[]> => {
     const replies = (await app.control.broadcast('chords', {
       reply: true,
-      timeoutMs: 2000,
+      timeoutMs: 20_000,
       limit: 1,
     })) as Record<string, unknown>[]
     return replies.flatMap((reply) => Object.values(reply) as Record<string, unknown>[][]).flat()
@@ -206,7 +206,7 @@ describe.skipIf(!present)('chords that stay open', () => {
     const answers = await app.control.broadcast('chord_fail', {
       arguments: { group_id: id, reason: 'no longer wanted' },
       reply: true,
-      timeoutMs: 2000,
+      timeoutMs: 20_000,
       limit: 1,
     })
     expect(JSON.stringify(answers)).toContain(`chord ${String(id)} failed`)
@@ -260,7 +260,7 @@ describe.skipIf(!present)('chords that stay open', () => {
             await app.control.broadcast('chord_repair', {
               arguments: { group_id: id },
               reply: true,
-              timeoutMs: 2000,
+              timeoutMs: 20_000,
               limit: 1,
             }),
           ),

@@ -124,7 +124,7 @@ describe('endings that cannot be done whole', () => {
   })
 
   it('CANVAS-70, D57-169: a chord does not wait for a chain of which a step was revoked', async () => {
-    await app.control.revoke('doomed', { reply: true })
+    await app.control.revoke('doomed', { reply: true, limit: 1, timeoutMs: 20_000 })
     const doomed = chain(
       app.signature('proj.one', { taskId: 'doomed' }),
       app.signature('proj.one', { immutable: true }),
