@@ -202,6 +202,12 @@ describe('Metrics', () => {
     expect(made.signals.afterTaskPublish.wanted).toBe(false)
     expect(await registry.metrics()).toBe('\n')
     metrics = new Metrics({ registry })
+    expect(() => new Metrics({ registry })).toThrow(
+      expect.objectContaining({
+        code: 'CT_CONFIGURATION',
+        message: expect.stringContaining('has metrics of ct already') as string,
+      }) as Error,
+    )
     expect(() => new Metrics({ registy: registry } as never)).toThrow('Did you mean "registry"?')
     expect(() => new Metrics({ buckets: [2, 1] })).toThrow('rising')
   })

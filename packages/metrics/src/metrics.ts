@@ -51,6 +51,12 @@ export class Metrics implements Disposable {
     this.#buckets = options.buckets ?? defaultBuckets
     if (this.#buckets.length === 0 || this.#buckets.some((one, at) => !(one > (this.#buckets[at - 1] ?? 0))))
       throw new ConfigurationError('The option "buckets" must be numbers above 0, rising.')
+    const taken = Object.keys(metricTable).find((name) => this.registry.getSingleMetric(name) !== undefined)
+    if (taken !== undefined) {
+      throw new ConfigurationError(
+        `The registry has metrics of ct already (${taken}): one Metrics watches all apps and workers of a process. Close the other one first, or give this one a registry of its own.`,
+      )
+    }
     this.#delay = monitorEventLoopDelay({ resolution: 10 })
     this.#delay.enable()
     for (const name of Object.keys(metricTable) as MetricName[]) this.#register(name)

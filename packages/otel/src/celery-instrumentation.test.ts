@@ -177,6 +177,32 @@ describe('CeleryInstrumentation', () => {
     }
   })
 
+  it.each([
+    ['what cannot be shown as text', () => Object.create(null) as unknown, 'Error'],
+    ['nothing', () => undefined, 'Error'],
+    ['a text', () => 'no', 'Error'],
+  ])('a task that throws %s has a span that failed, and hurts nobody', async (_what, thrown, type) => {
+    const uncaught: unknown[] = []
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.on('uncaughtException', (error) => uncaught.push(error))
+    try {
+      const odd = app.task('proj.odd', () => {
+        throw thrown()
+      })
+      await start()
+      expect(await (await odd.delay()).get({ propagate: false, timeoutMs: 20_000 })).toBeInstanceOf(Error)
+      const span = tracing.span('run/proj.odd')
+      expect(span.status.code).toBe(SpanStatusCode.ERROR)
+      expect(span.attributes).toMatchObject({ 'celery.state': 'FAILURE', 'error.type': type })
+      await new Promise(setImmediate)
+      expect(uncaught).toEqual([])
+    } finally {
+      process.removeAllListeners('uncaughtException')
+      for (const listener of listeners) process.on('uncaughtException', listener)
+    }
+  })
+
   it('what cannot be sent is a failed producer span', async () => {
     await start()
     await expect(app.sendTask('proj.none', { signal: AbortSignal.abort() })).rejects.toMatchObject({

@@ -33,6 +33,7 @@ import { publishAttributes, runAttributes } from './attributes.ts'
 import { checkedConfig } from './checked-config.ts'
 import { describeEnd } from './run-end.ts'
 import { KnownSpans, previousAttemptHeader } from './known-spans.ts'
+import { textOf } from './text-of.ts'
 import { otelVersion } from './version.ts'
 
 export interface CeleryInstrumentationConfig {
@@ -219,7 +220,7 @@ export class CeleryInstrumentation {
 }
 
 function failed(span: Span, error: unknown): void {
-  const thrown = error instanceof Error ? error : new Error(String(error))
+  const thrown = error instanceof Error ? error : new Error(textOf(error))
   span.recordException(thrown)
   span.setAttribute('error.type', thrown.name)
   span.setStatus({ code: SpanStatusCode.ERROR, message: thrown.message })

@@ -1,4 +1,5 @@
 import { automaticRetry, Ignore, Reject, Replace, Retry, type TaskRunMessage } from '@ct/client'
+import { textOf } from './text-of.ts'
 
 export interface RunEnd {
   readonly state: 'SUCCESS' | 'FAILURE' | 'RETRY' | 'IGNORED' | 'REJECTED'
@@ -21,5 +22,5 @@ export function describeEnd({ task, request, error, expected, ...message }: Task
 
 function retried(retry: Retry): RunEnd {
   const { exc } = retry
-  return { state: 'RETRY', reason: exc === undefined || exc === null ? retry.message : String(exc) }
+  return { state: 'RETRY', reason: exc === undefined || exc === null ? retry.message : textOf(exc) }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import {
   CompressorRegistry,
+  ConfigurationError,
   defineBroker,
   readTaskBody,
   readTaskMessage,
@@ -170,12 +171,13 @@ export interface ExpectedTask {
   readonly id?: string
 }
 
-/** The last task of that name that fits; an `AssertionError` that lists what was sent where there is none. */
+/** The last task of that name that fits; an `AssertionError` that lists what was sent where there is none. Error: `CT_CONFIGURATION`. */
 export function expectTaskSent(
   spy: Pick<SpyBroker, 'sent'>,
   name: string,
   expected: ExpectedTask = {},
 ): SentTask {
+  checkExpected(expected)
   const found = spy.sent.findLast((task) => task.name === name && fits(task, expected))
   if (found !== undefined) return found
   return assert.fail(`No task ${name} was sent with ${show(expected)}. Sent: ${list(spy.sent)}`)
@@ -187,6 +189,7 @@ export function expectNoTaskSent(
   name: string,
   expected: ExpectedTask = {},
 ): void {
+  checkExpected(expected)
   const found = spy.sent.filter((task) => task.name === name && fits(task, expected))
   if (found.length > 0) assert.fail(`Task ${name} should not have been sent, but was: ${list(found)}`)
 }
@@ -195,6 +198,17 @@ function fits(task: SentTask, expected: ExpectedTask): boolean {
   return Object.entries(expected).every(
     ([field, value]) =>
       value === undefined || isDeepStrictEqual(plain(task[field as keyof ExpectedTask]), plain(value)),
+  )
+}
+
+const known: readonly string[] = ['args', 'kwargs', 'routingKey', 'id'] satisfies (keyof ExpectedTask)[]
+
+/** What no task has would fit none: an assertion that nothing was sent could not fail. */
+function checkExpected(expected: ExpectedTask): void {
+  const stray = Object.keys(expected).find((field) => !known.includes(field))
+  if (stray === undefined) return
+  throw new ConfigurationError(
+    `A task that was sent has no "${stray}" to expect here; it has ${known.join(', ')}. Apps of testApp() have more: expectSent(app, …).`,
   )
 }
 

@@ -74,25 +74,38 @@ export async function startTestWorker(app: App, options: TestWorkerOptions = {})
   return worker
 }
 
+/** Another worker of the app may be the one that gets it: who waits for an answer waits for that of any. */
 async function ping(worker: Worker, timeoutMs: number): Promise<void> {
   const { app } = worker
   const id = crypto.randomUUID()
   const ran = Promise.withResolvers<void>()
+  // The time may be over before it is sent.
+  ran.promise.catch(() => undefined)
   const listener = (event: { readonly uuid?: unknown }): void => {
     if (event.uuid === id) ran.resolve()
   }
+  const unhook = app.signals.taskPostrun.connect(({ taskId }) => {
+    if (taskId === id) ran.resolve()
+  })
   worker.on('taskSucceeded', listener)
   const timer = setTimeout(
     () => ran.reject(new TimeoutError(`The test worker did not answer ${pingTask} within ${timeoutMs} ms.`)),
     timeoutMs,
   )
+  const over = new AbortController()
   try {
     const result = await app.sendTask(pingTask, { queue: worker.queues[0], taskId: id })
-    await ran.promise
-    if (app.context.results.enabled) await result.get({ timeoutMs })
+    if (app.context.results.enabled) {
+      const answer = result.get({ signal: over.signal })
+      answer.catch(() => undefined)
+      await Promise.race([ran.promise, answer])
+      await result.get({ timeoutMs })
+    } else await ran.promise
     await result.forget().catch(() => undefined)
   } finally {
+    over.abort()
     clearTimeout(timer)
+    unhook()
     worker.off('taskSucceeded', listener)
   }
 }

@@ -95,6 +95,9 @@ describe('task spy', () => {
     expectNoTaskSent(broker, 'proj.add', { args: [2, 1] })
     expect(() => expectTaskSent(broker, 'proj.add', { args: [9] })).toThrow(/proj\.add .*\[9\][^]*mail\.send/)
     expect(() => expectNoTaskSent(broker, 'mail.send')).toThrow(/should not have been sent/)
+    // A field that tasks do not have would never fit, and such a test never fail.
+    for (const expectation of [expectTaskSent, expectNoTaskSent])
+      expect(() => expectation(broker, 'mail.send', { queue: 'mail' } as never)).toThrow(/has no "queue"/)
     broker.clear()
     expect(() => expectTaskSent(broker, 'proj.add')).toThrow(/nothing/)
   })

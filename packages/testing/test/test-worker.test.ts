@@ -1,6 +1,7 @@
 import { createApp, group, type App } from '@ct/client'
 import { afterEach, describe, expect, it } from 'vitest'
-import { startTestWorker, testApp, testManager, type TestAppOptions } from '../src/index.ts'
+import { memoryBroker } from '@ct/broker-memory'
+import { chaosBroker, startTestWorker, testApp, testManager, type TestAppOptions } from '../src/index.ts'
 
 const apps: App[] = []
 
@@ -36,6 +37,29 @@ describe('startTestWorker', () => {
       /did not/,
     )
     expect(await stopped.promise).toBe(app)
+  })
+
+  it('TEST-14: a broker that takes longer than the ping may is an error of the start, and no rejection that nobody handles', async () => {
+    const broker = chaosBroker(memoryBroker({ name: crypto.randomUUID() }), { seed: 1 })
+    const app = made({ broker })
+    app.signals.beforeTaskPublish.connect(async () => {
+      broker.chaos.sleep()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      broker.chaos.wake()
+    })
+    await expect(startTestWorker(app, { pingTimeoutMs: 20 })).rejects.toMatchObject({
+      code: 'CT_RESULT_TIMEOUT',
+    })
+  })
+
+  it('TEST-14: several workers of one app start, whichever of them answers', async () => {
+    const app = made()
+    const add = app.task('proj.add', (x: number, y: number) => x + y)
+    await using first = await startTestWorker(app)
+    await using second = await startTestWorker(app, { pingTimeoutMs: 2_000 })
+    await using third = await startTestWorker(app, { pingTimeoutMs: 2_000 })
+    expect(new Set([first, second, third].map(({ hostname }) => hostname)).size).toBe(3)
+    expect(await (await add.delay(2, 2)).get({ timeoutMs: 20_000 })).toBe(4)
   })
 
   it('TEST-14: the check can be left out, and works without a result store', async () => {
