@@ -32,6 +32,7 @@ export function chain<S extends readonly unknown[]>(...steps: CheckedSteps<S>): 
   const given = canvasParts('chain: step', steps)
   const [first, ...rest] = given
   const made = rest.length === 0 ? new Chain({ app: undefined, tasks: given }) : piped(first!, rest)
+  // What the steps take and give was checked by types; put together it is told no more.
   return made as unknown as ChainOf<S>
 }
 
@@ -77,9 +78,9 @@ export function chord<const H extends AnySignature | Iterable<AnySignature>, B>(
       : isIterable(given)
         ? canvasParts('chord: member', [...given])
         : [canvasPart('chord: the header', given)]
-  return new Chord({
+  return new Chord<HeaderArgs<H>, ResultOf<B>, HandleOf<B>>({
     app: undefined,
     header: members,
     body: canvasPart('chord: the body', body),
-  }) as unknown as Signature<HeaderArgs<H>, ResultOf<B>, HandleOf<B>>
+  })
 }

@@ -29,7 +29,7 @@ export class RemoteTask<A extends readonly unknown[] = readonly unknown[], R = u
 
   /** A signature with these as its last arguments; those before come from the caller or the step before. */
   s<G extends PartialArgs<A>>(...given: G): Signature<RemainingArgs<A, G>, R> {
-    return this.signature(given as readonly unknown[]) as unknown as Signature<RemainingArgs<A, G>, R>
+    return this.#signature<RemainingArgs<A, G>>(given)
   }
 
   /** An immutable signature: it ignores what callers and the step before would give. */
@@ -42,8 +42,16 @@ export class RemoteTask<A extends readonly unknown[] = readonly unknown[], R = u
     args: readonly unknown[] = [],
     options: ApplyOptions & { readonly immutable?: boolean | undefined } = {},
   ): Signature<readonly unknown[], R> {
+    return this.#signature<readonly unknown[]>(args, options)
+  }
+
+  /** `Left`: the arguments that are still to be given. */
+  #signature<Left extends readonly unknown[]>(
+    args: readonly unknown[],
+    options: ApplyOptions & { readonly immutable?: boolean | undefined } = {},
+  ): Signature<Left, R> {
     const { immutable, kwargs, ...rest } = options
-    return new TaskSignature<readonly unknown[], R>({
+    return new TaskSignature<Left, R>({
       app: this.app,
       task: this.name,
       args,

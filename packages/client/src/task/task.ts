@@ -67,9 +67,9 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   #settings: unknown
 
   constructor(app: App, name: string, definition: TaskDefinition, handler: Handler) {
-    const holder: { task?: TaskObject } = {}
+    const holder: { task?: TaskObject<A, R> } = {}
     super((...args) => holder.task!.#callDirectly(args))
-    holder.task = this as unknown as TaskObject
+    holder.task = this
     checkTaskOptions(name, definition)
     Object.defineProperty(this, 'name', { value: name })
     this.app = app
@@ -161,7 +161,7 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   /** With `kwargs`, positional arguments may be fewer. */
   apply(args: Partial<A>, options: EagerOptions & { readonly kwargs: Kwargs }): Promise<AsyncResult<R>>
   async apply(...call: readonly unknown[]): Promise<AsyncResult<R>> {
-    const signature = this.signature([]) as unknown as Signature<readonly unknown[], R>
+    const signature = this.#signature<readonly unknown[]>([])
     const { args, kwargs } = this.#callFrom(call)
     const last = call.at(-1)
     const options = Array.isArray(last) ? {} : ((last ?? {}) as EagerOptions)
@@ -170,7 +170,7 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
 
   /** A signature with these as its last arguments; those before come from the caller or the step before. */
   s<G extends PartialArgs<A>>(...given: G): Signature<RemainingArgs<A, G>, R> {
-    return this.signature(given as readonly unknown[]) as unknown as Signature<RemainingArgs<A, G>, R>
+    return this.#signature<RemainingArgs<A, G>>(given)
   }
 
   /** An immutable signature: it ignores what callers and the step before would give. */
@@ -183,9 +183,17 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
     args: readonly unknown[] = [],
     options: ApplyOptions & { readonly immutable?: boolean | undefined } = {},
   ): Signature<readonly unknown[], R> {
+    return this.#signature<readonly unknown[]>(args, options)
+  }
+
+  /** `Left`: the arguments that are still to be given. */
+  #signature<Left extends readonly unknown[]>(
+    args: readonly unknown[],
+    options: ApplyOptions & { readonly immutable?: boolean | undefined } = {},
+  ): Signature<Left, R> {
     const { immutable, kwargs, ...rest } = options
     const keywords = this.#given.kwargs !== undefined && kwargs === undefined && args.length > 0
-    return new TaskSignature<readonly unknown[], R>({
+    return new TaskSignature<Left, R>({
       app: this.app,
       task: this.name,
       args: keywords ? [] : args,
