@@ -1,7 +1,7 @@
 import { connect as amqpConnect, credentials, type ChannelModel, type Options } from 'amqplib'
 import { AbortedError, type CeleryError } from '@ct/contracts'
 import type { AmqpAddress, BrokerSettings } from '../options/broker-options.ts'
-import { nodeTlsOptions } from '../options/tls.ts'
+import { readTls } from '../options/tls.ts'
 import { abortedBy, connectFailure } from './failure.ts'
 
 /** Walks the failover list: stays with a server that works, goes on to the next when one does not (kombu/connection.py 5.7). */
@@ -55,7 +55,7 @@ export class Endpoints {
           ? credentials.amqplain(user, password ?? '')
           : credentials.plain(user, password ?? '')
     return amqpConnect(target, {
-      ...(address.ssl ? await nodeTlsOptions(settings.tls, address.host) : {}),
+      ...(address.ssl ? await readTls(settings.tls, address.host) : {}),
       credentials: login,
       timeout: settings.connectTimeoutMs,
       noDelay: true,

@@ -1,7 +1,7 @@
 /** Options of the AMQP broker: kombu's connection and transport options in camelCase, Celery's units (seconds). */
 import { ConfigurationError, type ServerDescription } from '@ct/contracts'
-import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
-import { sslOption, tlsOptionTable, type AmqpTlsOptions } from './tls.ts'
+import { checkOptions, tlsOptionTable, type OptionTable } from '@ct/contracts/broker-kit'
+import { amqpSsl, type AmqpTlsOptions } from './tls.ts'
 import { maskUrl, parseAmqpUrls } from './url.ts'
 
 export interface AmqpCredentials {
@@ -125,7 +125,7 @@ const table: OptionTable = {
     throw new TypeError('a text, or a function that returns one')
   },
   virtualHost: 'string',
-  ssl: sslOption,
+  ssl: amqpSsl,
   loginMethod: (value) => {
     const name = String(value).toUpperCase()
     if (name === 'PLAIN' || name === 'AMQPLAIN' || name === 'EXTERNAL') return name

@@ -11,7 +11,7 @@
 import { Command, Redis } from 'ioredis'
 import { ClosedError } from '@ct/contracts'
 import type { RedisCredentials, RedisServer } from '../options/server-options.ts'
-import { nodeTlsOptions, type RedisTlsOptions } from '../options/tls.ts'
+import { readTls, type RedisTlsOptions } from '../options/tls.ts'
 import { aborted, endsConnection, throwIfAborted, toFailure, type FailureFamily } from './failure.ts'
 import { PackedCommand, type Argument } from './packed-command.ts'
 import type { PackedPush } from './packed-push.ts'
@@ -79,7 +79,7 @@ export class Link {
   static async open(options: LinkOptions): Promise<Link> {
     throwIfAborted(options.signal, 'Connecting to Redis')
     const { address, server } = options
-    const tls = options.tls === undefined ? undefined : await nodeTlsOptions(options.tls, address.host)
+    const tls = options.tls === undefined ? undefined : await readTls(options.tls, address.host)
     const redis = new Redis({
       ...(address.path === undefined
         ? { host: address.host ?? 'localhost', port: address.port ?? 6379 }

@@ -1,7 +1,7 @@
 /** Where a Redis server is and how to get in: what broker, result backend and schedule store have in common. */
 import { ConfigurationError, type ServerDescription } from '@ct/contracts'
-import { checkOptions, type OptionTable } from '@ct/contracts/broker-kit'
-import { sslOption, tlsOptionTable, type RedisTlsOptions } from './tls.ts'
+import { checkOptions, sslOption, tlsOptionTable, type OptionTable } from '@ct/contracts/broker-kit'
+import type { RedisTlsOptions } from './tls.ts'
 import { maskUrl, parseDb, parseRedisUrl, type UrlKind } from './url.ts'
 
 export interface RedisCredentials {
@@ -82,7 +82,7 @@ export const serverOptionTable: OptionTable = {
     if (typeof value !== 'function') throw new TypeError('a function that returns { username, password }')
     return value
   },
-  ssl: sslOption,
+  ssl: (value) => sslOption(value),
   socketTimeout: 'number',
   socketConnectTimeout: 'number',
   socketKeepalive: 'boolean',
@@ -189,7 +189,7 @@ function sentinelKwargs(owner: string, given: unknown): RedisServer['sentinel'] 
   const checked = checkOptions(`${owner}: sentinelKwargs`, (given ?? {}) as Record<string, unknown>, {
     username: 'string',
     password: 'string',
-    ssl: sslOption,
+    ssl: (value) => sslOption(value),
     socketTimeout: 'number',
     socketConnectTimeout: 'number',
   }) as { username?: string; password?: string; ssl?: boolean | RedisTlsOptions; socketTimeout?: number }
