@@ -3,8 +3,9 @@ import { CompressorRegistry } from '../compression/index.ts'
 import { isCeleryError } from '../errors.ts'
 import { createJsonSerializer, isRawJson, RawJson, SerializerRegistry } from '../serialization/index.ts'
 import { partsOf } from './body-parts.ts'
-import { buildTaskMessage, readTaskBody } from './index.ts'
+import { buildTaskMessage, nextOfChain, readSignature, readTaskBody, sentEnvelope } from './index.ts'
 import type { MessageCodecs, TaskBody, TaskMessageInput, TaskMessageOptions } from './index.ts'
+import { readAhead } from './read-task-body.ts'
 
 const serializers = new SerializerRegistry()
 const codecs: MessageCodecs = {
@@ -78,6 +79,30 @@ describe('a body of our own', () => {
     const copy = Buffer.from(body)
     expect(partsOf(copy)).toBeUndefined()
     expect(read(body)).toEqual(read(copy))
+    readAhead(body)
+    expect(read(body)).toEqual(read(copy))
+    readAhead(copy)
+    expect(partsOf(copy)).toBeUndefined()
+  })
+
+  it('CANVAS-1: is read ahead while its broker has it, the next step too', () => {
+    const message = buildTaskMessage({ ...base, chain })
+    const { body } = message
+    expect(partsOf(body)?.links).toBeUndefined()
+    sentEnvelope(message, { exchange: '', routingKey: 'q', deliveryTag: 'tag' })
+    const links = partsOf(body)!.links!
+    const found = readTaskBody(
+      { body, contentType: 'application/json', contentEncoding: 'utf-8', compression: null },
+      codecs,
+    )
+    expect(found.embed).toBe(links)
+    const { next } = nextOfChain(found.embed.chain!)
+    expect(readSignature(next)).toBe(readSignature(next))
+    expect(readSignature(next)).toEqual(readSignature(raw((next as RawJson).text)))
+    // What is wrong with it is said to who reads it, as ever.
+    const broken = build({ args: ['x'.repeat(300)], chain: raw(`[${step('a')}, {"task": nope}]`) })
+    readAhead(broken)
+    expect(partsOf(broken)!.links).toBeUndefined()
   })
 
   it('is not looked through: the steps that are left are the very text that went into it', () => {

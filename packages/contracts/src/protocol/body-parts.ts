@@ -3,12 +3,15 @@
  * written, and then the steps of a long chain need not be looked through for their end.
  */
 import type { ChainText } from './chain-text.ts'
+import type { TaskEmbed } from './task-message.ts'
 
 export interface BodyParts {
   /** `[args, kwargs`. */
   readonly head: string
   /** Name and text of each member of the third element, in their order. */
   readonly embed: readonly (readonly [name: string, text: string | ChainText])[]
+  /** The third element as it is read, if somebody has done so ahead. */
+  links?: TaskEmbed
 }
 
 /** On the bytes themselves: what a `WeakMap` holds outlives every collection of young objects, and with it the text of each hop. */

@@ -10,7 +10,9 @@ export class ChainText extends RawJson {
   readonly #open: string
   #ascii: boolean | undefined
   #typed: boolean | undefined
-  #last: ReturnType<typeof lastItem> | undefined
+  #next: RawJson | undefined
+  /** Where those before the last one end. */
+  #end: number | undefined
 
   private constructor(open: string) {
     // Two pieces, which are put together when somebody reads the text.
@@ -40,11 +42,15 @@ export class ChainText extends RawJson {
 
   /** Undefined for `rest`: this was the last one. Error: `CT_DECODE`. */
   split(): { readonly next: RawJson; readonly rest: ChainText | undefined } {
-    const { end, last } = (this.#last ??= lastItem(this.#open, this.#open.length))
-    const next = RawJson.trusted(last)
-    if (end === undefined) return { next, rest: undefined }
+    if (this.#next === undefined) {
+      const { end, last } = lastItem(this.#open, this.#open.length)
+      this.#next = RawJson.trusted(last)
+      this.#end = end
+    }
+    const next = this.#next
+    if (this.#end === undefined) return { next, rest: undefined }
     // Not kept: with what is kept of it in turn, each hop would hold on to all that follow.
-    const rest = new ChainText(this.#open.slice(0, end))
+    const rest = new ChainText(this.#open.slice(0, this.#end))
     // What the whole has nothing of, a part of it has nothing of either.
     if (this.#ascii === true) rest.#ascii = true
     if (this.#typed === false) rest.#typed = false

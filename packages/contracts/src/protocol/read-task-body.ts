@@ -16,7 +16,7 @@ import { partsOf, type BodyParts } from './body-parts.ts'
 import { ChainText } from './chain-text.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { MessageCodecs, TaskPayload } from './read-task-message.ts'
-import type { SignatureSource } from './signature-dict.ts'
+import { readSignatureAhead, type SignatureSource } from './signature-dict.ts'
 import { emptyEmbed, emptyEmbedText } from './task-message.ts'
 import type { TaskEmbed } from './task-message.ts'
 
@@ -82,11 +82,30 @@ function jsonOf(payload: TaskPayload, codecs: MessageCodecs): JsonSerializer | n
 const emptyTail = `, ${emptyEmbedText}]`
 
 /** A body of this process' own, which knows where its parts begin; they are judged as those of any other. */
-function readParts({ head, embed }: BodyParts, { body }: TaskPayload, options: JsonOptions): TaskBody {
+function readParts(parts: BodyParts, { body }: TaskPayload, options: JsonOptions): TaskBody {
+  const { head, embed } = parts
   if (embed.some(([, text]) => (typeof text === 'string' ? text.includes('__type__') : text.typed)))
     return readJsonBody(decodeUtf8(body), options)
   const [args, kwargs] = decodeJson(`${head}]`, options) as [unknown, unknown]
-  return new Body(checkArgs(args), checkKwargs(kwargs), readEmbedTexts(embed), head + emptyTail)
+  return new Body(
+    checkArgs(args),
+    checkKwargs(kwargs),
+    parts.links ?? readEmbedTexts(embed),
+    head + emptyTail,
+  )
+}
+
+/** Does what there is to do about the links of a body of this process' own before it is read: while its broker has it, and nothing else is to be done. */
+export function readAhead(body: Uint8Array): void {
+  const parts = partsOf(body)
+  if (parts === undefined || parts.links !== undefined) return
+  try {
+    const links = readEmbedTexts(parts.embed)
+    if (links.chain instanceof ChainText) readSignatureAhead(links.chain.split().next)
+    parts.links = links
+  } catch {
+    // Said to who reads it.
+  }
 }
 
 function readJsonBody(text: string, options: JsonOptions): TaskBody {

@@ -1,6 +1,7 @@
 import type { MessageContent, MessageProperties } from '../message.ts'
 import type { Envelope, EnvelopeAddress } from './envelope.ts'
 import { isOrdinaryTable } from './envelope-writer.ts'
+import { readAhead } from './read-task-body.ts'
 import { protocol2Headers } from './task-message.ts'
 
 /**
@@ -24,6 +25,7 @@ export function sentEnvelope(message: MessageContent, address: EnvelopeAddress):
     !(Number.isInteger(priority) && priority >= 0 && priority <= 255 && !Object.is(priority, -0))
   )
     return undefined
+  readAhead(body)
   const read: { -readonly [Name in keyof MessageProperties]: MessageProperties[Name] } = {}
   if (correlationId !== undefined) read.correlationId = correlationId
   if (replyTo !== undefined) read.replyTo = replyTo

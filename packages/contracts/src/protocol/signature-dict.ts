@@ -42,11 +42,25 @@ export type SignatureSource = RawJson | SignatureDict
 
 const rawOptions: ReadonlySet<string> = new Set(['link', 'link_error', 'chord', 'chain'])
 
+const ahead = Symbol('read ahead')
+interface Ahead {
+  [ahead]?: SignatureDict
+}
+
 /**
  * Opens a signature one level: `task`, `options`, `subtask_type` and `immutable` are decoded, while the single arguments, and the signatures
  * in `link`, `link_error`, `chord` and `chain`, stay source text. Tolerates what older writers leave out. Errors: `CT_INVALID_MESSAGE`, `CT_DECODE`.
  */
 export function readSignature(source: unknown): SignatureDict {
+  return (source as Ahead)?.[ahead] ?? readNow(source)
+}
+
+/** The next {@link readSignature} of this very text has it. Errors as there. */
+export function readSignatureAhead(source: RawJson): void {
+  ;(source as Ahead)[ahead] ??= readNow(source)
+}
+
+function readNow(source: unknown): SignatureDict {
   const members = isRawJson(source) ? rawMembers(source.text) : source
   if (!isPlainObject(members)) throw invalid('is not an object')
   const { task, args, kwargs, options, subtask_type: subtaskType, immutable, chord_size: chordSize } = members
