@@ -37,7 +37,8 @@ beforeAll(async () => {
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output += text))
   await new Promise((resolve) => child.on('close', resolve))
-}, 60_000)
+  // Each of five files is waited for, for five seconds.
+}, 240_000)
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })

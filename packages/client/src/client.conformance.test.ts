@@ -55,7 +55,8 @@ describe.skipIf(!present)('a client and its Redis', () => {
     await server.stop()
     const started = performance.now()
     const error: unknown = await app.sendTask('t').catch((thrown: unknown) => thrown)
-    expect(performance.now() - started).toBeLessThan(1500)
+    // Its own time is ten seconds: a busy machine has room in between.
+    expect(performance.now() - started).toBeLessThan(5000)
     expect(error).toMatchObject({ code: 'CT_PUBLISH', maybeDelivered: false, retryable: true })
     expect(String((error as Error).message) + String((error as Error).cause)).not.toContain('secret')
   })
