@@ -41,7 +41,7 @@ const config: ViteUserConfig = defineConfig({
     unstubEnvs: true,
     unstubGlobals: true,
     // A guard against tests that hang, no measure: a busy machine may stand still for seconds. Long forms take as long as they take.
-    testTimeout: process.env['CT_NIGHTLY'] !== undefined ? 1_200_000 : 30_000,
+    testTimeout: process.env['CT_NIGHTLY'] !== undefined ? 1_200_000 : 60_000,
     hookTimeout: 60_000,
     // A look that succeeds ends at once, and a busy machine may take longer than the default second.
     expect: { poll: { timeout: patienceMs } },

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { runDemo } from './run-demo.ts'
 
-it('the demo runs in one process and shows what came out, in plain lines', { timeout: 20_000 }, async () => {
+it('the demo runs in one process and shows what came out, in plain lines', async () => {
   const { code, out, err } = await runDemo()
   expect(err).toBe('')
   expect(code).toBe(0)
@@ -13,7 +13,7 @@ it('the demo runs in one process and shows what came out, in plain lines', { tim
   expect(out).not.toContain('\x1b')
 })
 
-it('a broker that is not there: which, and how long it was tried', { timeout: 20_000 }, async () => {
+it('a broker that is not there: which, and how long it was tried', async () => {
   const { code, out, err } = await runDemo('--broker', 'redis://:secret@127.0.0.1:1')
   expect(code).toBe(1)
   expect(out).toBe('')

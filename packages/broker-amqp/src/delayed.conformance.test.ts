@@ -111,7 +111,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     await task.applyAsync([], { countdown: 1 })
     await vi.waitFor(() => expect(worker.counts.received).toBe(1))
     expect(done).not.toHaveBeenCalled()
-    await vi.waitFor(() => expect(done).toHaveBeenCalled(), { timeout: 5_000 })
+    await vi.waitFor(() => expect(done).toHaveBeenCalled())
     expect(await delayQueues()).toEqual([])
   })
 
@@ -161,7 +161,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     expect(await waiting()).toBe(3)
     await task.applyAsync(['direct'], { countdown: 1.5, exchange: 'x.direct', routingKey: 'd' })
     await vi.waitFor(() => expect(worker.counts.received).toBe(1))
-    await vi.waitFor(() => expect(ran.length).toBe(4), { timeout: 10_000 })
+    await vi.waitFor(() => expect(ran.length).toBe(4))
     expect(ran.toSorted()).toEqual([
       ['direct', 'x.direct'],
       ['fanout', 'x.fanout'],
@@ -182,7 +182,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     await task.applyAsync([], { countdown: 1.2 })
     await vi.waitFor(() => expect(worker.counts.received).toBe(2))
     expect(lines.filter((line) => line.includes('are held by the workers')).length).toBe(1)
-    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(2), { timeout: 5_000 })
+    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(2))
     // Who insists is told instead.
     const strict = app({
       taskDefaultQueueType: 'quorum',
@@ -201,7 +201,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     for (let level = 0; level < 28; level++) await channel.deleteExchange(`celery_delayed_${level}`)
     await channel.deleteExchange('celery_delayed_delivery')
     await task.applyAsync([], { countdown: 1.2 })
-    await vi.waitFor(() => expect(done).toHaveBeenCalled(), { timeout: 10_000 })
+    await vi.waitFor(() => expect(done).toHaveBeenCalled())
   }, 20_000)
 
   it('TRANS-25: an ETA beyond half of consumer_timeout waits at RabbitMQ although it was not delayed by its sender', async () => {
@@ -219,8 +219,8 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
       { timeout: 15_000 },
     )
     await vi.waitFor(async () => expect(await waiting()).toBe(1))
-    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(1), { timeout: 5_000 })
-    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(2), { timeout: 10_000 })
+    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(1))
+    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(2))
     expect(Date.now() - sent).toBeGreaterThanOrEqual(6_000)
     expect(worker.counts.received).toBe(3)
     await vi.waitFor(async () => expect((await channel.checkQueue('celery')).messageCount).toBe(0))
@@ -273,7 +273,7 @@ describe.skipIf(ready === undefined)('native delayed delivery', () => {
     await vi.waitFor(() => expect(worker.counts.received).toBe(5))
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(worker.counts.received).toBe(5)
-    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(12), { timeout: 10_000 })
+    await vi.waitFor(() => expect(done).toHaveBeenCalledTimes(12))
   })
 
   it('ROUTE-29, WORK-73: a task that is put back again and again is parked by RabbitMQ’s own count; one that is rejected is dead-lettered', async () => {

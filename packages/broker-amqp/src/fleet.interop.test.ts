@@ -78,8 +78,8 @@ describe.skipIf(!ready)('Celery 5.7 and ct on RabbitMQ', () => {
     )
     await mine.sendTask('fleet.heard', { args: ['from ct'], queue: 'shout' })
     await client.exec(`app.send_task('fleet.heard', ['from Python'], queue='shout')`)
-    await vi.waitFor(() => expect(heard.toSorted()).toEqual(['from Python', 'from ct']), { timeout: 10_000 })
-    await vi.waitFor(() => expect(theirs.records.length).toBe(2), { timeout: 10_000 })
+    await vi.waitFor(() => expect(heard.toSorted()).toEqual(['from Python', 'from ct']))
+    await vi.waitFor(() => expect(theirs.records.length).toBe(2))
     expect(theirs.records.map(({ word }) => String(word)).toSorted()).toEqual(['from Python', 'from ct'])
   }, 90_000)
 

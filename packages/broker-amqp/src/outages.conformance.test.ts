@@ -78,7 +78,7 @@ describe.skipIf(!ready)('an outage of RabbitMQ', () => {
   it('WORK-86, WORK-88: killed and started again: what was confirmed ends, and nothing is looped hot', async () => {
     const stop = new AbortController()
     const producing = produce(stop.signal)
-    await vi.waitFor(() => expect(ended.size).toBeGreaterThan(50), { timeout: 10_000 })
+    await vi.waitFor(() => expect(ended.size).toBeGreaterThan(50))
     await server.kill()
     await server.start()
     const before = sent.length
@@ -92,10 +92,10 @@ describe.skipIf(!ready)('an outage of RabbitMQ', () => {
   it('WORK-88, TRANS-20: standing still: publishes fail in time and say what is known, and all goes on afterwards', async () => {
     const stop = new AbortController()
     const producing = produce(stop.signal)
-    await vi.waitFor(() => expect(ended.size).toBeGreaterThan(20), { timeout: 10_000 })
+    await vi.waitFor(() => expect(ended.size).toBeGreaterThan(20))
     server.pause()
     try {
-      await vi.waitFor(() => expect(lost.length).toBeGreaterThan(0), { timeout: 10_000 })
+      await vi.waitFor(() => expect(lost.length).toBeGreaterThan(0))
       expect(lost[0]).toMatchObject({ code: 'CT_PUBLISH', details: { maybeDelivered: true } })
       await vi.waitFor(() => expect(worker.status).toBe('reconnecting'), { timeout: 15_000 })
     } finally {
@@ -111,7 +111,7 @@ describe.skipIf(!ready)('an outage of RabbitMQ', () => {
   it('WORK-86: connections closed by an operator: told with his reason, and made again', async () => {
     const stop = new AbortController()
     const producing = produce(stop.signal)
-    await vi.waitFor(() => expect(ended.size).toBeGreaterThan(20), { timeout: 10_000 })
+    await vi.waitFor(() => expect(ended.size).toBeGreaterThan(20))
     await server.control('close_all_connections', 'closed for the test')
     await vi.waitFor(() => expect(log.lines('warn').join('\n')).toContain('closed for the test'))
     const before = ended.size

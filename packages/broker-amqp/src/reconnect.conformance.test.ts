@@ -81,7 +81,7 @@ describe.skipIf(ready === undefined)('a worker on RabbitMQ', () => {
         ])
         expect(made.status).toBe('fulfilled')
       }, 10_000)
-      await vi.waitFor(() => expect(lines.join('\n')).toMatch(/work cannot be consumed/), { timeout: 5_000 })
+      await vi.waitFor(() => expect(lines.join('\n')).toMatch(/work cannot be consumed/))
       const told = lines.length
       await new Promise((resolve) => setTimeout(resolve, 1_500))
       // Tried again meanwhile, in silence.
@@ -127,11 +127,11 @@ describe.skipIf(ready === undefined)('a worker on RabbitMQ', () => {
         expect(made.status).toBe('fulfilled')
       }, 10_000)
       const told = (): number => lines.filter((text) => text.includes('swapped cannot be consumed')).length
-      await vi.waitFor(() => expect(told()).toBe(1), { timeout: 5_000 })
+      await vi.waitFor(() => expect(told()).toBe(1))
       await line.cut()
-      await vi.waitFor(() => expect(told()).toBe(2), { timeout: 10_000 })
+      await vi.waitFor(() => expect(told()).toBe(2))
       await task.applyAsync([], { queue: 'stays' })
-      await vi.waitFor(() => expect(runs).toBe(1), { timeout: 10_000 })
+      await vi.waitFor(() => expect(runs).toBe(1))
       expect(worker.status).toBe('running')
       const channel = await other.createChannel()
       await channel.deleteQueue('swapped')

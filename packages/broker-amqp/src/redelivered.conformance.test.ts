@@ -93,9 +93,9 @@ describe.skipIf(ready === undefined)('redelivered messages', () => {
       await plain.close()
       const gate = new Gate()
       await start(server.url, gate)
-      await vi.waitFor(() => expect(gate.running).toBe(5), { timeout: 10_000 })
+      await vi.waitFor(() => expect(gate.running).toBe(5))
       gate.open()
-      await vi.waitFor(() => expect(gate.ended).toBe(20), { timeout: 10_000 })
+      await vi.waitFor(() => expect(gate.ended).toBe(20))
       // Nothing is left of the counting.
       const list = (): Promise<string> => server.control('-q', 'list_queues', 'name')
       await vi.waitFor(async () => expect(await list()).not.toContain('ct.starts'), { timeout: 15_000 })

@@ -93,7 +93,7 @@ describe.skipIf(ready === undefined)('a session with RabbitMQ', () => {
     await new Promise((resolve) => setTimeout(resolve, 2_500))
     expect(notices).toEqual([])
     line.freeze()
-    await vi.waitFor(() => expect(notices).toMatchObject([{ kind: 'connection-lost' }]), { timeout: 5_000 })
+    await vi.waitFor(() => expect(notices).toMatchObject([{ kind: 'connection-lost' }]))
   }, 15_000)
 
   it('TRANS-20, D57-180: a worker and its app stop although the server answers no more', async () => {

@@ -215,7 +215,7 @@ for (const { version, broker } of fleets) {
 
     it('CTRL-21: a running task is terminated', async () => {
       const result = await app.sendTask('interop_tasks.sleep', { args: [60] })
-      await vi.waitFor(async () => expect(await result.state()).toBe('STARTED'), { timeout: 10_000 })
+      await vi.waitFor(async () => expect(await result.state()).toBe('STARTED'))
       await result.revoke({ terminate: true })
       await expect(result.get({ timeoutMs: 20_000 })).rejects.toMatchObject({
         code: 'CT_REVOKED',

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { ct, CtWorker, fleet } from './fixtures/command.ts'
 import { version } from './version.ts'
 
-const timeout = 20_000
+const timeout = 60_000
 
 describe('ct', () => {
   it('runs from a checkout without being told how', { timeout }, async () => {

@@ -70,7 +70,7 @@ afterEach(async () => {
 })
 
 const shows = async (...texts: readonly (string | RegExp)[]): Promise<void> => {
-  for (const text of texts) await vi.waitFor(() => expect(terminal.screen).toMatch(text), { timeout: 10_000 })
+  for (const text of texts) await vi.waitFor(() => expect(terminal.screen).toMatch(text))
 }
 
 async function happen(): Promise<void> {

