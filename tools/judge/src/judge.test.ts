@@ -7,6 +7,8 @@ import { outcomesOf, type Outcome } from './outcome.ts'
 import { startsTwice } from './started-twice.ts'
 import { childrenOf, type ChainNode } from './tree.ts'
 
+/** In which nothing is masked by its shape. */
+const plain: Node = { kind: 'chain', steps: [] }
 const outcome = (parts: Partial<Outcome>): Outcome => ({
   error: undefined,
   calls: [],
@@ -123,7 +125,7 @@ describe('the judge', () => {
         ['t3', 'SUCCESS 3'],
       ],
     })
-    expect(differences(python, masked(ct, python), ['py', 'ct'])).toEqual([
+    expect(differences(python, masked(ct, python, plain), ['py', 'ct'])).toEqual([
       'call t5([1]): py no; ct yes',
       'states t3: py nothing; ct SUCCESS 3',
     ])
@@ -132,6 +134,20 @@ describe('the judge', () => {
     const inner: Node = { kind: 'chord', header: [task('a', 'fail')], body: task('b') }
     expect(mayHang({ kind: 'chord', header: [inner], body: task('c') })).toBe(true)
     expect(mayHang({ kind: 'chain', steps: [inner, task('c')] })).toBe(true)
+  })
+
+  it('masks the error callback of a body that is a chain of one', () => {
+    const reason = 'FAILURE ["ValueError",["boom"]]'
+    const python = outcome({ states: [['t1', reason]] })
+    const ct = outcome({ calls: ['t2(["t1"])'], states: [['t1', reason]] })
+    const body: Node = { ...task('t1'), errbacks: [{ tag: 't2', style: 'id', queue: 'q' }] }
+    const bodied = (step: Node): Node => ({ kind: 'chord', header: [task('t0', 'fail')], body: step })
+    const one: Node = { kind: 'chain', steps: [body] }
+    expect(masked(ct, python, bodied(one)).calls).toEqual([])
+    expect(masked(ct, python, bodied(body)).calls).toEqual(ct.calls)
+    expect(masked(ct, python, bodied({ kind: 'chain', steps: [task('t1'), body] })).calls).toEqual(ct.calls)
+    const ran = { ...python, calls: ['t1([])'] }
+    expect(masked({ ...ct, calls: [...ct.calls, 't1([])'] }, ran, bodied(one)).calls).toHaveLength(2)
   })
 
   it('takes the first step of a body for the last where Celery sends the body as one', () => {
@@ -144,8 +160,8 @@ describe('the judge', () => {
         ['t2', reason],
       ],
     })
-    expect(differences(python, masked(ct, python), ['py', 'ct'])).toEqual([])
-    expect(differences(python, masked(outcome({ ...ct, calls: [] }), python), ['py', 'ct'])).toHaveLength(1)
+    expect(differences(python, masked(ct, python, plain), ['py', 'ct'])).toEqual([])
+    expect(differences(python, masked(outcome({ ...ct, calls: [] }), python, plain), ['py', 'ct'])).toHaveLength(1)
     const steps: Node = { kind: 'chain', steps: [task('a'), task('b')] }
     const bodied: Node = { kind: 'chord', header: [task('c')], body: steps }
     expect(mayHang(bodied)).toBe(true)

@@ -67,7 +67,7 @@ export async function judge(options: JudgeOptions): Promise<JudgeReport> {
     if (python.error !== undefined) return []
     return others.flatMap((outcome, at) => {
       const kind = kinds[at + 1]!
-      const seen = defaults === 'ct' && mayHang(tree.root) ? masked(outcome, python) : outcome
+      const seen = defaults === 'ct' && mayHang(tree.root) ? masked(outcome, python, tree.root) : outcome
       const [ours, theirs] = withoutJoinOrder(...withoutLateRetries(seen, python, kind === 'mixed'))
       const handle = kind === 'mixed' && tree.sentBy === 'py' ? 'whole' : 'end'
       return differences(theirs, ours, ['python', kind], { handle })

@@ -5,9 +5,10 @@
  *
  * The same goes for the steps of a chain that is the body of a chord: where Python sends it as one, it marks its last step alone when the header
  * fails (celery/backends/base.py, `chord_error_from_stack`). The error callback is then told the id of the last; of the first where ct has sent it.
+ * What is linked to the one task of such a chain is not called, since Celery looks at the chain.
  */
 import type { Outcome } from './outcome.ts'
-import { childrenOf, type Node } from './tree.ts'
+import { childrenOf, type Node, type TaskNode } from './tree.ts'
 
 /** Celery may leave something of it pending. */
 export function mayHang(root: Node): boolean {
@@ -31,6 +32,17 @@ function hangs(node: Node, inHeader: boolean): boolean {
   return childrenOf(node).some((child) =>
     hangs(child, inHeader || node.kind === 'chain' || node.kind === 'group'),
   )
+}
+
+/** Tasks that are all of a chain which is the body of a chord, or may become one: what is linked to them Celery calls for no failure of the header. */
+function bodiesOfOne(node: Node): TaskNode[] {
+  const bodies = node.kind === 'chord' ? [node.body] : node.kind === 'chain' ? node.steps.slice(1) : []
+  const own = bodies.flatMap((body) => {
+    const steps = body.kind === 'chain' ? body.steps : []
+    const [only] = steps
+    return steps.length === 1 && only!.kind === 'task' ? [only as TaskNode] : []
+  })
+  return [...own, ...childrenOf(node).flatMap(bodiesOfOne)]
 }
 
 /** What comes next makes a chord of it. */
@@ -83,7 +95,7 @@ export function withoutLateRetries(outcome: Outcome, python: Outcome, racy: bool
 }
 
 /** The outcome without what Python has not, where that is meant. */
-export function masked(outcome: Outcome, python: Outcome): Outcome {
+export function masked(outcome: Outcome, python: Outcome, root: Node): Outcome {
   const known = new Set(python.states.map(([name]) => name))
   // Revoked before it was sent, and not sent: its failure is stored over that.
   const revoked = new Map(python.states.filter(([, state]) => state.startsWith('REVOKED ')))
@@ -100,6 +112,8 @@ export function masked(outcome: Outcome, python: Outcome): Outcome {
   )
   // Without a name given beforehand it is the calls alone that tell.
   extra.add('?')
+  // It has no calls of its own; Celery marks it as failed, and calls nobody.
+  const alone = new Map(bodiesOfOne(root).filter(({ tag }) => !ran.has(tag)).flatMap(({ tag, errbacks = [] }) => errbacks.map((errback) => [errback.tag, tag])))
   const left = counted(python.calls)
   const surplus = outcome.calls.filter((call) => !take(left, call))
   // What Python called for the last step of a body, ct called for the first.
@@ -107,7 +121,9 @@ export function masked(outcome: Outcome, python: Outcome): Outcome {
   for (const call of surplus) {
     const [, errback, failed] = /^(t\d+)\(\[("[^"]+"|null)\]\)$/.exec(call) ?? []
     // An immutable one is not told which task it was.
-    if (failed === undefined || (failed !== 'null' && !extra.has(failed.slice(1, -1)))) continue
+    if (failed === undefined) continue
+    const id = failed.slice(1, -1)
+    if (failed !== 'null' && !extra.has(id) && alone.get(errback!) !== id) continue
     const instead = [...left.keys()].find(
       (other) => left.get(other)! > 0 && other.startsWith(`${errback}(["`),
     )

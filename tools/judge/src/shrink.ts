@@ -1,4 +1,5 @@
 /** Smaller trees that may show the same: every one is the tree without one thing. */
+import { withoutDefects } from './celery-defects.ts'
 import { textOf, weightOf, type Node, type TaskNode, type Tree } from './tree.ts'
 
 /** Lightest first, none twice. */
@@ -11,7 +12,13 @@ export function smaller(tree: Tree): Tree[] {
     seen.add(text)
     found.push(candidate)
   }
-  for (const root of smallerNodes(tree.root)) if (root.kind !== 'task') add({ ...tree, root })
+  const weight = weightOf(tree.root)
+  for (const less of smallerNodes(tree.root)) {
+    if (less.kind === 'task') continue
+    // What is left must not differ for a reason that is known.
+    const root = withoutDefects(less)
+    if (root.kind !== 'task' && weightOf(root) <= weight) add({ ...tree, root })
+  }
   if (tree.args.length > 0) add({ ...tree, args: [] })
   if (tree.builtBy !== tree.sentBy) add({ ...tree, builtBy: tree.sentBy })
   return found.toSorted((a, b) => weightOf(a.root) - weightOf(b.root))

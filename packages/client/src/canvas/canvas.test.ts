@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryBackend, memoryBroker } from '@ct/broker-memory'
 import { decodeJson, defineResultBackend, encodeJson, isoformat, PyDateTime } from '@ct/contracts'
-import type { OutgoingMessage, ResultHandle } from '@ct/contracts'
+import type { OutgoingMessage, ResultHandle, SignatureDict } from '@ct/contracts'
 import { capturedApp, nowMs } from '../../test/captured-app.ts'
 import type { CapturedApp, SentMessage } from '../../test/captured-app.ts'
 import { runCanvas } from '../../test/canvas-runner.ts'
@@ -479,6 +479,21 @@ describe('chords', () => {
     const [sent] = await captured.sent()
     expect(sent!.headers).toMatchObject({ id: 'body', group: 'outer', group_index: 1 })
     expect(sent!.embed.chord).toMatchObject({ task: 'xsum' })
+  })
+
+  it('CANVAS-33, D57-80: what is linked to the failure of a body that is a chain overlooks the chords in headers', async () => {
+    const errback = noop.si()
+    const inner = chord([add.s(1, 1)], ident.s() as never)
+    const body = untyped(untyped(), chord([inner], xsum.s()), args.s()).onError(errback)
+    await (chord([add.s(2, 2)], body as never) as Signature).applyAsync()
+    const [sent] = await captured.sent()
+    const first = JSON.parse(encodeJson(sent!.embed.chord)) as SignatureDict
+    const linked = (part: SignatureDict): string[] =>
+      (part.options.link_error ?? []).map((one) => (one as SignatureDict).task)
+    const { header, body: end } = first.kwargs as { header: readonly SignatureDict[]; body: SignatureDict }
+    expect([linked(first), linked(end)]).toEqual([['noop'], ['noop']])
+    expect([linked(header[0]!), linked(header[0]!.kwargs['body'] as SignatureDict)]).toEqual([[], []])
+    expect((first.options['chain'] as readonly SignatureDict[]).map(linked)).toEqual([['noop']])
   })
 
   it('row 54, CANVAS-74: immutable members and body', async () => {

@@ -289,11 +289,23 @@ function beforeBody(chord: Chord, body: Chain): Chain {
   }
   const steps = new Chain({
     app: body.app,
-    tasks: body.tasks,
-    options: { ...bodyOptions, link_error: joined(ownErrbacks, errbacks) },
+    tasks: bodySteps(body, joined(ownErrbacks, errbacks)),
+    options: bodyOptions,
     immutable: body.immutable,
   })
   return new Chain({ app: chord.app, tasks: [chord.withBody(steps, options)], options: ends })
+}
+
+/** With what is linked to the body as a whole: Celery links it to the steps when it sends them, and overlooks the chords in their headers. */
+function bodySteps(body: Chain, errbacks: readonly unknown[]): readonly AnySignature[] {
+  if (errbacks.length === 0) return body.tasks
+  const steps = normalSteps(body.tasks).map((step) => step.clone())
+  for (const errback of errbacks) {
+    for (const step of steps) step.addErrbackOfChain(errback)
+    // It is called too when the header before it fails.
+    if (steps[0] instanceof Chord) (steps[0] as Chord).addErrbackAsBody(errback)
+  }
+  return steps
 }
 
 function joined(...lists: readonly unknown[]): readonly unknown[] {

@@ -150,7 +150,8 @@ export async function failSteps(
     if (typeof taskId === 'string') {
       const inChord = chord !== undefined && chord !== null && typeof groupId === 'string'
       const reported = inChord && propagateStates.has((await services.results.meta(taskId))?.status ?? '')
-      if (stored) await failures.add(taskId, error, traceback, groupId)
+      if (stored === true || (stored === 'parts' && inChord))
+        await failures.add(taskId, error, traceback, groupId)
       if (inChord && !reported) {
         // Who hears of the part finds the failure stored.
         await failures.store()
@@ -211,8 +212,11 @@ export type ReportPart = (
 export interface FailedSteps {
   readonly report: ReportPart
   readonly traceback?: string | null
-  /** Errors are stored, hence also those of later steps. */
-  readonly stored?: boolean
+  /**
+   * Errors are stored, hence also those of later steps; default true. `parts`: of parts of chords alone. A Celery worker that completes a chord
+   * with a complex header reads its members' documents, and takes one that is not there for done.
+   */
+  readonly stored?: boolean | 'parts'
   readonly rootId?: string | null
 }
 

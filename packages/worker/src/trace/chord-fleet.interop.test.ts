@@ -70,6 +70,19 @@ describe.skipIf(!ready)('chords in a fleet of ct, Celery 5.7 and Celery 5.4', ()
     }
   })
 
+  it('CANVAS-70: a member that ct found too late in a chain fails the body, also where Celery ends the chord', async () => {
+    // A group in the header: Celery reads the members' documents, and takes one that is not there for done.
+    const id = await client.apply(
+      `chord([
+        add.s(1, 1).set(queue="ct", expires=-1) | add.s(1).set(queue="ct"),
+        chord([], group(add.si(1, 1).set(queue="py57", countdown=0.4), add.si(1, 2).set(queue="py57", countdown=0.4))),
+      ], signature("ct.body", app=app).set(queue="ct"))`,
+    )
+    await expect.poll(async () => (await client.meta(id)).status, { timeout: 8000 }).toBe('FAILURE')
+    expect(JSON.stringify((await client.meta(id)).result)).toMatch(/Join error: TaskRevokedError\('expired'\)/)
+    expect(bodies).not.toContain(id)
+  })
+
   it.each(queues)(
     'CANVAS-68, D57-85: celery.chord_unlock run on %s, for members of both languages',
     async (queue) => {

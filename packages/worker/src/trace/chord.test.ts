@@ -1,6 +1,6 @@
 /** The completing of chords against a scripted store: claims, counters, what is called in which order. */
 import { createApp } from '@ct/client'
-import { BackendUnavailableError, type ChordProgress, type SignatureSource } from '@ct/contracts'
+import { BackendUnavailableError, ChordError, type ChordProgress, type SignatureSource } from '@ct/contracts'
 import { describe, expect, it } from 'vitest'
 import type { ChordMember } from './chord-member.ts'
 import { reportPart } from './chord.ts'
@@ -218,6 +218,17 @@ describe('a store that counts', () => {
     expect(
       await run({ kind: 'native', progress: [complete], parts: [], group: ['a', 'b'], members }),
     ).toContain('body [1,[2]] parent t1')
+  })
+
+  it('CANVAS-70, D57-81: of a saved group whose member is a chord that failed, its error is the body’s, as it is', async () => {
+    const group = ['a', 'b']
+    const failed = async (error: Error): Promise<unknown> => {
+      const members = { a: ['SUCCESS', 1], b: ['FAILURE', error] } as const
+      return (await run({ kind: 'native', progress: [complete], parts: [], group, members }))[1]
+    }
+    const inner = 'Dependency x raised ValueError()'
+    expect(await failed(new ChordError(inner))).toBe(`store FAILURE body-id ${inner}`)
+    expect(await failed(new TypeError('no'))).toBe("store FAILURE body-id Join error: TypeError('no')")
   })
 
   it('RES-72: a member that is not ready in time is a join error', async () => {

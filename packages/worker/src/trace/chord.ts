@@ -137,10 +137,10 @@ export async function completeChord(
         }),
       )
       return await joinChord(services, saved, reported).catch((error: unknown) => {
-        // Celery does not say which member it was.
-        throw error instanceof MemberFailed
-          ? new ChordError(`Join error: ${pyRepr(error.error)}`, { cause: error.error })
-          : error
+        if (!(error instanceof MemberFailed)) throw error
+        // Celery does not say which member it was; a chord that failed inside says why itself.
+        if (error.error instanceof ChordError) throw error.error
+        throw new ChordError(`Join error: ${pyRepr(error.error)}`, { cause: error.error })
       })
     })
   } catch (error) {

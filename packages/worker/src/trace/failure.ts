@@ -67,7 +67,7 @@ export async function failLaterChords(
 ): Promise<void> {
   if (services.defaults !== 'ct' || embed.chain === null) return
   const rootId = message.rootId ?? message.id
-  await failSteps(services, embed.chain, error, { report: reportPart, stored: false, rootId })
+  await failSteps(services, embed.chain, error, { report: reportPart, stored: 'parts', rootId })
 }
 
 /** A task that no handler will ever run (not registered), and what comes after it: as {@link failLaterChords}. */
