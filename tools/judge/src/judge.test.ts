@@ -161,7 +161,9 @@ describe('the judge', () => {
       ],
     })
     expect(differences(python, masked(ct, python, plain), ['py', 'ct'])).toEqual([])
-    expect(differences(python, masked(outcome({ ...ct, calls: [] }), python, plain), ['py', 'ct'])).toHaveLength(1)
+    expect(
+      differences(python, masked(outcome({ ...ct, calls: [] }), python, plain), ['py', 'ct']),
+    ).toHaveLength(1)
     const steps: Node = { kind: 'chain', steps: [task('a'), task('b')] }
     const bodied: Node = { kind: 'chord', header: [task('c')], body: steps }
     expect(mayHang(bodied)).toBe(true)

@@ -113,7 +113,11 @@ export function masked(outcome: Outcome, python: Outcome, root: Node): Outcome {
   // Without a name given beforehand it is the calls alone that tell.
   extra.add('?')
   // It has no calls of its own; Celery marks it as failed, and calls nobody.
-  const alone = new Map(bodiesOfOne(root).filter(({ tag }) => !ran.has(tag)).flatMap(({ tag, errbacks = [] }) => errbacks.map((errback) => [errback.tag, tag])))
+  const alone = new Map(
+    bodiesOfOne(root)
+      .filter(({ tag }) => !ran.has(tag))
+      .flatMap(({ tag, errbacks = [] }) => errbacks.map((errback) => [errback.tag, tag])),
+  )
   const left = counted(python.calls)
   const surplus = outcome.calls.filter((call) => !take(left, call))
   // What Python called for the last step of a body, ct called for the first.

@@ -79,7 +79,9 @@ describe.skipIf(!ready)('chords in a fleet of ct, Celery 5.7 and Celery 5.4', ()
       ], signature("ct.body", app=app).set(queue="ct"))`,
     )
     await expect.poll(async () => (await client.meta(id)).status, { timeout: 8000 }).toBe('FAILURE')
-    expect(JSON.stringify((await client.meta(id)).result)).toMatch(/Join error: TaskRevokedError\('expired'\)/)
+    expect(JSON.stringify((await client.meta(id)).result)).toMatch(
+      /Join error: TaskRevokedError\('expired'\)/,
+    )
     expect(bodies).not.toContain(id)
   })
 
