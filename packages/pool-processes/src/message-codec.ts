@@ -1,8 +1,10 @@
 /**
- * Messages on a pipe: four bytes that no text begins with, four of length, then a batch of frames as V8's structured clone writes it, in which
- * byte arrays are the bytes they are. What is numbers only, as the news that a job has begun, is JSON, which costs a tenth of a clone.
+ * Messages on a pipe: four bytes that no text begins with, four of length, then a batch of frames: as JSON with their byte arrays behind it
+ * (json-payload.ts), or, with what JSON would change, as V8's structured clone writes them. What is numbers only, as the news that a job has
+ * begun, is JSON by itself.
  */
 import { deserialize, serialize } from 'node:v8'
+import { decodeJson, encodeJson, jsonMark } from './json-payload.ts'
 
 const headLength = 8
 /** Without it text would be read as a length, and what follows be waited for in vain. */
@@ -20,6 +22,8 @@ export function encodeMessage(frames: unknown): Buffer {
     bytes.write(text, headLength, 'latin1')
     return bytes
   }
+  const json = encodeJson(frames, headLength)
+  if (json !== undefined) return fillHead(json)
   const payload = serialize(frames)
   const bytes = withHead(payload.length)
   bytes.set(payload, headLength)
@@ -27,9 +31,12 @@ export function encodeMessage(frames: unknown): Buffer {
 }
 
 function withHead(length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(headLength + length)
+  return fillHead(Buffer.allocUnsafe(headLength + length))
+}
+
+function fillHead(bytes: Buffer): Buffer {
   bytes.writeUInt32LE(mark, 0)
-  bytes.writeUInt32LE(length, 4)
+  bytes.writeUInt32LE(bytes.length - headLength, 4)
   return bytes
 }
 
@@ -41,6 +48,7 @@ function hasNumbersOnly(frames: unknown): boolean {
 }
 
 function decodePayload(bytes: Buffer): unknown {
+  if (bytes[0] === jsonMark) return decodeJson(bytes)
   return bytes[0] === bracket ? JSON.parse(bytes.toString('latin1')) : deserialize(bytes)
 }
 

@@ -11,7 +11,7 @@
  */
 
 /** Milliseconds of work that a slot has in hand at most when it is given one more. */
-export const aheadBudgetMs = 30
+export const aheadBudgetMs = 60
 /** Jobs in hand at most, the running one included. */
 export const mostInHand = 16
 /** Beyond the time that a job's turn is expected to take, before it is late. */
@@ -20,7 +20,7 @@ export const aheadPatienceMs = 15
 export const beginSlackMs = 10
 
 /** Longest time in which a pool does not listen to slots that have enough to do (rest.ts). */
-export const restMs = 20
+export const restMs = 35
 /** With less work in hand, in any slot, a rest is not worth its beginning. */
 export const leastToRestMs = 4
 

@@ -117,16 +117,28 @@ export class JobQueue {
   /** When the first one can be late. */
   #lookLater(now: number): void {
     if (this.#lateTimer !== undefined) return
-    let due = Infinity
-    for (const { inHand } of this.#owner.slots())
-      for (const { started, beginBefore } of inHand)
-        if (!started && beginBefore > 0) due = Math.min(due, beginBefore + beginSlackMs)
+    const due = this.#firstDue()
     if (due === Infinity) return
     this.#lateTimer = setTimeout(() => this.#lookForLate(), Math.max(lateMs, due + 1 - now)).unref()
   }
 
+  /** Monotonic ms from which on the first of those that were handed ahead is late, if it has not begun. */
+  #firstDue(): number {
+    let due = Infinity
+    for (const { inHand } of this.#owner.slots())
+      for (const { started, beginBefore } of inHand)
+        if (!started && beginBefore > 0) due = Math.min(due, beginBefore + beginSlackMs)
+    return due
+  }
+
   #lookForLate(): void {
     const now = monotonicMs()
+    // The one that it was about has begun: no reason to listen.
+    if (this.#firstDue() > now) {
+      this.#lateTimer = undefined
+      this.#lookLater(now)
+      return
+    }
     this.#owner.whenHeard(() => {
       this.#lateTimer = undefined
       if (this.#closed) return

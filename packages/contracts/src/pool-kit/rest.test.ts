@@ -16,7 +16,7 @@ beforeEach(async () => {
   clock = 1000
   turns = [[]]
   jobs = 0
-  vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'setImmediate'] })
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate'] })
   vi.spyOn(process, 'hrtime').mockImplementation((() => [0, clock * 1e6]) as unknown as NodeJS.HRTime)
   ;({ pool, slots } = await startScripted(2))
 })
@@ -140,6 +140,19 @@ it('does not rest on what it has heard when more is to be heard: a call is heard
   slots[0]!.say([fromSlot.done, 2, null, undefined, 0, false, 1], [fromSlot.started, 3, 0, clock])
   turn(3)
   expect(sinceLast().flat()).toEqual(['done 3, ran 1 ms', 'began 5, 0 ms ago'])
+})
+
+it('does not listen to find out whether jobs are late before one of them can be', () => {
+  saturate()
+  vi.advanceTimersByTime(restMs - 15)
+  slots[0]!.call()
+  // Rests anew, and longer than until the first one that was handed ahead could have been late.
+  turn(5)
+  slots[0]!.say([fromSlot.done, 2, null, undefined, 0, false, 10], [fromSlot.started, 3, 0, clock])
+  turn(20)
+  expect(sinceLast()).toEqual([])
+  vi.advanceTimersByTime(restMs)
+  expect(sinceLast().flat()).toEqual(['done 3, ran 10 ms', 'began 5, 0 ms ago'])
 })
 
 it.each<readonly [string, (ticket: PoolTicket) => unknown]>([

@@ -51,7 +51,7 @@ interface Waiting {
 }
 
 /** After so long the event loop gets its turn before the next job: what came in meanwhile is read, sockets of the tasks are served. */
-const turnMs = 10
+const turnMs = 20
 
 class SlotServer {
   readonly #link: SlotLink

@@ -25,7 +25,7 @@ export interface CreditOptions {
 }
 
 /** Work that the budget should cover. Two batches of half of it are in flight. */
-const targetMs = 60
+const targetMs = 120
 const sampleMs = 100
 
 export class Credit {
