@@ -1,26 +1,17 @@
 /** The result backend on a real server, by the contract's duties and Celery's layout. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
 import {
   isCeleryError,
   type ResultBackendConnection,
   type ResultWrite,
   type StoredResult,
 } from '@ct/contracts'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { redisScene } from '../../test/redis-scene.ts'
 import type { RedisBackendOptions } from '../options/backend-options.ts'
 import { redisBackend } from './backend.ts'
 
-const server: PrivateRedis = await startPrivateRedis()
-afterAll(() => server[Symbol.asyncDispose]())
-
-const opened: { close(): Promise<void> }[] = []
-beforeEach(async () => {
-  await server.command('FLUSHALL')
-})
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
-})
+const { server, opened } = await redisScene()
 
 async function connect(options: RedisBackendOptions = {}): Promise<ResultBackendConnection> {
   const backend = redisBackend({ url: server.url, ...options })

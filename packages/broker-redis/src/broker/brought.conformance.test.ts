@@ -1,23 +1,10 @@
 /** What follows from a task and is taken in the same step (B27): the same messages in the same order and the same keys as if they had been in their lists. */
-import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
 import type { Broker, Delivery, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { queue, redisScene } from '../../test/redis-scene.ts'
 import { redisBroker } from './broker.ts'
 
-const server: PrivateRedis = await startPrivateRedis()
-afterAll(() => server[Symbol.asyncDispose]())
-
-const opened: { close(): Promise<void> }[] = []
-beforeEach(async () => {
-  await server.command('FLUSHALL')
-})
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
-})
-
-function queue(name: string, more: Partial<QueueDeclaration> = {}): QueueDeclaration {
-  return { name, durable: true, exclusive: false, autoDelete: false, bindings: [], ...more }
-}
+const { server, opened } = await redisScene()
 
 function message(to: string, id: string, priority: number = 0): OutgoingMessage {
   return {

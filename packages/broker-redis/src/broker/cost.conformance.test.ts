@@ -1,20 +1,11 @@
 /** What the everyday costs in commands and round trips: counted by the server, so that no change makes it dearer unnoticed. */
-import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
 import type { ChordProgress, OutgoingMessage, QueueDeclaration, ResultWrite } from '@ct/contracts'
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { redisScene } from '../../test/redis-scene.ts'
 import { redisBackend } from '../backend/backend.ts'
 import { redisBroker } from './broker.ts'
 
-const server: PrivateRedis = await startPrivateRedis()
-afterAll(() => server[Symbol.asyncDispose]())
-
-const opened: { close(): Promise<void> }[] = []
-beforeEach(async () => {
-  await server.command('FLUSHALL')
-})
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
-})
+const { server, opened } = await redisScene()
 
 const queue: QueueDeclaration = {
   name: 'q',

@@ -1,5 +1,4 @@
 /** A step of a chain has a short way through the script; whatever is otherwise goes the long way, and both lead to the same keys (B25, B27). */
-import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
 import type {
   BrokerConnection,
   Delivery,
@@ -7,20 +6,12 @@ import type {
   QueueDeclaration,
   ResultWrite,
 } from '@ct/contracts'
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { redisScene } from '../../test/redis-scene.ts'
 import { redisBackend } from '../backend/backend.ts'
 import { redisBroker } from './broker.ts'
 
-const server: PrivateRedis = await startPrivateRedis()
-afterAll(() => server[Symbol.asyncDispose]())
-
-const opened: { close(): Promise<void> }[] = []
-beforeEach(async () => {
-  await server.command('FLUSHALL')
-})
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
-})
+const { server, opened } = await redisScene()
 
 const queue: QueueDeclaration = {
   name: 'q',

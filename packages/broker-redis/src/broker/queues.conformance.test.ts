@@ -1,43 +1,17 @@
 /** What kombu's transport options and queue arguments do, on a real server. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
-import type { BrokerConnection, Delivery, Notice, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import type { BrokerConnection, Delivery, Notice } from '@ct/contracts'
+import { expect, it } from 'vitest'
+import { message, queue, redisScene } from '../../test/redis-scene.ts'
 import type { RedisBrokerOptions } from '../options/broker-options.ts'
 import { redisBroker } from './broker.ts'
 
-const server: PrivateRedis = await startPrivateRedis()
-afterAll(() => server[Symbol.asyncDispose]())
-
-const opened: { close(): Promise<void> }[] = []
-beforeEach(async () => {
-  await server.command('FLUSHALL')
-})
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
-})
+const { server, opened } = await redisScene()
 
 async function connect(options: RedisBrokerOptions = {}, notices: Notice[] = []): Promise<BrokerConnection> {
   const broker = redisBroker({ url: server.url, ...options })
   opened.push(broker)
   return broker.connect({ onNotice: (notice) => notices.push(notice) })
-}
-
-function queue(name: string, more: Partial<QueueDeclaration> = {}): QueueDeclaration {
-  return { name, durable: true, exclusive: false, autoDelete: false, bindings: [], ...more }
-}
-
-function message(to: string, id: string, more: Partial<OutgoingMessage> = {}): OutgoingMessage {
-  return {
-    body: Buffer.from('x'),
-    contentType: 'text/plain',
-    contentEncoding: 'utf-8',
-    headers: { id },
-    properties: {},
-    exchange: '',
-    routingKey: to,
-    ...more,
-  }
 }
 
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {

@@ -1,32 +1,19 @@
 /** How consumers wait: without polling, without a stampede, and for any of many lists (issue text §5; B21). */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
-import type { BrokerConnection, Delivery, Notice, OutgoingMessage, QueueDeclaration } from '@ct/contracts'
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import type { BrokerConnection, Delivery, Notice, OutgoingMessage } from '@ct/contracts'
+import { expect, it } from 'vitest'
+import { queue, redisScene } from '../../test/redis-scene.ts'
 import { redisBroker } from './broker.ts'
 import type { RedisBrokerOptions } from '../options/broker-options.ts'
 
-const server: PrivateRedis = await startPrivateRedis({
+const { server, opened } = await redisScene({
   acl: [{ user: 'untracked', password: 'x', rules: ['~*', '&*', '+@all', '-client|tracking'] }],
-})
-afterAll(() => server[Symbol.asyncDispose]())
-
-const opened: { close(): Promise<void> }[] = []
-beforeEach(async () => {
-  await server.command('FLUSHALL')
-})
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
 })
 
 interface Worker {
   readonly connection: BrokerConnection
   readonly got: Delivery[]
   readonly notices: Notice[]
-}
-
-function queue(name: string): QueueDeclaration {
-  return { name, durable: true, exclusive: false, autoDelete: false, bindings: [] }
 }
 
 async function worker(

@@ -1,26 +1,17 @@
 /** The schedule store on a real server, by the contract's duties. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startPrivateRedis, type PrivateRedis } from '@ct-tools/services'
 import type {
   OutgoingMessage,
   ScheduleRun,
   ScheduleStoreConnection,
   StoredScheduleEntry,
 } from '@ct/contracts'
-import { afterAll, afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { redisScene } from '../../test/redis-scene.ts'
 import { redisBroker } from '../broker/broker.ts'
 import { redisScheduleStore } from './schedule-store.ts'
 
-const server: PrivateRedis = await startPrivateRedis()
-afterAll(() => server[Symbol.asyncDispose]())
-
-const opened: { close(): Promise<void> }[] = []
-beforeEach(async () => {
-  await server.command('FLUSHALL')
-})
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
-})
+const { server, opened } = await redisScene()
 
 const broker = redisBroker({ url: server.url })
 
