@@ -8,23 +8,6 @@ import { childOptions } from './child-options.ts'
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('../test/out-of-files.ts', import.meta.url))
 
-/** Starts and closes a pool; the line that is run again in a child says so and ends. */
-const program = `
-console.log('runs')
-if (process.argv.length > 1) process.exit(3)
-const { processesPool } = await import('@ct/pool-processes')
-const pool = processesPool()
-await pool.start({
-  size: 1,
-  entry: new URL(import.meta.resolve('@ct/testing/conformance/slot-entry')),
-  modules: ['data:text/javascript,'],
-  config: null,
-  onSlotError: console.error,
-})
-console.log('started')
-await pool.close()
-`
-
 describe('pool-processes', () => {
   it.skipIf(process.platform === 'win32')(
     'P7: a child that cannot be started does not take the worker down, and is tried again',
@@ -37,15 +20,6 @@ describe('pool-processes', () => {
       expect(heard.slice(-3)).toEqual(['opening', 'started', 'exited'])
     },
   )
-
-  it('a program that Node was given as a text is not run again in the children', async () => {
-    const { stdout } = await run(
-      process.execPath,
-      ['--conditions=@ct/source', '--input-type=module', '-e', program],
-      { cwd: fileURLToPath(new URL('.', import.meta.url)) },
-    )
-    expect(stdout).toBe('runs\nstarted\n')
-  })
 
   it.each([
     [['--import', './a.mjs', '--enable-source-maps', '-r', './b.cjs']],

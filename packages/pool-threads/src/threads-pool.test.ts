@@ -7,4 +7,5 @@ const options = { resourceLimits: { maxOldGenerationSizeMb: 48 } }
 poolConformance('threads', async () => ({ pool: threadsPool(options), close: async () => {} }), {
   capabilities: threadsPool().capabilities,
   boundsMemory: true,
+  made: { module: new URL('./threads-pool.ts', import.meta.url), name: 'threadsPool' },
 })

@@ -36,10 +36,10 @@ export interface SceneJob {
 }
 
 /** A module that may be loaded, for pools that want one. */
-const emptyModule = 'data:text/javascript,'
+export const emptyModule = 'data:text/javascript,'
 
 /** Beside this file, or in the folder of its name when this package is built. */
-function slotEntry(): URL {
+export function slotEntry(): URL {
   const here = import.meta.url
   return here.endsWith('.ts')
     ? new URL('./slot-entry.ts', here)

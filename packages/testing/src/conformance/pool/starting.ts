@@ -1,10 +1,13 @@
 /** P1: how a pool starts, and what its slots tell. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { isCeleryError } from '@ct/contracts'
 import { rejection } from '../waiting.ts'
-import type { PoolSuite } from './suite.ts'
+import { emptyModule, slotEntry } from './scene.ts'
+import type { PoolConformanceOptions, PoolSuite } from './suite.ts'
 
-export function startingTests({ test, capabilities, slots }: PoolSuite): void {
+export function startingTests({ test, capabilities, slots, options }: PoolSuite): void {
   test('P1: start resolves when the slots are ready', async (scene) => {
     const { pool } = scene
     assert.deepEqual({ ...pool.capabilities }, { ...capabilities })
@@ -15,6 +18,21 @@ export function startingTests({ test, capabilities, slots }: PoolSuite): void {
     assert.deepEqual(await scene.value(scene.submit({ do: 'return', value })), value)
     assert.equal(typeof pool.info(), 'object')
   })
+
+  test(
+    'P1: starts in a program that Node was given as a text, which is not run again in its slots',
+    async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        // In this repository packages are their sources.
+        ...(import.meta.url.endsWith('.ts') ? ['--conditions=@ct/source'] : []),
+        '--input-type=module',
+        '-e',
+        startingProgram(options.made!),
+      ])
+      assert.equal(stdout, 'runs\nstarted\n')
+    },
+    options.made === undefined ? false : undefined,
+  )
 
   test(
     'P1: a pool that shares no memory refuses to start without modules',
@@ -65,4 +83,23 @@ export function startingTests({ test, capabilities, slots }: PoolSuite): void {
     },
     capabilities.sharesMemory ? false : undefined,
   )
+}
+
+/** Starts and closes a pool; run again in a child it says so and ends. */
+function startingProgram({ module, name }: NonNullable<PoolConformanceOptions['made']>): string {
+  return `
+console.log('runs')
+if (process.argv.length > 1) process.exit(3)
+const { ${name} } = await import('${module.href}')
+const pool = ${name}()
+await pool.start({
+  size: 1,
+  entry: new URL('${slotEntry().href}'),
+  modules: ['${emptyModule}'],
+  config: null,
+  onSlotError: console.error,
+})
+console.log('started')
+await pool.close()
+`
 }

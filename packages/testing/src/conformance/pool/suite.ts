@@ -10,6 +10,8 @@ export interface PoolConformanceOptions {
   readonly oneSlot?: boolean
   /** Running out of memory costs a slot and nothing else, in reasonable time (give the slots a small heap). Default false. */
   readonly boundsMemory?: boolean
+  /** The module and the export that makes the pool with its defaults, for what is tested in a program of its own. */
+  readonly made?: { readonly module: URL; readonly name: string }
   readonly runner?: TestRunner
 }
 
