@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, BrokerConnection, Consumer, Delivery, SerializerRegistry } from '@ct/contracts'
-import { BrokerUnavailableError, ClosedError, isRetryable, UnsupportedError } from '@ct/contracts'
+import { BrokerUnavailableError, ClosedError, ConfigurationError, isRetryable, UnsupportedError } from '@ct/contracts'
 import { abortable, longestTimerMs, ReconnectingConnection } from '../connection/index.ts'
 import type { CeleryEvent, EventSettings } from './event-message.ts'
 import { eventQueue, readEvents } from './event-message.ts'
@@ -64,7 +64,17 @@ export class EventReceiver {
   readonly #captures = new Set<Capture>()
   #closed = false
 
+  /** Errors: `CT_CONFIGURATION` without handlers, or with one that is no function. */
   constructor(options: EventReceiverOptions) {
+    const handlers: unknown = options.handlers
+    if (typeof handlers !== 'object' || handlers === null) {
+      throw new ConfigurationError(
+        "A receiver of events needs handlers by the type of event, such as { 'task-failed': (event) => … }; '*' gets all others.",
+      )
+    }
+    const wrong = Object.entries(handlers).find(([, handler]) => typeof handler !== 'function')
+    if (wrong !== undefined)
+      throw new ConfigurationError(`The handler of the event "${wrong[0]}" must be a function.`)
     this.#options = options
     this.#nodeId = options.nodeId ?? randomUUID()
     this.#connection = new ReconnectingConnection<BrokerConnection>({

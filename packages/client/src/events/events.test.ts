@@ -402,6 +402,15 @@ describe('the receiver', () => {
   const receiverOn = (on: Broker, handler: (event: CeleryEvent) => unknown, warn?: (text: string) => void) =>
     new EventReceiver({ broker: () => on, serializers, clock: clock(), handlers: { '*': handler }, warn })
 
+  it.each([
+    ['no handlers', {}, /needs handlers by the type/],
+    ['one that is no function', { handlers: { 'task-failed': 'print' } }, /"task-failed" must be a function/],
+  ])('%s: it is refused when it is made, not at the first event', (_what, options, message) => {
+    expect(
+      () => new EventReceiver({ broker: () => broker, serializers, clock: clock(), ...options } as never),
+    ).toThrow(expect.objectContaining({ code: 'CT_CONFIGURATION', message: expect.stringMatching(message) }))
+  })
+
   it('close ends a capture, and start after it is refused', async () => {
     const receiver = receiverOn(broker, () => {})
     const capturing = receiver.capture()

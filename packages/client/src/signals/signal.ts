@@ -153,6 +153,10 @@ export class Signal<F extends SignalFields = SignalFields> {
     const { signal } = connection.ended
     let error = first
     for (let waitMs = firstRetryMs; ; waitMs = Math.min(longestRetryMs, waitMs + firstRetryMs)) {
+      if (signal.aborted) {
+        this.#failed(connection, error)
+        return
+      }
       this.#onError(
         `${nameOf(connection.handler)} of the signal ${this.name} raised an error; trying again in ${waitMs / 1000} s.`,
         error,
@@ -175,16 +179,16 @@ export class Signal<F extends SignalFields = SignalFields> {
 /** False: it was ended before. */
 function waited(ms: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(true), ms)
+    const ended = (): void => {
+      clearTimeout(timer)
+      resolve(false)
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', ended)
+      resolve(true)
+    }, ms)
     timer.unref()
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve(false)
-      },
-      { once: true },
-    )
+    signal.addEventListener('abort', ended, { once: true })
   })
 }
 

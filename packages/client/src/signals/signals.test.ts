@@ -134,6 +134,29 @@ describe('a signal', () => {
     expect(calls).toBe(1)
   })
 
+  it('retry: one that is disconnected while it runs is not called again; many tries leave no listeners behind', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { signal: tested } = signal()
+    const listening = vi.spyOn(AbortSignal.prototype, 'addEventListener')
+    const left = vi.spyOn(AbortSignal.prototype, 'removeEventListener')
+    let calls = 0
+    const failing = async (): Promise<void> => {
+      calls += 1
+      await Promise.resolve()
+      if (calls === 15) tested.disconnect(failing)
+      throw new Error('never')
+    }
+    tested.connect(failing, { retry: true })
+    let ended = false
+    void tested.send({ sender: null })?.then(() => (ended = true))
+    await vi.advanceTimersByTimeAsync(600_000)
+    expect(ended).toBe(true)
+    expect(calls).toBe(15)
+    expect(listening.mock.calls.length - left.mock.calls.length).toBe(0)
+    listening.mockRestore()
+    left.mockRestore()
+  })
+
   it('sendOrThrow ends with the first error, when all handlers have run', async () => {
     const { signal: tested } = signal()
     const seen: string[] = []
