@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, BrokerConnection, Consumer, Delivery, SerializerRegistry } from '@ct/contracts'
-import { BrokerUnavailableError, ClosedError, ConfigurationError, isRetryable, UnsupportedError } from '@ct/contracts'
+import {
+  BrokerUnavailableError,
+  ClosedError,
+  ConfigurationError,
+  isRetryable,
+  UnsupportedError,
+} from '@ct/contracts'
 import { abortable, longestTimerMs, ReconnectingConnection } from '../connection/index.ts'
 import type { CeleryEvent, EventSettings } from './event-message.ts'
 import { eventQueue, readEvents } from './event-message.ts'
