@@ -3,20 +3,30 @@ import { sentEnvelope, type Envelope, type EnvelopeReader, type OutgoingMessage 
 /** A message for a list. */
 export class ListPush {
   readonly list: string
-  /** The item. */
-  readonly text: string
+  /** The item, in pieces that follow each other. */
+  readonly pieces: readonly string[]
   /** Milliseconds of life of a queue that expires when unused, else 0. */
   readonly expiresMs: number
   readonly #message: OutgoingMessage
   readonly #deliveryTag: string
   #envelope: Envelope | undefined
 
-  constructor(list: string, text: string, expiresMs: number, message: OutgoingMessage, deliveryTag: string) {
+  constructor(
+    list: string,
+    pieces: readonly string[],
+    expiresMs: number,
+    message: OutgoingMessage,
+    deliveryTag: string,
+  ) {
     this.list = list
-    this.text = text
+    this.pieces = pieces
     this.expiresMs = expiresMs
     this.#message = message
     this.#deliveryTag = deliveryTag
+  }
+
+  get text(): string {
+    return this.pieces.reduce((text, piece) => text + piece, '')
   }
 
   /** What reading the text gives. With tables of its own, so that it may be called before others get at those of the message. */

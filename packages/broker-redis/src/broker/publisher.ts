@@ -131,8 +131,8 @@ export class Publisher {
     if (exchange !== '' || !this.#keys.takesQueue(queue)) return undefined
     const list = this.#keys.list(queue, message.properties.priority)
     const deliveryTag = this.#newTag()
-    const text = this.#envelopes.encode(message, { exchange, routingKey: queue, deliveryTag })
-    return new ListPush(list, text, this.#bindings.expiresMs(queue), message, deliveryTag)
+    const pieces = this.#envelopes.encodePieces(message, { exchange, routingKey: queue, deliveryTag })
+    return new ListPush(list, pieces, this.#bindings.expiresMs(queue), message, deliveryTag)
   }
 
   #add(message: OutgoingMessage): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Buffer } from 'node:buffer'
 import type { ChordProgress, EnvelopeReader } from '@ct/contracts'
 import { progressOf, type RecordCall } from '../backend/chord-part.ts'
-import type { Argument } from '../connection/link.ts'
+import type { Argument, PackedArgument } from '../connection/link.ts'
 import type { StoreWrite } from '../stored-success.ts'
 import type { ListPush } from './list-push.ts'
 
@@ -99,8 +99,8 @@ export class SettlementBatch {
   addFull(settlement: FullSettlement): void {
     this.#full.push(settlement)
     for (const { document } of settlement.writes) this.#bytes += document.length
-    for (const { list, text } of settlement.pushes) {
-      this.#bytes += text.length
+    for (const { list, pieces } of settlement.pushes) {
+      for (const { length } of pieces) this.#bytes += length
       this.lists.add(list)
     }
   }
@@ -166,7 +166,7 @@ export class SettlementBatch {
   }
 
   /** The parts of KEYS and ARGV that say what is settled. `tails`: of the lists from which a message is likely to be taken in the same step. */
-  write(keys: Argument[], args: Argument[], tails?: ReadonlyMap<string, Tail>): void {
+  write(keys: Argument[], args: PackedArgument[], tails?: ReadonlyMap<string, Tail>): void {
     const plain = this.#plain
     for (let at = 0; at < plain.length; at += 3) {
       keys.push(plain[at + 1] as string)
@@ -182,11 +182,11 @@ export class SettlementBatch {
         keys.push(...part.call.keys)
         args.push(...part.call.args)
       }
-      for (const { list, text, expiresMs } of pushes) {
+      for (const { list, pieces, expiresMs } of pushes) {
         keys.push(list)
         const tail = tails?.get(list)
-        if (tail === undefined) args.push(text, expiresMs, 0)
-        else args.push('[' + text + tail.tail, expiresMs, tail.tailBytes)
+        if (tail === undefined) args.push(pieces, expiresMs, 0)
+        else args.push(['[', ...pieces, tail.tail], expiresMs, tail.tailBytes)
       }
     }
     for (const tag of this.#acks) args.push(tag)

@@ -7,7 +7,7 @@
 import type { Buffer } from 'node:buffer'
 import { toFailure } from '../connection/failure.ts'
 import type { EnvelopeReader } from '@ct/contracts'
-import type { Argument } from '../connection/link.ts'
+import type { Argument, PackedArgument } from '../connection/link.ts'
 import { settleAndClaim } from '../scripts/settle-and-claim.ts'
 import { decideWrites } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
@@ -217,10 +217,10 @@ export class Stepper {
   #arguments(
     { batch, wanted, base, round }: Step,
     expected: ReadonlyMap<string, Source> | undefined,
-  ): { keys: Argument[]; args: Argument[] } {
+  ): { keys: Argument[]; args: PackedArgument[] } {
     const { context, tagPrefix } = this.#options
     const keys: Argument[] = [context.keys.unacked, context.keys.unackedIndex, context.keys.starts]
-    const args: Argument[] = [
+    const args: PackedArgument[] = [
       ...batch.counts,
       wanted,
       round?.sources.length ?? 0,

@@ -13,7 +13,7 @@ import { ClosedError } from '@ct/contracts'
 import type { RedisCredentials, RedisServer } from '../options/server-options.ts'
 import { readTls, type RedisTlsOptions } from '../options/tls.ts'
 import { aborted, endsConnection, throwIfAborted, toFailure, type FailureFamily } from './failure.ts'
-import { PackedCommand, type Argument } from './packed-command.ts'
+import { PackedCommand, type Argument, type PackedArgument } from './packed-command.ts'
 import type { PackedPush } from './packed-push.ts'
 import type { Script } from './script.ts'
 import { libraryVersion } from '../version.ts'
@@ -41,7 +41,7 @@ export interface LinkOptions {
   readonly onLost: (error: Error) => void
 }
 
-export type { Argument }
+export type { Argument, PackedArgument }
 
 const lateMs = 50
 
@@ -161,7 +161,7 @@ export class Link {
   }
 
   /** As {@link send}, for commands with many or large arguments; not for those that the driver itself has to understand (SUBSCRIBE, …). */
-  sendPacked(name: string, args: readonly Argument[]): Promise<unknown> {
+  sendPacked(name: string, args: readonly PackedArgument[]): Promise<unknown> {
     return this.#write(new PackedCommand(name, args))
   }
 
@@ -193,7 +193,7 @@ export class Link {
   }
 
   /** Runs a script by its hash, and sends it whole when the server does not know it. */
-  run(script: Script, keys: readonly Argument[], args: readonly Argument[]): Promise<unknown> {
+  run(script: Script, keys: readonly Argument[], args: readonly PackedArgument[]): Promise<unknown> {
     return this.sendPacked('evalsha', [script.sha, keys.length, ...keys, ...args]).catch((error: unknown) => {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
       return this.sendPacked('eval', [script.source, keys.length, ...keys, ...args])

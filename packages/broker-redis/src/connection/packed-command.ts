@@ -7,11 +7,13 @@ import { Command } from 'ioredis'
 
 /** Strings are UTF-8 on the wire, Buffers go as they are. */
 export type Argument = string | Buffer | number
+/** Or strings that follow each other. */
+export type PackedArgument = Argument | readonly string[]
 
 export class PackedCommand extends Command {
   readonly #packet: Buffer
 
-  constructor(name: string, args: readonly Argument[]) {
+  constructor(name: string, args: readonly PackedArgument[]) {
     super(name, [])
     this.#packet = pack(name, args)
   }
@@ -24,27 +26,52 @@ export class PackedCommand extends Command {
 /** What is longer is copied to its place by itself: put together with the others it would be copied twice. */
 const long = 2048
 
-function pack(name: string, args: readonly Argument[]): Buffer {
-  let text = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`
-  let pieces: string[] | undefined
-  let length = 0
+function pack(name: string, args: readonly PackedArgument[]): Buffer {
+  const packet = new Packet(`*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`)
   for (let at = 0; at < args.length; at++) {
-    const bytes = bytesOf(args[at] as Argument)
-    if (bytes.length < long) {
-      text += '$' + bytes.length + '\r\n' + bytes + '\r\n'
-      continue
+    const argument = args[at] as PackedArgument
+    if (typeof argument !== 'object' || Buffer.isBuffer(argument)) {
+      const bytes = bytesOf(argument)
+      packet.add('$' + bytes.length + '\r\n')
+      packet.add(bytes)
+    } else {
+      const parts = argument.map(bytesOf)
+      packet.add('$' + parts.reduce((length, part) => length + part.length, 0) + '\r\n')
+      for (const part of parts) packet.add(part)
     }
-    text += '$' + bytes.length + '\r\n'
-    length += text.length + bytes.length
-    ;(pieces ??= []).push(text, bytes)
-    text = '\r\n'
+    packet.add('\r\n')
   }
-  if (pieces === undefined) return Buffer.from(text, 'latin1')
-  const packet = Buffer.allocUnsafe(length + text.length)
-  let end = 0
-  for (const piece of pieces) end += packet.write(piece, end, 'latin1')
-  packet.write(text, end, 'latin1')
-  return packet
+  return packet.bytes()
+}
+
+/** Text is gathered, what is long is kept apart. */
+class Packet {
+  #text: string
+  #pieces: string[] | undefined
+  #length = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  add(bytes: string): void {
+    if (bytes.length < long) {
+      this.#text += bytes
+      return
+    }
+    ;(this.#pieces ??= []).push(this.#text, bytes)
+    this.#length += this.#text.length + bytes.length
+    this.#text = ''
+  }
+
+  bytes(): Buffer {
+    if (this.#pieces === undefined) return Buffer.from(this.#text, 'latin1')
+    const packet = Buffer.allocUnsafe(this.#length + this.#text.length)
+    let end = 0
+    for (const piece of this.#pieces) end += packet.write(piece, end, 'latin1')
+    packet.write(this.#text, end, 'latin1')
+    return packet
+  }
 }
 
 /** One character per byte. */

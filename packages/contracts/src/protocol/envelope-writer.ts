@@ -22,6 +22,18 @@ export class EnvelopeWriter {
     const { task } = message.headers
     const template = this.#templates.get(task)
     if (template?.fits(message, address) === true) return template.fill(message, address)
+    return this.#encodeNew(message, address)
+  }
+
+  /** {@link encode}, in pieces that follow each other: whoever writes them one by one spares putting a long text together. */
+  encodePieces(message: MessageContent, address: EnvelopeAddress): readonly string[] {
+    const template = this.#templates.get(message.headers['task'])
+    if (template?.fits(message, address) !== true) return [this.#encodeNew(message, address)]
+    return [template.before, base64(message.body), template.fillBehind(message, address)]
+  }
+
+  #encodeNew(message: MessageContent, address: EnvelopeAddress): string {
+    const { task } = message.headers
     const text = encodeEnvelope(message, address)
     const fresh = text.length > mostLearned ? undefined : Template.of(message, address, text)
     if (fresh !== undefined) {
@@ -130,15 +142,23 @@ class Template {
     )
   }
 
+  /** What is before the body. */
+  get before(): string {
+    return this.#literals[0]!
+  }
+
   fill(message: MessageContent, address: EnvelopeAddress): string {
+    return this.before + base64(message.body) + this.fillBehind(message, address)
+  }
+
+  /** What is behind the body. */
+  fillBehind(message: MessageContent, address: EnvelopeAddress): string {
     const literals = this.#literals
     const { headers } = message
     const { id, root_id: root, argsrepr, kwargsrepr } = headers as Record<string, string>
     const { correlationId } = message.properties
     const quotedId = quote(id!)
     return (
-      literals[0]! +
-      base64(message.body) +
       literals[1]! +
       quotedId +
       literals[2]! +
