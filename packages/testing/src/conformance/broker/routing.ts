@@ -190,7 +190,7 @@ export function routingTests({ test, options }: BrokerSuite): void {
       const queue = scene.name()
       const inbox = await scene.consume(from, [queue])
       const step = nativeDelay?.stepMs ?? 0
-      const due = Date.now() + 400 + 2 * step
+      const due = Date.now() + 1_000 + 2 * step
       await from.connection.publish(messageTo(queue, 'later', { notBefore: due }))
       await from.connection.publish(messageTo(queue, 'now'))
       assert.equal(text((await inbox.drain(1))[0]!), 'now')
