@@ -21,6 +21,7 @@ describe('repository rules refuse', () => {
     ['any', 'packages/client/src/app.ts', 'x() // @ts-ignore'],
     ['relative-link', 'packages/client/README.md', 'See [Canvas](../../docs/userguide/canvas.md).'],
     ['file-length', 'packages/client/src/app.ts', 'let x = 1\n'.repeat(301)],
+    ['file-length', 'packages/client/src/long.test.ts', 'let x = 1\n'.repeat(901)],
   ])('%s: %s', (rule, path, text) => {
     expect(rulesBroken(path, text)).toEqual([rule])
   })
