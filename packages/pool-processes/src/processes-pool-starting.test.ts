@@ -1,5 +1,6 @@
 /** Pools in processes that are unlike the one of the tests: what is said of children that cannot be started, and what Node's options mean for them. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -8,7 +9,46 @@ import { childOptions } from './child-options.ts'
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('../test/out-of-files.ts', import.meta.url))
 
+/** A worker with two children, one of which computes for ever; prints their process ids. */
+const orphaning = `
+const { processesPool } = await import('@ct/pool-processes')
+const pool = processesPool()
+await pool.start({
+  size: 2,
+  entry: new URL(import.meta.resolve('@ct/testing/conformance/slot-entry')),
+  modules: ['data:text/javascript,'],
+  config: null,
+  onSlotError: console.error,
+})
+const body = new TextEncoder().encode(JSON.stringify({ do: 'spin' }))
+pool.submit(
+  { jobId: 1, taskId: 'x', taskName: 'x', body, contentType: '', contentEncoding: '', request: {} },
+  { onAccepted: () => console.log(JSON.stringify(pool.info().processes)), onMessage: () => Promise.resolve() },
+)
+`
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 describe('pool-processes', () => {
+  it('P7: children end with a worker that is killed, whatever they do', async () => {
+    const worker = spawn(
+      process.execPath,
+      ['--conditions=@ct/source', '--input-type=module', '-e', orphaning],
+      { cwd: fileURLToPath(new URL('.', import.meta.url)), stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const [line] = (await once(worker.stdout, 'data')) as [Buffer]
+    const pids = JSON.parse(line.toString()) as number[]
+    expect(pids.map(lives)).toEqual([true, true])
+    worker.kill('SIGKILL')
+    await expect.poll(() => pids.map(lives), { timeout: 20_000 }).toEqual([false, false])
+  })
+
   it.skipIf(process.platform === 'win32')(
     'P7: a child that cannot be started does not take the worker down, and is tried again',
     async () => {
