@@ -4,7 +4,7 @@ import os
 
 import redis
 from celery import chain, chord, group, signature
-from celery.canvas import xmap, xstarmap
+from celery.canvas import chunks, xmap, xstarmap
 from celery.exceptions import Ignore
 
 _clients = {}
@@ -29,10 +29,27 @@ def total(value):
 
 def build(node, run):
     """A canvas from a tree of src/tree.ts, by Celery's own constructors."""
+    return decorated(made(node, run), node, run)
+
+
+def chunked(node):
+    """Whether a group still is what `chunks` makes."""
+    size, members = node.get('chunk'), node['members']
+    if not size or not members or any(one.get('how') != 'starmap' for one in members):
+        return False
+    lengths = [len(one['it']) for one in members]
+    return all(length == size for length in lengths[:-1]) and 0 < lengths[-1] <= size
+
+
+def made(node, run):
     kind = node['kind']
-    if kind == 'task' and node['how'] in ('map', 'starmap'):
-        make = xmap if node['how'] == 'map' else xstarmap
-        sig = make(signature('judge.item'), node['it']).set(queue=node['queue'])
+    if kind == 'task' and node['how'] in ('map', 'starmap', 'chunks'):
+        if node['how'] == 'chunks':
+            sig = chunks(signature('judge.item'), node['it'], node['n'])
+        else:
+            make = xmap if node['how'] == 'map' else xstarmap
+            sig = make(signature('judge.item'), node['it'])
+        sig.set(queue=node['queue'])
         if node.get('named'):
             sig.set(task_id=f"{run}-{node['tag']}")
     elif kind == 'task':
@@ -49,10 +66,22 @@ def build(node, run):
             sig.set(expires='2020-01-01T00:00:00+00:00')
     elif kind == 'chain':
         sig = chain(*[build(step, run) for step in node['steps']])
+    elif kind == 'group' and chunked(node):
+        items = [item for one in node['members'] for item in one['it']]
+        sig = chunks(signature('judge.item'), items, node['chunk']).group()
+        for part, one in zip(sig.tasks, node['members']):
+            part.set(queue=one['queue'])
+            if one.get('named'):
+                part.set(task_id=f"{run}-{one['tag']}")
+            decorated(part, one, run)
     elif kind == 'group':
         sig = group([build(member, run) for member in node['members']])
     else:
         sig = chord([build(member, run) for member in node['header']], build(node['body'], run))
+    return sig
+
+
+def decorated(sig, node, run):
     for link in node.get('links') or ():
         sig.link(build(link, run))
     for errback in node.get('errbacks') or ():

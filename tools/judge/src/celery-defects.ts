@@ -7,7 +7,30 @@ import { startedOnce, startsTwice } from './started-twice.ts'
 import type { ChainNode, GroupNode, Node } from './tree.ts'
 
 export function withoutDefects(root: Node): Node {
-  return without(root, false)
+  return withoutChunks(without(root, false), true)
+}
+
+/**
+ * A task `celery.chunks` has the handle of its group as its result, which Celery stores, but cannot put into a message or a part of a chord
+ * (`EncodeError`). `last`: nobody takes the result.
+ */
+function withoutChunks(node: Node, last: boolean): Node {
+  const ends = last && (node.links ?? []).length === 0
+  const links = node.links === undefined ? {} : { links: node.links.map((link) => withoutChunks(link, true)) }
+  switch (node.kind) {
+    case 'task':
+      return { ...node, ...links, how: node.how === 'chunks' && !ends ? 'starmap' : node.how }
+    case 'chain': {
+      const steps = node.steps.map((step, at) => withoutChunks(step, ends && at === node.steps.length - 1))
+      return { ...node, ...links, steps }
+    }
+    case 'group':
+      return { ...node, ...links, members: node.members.map((member) => withoutChunks(member, ends)) }
+    case 'chord': {
+      const header = node.header.map((member) => withoutChunks(member, false))
+      return { ...node, ...links, header, body: withoutChunks(node.body, ends) }
+    }
+  }
 }
 
 /** `inHeader`: it ends as a part of a chord. */

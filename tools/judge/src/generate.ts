@@ -4,6 +4,7 @@ import { withoutDefects } from './celery-defects.ts'
 import {
   childrenOf,
   type Errback,
+  type GroupNode,
   type How,
   type Language,
   type Node,
@@ -33,6 +34,7 @@ const calm: Readonly<Partial<Record<How, number>>> = {
   retry: 8,
   map: 3,
   starmap: 3,
+  chunks: 2,
   extend: 3,
 }
 const rough: Readonly<Partial<Record<How, number>>> = { ...calm, fail: 12, spent: 4, missing: 2, ignore: 1 }
@@ -89,6 +91,7 @@ class Maker {
     const kind = this.#random.weighted({ chain: 40, group: 20, chord: 40 })
     const node = ((): Node => {
       if (kind === 'chain') return { kind, steps: this.#many(depth, 1, 4) }
+      if (kind === 'group' && this.#may.extras && this.#random.next() < 0.06) return this.#chunked(depth)
       if (kind === 'group') return { kind, members: this.#many(depth, 0, 4) }
       return { kind, header: this.#many(depth, 0, 4), body: this.#node(depth - 1) }
     })()
@@ -115,11 +118,12 @@ class Maker {
         ? 'replace'
         : (random.weighted(this.#ways as Readonly<Record<How, number>>) as How)
     const rough = 'fail' in this.#ways
-    const extra = drawn === 'map' || drawn === 'starmap' || drawn === 'extend'
+    const mapping = drawn === 'map' || drawn === 'starmap' || drawn === 'chunks'
+    const extra = mapping || drawn === 'extend'
     // Parts of one index are in the order of their ids.
     const how = extra && !(this.#may.extras && (drawn !== 'extend' || this.#named)) ? 'sum' : drawn
     const tag = this.#tag()
-    if (how === 'map' || how === 'starmap') return this.#mapping(how, tag, rough, depth)
+    if (how === 'map' || how === 'starmap' || how === 'chunks') return this.#mapping(how, tag, rough, depth)
     return {
       kind: 'task',
       tag,
@@ -139,19 +143,36 @@ class Maker {
     }
   }
 
-  #mapping(how: 'map' | 'starmap', tag: string, rough: boolean, depth: number): TaskNode {
+  /** What `chunks` makes of a list, as a group. */
+  #chunked(depth: number): GroupNode {
     const random = this.#random
-    const item = (): unknown => {
-      const one = rough && random.next() < 0.05 ? -1 : random.between(0, 9)
-      return how === 'map' ? one : [one, random.between(0, 9)]
-    }
+    const size = random.between(1, 2)
+    const rough = 'fail' in this.#ways
+    const count = random.between(1, 3)
+    const members = Array.from({ length: count }, (_, at): TaskNode => {
+      const length = at < count - 1 ? size : random.between(1, size)
+      this.#budget -= 1
+      const it = Array.from({ length }, () => this.#item('starmap', rough))
+      return { ...this.#mapping('starmap', this.#tag(), rough, depth), it }
+    })
+    return { kind: 'group', members, chunk: size }
+  }
+
+  #item(how: 'map' | 'starmap' | 'chunks', rough: boolean): unknown {
+    const random = this.#random
+    const one = rough && random.next() < 0.05 ? -1 : random.between(0, 9)
+    return how === 'map' ? one : [one, random.between(0, 9)]
+  }
+
+  #mapping(how: 'map' | 'starmap' | 'chunks', tag: string, rough: boolean, depth: number): TaskNode {
+    const random = this.#random
     return {
       kind: 'task',
       tag,
       how,
-      n: 0,
+      n: how === 'chunks' ? random.between(1, 2) : 0,
       queue: this.#queue(),
-      it: Array.from({ length: random.between(0, 3) }, item),
+      it: Array.from({ length: random.between(0, 3) }, () => this.#item(how, rough)),
       ...(this.#named ? { named: true } : {}),
       ...this.#callbacks(depth, 0.08),
     }
@@ -170,6 +191,8 @@ class Maker {
     const made = this.#random.next() < 0.4 ? this.#task(0) : this.composite(Math.min(2, depth))
     this.#replacing = before
     return changed(made, ({ named: _named, revoked: _revoked, ...rest }) => {
+      // In a process of Python's it is no task but the group at once.
+      if (rest.how === 'chunks') return { ...rest, how: 'starmap' }
       if (rest.how !== 'extend') return rest
       const { with: _with, ...task } = rest
       return { ...task, how: 'sum' }

@@ -5,7 +5,7 @@ import { withoutDefects } from './celery-defects.ts'
 import { masked, mayHang, withoutJoinOrder, withoutLateRetries } from './masks.ts'
 import { outcomesOf, type Outcome } from './outcome.ts'
 import { startsTwice } from './started-twice.ts'
-import { childrenOf, type ChainNode } from './tree.ts'
+import { childrenOf, chunkedItems, type ChainNode, type GroupNode } from './tree.ts'
 
 /** In which nothing is masked by its shape. */
 const plain: Node = { kind: 'chain', steps: [] }
@@ -40,6 +40,7 @@ describe('the judge', () => {
       [
         'chain',
         'chord',
+        'chunks',
         'echo',
         'extend',
         'fail',
@@ -105,6 +106,36 @@ describe('the judge', () => {
     expect(second).toMatchObject({ states: [['t0', 'SUCCESS 4']], handle: '[["t0",null],null]' })
   })
 
+  it('names what chunks sent by its place, and builds chunks of a group that still is one', () => {
+    const [group, one, other] = [1, 2, 3].map((n) => `${n}1234567-89ab-cdef-0123-456789abcdef`)
+    const members = [one, other].map((id) => [[id, null], null])
+    const documents = [
+      {
+        task_id: 'r0-t0',
+        status: 'SUCCESS',
+        result: [[group, null], members],
+        children: [[[group, null], members]],
+      },
+      { task_id: one!, status: 'SUCCESS', result: [3], parent_id: 'r0-t0' },
+      { task_id: other!, status: 'SUCCESS', result: [4], parent_id: 'r0-t0' },
+    ]
+    const [seen] = outcomesOf(
+      [{ run: 'r0', handle: [['r0-t0', null], null], error: undefined }],
+      [],
+      documents,
+    )
+    expect(seen!.states.map(([name, state]) => `${name} ${state}`)).toEqual([
+      't0 SUCCESS [["?",null],[[["t0/0",null],null],[["t0/1",null],null]]]',
+      't0/0 SUCCESS [3]',
+      't0/1 SUCCESS [4]',
+    ])
+    const part = (tag: string, ...it: number[]): Node => ({ ...task(tag), how: 'starmap', it }) as Node
+    const chunked = (...parts: Node[]): GroupNode => ({ kind: 'group', chunk: 2, members: parts })
+    expect(chunkedItems(chunked(part('a', 1, 2), part('b', 3)))).toEqual([1, 2, 3])
+    expect(chunkedItems(chunked(part('a', 1), part('b', 3)))).toBeUndefined()
+    expect(chunkedItems(chunked(part('a', 1, 2), task('b')))).toBeUndefined()
+  })
+
   it('finds states, values and calls that differ, and how often', () => {
     const one = outcome({ states: [['t0', 'SUCCESS 1']], calls: ['t0([])', 't1(["t0"])'] })
     const other = outcome({ states: [['t0', 'SUCCESS 2']], calls: ['t0([])', 't1(["t0"])', 't1(["t0"])'] })
@@ -134,6 +165,14 @@ describe('the judge', () => {
     const inner: Node = { kind: 'chord', header: [task('a', 'fail')], body: task('b') }
     expect(mayHang({ kind: 'chord', header: [inner], body: task('c') })).toBe(true)
     expect(mayHang({ kind: 'chain', steps: [inner, task('c')] })).toBe(true)
+  })
+
+  it('masks the failure of what a task became, where Celery leaves it pending', () => {
+    const ct = outcome({ calls: ['t1([])'], states: [['t1', 'FAILURE ["TaskRevokedError",["expired"]]']] })
+    const python = outcome({ calls: ['t1([])'] })
+    const became: Node = { ...task('t1'), how: 'replace', with: task('t2') } as Node
+    expect(masked(ct, python, became).states).toEqual([])
+    expect(masked(ct, python, plain).states).toEqual(ct.states)
   })
 
   it('masks the error callback of a body that is a chain of one', () => {

@@ -66,6 +66,22 @@ const roots: readonly Node[] = [
     [task('t0', 'extend', { with: task('t1', 'echo') }), task('t2', 'retry', { times: 1 })],
     task('t3', 'echo'),
   ),
+  // Chunks: a task that sends a group, also of nothing, and the group that it is when it is made.
+  group(
+    task('t0', 'chunks', { it: [[1, 2], [3], [4, 5]], n: 2 }),
+    task('t1', 'chunks', { it: [[1, 2]], n: 2 }),
+    task('t2', 'chunks', { it: [] }),
+  ),
+  chord(
+    [
+      {
+        kind: 'group',
+        chunk: 2,
+        members: [task('t0', 'starmap', { it: [[1], [2]] }), task('t1', 'starmap', { it: [[3, 4]] })],
+      },
+    ],
+    task('t2', 'echo'),
+  ),
   chord([task('t0', 'map', { it: [1, 2] }), task('t1', 'starmap', { it: [[1, 2]] })], task('t2', 'echo')),
 ]
 

@@ -45,6 +45,11 @@ function bodiesOfOne(node: Node): TaskNode[] {
   return [...own, ...childrenOf(node).flatMap(bodiesOfOne)]
 }
 
+function replacedIn(node: Node): string[] {
+  const own = node.kind === 'task' && node.how === 'replace' ? [node.tag] : []
+  return [...own, ...childrenOf(node).flatMap(replacedIn)]
+}
+
 /** What comes next makes a chord of it. */
 function endsInGroup(node: Node): boolean {
   if (node.kind === 'chain') return node.steps.length > 0 && endsInGroup(node.steps.at(-1)!)
@@ -100,13 +105,15 @@ export function masked(outcome: Outcome, python: Outcome, root: Node): Outcome {
   // Revoked before it was sent, and not sent: its failure is stored over that.
   const revoked = new Map(python.states.filter(([, state]) => state.startsWith('REVOKED ')))
   const ran = new Set(outcome.calls.map((call) => call.slice(0, call.search(/[#(]/))))
+  // What ran under its id was not what it became.
+  const replaced = new Set(replacedIn(root))
   const extra = new Set(
     outcome.states
       .filter(
         ([name, state]) =>
           (!known.has(name) || revoked.has(name)) &&
           state.startsWith('FAILURE ') &&
-          (!ran.has(name) || state.startsWith('FAILURE ["ChordError"')),
+          (!ran.has(name) || replaced.has(name) || state.startsWith('FAILURE ["ChordError"')),
       )
       .map(([name]) => name),
   )

@@ -59,6 +59,7 @@ export function outcomesOf(
     for (const found of byPrefix.get(one.run) ?? []) take(found)
     for (const { id } of own) if (id !== null) take(byId.get(id))
     for (const id of idsIn(one.handle)) take(byId.get(id))
+    for (const document of mine) names.chunks(document)
     // Ids that nobody can name are made anew wherever a chord is frozen again, so they are no part of the comparison.
     const sorted = [...mine]
       .map((document) => [names.of(document.task_id), document] as const)
@@ -112,6 +113,14 @@ function withoutParents(handle: unknown): unknown {
   return inner.length === 1 && inner[0]![1] !== null ? inner[0] : [id, inner]
 }
 
+function isGroupId(own: unknown): boolean {
+  return Array.isArray(own) && own.length === 2 && typeof own[0] === 'string'
+}
+
+function isMemberTuple(member: unknown): member is readonly [readonly [string, unknown], null] {
+  return Array.isArray(member) && member.length === 2 && isGroupId(member[0]) && member[1] === null
+}
+
 function idsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value]
   return Array.isArray(value) ? value.flatMap(idsIn) : []
@@ -134,6 +143,16 @@ class Names {
       const known = id === null ? undefined : this.#byId.get(id)
       if (id !== null && (known === undefined || tag < known)) this.#byId.set(id, tag)
     }
+  }
+
+  /** What `celery.chunks` sent is named by its own name and the place in its group, which is its result. */
+  chunks({ task_id: id, result }: StoredDocument): void {
+    const name = this.of(id)
+    if (name === '?' || !Array.isArray(result) || result.length !== 2) return
+    const [own, members] = result as readonly unknown[]
+    if (!isGroupId(own) || !Array.isArray(members) || !members.every(isMemberTuple)) return
+    for (const [at, [[member]]] of members.entries())
+      if (this.of(member) === '?') this.#byId.set(member, `${name}/${at}`)
   }
 
   of(id: string): string {

@@ -16,6 +16,8 @@ export type How =
   /** `celery.map` and `celery.starmap` over `it`. */
   | 'map'
   | 'starmap'
+  /** `celery.chunks` over `it`, `n` at a time: sends a group, and is done. */
+  | 'chunks'
 
 export interface Errback {
   readonly tag: string
@@ -49,7 +51,7 @@ export interface TaskNode extends Linked {
   readonly expired?: boolean
   /** It was revoked before it was sent. Only with a name. */
   readonly revoked?: boolean
-  /** What `map` and `starmap` go through. */
+  /** What `map`, `starmap` and `chunks` go through. */
   readonly it?: readonly unknown[]
   /** Retries it asks for. */
   readonly times?: number
@@ -65,6 +67,8 @@ export interface ChainNode extends Linked {
 export interface GroupNode extends Linked {
   readonly kind: 'group'
   readonly members: readonly Node[]
+  /** Made by `chunks(…).group()`, so many items a member: all of them are starmaps. */
+  readonly chunk?: number
 }
 
 export interface ChordNode extends Linked {
@@ -133,12 +137,12 @@ export function textOf(node: Node): string {
           node.times !== undefined && `×${node.times}`,
         ].filter(Boolean)
         const replaced = node.with === undefined ? '' : `⇒${textOf(node.with)}`
-        return `${node.tag}:${node.how}${flags.length === 0 ? '' : `[${flags.join(' ')}]`}${replaced}`
+        return `${node.tag}:${node.how}${node.how === 'chunks' ? node.n : ''}${flags.length === 0 ? '' : `[${flags.join(' ')}]`}${replaced}`
       }
       case 'chain':
         return `chain(${node.steps.map(textOf).join(', ')})`
       case 'group':
-        return `group(${node.members.map(textOf).join(', ')})`
+        return `group${node.chunk === undefined ? '' : `/${node.chunk}`}(${node.members.map(textOf).join(', ')})`
       case 'chord':
         return `chord([${node.header.map(textOf).join(', ')}], ${textOf(node.body)})`
     }
@@ -146,4 +150,17 @@ export function textOf(node: Node): string {
   const errbacks = (node.errbacks ?? []).map(({ tag, style }) => ` ⚡${tag}:${style}`).join('')
   const links = (node.links ?? []).map((link) => ` →${textOf(link)}`).join('')
   return own + errbacks + links + (node.stamp === undefined ? '' : ` #${node.stamp}`)
+}
+
+/** Of a group that still is what `chunks` makes: all items; of any other undefined. */
+export function chunkedItems({ chunk, members }: GroupNode): readonly unknown[] | undefined {
+  if (chunk === undefined || members.length === 0) return undefined
+  const parts = members.map((member) =>
+    member.kind === 'task' && member.how === 'starmap' ? member.it! : [],
+  )
+  const last = parts.length - 1
+  const whole = parts.every((part, at) =>
+    at < last ? part.length === chunk : part.length > 0 && part.length <= chunk,
+  )
+  return whole ? parts.flat() : undefined
 }

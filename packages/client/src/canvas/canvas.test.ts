@@ -958,6 +958,16 @@ describe('what others hold', () => {
     expect(await captured.sent()).toEqual([])
   })
 
+  it('RES-10, CANVAS-40: an empty group that a task sends is no child of it', async () => {
+    const request = localRequest('parent', { id: 'p', rootId: 'r', calledDirectly: false })
+    const context = new LocalTaskContext(captured.app.tasks.get('add')!, request, captured.app)
+    const children: ResultHandle[] = []
+    await runInTask({ context, children }, () => group([]).applyAsync())
+    expect(children).toEqual([])
+    await runInTask({ context, children }, () => group([add.s(1)]).applyAsync([1]))
+    expect(children).toHaveLength(1)
+  })
+
   it('RES-10, CANVAS-76: of a chord sent by a task the header is its child; a body without one has the task as its parent', async () => {
     const request = localRequest('parent', { id: 'p', rootId: 'r', calledDirectly: false })
     const context = new LocalTaskContext(captured.app.tasks.get('add')!, request, captured.app)

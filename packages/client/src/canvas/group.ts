@@ -150,7 +150,8 @@ export class Group<
     }
     await under
     const result = groupResult(id, results)
-    if (options['add_to_parent'] !== false) runningTask()?.children?.push(result)
+    // An empty one is nobody's child, as in Celery.
+    if (options['add_to_parent'] !== false && results.length > 0) runningTask()?.children?.push(result)
     return result
   }
 
