@@ -1,3 +1,4 @@
+import { currentTask } from '@ct/client'
 import type { TimeProvider } from '@ct/contracts'
 
 /**
@@ -20,6 +21,9 @@ export interface FakeClock extends TimeProvider {
   settle(wait: () => Promise<void>): () => void
 }
 
+/** Tasks among those that wait in `sleep`; others, such as the test itself, keep no worker busy. */
+const sleepingTasks = new WeakMap<TimeProvider, () => number>()
+
 interface Due {
   readonly at: number
   readonly run: () => void
@@ -29,6 +33,8 @@ interface Due {
 export function fakeClock(startMs: number = Date.UTC(2026, 0, 1)): FakeClock {
   let now = startMs
   let waiting = 0
+  /** With how many of its calls of `sleep` each is asleep. */
+  const tasks = new Map<object, number>()
   const due = new Set<Due>()
   const settlers = new Set<() => Promise<void>>()
   const schedule = (delayMs: number, run: () => void): (() => void) => {
@@ -56,7 +62,7 @@ export function fakeClock(startMs: number = Date.UTC(2026, 0, 1)): FakeClock {
     // Somebody else may have moved it further meanwhile.
     now = Math.max(now, until)
   }
-  return {
+  const clock: FakeClock = {
     now: () => now,
     schedule,
     get waiting() {
@@ -65,13 +71,18 @@ export function fakeClock(startMs: number = Date.UTC(2026, 0, 1)): FakeClock {
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted === true || ms <= 0) return resolve()
+        const task = currentTask()
         const wake = (): void => {
           waiting--
+          const left = task === undefined ? 0 : tasks.get(task)! - 1
+          if (left > 0) tasks.set(task!, left)
+          else if (task !== undefined) tasks.delete(task)
           forget()
           signal?.removeEventListener('abort', wake)
           resolve()
         }
         waiting++
+        if (task !== undefined) tasks.set(task, (tasks.get(task) ?? 0) + 1)
         const forget = schedule(ms, wake)
         signal?.addEventListener('abort', wake)
       }),
@@ -82,6 +93,13 @@ export function fakeClock(startMs: number = Date.UTC(2026, 0, 1)): FakeClock {
       return () => settlers.delete(wait)
     },
   }
+  sleepingTasks.set(clock, () => tasks.size)
+  return clock
+}
+
+/** How many tasks wait for that clock to be moved. */
+export function tasksAsleep(time: TimeProvider): number {
+  return sleepingTasks.get(time)?.() ?? 0
 }
 
 export function isFakeClock(time: TimeProvider): time is FakeClock {

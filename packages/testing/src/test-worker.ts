@@ -2,7 +2,7 @@
 import type { App } from '@ct/client'
 import { CeleryError, TimeoutError, type BrokerConnection } from '@ct/contracts'
 import { createWorker, type Worker, type WorkerOptions } from '@ct/worker'
-import { isFakeClock } from './fake-clock.ts'
+import { isFakeClock, tasksAsleep } from './fake-clock.ts'
 import { pingTask, registerPing } from './ping-task.ts'
 
 /** Celery's parameters of `start_worker`, besides every option of a worker. */
@@ -55,7 +55,7 @@ export async function startTestWorker(app: App, options: TestWorkerOptions = {})
   })
   const worker: TestWorker = Object.assign(made, {
     ensureStarted: () => made.start(),
-    idle: () => idle(made, queues, () => (isFakeClock(time) ? time.waiting : 0)),
+    idle: () => idle(made, queues, () => tasksAsleep(time)),
     [Symbol.asyncDispose]: async () => {
       await end(made, shutdownTimeoutMs)
       if (made.status === 'stopped') await stopped.promise

@@ -53,6 +53,31 @@ describe('time travel', () => {
     expect(worker.counts.active).toBe(0)
   })
 
+  it('a task at work is waited for, whoever else waits for the clock', async () => {
+    const { clock, app } = scene()
+    const start = clock.now()
+    const ends: string[] = []
+    const work = app.task('proj.work', async () => {
+      for (let turns = 0; turns < 60; turns++) await new Promise((resolve) => setImmediate(resolve))
+      ends.push(`work ${clock.now() - start}`)
+    })
+    const nap = app.task('proj.nap', async () => {
+      await Promise.all([clock.sleep(hour), clock.sleep(2 * hour)])
+      ends.push(`nap ${clock.now() - start}`)
+    })
+    await using worker = await startTestWorker(app, { concurrency: 2 })
+    // The program under test polls, say.
+    const stop = new AbortController()
+    const polling = clock.sleep(24 * hour, stop.signal)
+    await nap.delay()
+    await work.delay()
+    await clock.advance(3 * hour)
+    expect(ends).toEqual(['work 0', `nap ${2 * hour}`])
+    expect([worker.counts.active, clock.waiting]).toEqual([0, 1])
+    stop.abort()
+    await polling
+  })
+
   it('a task that has expired when its time comes is not run', async () => {
     const { clock, app } = scene()
     let runs = 0
