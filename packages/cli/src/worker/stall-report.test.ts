@@ -42,7 +42,7 @@ function start(...words: readonly string[]) {
 it('PAIN-2: a task that never lets go of the event loop is told while it keeps it, with its place in the code', async () => {
   const { fits } = start('spin', '--stall-report', '0.3')
   const [line] = await fits(
-    /WARNING\/MainProcess\] The event loop has stood still for \d+\.\d s and still does, kept by task spin\[[-0-9a-f]{36}\]\. .*-P threads.*\n {4}at spinHere \(.*stalling-worker\.ts:10:\d+\)\n/,
+    /WARNING\/MainProcess\] The event loop has stood still for \d+\.\d s and still does, kept by task spin\[[-0-9a-f]{36}\]\. .*-P threads.*\n {4}at spinHere \(.*stalling-worker\.ts:14:\d+\)\n/,
   )
   expect(line).toContain('Heartbeats, lease renewals, remote control and signals wait for it.')
   // Again, less often.
