@@ -50,7 +50,7 @@ export function generate(seed: number, options: GenerateOptions = {}): Tree {
   const languages: readonly Language[] = ['py', 'ct']
   const made = withoutDefects(maker.composite(depth))
   // With ct's defaults what replaces a task has its stamps, in Celery not.
-  const unstamped = holdsReplace(made) ? withoutStamps(made) : made
+  const unstamped = holdsReplace(made) || linksChord(made, false) ? withoutStamps(made) : made
   // A Celery 5.7 worker that completes a chord whose header holds a group and a member without a result stands still for good now and then.
   const root = holdsGroup(made)
     ? changed(unstamped, ({ ignoreResult: _ignored, ...rest }) => rest)
@@ -244,6 +244,24 @@ function holdsGroup(node: Node): boolean {
 
 function holdsReplace(node: Node): boolean {
   return (node.kind === 'task' && node.how === 'replace') || childrenOf(node).some(holdsReplace)
+}
+
+/** Celery does not stamp a chord that is linked to a member of a header (`stamp_links` has a copy of it); ct does. */
+function linksChord(node: Node, inHeader: boolean): boolean {
+  const links = node.links ?? []
+  if (inHeader && links.some(({ kind }) => kind === 'chord')) return true
+  if (links.some((link) => linksChord(link, false))) return true
+  switch (node.kind) {
+    case 'task':
+      return node.with !== undefined && linksChord(node.with, inHeader)
+    case 'chain':
+      // What follows a group makes a header of it.
+      return node.steps.some((step) => linksChord(step, inHeader || step.kind === 'group'))
+    case 'group':
+      return node.members.some((member) => linksChord(member, inHeader))
+    case 'chord':
+      return node.header.some((member) => linksChord(member, true)) || linksChord(node.body, inHeader)
+  }
 }
 
 function withoutStamps(node: Node): Node {

@@ -58,6 +58,12 @@ describe('the judge', () => {
     )
   })
 
+  it('stamps nothing where a chord is linked to a member of a header', () => {
+    const stamped = (node: Node): boolean => node.stamp !== undefined || childrenOf(node).some(stamped)
+    for (const seed of [102_892, 121_417]) expect(stamped(generate(seed).root)).toBe(false)
+    expect(Array.from({ length: 50 }, (_, seed) => generate(seed).root).some(stamped)).toBe(true)
+  })
+
   it('reduces a tree to what shows a difference', async () => {
     const tree = Array.from({ length: 200 }, (_, seed) => generate(seed)).find(
       ({ root }) => textOf(root).includes(':fail') && weightOf(root) > 20,
