@@ -35,8 +35,7 @@ function withoutChunks(node: Node, last: boolean): Node {
 
 /** `inHeader`: it ends as a part of a chord. */
 function without(node: Node, inHeader: boolean): Node {
-  // `group.link` of an empty group is an `IndexError`.
-  const empty = node.kind === 'group' && node.members.length === 0
+  const empty = linksNowhere(node)
   const early = node.kind === 'task' && node.with !== undefined && callsEarly(node.with)
   const links = empty || early ? undefined : node.links?.map((link) => without(link, false))
   const { links: _links, ...own } = parts(node, inHeader)
@@ -122,6 +121,13 @@ function unlinkedEarly(made: Node): Node {
   if (!callsEarly(made)) return made
   const { links: _links, ...rest } = made
   return rest as Node
+}
+
+/** `group.link` links to its first member: an `IndexError` where that is, or begins with, an empty group. */
+function linksNowhere(node: Node): boolean {
+  if (node.kind !== 'group') return false
+  const [first] = node.members
+  return first === undefined || linksNowhere(first)
 }
 
 function isEmpty(node: Node): boolean {

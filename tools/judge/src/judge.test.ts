@@ -242,6 +242,12 @@ describe('the judge', () => {
     expect(withoutDefects(wrapped)).toEqual(group)
     const linked = withoutDefects({ kind: 'chain', steps: [task('c'), group], links: [task('m')] })
     expect(textOf(linked)).toBe('chain(c:sum, group(a:sum, b:sum)) →m:sum')
+    const begins: Node = {
+      kind: 'group',
+      members: [{ kind: 'group', members: [] }, task('n')],
+      links: [task('m')],
+    }
+    expect(textOf(withoutDefects(begins))).toBe('group(group(), n:sum)')
     const becomes = (made: Node): Node => ({ ...task('r'), how: 'replace', with: made }) as Node
     const chord: Node = {
       kind: 'chord',
