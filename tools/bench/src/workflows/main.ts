@@ -29,6 +29,22 @@ const taking = workflowContestants.filter(({ name }) => values.contestants?.spli
 const script = fileURLToPath(new URL('run-one.ts', import.meta.url))
 /** Of each round: when just started, and when warm. */
 const seconds = new Map<string, { readonly young: number; readonly warm: number }[]>()
+/** Longer than any that ends. */
+const turnMs = 180_000
+
+/** Seconds of each run in one process; undefined: it did not end (a client of Celery has been seen to wait for a result that had been stored). */
+async function turnOf(name: string, shape: Shape): Promise<number[] | undefined> {
+  const words = [...process.execArgv, '--no-warnings', script, name, shape, redis.url]
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: turnMs })
+    return JSON.parse(stdout.trim().split('\n').at(-1)!) as number[]
+  } catch (error) {
+    const [why] = String(error instanceof Error ? error.message : error).split('\n')
+    console.log(`${shape} · ${name}: left out, ${why}`)
+    return undefined
+  }
+}
+
 const redis = await startPrivateRedis({ args: ['--save', ''] })
 try {
   for (let round = 0; round < Number(values.rounds); round += 1) {
@@ -36,9 +52,8 @@ try {
       for (let at = 0; at < taking.length; at += 1) {
         const { name } = taking[(at + round) % taking.length]!
         await redis.command('FLUSHALL')
-        const words = [...process.execArgv, '--no-warnings', script, name, shape, redis.url]
-        const { stdout } = await promisify(execFile)(process.execPath, words)
-        const turns = JSON.parse(stdout.trim().split('\n').at(-1)!) as number[]
+        const turns = await turnOf(name, shape)
+        if (turns === undefined) continue
         const took = { young: turns[0]!, warm: median(turns.slice(turns.length >> 1)) }
         const key = `${shape} ${name}`
         seconds.set(key, [...(seconds.get(key) ?? []), took])
