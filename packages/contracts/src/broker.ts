@@ -68,6 +68,9 @@
  *  B27 With `capabilities.carries.messages`: a settlement publishes its `messages` in the step that makes the ack, in their order, before the
  *      same step takes what is next; all of it happens or nothing. Nothing is published where the message is somebody else's by now: he runs it
  *      again, and publishes what follows. `carries` says which messages may go along; it never says yes to what `publish` would refuse.
+ *      With `ahead` and one message that this consumer would take in the same step, it may deliver it before the step is answered: ahead of what was
+ *      published in that moment, and never twice in a row without having looked for what waits. Whatever is settled, renewed or adopted
+ *      of it comes behind that step; did the step fail or publish nothing, the delivery is one that somebody else has by now.
  *  B28 With `capabilities.carries.chordParts` and `settlesWith(backend)`: an ack may carry a part of a chord, recorded behind the result writes in the
  *      same step. A part that leaves the chord open, or finds it closed, is acked with it. One that completes the chord, or finds it claimed,
  *      leaves the message held, publishes nothing, and makes `settled` false again: what follows from it has to be done before the ack.
@@ -282,6 +285,8 @@ export interface Carried {
   readonly results?: readonly ResultWrite[]
   /** See B27. Only what `carries` has said yes to. */
   readonly messages?: readonly OutgoingMessage[]
+  /** Its one message may be delivered here before the step is answered (B27). Default false. */
+  readonly ahead?: boolean
 }
 
 /** See B28. */

@@ -13,7 +13,13 @@ export class RedisCluster implements AsyncDisposable {
   }
 
   static async start(masters = 3): Promise<RedisCluster> {
-    const nodes = await Promise.all(Array.from({ length: masters }, startNode))
+    const started = await Promise.allSettled(Array.from({ length: masters }, startNode))
+    const nodes = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const failed = started.find((one) => one.status === 'rejected')
+    if (failed !== undefined) {
+      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()))
+      throw failed.reason
+    }
     const [first] = nodes
     if (!first) throw new RangeError('cluster: at least one master')
     for (const [i, node] of nodes.entries()) {
@@ -56,6 +62,17 @@ export class RedisCluster implements AsyncDisposable {
 }
 
 async function startNode(): Promise<PrivateRedis> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryNode()
+    } catch (error) {
+      // Somebody else took its bus' port between our look and the server's.
+      if (attempt === 5 || !String(error).includes('already in use')) throw error
+    }
+  }
+}
+
+async function tryNode(): Promise<PrivateRedis> {
   const settings = {
     'cluster-enabled': 'yes',
     'cluster-config-file': 'nodes.conf',

@@ -35,6 +35,8 @@ export class RedisDelivery implements Delivery {
   readonly tailBytes: number
   owner: DeliveryOwner
   counted = false
+  /** It was handed out ahead, and the step that should have filed it did not (B27). */
+  unfiled = false
   settlement: Promise<void> | undefined
 
   constructor(

@@ -1,6 +1,7 @@
 /** A step of a chain has a short way through the script; whatever is otherwise goes the long way, and both lead to the same keys (B25, B27). */
 import type {
   BrokerConnection,
+  Consumer,
   Delivery,
   OutgoingMessage,
   QueueDeclaration,
@@ -42,10 +43,13 @@ function result(taskId: string, expiresInMs?: number): ResultWrite {
 }
 
 /** The first message is held, nothing waits. */
-async function started(): Promise<{
+async function started(credit: number = 10): Promise<{
   held: Delivery
   next: () => Promise<Delivery>
+  /** Not asked for yet. */
+  got: readonly Delivery[]
   broker: BrokerConnection
+  consumer: Consumer
 }> {
   const broker = redisBroker({ url: server.url })
   const backend = redisBackend({ url: server.url })
@@ -57,7 +61,7 @@ async function started(): Promise<{
   const got: Delivery[] = []
   let wake = (): void => undefined
   const consumer = await connection.openConsumer({
-    credit: 10,
+    credit,
     onDelivery: (delivery) => {
       got.push(delivery)
       wake()
@@ -71,7 +75,7 @@ async function started(): Promise<{
   await connection.publish(message('first'))
   const held = await next()
   await server.command('CONFIG', 'RESETSTAT')
-  return { held, next, broker: connection }
+  return { held, next, got, broker: connection, consumer }
 }
 
 async function calls(command: string): Promise<number> {
@@ -137,9 +141,14 @@ it('B27: of a message that somebody else has by now the result is stored, and no
   expect((await next()).headers['id']).toBe('other')
 })
 
-it('B27: where something waits, what follows goes behind it', async () => {
+it.each([false, true])('B27: where something waits, it is taken too (ahead: %s)', async (ahead) => {
   const { held, next, broker } = await started()
-  const settled = held.settle({ action: 'ack', results: [result('a')], messages: [message('second')] })
+  const settled = held.settle({
+    action: 'ack',
+    results: [result('a')],
+    messages: [message('second')],
+    ahead,
+  })
   // On the same connection of the server, before it or after it.
   await Promise.all([settled, server.command('LPUSH', 'q', 'rubbish'), broker.publish(message('third'))])
   expect([(await next()).headers['id'], (await next()).headers['id']].toSorted()).toEqual(['second', 'third'])
@@ -151,4 +160,132 @@ it('B27: what follows to a queue that nobody here takes from is in its list', as
   await held.settle({ action: 'ack', results: [result('a')], messages: [message('far', 'elsewhere')] })
   expect(await server.command('LLEN', 'elsewhere')).toBe(1)
   expect(await server.command('EXISTS', 'unacked', 'unacked_index')).toBe(0)
+})
+
+/** Whoever waits for it is called in this turn of the event loop, before anything can be read from a socket. */
+const turnOfSending = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve))
+
+it('B27: with `ahead` what follows is handed out before the step is answered, and filed by it as ever', async () => {
+  const { held, next, got } = await started()
+  const settled = held.settle({
+    action: 'ack',
+    results: [result('a')],
+    messages: [message('second')],
+    ahead: true,
+  })
+  await turnOfSending()
+  expect(got.map(({ headers }) => headers['id'])).toEqual(['second'])
+  const second = await next()
+  await settled
+  expect(await filed()).toEqual([1, 1, 0])
+  expect(await calls('lpush')).toBe(0)
+  const entry = await text('HGET', 'unacked', second.tag)
+  // As it is when it went by way of its list.
+  await second.settle({ action: 'release' })
+  const again = await next()
+  expect(again.tag).not.toBe(second.tag)
+  expect(await text('HGET', 'unacked', again.tag)).toBe(entry)
+  for (const field of ['body', 'headers', 'properties', 'info'] as const)
+    expect({ [field]: second[field] }).toEqual({ [field]: again[field] })
+  // Whatever is stored of the task already.
+  await server.command('SET', 'celery-task-meta-b', documentOf('b', 'STARTED'))
+  await again.settle({
+    action: 'ack',
+    results: [result('b')],
+    messages: [message('third')],
+    ahead: true,
+  })
+  expect(await text('GET', 'celery-task-meta-b')).toBe(documentOf('b'))
+  expect(await filed()).toEqual([1, 1, 0])
+  const third = await next()
+  await third.settle({ action: 'ack' })
+  expect(await server.command('EXISTS', 'unacked', 'unacked_index', 'q')).toBe(0)
+})
+
+it.each([false, true])(
+  'B27: what ran ahead of a task that somebody else has by now leads to nothing (stored before: %s)',
+  async (stored) => {
+    const { held, next, got, broker } = await started()
+    if (stored) await server.command('SET', 'celery-task-meta-a', documentOf('a', 'STARTED'))
+    await server.command('ZREM', 'unacked_index', held.tag)
+    await held.settle({
+      action: 'ack',
+      results: [result('a')],
+      messages: [message('second')],
+      ahead: true,
+    })
+    const second = await next()
+    const follow = {
+      action: 'ack',
+      results: [result('b')],
+      messages: [message('third')],
+      ahead: true,
+    } as const
+    await second.settle(follow)
+    expect(await text('GET', 'celery-task-meta-b')).toBe(documentOf('b'))
+    expect(await server.command('EXISTS', 'unacked_index', 'q')).toBe(0)
+    expect(got).toEqual([])
+    // It goes on taking.
+    await broker.publish(message('other'))
+    expect((await next()).headers['id']).toBe('other')
+  },
+)
+
+it('R5, B27: while a stored result is looked at, what follows is held and goes on', async () => {
+  const { held, next } = await started()
+  // Of another serializer: the script cannot tell whether it is a SUCCESS.
+  await server.command('SET', 'celery-task-meta-a', 'other words')
+  const settled = held.settle({
+    action: 'ack',
+    results: [result('a')],
+    messages: [message('second')],
+    ahead: true,
+  })
+  const second = await next()
+  await second.settle({ action: 'ack', messages: [message('third')], ahead: true })
+  const third = await next()
+  expect(third.headers['id']).toBe('third')
+  await settled
+  expect(await text('GET', 'celery-task-meta-a')).toBe(documentOf('a'))
+  await third.settle({ action: 'ack' })
+  expect(await server.command('EXISTS', 'unacked', 'unacked_index', 'q')).toBe(0)
+})
+
+it('B8, B27: who has room for one message only looks for what waits first', async () => {
+  const { held, next, got } = await started(1)
+  const settled = held.settle({
+    action: 'ack',
+    results: [result('a')],
+    messages: [message('second')],
+    ahead: true,
+  })
+  await turnOfSending()
+  expect(got).toEqual([])
+  await settled
+  expect((await next()).headers['id']).toBe('second')
+})
+
+it('B27: what is paused, more than one, or put back in the same step is not handed out ahead', async () => {
+  const { held, next, got, consumer } = await started()
+  const several = held.settle({
+    action: 'ack',
+    messages: [message('second'), message('third')],
+    ahead: true,
+  })
+  await turnOfSending()
+  expect(got).toEqual([])
+  await several
+  const [second, third] = [await next(), await next()]
+  const settled = second.settle({ action: 'ack', messages: [message('fourth')], ahead: true })
+  void third.settle({ action: 'release' })
+  await turnOfSending()
+  expect(got).toEqual([])
+  await settled
+  const [again, fourth] = [await next(), await next()]
+  expect([again.headers['id'], fourth.headers['id']]).toEqual(['third', 'fourth'])
+  consumer.pause(['q'])
+  await again.settle({ action: 'ack', messages: [message('fifth')], ahead: true })
+  expect(got).toEqual([])
+  expect(await server.command('LLEN', 'q')).toBe(1)
+  await fourth.settle({ action: 'ack' })
 })

@@ -4,7 +4,7 @@ import { decodeEnvelope, EnvelopeReader, type Envelope } from '@ct/contracts'
 import type { BrokerContext } from './context.ts'
 import { RedisDelivery, type DeliveryOwner } from './delivery.ts'
 import type { Hub } from './hub.ts'
-import type { ListPush } from './list-push.ts'
+import type { Ahead, ListPush } from './list-push.ts'
 import type { Source } from './sources.ts'
 import type { Stepper, Taken } from './stepper.ts'
 
@@ -72,6 +72,14 @@ export class Intake {
   #takeBrought(source: Source, tag: string, push: ListPush): void {
     const { owner, deliver } = this.#options
     deliver(new RedisDelivery(owner, source.queue, tag, push.text, push.open(this.envelopes), source))
+  }
+
+  /** A message of our own that the step under way files. */
+  takeAhead(push: ListPush, ahead: Ahead): void {
+    const { owner, deliver } = this.#options
+    const { source, tag } = ahead
+    ahead.delivery = new RedisDelivery(owner, source.queue, tag, push.text, push.open(this.envelopes), source)
+    deliver(ahead.delivery)
   }
 
   takeFanout(queue: string, noAck: boolean, message: Buffer): void {

@@ -1,4 +1,14 @@
 import { sentEnvelope, type Envelope, type EnvelopeReader, type OutgoingMessage } from '@ct/contracts'
+import type { RedisDelivery } from './delivery.ts'
+import type { Source } from './sources.ts'
+
+/** It is handed out before the step is answered that files it. */
+export interface Ahead {
+  readonly source: Source
+  /** Under which it is filed. */
+  readonly tag: string
+  delivery: RedisDelivery | undefined
+}
 
 /** A message for a list. */
 export class ListPush {
@@ -7,6 +17,7 @@ export class ListPush {
   readonly pieces: readonly string[]
   /** Milliseconds of life of a queue that expires when unused, else 0. */
   readonly expiresMs: number
+  ahead: Ahead | undefined
   readonly #message: OutgoingMessage
   readonly #deliveryTag: string
   #envelope: Envelope | undefined

@@ -5,6 +5,7 @@ import { progressOf, type RecordCall } from '../backend/chord-part.ts'
 import type { Argument, PackedArgument } from '../connection/link.ts'
 import type { StoreWrite } from '../stored-success.ts'
 import type { ListPush } from './list-push.ts'
+import type { Source } from './sources.ts'
 
 /** Back into a list, or into a parked one. */
 export interface Move {
@@ -29,6 +30,8 @@ export interface FullSettlement {
   readonly writes: readonly StoreWrite[]
   readonly part: SettledPart | undefined
   readonly pushes: readonly ListPush[]
+  /** The one message may be handed out before the step is answered. */
+  readonly ahead: boolean
 }
 
 /** What follows an item in its entry of `unacked`. */
@@ -89,7 +92,7 @@ export class SettlementBatch {
   addWithResult(tag: string, write: StoreWrite): void {
     if (this.#plain.length === 0) this.#ttl = write.ttl
     if (write.ttl !== this.#ttl) {
-      this.addFull({ tag, writes: [write], part: undefined, pushes: [] })
+      this.addFull({ tag, writes: [write], part: undefined, pushes: [], ahead: false })
       return
     }
     this.#plain.push(tag, write.key, write.document)
@@ -134,7 +137,13 @@ export class SettlementBatch {
     const plain = this.#plain.length / 3
     if (index > plain) return this.#full[index - plain - 1]
     const [tag, key, document] = this.#plain.slice(3 * index - 3, 3 * index) as [string, string, Buffer]
-    return { tag, writes: [{ key, ttl: this.#ttl, guard: '', document }], part: undefined, pushes: [] }
+    return {
+      tag,
+      writes: [{ key, ttl: this.#ttl, guard: '', document }],
+      part: undefined,
+      pushes: [],
+      ahead: false,
+    }
   }
 
   /** The message that the script calls by this number, from 1. */
@@ -145,6 +154,20 @@ export class SettlementBatch {
       left -= pushes.length
     }
     throw new RangeError(`There is no message ${number} in this batch`)
+  }
+
+  /** Messages for these lists that may be handed out before the step is answered, in their order. */
+  mayGoAhead(lists: ReadonlyMap<string, Source>, most: number): readonly ListPush[] {
+    // What is put back in the same step lies before what follows.
+    if (this.#moves.length > 0) return []
+    const found: ListPush[] = []
+    for (const { ahead, part, pushes } of this.#full) {
+      const [push] = pushes
+      if (found.length >= most) break
+      if (!ahead || part !== undefined || pushes.length !== 1 || push === undefined) continue
+      if (push.ahead === undefined && lists.get(push.list)?.expiresMs === 0) found.push(push)
+    }
+    return found
   }
 
   /** Opens what is likely to come back, while the server works. */
@@ -182,11 +205,11 @@ export class SettlementBatch {
         keys.push(...part.call.keys)
         args.push(...part.call.args)
       }
-      for (const { list, pieces, expiresMs } of pushes) {
+      for (const { list, pieces, expiresMs, ahead } of pushes) {
         keys.push(list)
-        const tail = tails?.get(list)
-        if (tail === undefined) args.push(pieces, expiresMs, 0)
-        else args.push(['[', ...pieces, tail.tail], expiresMs, tail.tailBytes)
+        const its = ahead?.source ?? tails?.get(list)
+        if (its === undefined) args.push(pieces, expiresMs, 0, '')
+        else args.push(['[', ...pieces, its.tail], expiresMs, its.tailBytes, ahead?.tag ?? '')
       }
     }
     for (const tag of this.#acks) args.push(tag)

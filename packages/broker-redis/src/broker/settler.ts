@@ -31,7 +31,14 @@ export function addSettlement(
         carried === undefined
           ? undefined
           : { call: storeOf(context).recordCall(carried.part), onRecorded: carried.onRecorded }
-      batch.addFull({ tag, writes, part, pushes: messages.map((message) => pushOf(context, message)) })
+      batch.addFull({
+        tag,
+        writes,
+        part,
+        pushes: messages.map((message) => pushOf(context, message)),
+        // What ran although it was not ours leads to nothing.
+        ahead: settlement.ahead === true && tag !== '' && !delivery.unfiled,
+      })
     } else if (only !== undefined)
       batch.addWithResult(tag, storeWrite(storeOf(context).resultKey(only.taskId), only))
     else if (tag !== '') batch.addAck(tag)

@@ -12,7 +12,7 @@ import { settleAndClaim } from '../scripts/settle-and-claim.ts'
 import { decideWrites } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
 import type { Hub } from './hub.ts'
-import type { ListPush } from './list-push.ts'
+import type { Ahead, ListPush } from './list-push.ts'
 import { SettlementBatch } from './settlement-batch.ts'
 import type { Round, Source, Sources } from './sources.ts'
 import { Waiting } from './waiting.ts'
@@ -41,6 +41,8 @@ export interface StepperOptions {
   /** How many more deliveries may be handed over now. */
   readonly room: () => number
   readonly onTaken: (taken: Taken) => void
+  /** A message goes along with the step under way, which files it for us. */
+  readonly onAhead: (push: ListPush, ahead: Ahead) => void
   readonly envelopes: EnvelopeReader
 }
 
@@ -49,6 +51,7 @@ interface Step {
   readonly wanted: number
   readonly base: number
   readonly round: Round | undefined
+  readonly ahead: readonly ListPush[]
 }
 
 type Reply = [
@@ -57,11 +60,12 @@ type Reply = [
   problem: Buffer | null,
   taken: (number | (Buffer | number)[])[],
   recorded: number[],
+  unfiled: number[],
 ]
 
-/** Of a step that brought one message and nothing else, and took it (0: did not). */
+/** Of a step that brought one message and nothing else: the queue from which it was taken; 0: it was not, or is handed out; -1: it should not have been. */
 function replyOfHop(queue: number): Reply {
-  return [[], [], null, queue === 0 ? [] : [queue, [1]], []]
+  return [[], [], null, queue > 0 ? [queue, [1]] : [], [], queue < 0 ? [1] : []]
 }
 
 export class Stepper {
@@ -183,7 +187,7 @@ export class Stepper {
     if (this.#short) return 0
     if (this.#sources.active.length === 0 || !(this.#waiting.busy || this.#waiting.fedBy(this.#next.lists)))
       return 0
-    return Math.max(0, Math.min(this.#most(), this.#options.room() - this.#requested))
+    return Math.max(0, Math.min(this.#most(), this.#free))
   }
 
   /** Half of the credit at a time: the one half is worked off while the other is fetched. */
@@ -192,13 +196,15 @@ export class Stepper {
   }
 
   /** `only`: takes from no more than these lists. */
-  #send(wanted: number, only?: Round): void {
-    if (wanted > 0) this.#waiting.taking()
+  #send(room: number, only?: Round): void {
     const batch = this.#full.shift() ?? this.#batch
     if (batch === this.#batch) this.#batch = new SettlementBatch()
+    const ahead = room > 0 ? this.#aheadOf(batch, room) : []
+    const wanted = ahead.length === 0 ? room : Math.min(room, this.#free - ahead.length)
+    if (wanted > 0) this.#waiting.taking()
     const round = wanted > 0 ? (only ?? this.#sources.next()) : undefined
-    const step: Step = { batch, wanted, base: this.#base, round }
-    this.#base += wanted
+    const step: Step = { batch, wanted, base: this.#base, round, ahead }
+    this.#base += room + ahead.length
     this.#requested += wanted
     this.#inFlight++
     if (wanted > 0) this.#claiming++
@@ -210,7 +216,29 @@ export class Stepper {
       (reply) => this.#done(step, typeof reply === 'number' ? replyOfHop(reply) : (reply as Reply)),
       (error: unknown) => this.#failed(step, error),
     )
+    for (const push of ahead) this.#options.onAhead(push, push.ahead as Ahead)
     if (expected !== undefined) batch.open(expected, this.#options.envelopes)
+  }
+
+  /**
+   * What may be handed out now. Where nothing waited a moment ago, what follows would be taken in the same step; who waits for the answer waits as
+   * long as a short task takes. At least one more is asked for, so that every step looks for what waits.
+   */
+  #aheadOf(batch: SettlementBatch, room: number): readonly ListPush[] {
+    const most = this.#free - 1
+    if (this.#inFlight > 0 || most < 1 || !this.#waiting.foundNothing) return []
+    const { filed } = this.#sources
+    const pushes = batch.mayGoAhead(filed, most)
+    let at = this.#base + room
+    for (const push of pushes) {
+      const source = filed.get(push.list) as Source
+      push.ahead = { source, tag: this.#options.tagPrefix + ++at, delivery: undefined }
+    }
+    return pushes
+  }
+
+  get #free(): number {
+    return this.#options.room() - this.#requested
   }
 
   /** As the script's head comment lists them. */
@@ -237,16 +265,20 @@ export class Stepper {
     return { keys, args }
   }
 
-  #done(step: Step, [undecided, malformed, problem, taken, recorded]: Reply): void {
+  #done(step: Step, [undecided, malformed, problem, taken, recorded, unfiled]: Reply): void {
     this.#over(step)
     if (this.#ended) return
     if (recorded.length > 0) step.batch.recorded(recorded)
+    for (const number of unfiled) {
+      const delivery = step.batch.pushed(number).ahead?.delivery
+      if (delivery !== undefined) delivery.unfiled = true
+    }
     this.#settled(step.batch, undecided)
     if (step.round !== undefined) {
       let got = malformed.length / 2
       for (let i = 1; i < taken.length; i += 2) got += (taken[i] as unknown[]).length
+      if (got > 0 || step.ahead.length > unfiled.length) this.#waiting.fed()
       if (got > 0) {
-        this.#waiting.fed()
         const { tagPrefix, onTaken } = this.#options
         onTaken({
           round: step.round,
@@ -295,7 +327,13 @@ export class Stepper {
     this.#open.add(batch)
     const again = undecided.flatMap((index) => batch.settlement(index) ?? [])
     const { link } = this.#hub
-    Promise.all(again.map(async (one) => ({ ...one, writes: await decideWrites(link, one.writes) }))).then(
+    const decided = again.map(async (one) => ({
+      ...one,
+      writes: await decideWrites(link, one.writes),
+      // What was handed out is filed.
+      pushes: one.pushes.filter(({ ahead }) => ahead === undefined),
+    }))
+    Promise.all(decided).then(
       (decided) => {
         if (this.#ended) return
         this.#open.delete(batch)

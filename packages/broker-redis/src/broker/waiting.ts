@@ -64,6 +64,11 @@ export class Waiting implements Waiter {
     return this.#mode === 'busy'
   }
 
+  /** When we looked last, all that there was had been taken, and we have not heard of more. */
+  get foundNothing(): boolean {
+    return this.#mode === 'fed' || this.#mode === 'hungry' || this.#mode === 'armed'
+  }
+
   get lists(): ReadonlySet<string> {
     return this.#lists
   }

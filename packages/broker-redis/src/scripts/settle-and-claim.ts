@@ -10,20 +10,22 @@
  *       7 wanted, 8 Q queues, 9 S steps, 10 '1' to empty one queue before the next, 11 tag prefix, 12 tag base; then
  *       P × tag, document
  *       G × tag ('' when nothing is filed), number of results, 1 with a part of a chord, number of messages; per result: ttl, guard, document; of the
- *           part what `record-part.ts` takes; per message: text, ms of life of its list or 0, length of the tail or 0. With a tail the text is the
- *           entry of `unacked` that it becomes when it is taken from its list in this step: '[', the item, the tail
+ *           part what `record-part.ts` takes; per message: text, ms of life of its list or 0, length of the tail or 0, tag or ''. With a tail the text
+ *           is the entry of `unacked` that it becomes when it is taken from its list in this step: '[', the item, the tail. With a tag the client
+ *           has handed it out already: it is filed under that tag, whatever waits
  *       A × tag
  *       F × tag ('' when nothing is filed), message id: forgotten if it is ours; a run whose lease ran out says nothing about the next
  *       M × tag ('' when nothing is filed), 'L' back or 'R' front of the list, text ('' the item as it was taken), length of the tail
  *       Q × tail (what follows the item in its unacked entry; '' to forget the item at once), parked list
- * Reply {undecided, malformed, problem, taken, recorded}
+ * Reply {undecided, malformed, problem, taken, recorded, unfiled}
  *       undecided: indexes into P and G, counted through, whose stored document the client must look at; nothing of them was done
  *       malformed: queue index, item, … (already moved to the parked list)
  *       problem: an error text, when a list could not be read
  *       taken: queue index, items, …; the i-th filed item has the tag prefix .. (base + i). A number is one of the messages that were handed over,
  *           counted through from 1
  *       recorded: index into P and G, and the three numbers of `record-part.ts`, for each part
- *       or, of a hop, a number: the queue from which the one message that came along was taken, 0 when none was
+ *       unfiled: messages with a tag, counted through from 1, that are not published, as their task is somebody else's
+ *       or, of a hop, a number: the queue from which the one message that came along was taken, 0 when none was; with a tag -1 when it is unfiled
  *
  * Items are told from rubbish by their shape, not decoded: that costs 0.3 µs instead of 5, and what only looks like an
  * envelope the client parks as soon as it has tried to read it. The tag is our own, so no content can confuse it.
@@ -45,19 +47,21 @@ local unacked, index, starts = KEYS[1], KEYS[2], KEYS[3]
 -- A hop: one result, one message, nothing else, and nothing waits. As below, where it is one case of many.
 if ARGV[3] == '1' and ARGV[16] == '1' and ARGV[14] == '1' and ARGV[22] ~= '0' and ARGV[13] ~= '' and ARGV[15] == '0' and ARGV[1] == '0'
   and ARGV[4] == '0' and ARGV[5] == '0' and ARGV[6] == '0' and ARGV[7] ~= '0' and #KEYS < 1000 then
-  local q
-  for i = 6, #KEYS do
-    if KEYS[i] == KEYS[5] then q = (i - 6) % tonumber(ARGV[8]) + 1 end
-  end
+  local q, its = nil, ARGV[23]
+  if its == '' then
+    for i = 6, #KEYS do
+      if KEYS[i] == KEYS[5] then q = (i - 6) % tonumber(ARGV[8]) + 1 end
+    end
+  else q = 0 end
   -- The result, and the lists.
   if q and redis.call('EXISTS', unpack(KEYS, 4)) == 0 then
     local tag = ARGV[13]
     if ARGV[17] == '' then redis.call('SET', KEYS[4], ARGV[19]) else redis.call('SET', KEYS[4], ARGV[19], 'PX', ARGV[17]) end
     redis.call('PUBLISH', KEYS[4], ARGV[19])
-    if redis.call('ZREM', index, tag) == 0 then return 0 end
+    if redis.call('ZREM', index, tag) == 0 then return its == '' and 0 or -1 end
     redis.call('HDEL', unacked, tag)
     local now = redis.call('TIME')
-    tag = ARGV[11] .. (tonumber(ARGV[12]) + 1)
+    tag = its == '' and ARGV[11] .. (tonumber(ARGV[12]) + 1) or its
     redis.call('HSET', unacked, tag, ARGV[20])
     redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', now[2]), tag)
     return q
@@ -68,7 +72,7 @@ local P, ttl, G, A = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARG
 local F, M = tonumber(ARGV[5]), tonumber(ARGV[6])
 local left, Q, S = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local k, a = 3, 12
-local undecided, malformed, problem, taken, recorded = {}, {}, false, {}, {}
+local undecided, malformed, problem, taken, recorded, unfiled = {}, {}, false, {}, {}, {}
 local lists, sent, idle, kept, places = #KEYS - S * Q, 0, nil, {}, {}
 
 ${storeResult}
@@ -81,6 +85,11 @@ local function push(key, at)
   if ARGV[at + 2] ~= '0' then redis.call('PEXPIRE', key, ARGV[at + 2]) end
 end
 local function send(n, key, at)
+  if ARGV[at + 4] ~= '' then
+    local now = redis.call('TIME')
+    redis.call('HSET', unacked, ARGV[at + 4], ARGV[at + 1])
+    return redis.call('ZADD', index, now[1] .. '.' .. string.format('%06d', now[2]), ARGV[at + 4])
+  end
   if idle == nil then
     idle = left > 0 and M == 0 and S * Q > 0 and S * Q <= 1000 and redis.call('EXISTS', unpack(KEYS, lists + 1)) == 0
   end
@@ -124,8 +133,11 @@ for g = 1, G do
   end
   for m = 1, messages do
     sent = sent + 1
-    if follows then send(sent, KEYS[k + m], a) end
-    a = a + 3
+    -- It runs already: whatever is still to be decided of its task's result, it is held, or somebody else's.
+    local out = ARGV[a + 4] ~= ''
+    if follows or out and not done and redis.call('ZSCORE', index, tag) then send(sent, KEYS[k + m], a)
+    elseif out then unfiled[#unfiled + 1] = sent end
+    a = a + 4
   end
   k = k + messages
   if not done then undecided[#undecided + 1] = P + g elseif not held and tag ~= '' and not ours[tag] then tags[#tags + 1] = tag end
@@ -154,7 +166,7 @@ for m = 1, M do
     if text then redis.call(side == 'L' and 'LPUSH' or 'RPUSH', KEYS[k], text) end
   end
 end
-if left <= 0 or Q == 0 then return {undecided, malformed, problem, taken, recorded} end
+if left <= 0 or Q == 0 then return {undecided, malformed, problem, taken, recorded, unfiled} end
 
 local strict, prefix, base = ARGV[10] == '1', ARGV[11], tonumber(ARGV[12])
 local find, byte = string.find, string.byte
@@ -243,6 +255,6 @@ if filed > 0 then
   redis.call('HSET', unacked, unpack(entries))
   redis.call('ZADD', index, unpack(scores))
 end
-return {undecided, malformed, problem, taken, recorded}
+return {undecided, malformed, problem, taken, recorded, unfiled}
 `,
 )

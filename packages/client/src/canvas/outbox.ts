@@ -32,6 +32,14 @@ export class Outbox {
     return this.#taken.length === 0 ? undefined : this.#taken.map(({ message }) => message)
   }
 
+  /** It is one message, and nobody is told when it is sent: whoever gets it may begin. */
+  get mayBegin(): boolean {
+    const [only] = this.#taken
+    return (
+      this.#taken.length === 1 && only?.announcement === undefined && only?.publish.sentEvent === undefined
+    )
+  }
+
   /** All of these or none. The handlers of `beforeTaskPublish` have had them. */
   take(prepared: readonly PreparedTask[]): boolean {
     if (this.#closed || this.#taken.length + prepared.length > mostMessages) return false

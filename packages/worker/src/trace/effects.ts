@@ -55,10 +55,11 @@ export function sent<T>(services: TraceServices, failed: string, operation: () =
 
 /** With what follows from the task. What goes back to its queue leads to nothing yet. */
 function carrying(request: Request, settlement: Settlement): Settlement {
-  const messages = request.outbox?.messages
+  const { outbox } = request
+  const messages = outbox?.messages
   if (messages === undefined || (settlement.action !== 'ack' && settlement.action !== 'reject'))
     return settlement
-  return { ...settlement, messages }
+  return { ...settlement, messages, ahead: outbox?.mayBegin }
 }
 
 function tellOutbox(outbox: Outbox, error: unknown): void {

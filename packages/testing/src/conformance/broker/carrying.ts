@@ -134,6 +134,33 @@ export function carryingTests({ test, options }: BrokerSuite): void {
   )
 
   test(
+    'B27: one task after the other, each handed out ahead where the broker does that, come once and in order',
+    async (scene) => {
+      const from = await scene.connect()
+      const queue = scene.name()
+      await from.connection.declare([queueNamed(queue)])
+      await from.connection.publish(messageTo(queue, '0'))
+      const inbox = await scene.consume(from, [queue], { credit: 4 })
+      for (let n = 0; n < 30; n += 1) {
+        const held = await inbox.next()
+        assert.equal(text(held), String(n))
+        const messages = [messageTo(queue, String(n + 1))]
+        const settled = held.settle({ action: 'ack', messages, ahead: true })
+        // Some settle while the step before is under way, some after it.
+        if (n % 3 === 0) await settled
+      }
+      const last = await inbox.next()
+      assert.equal(text(last), '30')
+      await last.settle({ action: 'release' })
+      const again = await inbox.next()
+      assert.equal(text(again), '30')
+      await again.settle({ action: 'ack' })
+      await inbox.staysEmpty()
+    },
+    messages,
+  )
+
+  test(
     'B27: what cannot go along is said before',
     async (scene) => {
       const from = await scene.connect()
