@@ -66,6 +66,7 @@ export class Waiting implements Waiter {
 
   /** When we looked last, all that there was had been taken, and we have not heard of more. */
   get foundNothing(): boolean {
+    if (this.#mode === 'arming') return !this.#stirred
     return this.#mode === 'fed' || this.#mode === 'hungry' || this.#mode === 'armed'
   }
 
