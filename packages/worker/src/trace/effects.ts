@@ -56,10 +56,10 @@ export function sent<T>(services: TraceServices, failed: string, operation: () =
 /** With what follows from the task. What goes back to its queue leads to nothing yet. */
 function carrying(request: Request, settlement: Settlement): Settlement {
   const { outbox } = request
-  const messages = outbox?.messages
-  if (messages === undefined || (settlement.action !== 'ack' && settlement.action !== 'reject'))
+  if (outbox === undefined || (settlement.action !== 'ack' && settlement.action !== 'reject'))
     return settlement
-  return { ...settlement, messages, ahead: outbox?.mayBegin }
+  const { messages } = outbox
+  return messages === undefined ? settlement : { ...settlement, messages, ahead: outbox.mayBegin }
 }
 
 function tellOutbox(outbox: Outbox, error: unknown): void {
