@@ -1,6 +1,6 @@
 import { ConfigurationError } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
-import { AsyncResult, EagerResult, GroupResult } from '../result/index.ts'
+import { AsyncResult, EagerResult, GroupResult, inLine } from '../result/index.ts'
 import type { ResultNode } from '../result/index.ts'
 import { EagerGroupResult } from './eager-group-result.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
@@ -8,17 +8,7 @@ import type { FrozenResult } from './frozen-result.ts'
 
 /** The handle a caller gets. */
 export function resultHandle(context: AppContext, frozen: FrozenResult): ResultNode {
-  return inLine(frozen, (one, parent) => handleBehind(context, one, parent))
-}
-
-/** From the oldest on: a chain may have more steps than calls can be nested. */
-function inLine<T extends { readonly parent: T | null }>(
-  last: T,
-  make: (one: T, parent: ResultNode | null) => ResultNode,
-): ResultNode {
-  const line: T[] = []
-  for (let one: T | null = last; one !== null; one = one.parent) line.push(one)
-  return line.reduceRight<ResultNode | null>((parent, one) => make(one, parent), null)!
+  return inLine<FrozenResult, ResultNode>(frozen, (one, parent) => handleBehind(context, one, parent))
 }
 
 function handleBehind(context: AppContext, frozen: FrozenResult, parent: ResultNode | null): ResultNode {
@@ -42,7 +32,7 @@ export function emptyGroupHandle(frozen: FrozenResult): ResultNode {
 
 /** {@link resultHandle} for what ran in this process. */
 export function eagerHandle(context: AppContext, outcome: EagerOutcome): ResultNode {
-  return inLine(outcome, (one, parent) => {
+  return inLine<EagerOutcome, ResultNode>(outcome, (one, parent) => {
     if (one.members === null) return new EagerResult(one.id, one, context.resultContext, { parent })
     const members = one.members.map((member) => eagerHandle(context, member))
     return new EagerGroupResult(one.id, members, context.resultContext, { parent })

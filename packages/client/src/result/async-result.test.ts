@@ -560,6 +560,16 @@ describe('AsyncResult', () => {
     expect(group).toBeInstanceOf(GroupResult)
     expect(() => resultFromTuple([1], context)).toThrow()
   })
+
+  it('RES-29, RES-51: the result of a chain of thousands of steps travels as a tuple', () => {
+    let last: AsyncResult | undefined
+    for (let step = 0; step < 20_000; step++) last = result(`t${step}`, { parent: last })
+    const read = resultFromTuple(last!.asTuple(), context) as AsyncResult
+    expect(read.equals(last)).toBe(true)
+    const ids: string[] = []
+    for (let node: typeof read.parent = read; node !== null; node = node.parent) ids.push(node.id)
+    expect([ids.length, ids[0], ids.at(-1)]).toEqual([20_000, 't19999', 't0'])
+  })
 })
 
 describe('options of a wait', () => {

@@ -7,6 +7,7 @@ import {
   readyStates,
 } from '@ct/contracts'
 import { aborted, abortTask } from './abort.ts'
+import { handleInLine, inLine } from './result-line.ts'
 import { GroupResult } from './group-result.ts'
 import { valueOf } from './meta-value.ts'
 import type { ResultContext, ResultOwner, ResultRevokeOptions } from './result-context.ts'
@@ -300,7 +301,7 @@ export class AsyncResult<T = unknown> {
 
   /** Identity of this result and its parents as data. */
   handle(): ResultHandle {
-    return { id: this.id, parent: this.parent?.handle() ?? null, children: null }
+    return handleInLine(this)
   }
 
   /** `[[id, parent], null]`: Celery's portable form, see {@link resultFromTuple}. */
@@ -368,13 +369,15 @@ export class AsyncResult<T = unknown> {
 
 /** The result of a task or a group that a handle names. */
 export function resultFromHandle(handle: ResultHandle, context: ResultContext): ResultNode {
-  const parent = handle.parent === null ? null : resultFromHandle(handle.parent, context)
-  if (handle.children === null) return new AsyncResult(handle.id, context, { parent })
-  return new GroupResult(
-    handle.id,
-    handle.children.map((child) => resultFromHandle(child, context)),
-    context,
-    { parent },
+  return inLine<ResultHandle, ResultNode>(handle, ({ id, children }, parent) =>
+    children === null
+      ? new AsyncResult(id, context, { parent })
+      : new GroupResult(
+          id,
+          children.map((child) => resultFromHandle(child, context)),
+          context,
+          { parent },
+        ),
   )
 }
 

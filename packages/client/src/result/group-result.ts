@@ -4,6 +4,7 @@ import type { ResultNode } from './async-result.ts'
 import type { ResultContext } from './result-context.ts'
 import { buildResultGraph } from './result-graph.ts'
 import type { GraphOptions, ResultGraph } from './result-graph.ts'
+import { handleInLine } from './result-line.ts'
 import { ResultSet } from './result-set.ts'
 import type { StoreCallOptions } from './result-store.ts'
 
@@ -50,11 +51,7 @@ export class GroupResult<T = unknown> extends ResultSet<T> {
 
   /** Identity of the group and its members as data. */
   handle(): ResultHandle {
-    return {
-      id: this.id,
-      parent: this.parent?.handle() ?? null,
-      children: this.results.map((member) => member.handle()),
-    }
+    return handleInLine(this)
   }
 
   /** `[[id, parent], [member, …]]`: Celery's portable form. */

@@ -26,7 +26,7 @@ import {
   TimeLimitExceeded,
   WorkerLostError,
 } from './index.ts'
-import type { ResultMeta } from './index.ts'
+import type { ResultHandle, ResultMeta } from './index.ts'
 
 const always = (): boolean => true
 const canEncode = (value: unknown): boolean => {
@@ -136,8 +136,28 @@ describe('result handles', () => {
     expect(decodeResultHandle(['bare', null])).toEqual({ id: 'bare', parent: null, children: null })
   })
 
+  it('RES-29, RES-51: a chain may have more steps than calls can be nested, and its result travels as a tuple', () => {
+    let handle: ResultHandle | null = null
+    for (let step = 0; step < 20_000; step++) handle = { id: `t${step}`, parent: handle, children: null }
+    let read: ResultHandle | null = decodeResultHandle(encodeResultHandle(handle!))
+    const ids: string[] = []
+    for (; read !== null; read = read.parent) ids.push(read.id)
+    expect(ids).toHaveLength(20_000)
+    expect([ids[0], ids.at(-1)]).toEqual(['t19999', 't0'])
+  })
+
+  it('RES-51: what is no result as a tuple is told with what it is', () => {
+    expect(() => decodeResultHandle([7, null])).toThrow('7 is no id of a task')
+    expect(() => decodeResultHandle({ id: 'a' })).toThrow("{'id': 'a'} is neither an id nor a list of two")
+    expect(() => decodeResultHandle(['g', 'm'])).toThrow('the members of g are no list')
+    expect(() => readGroupDocument(['t', null])).toThrow('t is a task, not a group')
+    let nested: unknown = ['g', null]
+    for (let depth = 0; depth < 1001; depth++) nested = ['g', [nested]]
+    expect(() => decodeResultHandle(nested)).toThrow('more than 1000 deep')
+  })
+
   it('refuses what is none, however deep', () => {
-    let deep: unknown = ['a', null]
+    let deep: unknown = ['a', 5]
     for (let level = 0; level < 5000; level += 1) deep = [['a', deep], null]
     for (const bad of [
       null,
