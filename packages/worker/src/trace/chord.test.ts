@@ -31,6 +31,8 @@ interface Script {
   readonly stops?: boolean
   /** So many times the store is away before a member is read. */
   away?: number
+  /** So many times it is away before any member is read. */
+  awayAtOnce?: number
 }
 
 async function run(
@@ -38,8 +40,8 @@ async function run(
   state = 'SUCCESS',
   value: unknown = 1,
   reporting: ChordMember = member,
+  seen: string[] = [],
 ): Promise<string[]> {
-  const seen: string[] = []
   let ready = false
   const progress = [...(script.progress ?? [])]
   const logger = {
@@ -52,6 +54,7 @@ async function run(
   }
   const services = {
     app: createApp({ logger }),
+    defaults: 'ct',
     chordJoinTimeout: 0.05,
     publishBoundMs: 21_000,
     task: () => undefined,
@@ -79,6 +82,10 @@ async function run(
         return Promise.resolve()
       },
       meta: (id: string) => {
+        if ((script.awayAtOnce ?? 0) > 0) {
+          script.awayAtOnce!--
+          return Promise.reject(new BackendUnavailableError('away'))
+        }
         if (ready && (script.away ?? 0) > 0) {
           script.away!--
           return Promise.reject(new BackendUnavailableError('away'))
@@ -114,8 +121,8 @@ async function run(
         Promise.resolve({
           increment: (key: string) =>
             Promise.resolve(key === 'g.done' ? (script.ended ?? 0) + 1 : script.count),
-          remove: () => {
-            seen.push('remove counter')
+          remove: (key: string) => {
+            seen.push(key === 'g.done' ? 'let go' : 'remove counter')
             return Promise.resolve()
           },
         }),
@@ -293,6 +300,19 @@ describe('a store with a counter', () => {
     expect(await run({ kind: 'counter', count: 2, group: ['a', 'b'], members, away: 2 })).toContain(
       'body [1,2] parent t1',
     )
+  })
+
+  it('CANVAS-68, D57-62: a worker that stops before the body is published leaves the chord to who gets the part again', async () => {
+    const publish = new BackendUnavailableError('away')
+    const script = { kind: 'counter', count: 2, group: ['a', 'b'], members, publish, stops: true } as const
+    const seen: string[] = []
+    await expect(run(script, 'SUCCESS', 1, member, seen)).rejects.toBe(publish)
+    expect(seen).toEqual(['let go'])
+  })
+
+  it('CANVAS-68: a store that is away while it is asked whether all have ended is waited for', async () => {
+    const script = { kind: 'counter', count: 2, group: ['a', 'b'], members, awayAtOnce: 2 } as const
+    expect(await run(script)).toContain('body [1,2] parent t1')
   })
 
   it('canvas §7.3: a body’s own priority is not that of the member that completes it', async () => {

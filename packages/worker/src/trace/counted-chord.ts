@@ -43,9 +43,10 @@ export async function reportCounted(
   }
   const counter = await chords.counter()
   // Who is first to end the chord: parts that come again, or late, change nothing then.
+  const ended = `${groupId}.done`
   const first = async (): Promise<boolean> =>
     services.defaults === 'celery' ||
-    (await counter.increment(`${groupId}.done`, { expiresInMs: chords.expiresInMs })) === 1
+    (await counter.increment(ended, { expiresInMs: chords.expiresInMs })) === 1
   if (group === undefined) {
     if (await first())
       await failChord(services, body, new ChordError(`GroupResult ${groupId} no longer exists`), report)
@@ -56,7 +57,14 @@ export async function reportCounted(
   if (services.defaults === 'celery') {
     if (count > size) services.log.warn(`Chord counter incremented too many times for '${groupId}'`)
     if (count !== size) return
-  } else if (count < size || !(await allReady(services.results, group)) || !(await first())) return
+  } else {
+    if (count < size) return
+    const whole = group
+    const ready = await persist(services, `The members of chord ${groupId} could not be read`, () =>
+      allReady(services.results, whole),
+    )
+    if (!ready || !(await first())) return
+  }
   try {
     const whole = group
     const values = await persist(services, `Chord ${groupId} could not be read`, () =>
@@ -69,9 +77,28 @@ export async function reportCounted(
     })
     if (values !== undefined)
       await publishBody(services, member, body, values, () => Promise.resolve(true), report)
-  } finally {
-    await chords.forgetGroup(groupId)
-    await counter.remove(groupId)
+  } catch (error) {
+    // The worker stops for good: whoever gets this part again ends the chord, and finds its group.
+    if (services.defaults === 'ct' && isRetryable(error)) await letGo(services, groupId, ended)
+    else await clearUp(services, groupId)
+    throw error
+  }
+  await clearUp(services, groupId)
+}
+
+async function clearUp({ chords }: TraceServices, groupId: string): Promise<void> {
+  await chords.forgetGroup(groupId)
+  await (await chords.counter()).remove(groupId)
+}
+
+async function letGo(services: TraceServices, groupId: string, ended: string): Promise<void> {
+  try {
+    await (await services.chords.counter()).remove(ended)
+  } catch (error) {
+    services.log.error(
+      `Chord ${groupId} was not ended by this worker, which stops, and the result store did not take that note: if no result of its body comes, send the chord again.`,
+      { error },
+    )
   }
 }
 
