@@ -1,8 +1,8 @@
 /** Options of the AMQP broker: kombu's connection and transport options in camelCase, Celery's units (seconds). */
 import { ConfigurationError, type ServerDescription } from '@ct/contracts'
-import { checkOptions, tlsOptionTable, type OptionTable } from '@ct/contracts/broker-kit'
+import { checkOptions, maskUrl, tlsOptionTable, type OptionTable } from '@ct/contracts/broker-kit'
 import { amqpSsl, type AmqpTlsOptions } from './tls.ts'
-import { maskUrl, parseAmqpUrls } from './url.ts'
+import { parseAmqpUrls } from './url.ts'
 
 export interface AmqpCredentials {
   readonly username?: string | undefined

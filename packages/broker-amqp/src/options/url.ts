@@ -3,7 +3,7 @@
  * the virtual host, percent-decoded; none, `/` and `//` are the virtual host `/`.
  */
 import { ConfigurationError } from '@ct/contracts'
-import { camelCase } from '@ct/contracts/broker-kit'
+import { camelCase, decodeUrlPart, maskUrl } from '@ct/contracts/broker-kit'
 
 export interface AmqpUrl {
   readonly scheme: string
@@ -48,15 +48,16 @@ function parseOne(text: string): AmqpUrl {
   const [, , userinfo, authority = '', path = '', search = ''] = match
   const colon = userinfo?.indexOf(':') ?? -1
   const ssl = scheme === 'amqps'
-  const virtualHost = decode(path.replace(/^\//, ''))
+  const virtualHost = decodeUrlPart(path.replace(/^\//, ''))
   const query: Record<string, string> = {}
   for (const [name, value] of new URLSearchParams(search)) query[camelCase(name)] = value
   return {
     scheme,
     ssl,
     ...parseHost(authority),
-    username: userinfo === undefined ? undefined : decode(colon < 0 ? userinfo : userinfo.slice(0, colon)),
-    password: userinfo === undefined || colon < 0 ? undefined : decode(userinfo.slice(colon + 1)),
+    username:
+      userinfo === undefined ? undefined : decodeUrlPart(colon < 0 ? userinfo : userinfo.slice(0, colon)),
+    password: userinfo === undefined || colon < 0 ? undefined : decodeUrlPart(userinfo.slice(colon + 1)),
     virtualHost: virtualHost === '' ? undefined : virtualHost,
     query,
   }
@@ -66,27 +67,11 @@ function parseHost(authority: string): { readonly host: string; readonly port: n
   const match = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(authority)
   if (match === null)
     throw new ConfigurationError(`${JSON.stringify(authority)} is not a host and port of an AMQP URL`)
-  const host = decode(match[1] ?? '').replace(/^\[|\]$/g, '')
+  const host = decodeUrlPart(match[1] ?? '').replace(/^\[|\]$/g, '')
   const port = match[2] === undefined || match[2] === '' ? undefined : Number(match[2])
   if (port !== undefined && (port < 1 || port > 65535))
     throw new ConfigurationError(`${port} is not a port number`)
   return { host: host === '' ? 'localhost' : host, port }
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
-/** The URL with every password as `**`, as Celery prints it. */
-export function maskUrl(text: string): string {
-  return text
-    .split(';')
-    .map((part) => part.replace(/^(\s*[a-z][a-z0-9+.-]*:\/\/)([^:@/]*):(.*)@/is, '$1$2:**@'))
-    .join(';')
 }
 
 /** `rpc://` alone is the broker's server; with a host it is a server like any other. Error: `CT_CONFIGURATION`. */

@@ -1,8 +1,8 @@
 /** Where a Redis server is and how to get in: what broker, result backend and schedule store have in common. */
 import { ConfigurationError, type ServerDescription } from '@ct/contracts'
-import { checkOptions, sslOption, tlsOptionTable, type OptionTable } from '@ct/contracts/broker-kit'
+import { checkOptions, maskUrl, sslOption, tlsOptionTable, type OptionTable } from '@ct/contracts/broker-kit'
 import type { RedisTlsOptions } from './tls.ts'
-import { maskUrl, parseDb, parseRedisUrl, type UrlKind } from './url.ts'
+import { parseDb, parseRedisUrl, type UrlKind } from './url.ts'
 
 export interface RedisCredentials {
   readonly username?: string | undefined

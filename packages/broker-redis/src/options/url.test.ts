@@ -1,10 +1,11 @@
 import { isCeleryError } from '@ct/contracts'
+import { maskUrl } from '@ct/contracts/broker-kit'
 import { describe, expect, it } from 'vitest'
 import { redisBackend, redisBroker, redisScheduleStore } from '../index.ts'
 import { brokerSettings } from './broker-options.ts'
 import { backendSettings } from './backend-options.ts'
 import { resolveServer } from './server-options.ts'
-import { maskUrl, parseRedisUrl } from './url.ts'
+import { parseRedisUrl } from './url.ts'
 
 function failure(run: () => unknown): string {
   try {

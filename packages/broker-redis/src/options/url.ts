@@ -3,7 +3,7 @@
  * hand: `new URL` knows neither lists (`sentinel://a:1;sentinel://b:2/0`) nor passwords with odd characters.
  */
 import { ConfigurationError } from '@ct/contracts'
-import { camelCase } from '@ct/contracts/broker-kit'
+import { camelCase, decodeUrlPart, maskUrl } from '@ct/contracts/broker-kit'
 
 export type UrlKind = 'tcp' | 'socket' | 'sentinel'
 
@@ -73,7 +73,7 @@ function parseOne(text: string, first: string | undefined): RedisUrl {
   const common = { scheme, ssl: known.ssl, kind: known.kind, username, password }
   if (known.kind === 'socket') {
     const { virtualHost, db = virtualHost, ...rest } = query
-    return { ...common, hosts: [], path: decode(authority + path), db: parseDb(db), query: rest }
+    return { ...common, hosts: [], path: decodeUrlPart(authority + path), db: parseDb(db), query: rest }
   }
   const { db: queryDb, virtualHost: _unused, ...rest } = query
   return {
@@ -84,7 +84,7 @@ function parseOne(text: string, first: string | undefined): RedisUrl {
         ? []
         : [parseHost(authority, known.kind === 'sentinel' ? 26379 : 6379)],
     path: undefined,
-    db: parseDb(queryDb ?? decode(path.replace(/^\/+/, ''))),
+    db: parseDb(queryDb ?? decodeUrlPart(path.replace(/^\/+/, ''))),
     query: rest,
   }
 }
@@ -95,8 +95,8 @@ function parseUser(userinfo: string | undefined): {
 } {
   if (userinfo === undefined) return { username: undefined, password: undefined }
   const colon = userinfo.indexOf(':')
-  const username = decode(colon < 0 ? userinfo : userinfo.slice(0, colon))
-  const password = colon < 0 ? undefined : decode(userinfo.slice(colon + 1))
+  const username = decodeUrlPart(colon < 0 ? userinfo : userinfo.slice(0, colon))
+  const password = colon < 0 ? undefined : decodeUrlPart(userinfo.slice(colon + 1))
   return {
     username: username === '' ? undefined : username,
     password: password === '' ? undefined : password,
@@ -107,7 +107,7 @@ function parseHost(authority: string, defaultPort: number): { host: string; port
   const match = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(authority)
   if (match === null)
     throw new ConfigurationError(`${JSON.stringify(authority)} is not a host and port of a Redis URL`)
-  const host = decode(match[1] ?? '').replace(/^\[|\]$/g, '')
+  const host = decodeUrlPart(match[1] ?? '').replace(/^\[|\]$/g, '')
   const port = match[2] === undefined || match[2] === '' ? defaultPort : Number(match[2])
   if (port < 1 || port > 65535) throw new ConfigurationError(`${port} is not a port number`)
   return { host: host === '' ? 'localhost' : host, port }
@@ -128,21 +128,4 @@ function parseQuery(search: string): Record<string, string> {
   const query: Record<string, string> = {}
   for (const [name, value] of new URLSearchParams(search)) query[camelCase(name)] = value
   return query
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
-/** The URL with every password as `**`, as Celery prints it. */
-export function maskUrl(text: string): string {
-  return text
-    .split(';')
-    .map((part) => part.replace(/^([a-z][a-z0-9+.-]*:\/\/)([^:@/]*):(.*)@/is, '$1$2:**@'))
-    .join(';')
-    .replace(/([?&](?:password|ssl_password|sslPassword)=)[^&;]*/gi, '$1**')
 }

@@ -16,6 +16,7 @@ export { nodeTlsOptions, sslOption, tlsOptionTable } from './tls-options.ts'
 export type { ConnectTls, TlsOptions } from './tls-options.ts'
 export { legacyTopicPattern, patternMatches, topicMatches, topicPattern } from './topic-pattern.ts'
 export { TurnBatch } from './turn-batch.ts'
+export { decodeUrlPart, maskUrl } from './url-parts.ts'
 export { inOrder } from './virtual-administration.ts'
 export type {
   FanoutChannel,
