@@ -40,6 +40,15 @@ describe('the camera', () => {
     await vi.advanceTimersByTimeAsync(60_000)
     expect(taken).toBe(10)
     await camera.stop()
+    expect(() => new Camera(new State(), { frq: 2 } as object)).toThrow(
+      'A camera has no option "frq". Did you mean "freq"?',
+    )
+    expect(() => new Camera(new State(), { onshutter: () => {} } as object)).toThrow(
+      /Did you mean "onShutter"/,
+    )
+    expect(() => new Camera(new State(), { clearAfter: 'yes' as never })).toThrow(
+      /"clearAfter" must be true or false/,
+    )
     expect(() => new Camera(new State(), { maxrate: 'often' })).toThrow(/maxrate/)
     expect(() => new Camera(new State(), { freq: 0 })).toThrow(/freq/)
   })

@@ -1,6 +1,8 @@
 /** Takes pictures of a fleet's state at intervals (celery/events/snapshot.py 5.7, Polaroid). */
 import { ConfigurationError, isRateLimit, rateLimitWanted } from '@ct/contracts'
 import { longestTimerMs } from '../connection/index.ts'
+import { checkKnownOptions } from './known-options.ts'
+import type { KnownOptions } from './known-options.ts'
 import type { State } from './state.ts'
 
 export interface CameraOptions {
@@ -20,6 +22,17 @@ export interface CameraOptions {
   readonly onError?: ((error: unknown, what: 'shutter' | 'cleanup') => void) | undefined
   /** Milliseconds of a clock that only goes forward. */
   readonly now?: (() => number) | undefined
+}
+
+const known: KnownOptions<CameraOptions> = {
+  freq: 'any',
+  maxrate: 'any',
+  cleanupFreq: 'any',
+  clearAfter: 'flag',
+  onShutter: 'callback',
+  onCleanup: 'callback',
+  onError: 'callback',
+  now: 'callback',
 }
 
 /**
@@ -44,6 +57,7 @@ export class Camera {
 
   /** Errors: `CT_CONFIGURATION`. */
   constructor(state: State, options: CameraOptions = {}) {
+    checkKnownOptions('A camera', options, known)
     const { freq = 1, cleanupFreq = 3600, maxrate = null } = options
     for (const [name, value] of [
       ['freq', freq],

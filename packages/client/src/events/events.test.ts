@@ -5,6 +5,7 @@ import { memoryBroker, memoryHub } from '@ct/broker-memory'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Producer } from '../producer/index.ts'
 import type { CeleryEvent } from './index.ts'
+import { Events } from './events.ts'
 import { EventDispatcher, eventQueue, EventReceiver, readEvents } from './index.ts'
 
 const serializers = new SerializerRegistry()
@@ -27,6 +28,34 @@ beforeEach(() => {
   broker = memoryBroker({ name: hub })
 })
 afterEach(() => broker.close())
+
+describe('options', () => {
+  // They are looked at before anything else.
+  const events = new Events({} as ConstructorParameters<typeof Events>[0])
+
+  it('EVT-7: unknown and wrong ones of a dispatcher are refused', () => {
+    expect(() => events.dispatcher({ buffergroups: ['task'] } as object)).toThrow(
+      'A dispatcher of events has no option "buffergroups". Did you mean "bufferGroups"?',
+    )
+    // A text is a list of letters, too.
+    expect(() => events.dispatcher({ groups: 'task' })).toThrow(/"groups" must be a list of groups/)
+    expect(() => events.dispatcher({ offlineLimit: -1 })).toThrow(
+      /"offlineLimit" must be a whole number above 0/,
+    )
+  })
+
+  it('EVT-5: unknown and wrong ones of a receiver are refused', () => {
+    const handlers = { '*': () => {} }
+    expect(() => events.receiver({ handlers, routingkey: 'worker.#' } as never)).toThrow(
+      /Did you mean "routingKey"/,
+    )
+    expect(() => events.receiver({ handlers, nodeId: '' })).toThrow(/"nodeId" must be a text/)
+  })
+
+  it('EVT-40: unknown ones of a state are refused', () => {
+    expect(() => events.state({ onNodeJoined: () => {} } as object)).toThrow(/Did you mean "onNodeJoin"/)
+  })
+})
 
 describe('the dispatcher', () => {
   let sent: OutgoingMessage[]

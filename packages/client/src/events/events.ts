@@ -6,6 +6,8 @@ import type { EventDispatcherOptions } from './event-dispatcher.ts'
 import type { EventSettings } from './event-message.ts'
 import { EventReceiver } from './event-receiver.ts'
 import type { EventReceiverOptions } from './event-receiver.ts'
+import { checkKnownOptions } from './known-options.ts'
+import type { KnownOptions } from './known-options.ts'
 import { State } from './state.ts'
 import type { StateOptions } from './state.ts'
 
@@ -35,6 +37,17 @@ export type DispatcherOptions = Pick<
   readonly hostname?: string | undefined
 }
 
+const receiverOptions: KnownOptions<ReceiverOptions> = { handlers: 'any', routingKey: 'text', nodeId: 'text' }
+
+const dispatcherOptions: KnownOptions<DispatcherOptions> = {
+  groups: 'texts',
+  bufferGroups: 'texts',
+  bufferLimit: 'count',
+  offlineLimit: 'count',
+  enabled: 'flag',
+  hostname: 'text',
+}
+
 export class Events {
   readonly #options: EventsOptions
 
@@ -42,8 +55,9 @@ export class Events {
     this.#options = options
   }
 
-  /** Hears events; its `capture()` first asks workers for a heartbeat. Close it when done. */
+  /** Hears events; its `capture()` first asks workers for a heartbeat. Close it when done. Errors: `CT_CONFIGURATION`. */
   receiver(options: ReceiverOptions): EventReceiver {
+    checkKnownOptions('A receiver of events', options, receiverOptions)
     const { readBroker, serializers, clock, settings, wakeup, now, warn } = this.#options
     return new EventReceiver({
       broker: readBroker,
@@ -57,8 +71,9 @@ export class Events {
     })
   }
 
-  /** Sends events of your own, such as `order-shipped`: what stands before the dash is their group. Close it when done. */
+  /** Sends events of your own, such as `order-shipped`: what stands before the dash is their group. Close it when done. Errors: `CT_CONFIGURATION`. */
   dispatcher(options: DispatcherOptions = {}): EventDispatcher {
+    checkKnownOptions('A dispatcher of events', options, dispatcherOptions)
     const { broker, publish, serializers, clock, settings, origin, now, warn } = this.#options
     const { hostname = origin, ...rest } = options
     return new EventDispatcher({
@@ -74,7 +89,7 @@ export class Events {
     })
   }
 
-  /** Puts together what a fleet is doing from its events. */
+  /** Puts together what a fleet is doing from its events. Errors: `CT_CONFIGURATION`. */
   state(options: StateOptions = {}): State {
     const { now, warn } = this.#options
     return new State({ now, warn, ...options })

@@ -208,6 +208,10 @@ describe('memory', () => {
       { maxWorkersInMemory: 2 },
     )
     expect([...state.workers.keys()]).toEqual(['b', 'c'])
+    expect(() => new State({ maxTasks: 10 } as object)).toThrow(
+      /no option "maxTasks"\. Did you mean "maxTasksInMemory"/,
+    )
+    expect(() => new State({ onNodeJoin: 'log' as never })).toThrow(/"onNodeJoin" must be a function/)
     expect(() => new State({ maxTasksInMemory: 0 })).toThrow(/maxTasksInMemory/)
   })
 

@@ -10,6 +10,8 @@
 import { ConfigurationError } from '@ct/contracts'
 import { ClockDrift } from './clock-drift.ts'
 import { EventOrder, type TaskListOptions } from './event-order.ts'
+import { checkKnownOptions } from './known-options.ts'
+import type { KnownOptions } from './known-options.ts'
 import { LatestMap } from './latest-map.ts'
 import { TaskRecord } from './task-record.ts'
 import { WorkerRecord } from './worker-record.ts'
@@ -34,6 +36,16 @@ export interface StateOptions {
   readonly warn?: ((message: string) => void) | undefined
 }
 
+const known: KnownOptions<StateOptions> = {
+  onEvent: 'callback',
+  onNodeJoin: 'callback',
+  onNodeLeave: 'callback',
+  maxWorkersInMemory: 'any',
+  maxTasksInMemory: 'any',
+  now: 'callback',
+  warn: 'callback',
+}
+
 export class State {
   /** Events seen. */
   eventCount = 0
@@ -53,7 +65,9 @@ export class State {
   #clearsAfter = false
   readonly #mostWaiting: number
 
+  /** Errors: `CT_CONFIGURATION`. */
   constructor(options: StateOptions = {}) {
+    checkKnownOptions('The state of a fleet', options, known)
     this.#options = options
     this.#drift = new ClockDrift(options.warn)
     this.#workers = new LatestMap(atLeastOne(options.maxWorkersInMemory ?? 5000, 'maxWorkersInMemory'))
