@@ -3,7 +3,7 @@
  * packages of the README is named; the others come as their dependencies, from the tarballs too.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -137,14 +137,30 @@ describe.skipIf(!present).each(['npm', 'pnpm'] as const)('installed by %s', (man
     expect(ran).toEqual({ code: 0, out: '4\n', err: '' })
   })
 
-  it('has types that the compiler accepts, libraries included', async () => {
-    const tsc = join(workspace, 'node_modules/typescript/bin/tsc')
-    const types = ['--typeRoots', join(workspace, 'node_modules/@types'), '--types', 'node']
-    const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess']
-    const target = ['--target', 'es2024', '--module', 'nodenext', '--allowImportingTsExtensions', '--noEmit']
-    const ran = await run(folder, [node, tsc, ...target, ...strict, ...types, 'example.ts', 'tasks.ts'])
-    expect(ran).toEqual({ code: 0, out: '', err: '' })
-  })
+  it.each([
+    ['this version', join(workspace, 'node_modules/@types/node')],
+    ['the newest version', join(workspace, 'packages/core/node_modules/types-node-newest')],
+  ])(
+    'has types that the compiler accepts, libraries included, with %s of Node’s types',
+    async (name, nodeTypes) => {
+      const tsc = join(workspace, 'node_modules/typescript/bin/tsc')
+      const roots = join(folder, `types of ${name}`)
+      mkdirSync(roots)
+      symlinkSync(nodeTypes, join(roots, 'node'))
+      const types = ['--typeRoots', roots, '--types', 'node']
+      const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess']
+      const target = [
+        '--target',
+        'es2024',
+        '--module',
+        'nodenext',
+        '--allowImportingTsExtensions',
+        '--noEmit',
+      ]
+      const ran = await run(folder, [node, tsc, ...target, ...strict, ...types, 'example.ts', 'tasks.ts'])
+      expect(ran).toEqual({ code: 0, out: '', err: '' })
+    },
+  )
 
   it.each([
     ['tasks.ts', 'this Node', node],

@@ -2,9 +2,19 @@ import { describe, expect, it } from 'vitest'
 import { RawJson } from '@ct/contracts'
 import { capturedApp } from '../../test/captured-app.ts'
 import { Queue } from '../routing/index.ts'
-import { toSignatureOptions } from './call-option-names.ts'
+import { argumentsAndOptions, toSignatureOptions } from './call-option-names.ts'
 
 describe('options of a call', () => {
+  it('TASK-130: options behind arguments that are not given count all the same', () => {
+    expect(argumentsAndOptions([undefined, { countdown: 3 }])).toEqual([[], { countdown: 3 }])
+    expect(argumentsAndOptions([null, { countdown: 3 }])).toEqual([[], { countdown: 3 }])
+    expect(argumentsAndOptions([{ countdown: 3 }])).toEqual([[], { countdown: 3 }])
+    expect(argumentsAndOptions([])).toEqual([[], undefined])
+    expect(() => argumentsAndOptions([{ countdown: 3 }, [1]])).toThrow(
+      /Arguments are a list, options an object/,
+    )
+  })
+
   it.each([
     ['queue', 42],
     ['queue', {}],

@@ -123,13 +123,17 @@ export function argumentsAndOptions<T extends object>(
   call: readonly unknown[],
 ): readonly [args: readonly unknown[], options: T | undefined] {
   const [first, second] = call
-  const [args, options] = Array.isArray(first) ? [first as readonly unknown[], second] : [[], first]
-  if (options === undefined || options === null) return [args, undefined]
-  if (typeof options !== 'object')
+  const [args, options] = Array.isArray(first)
+    ? [first as readonly unknown[], second]
+    : second === undefined
+      ? [[], first]
+      : [first ?? [], second]
+  if (Array.isArray(args) && (options === undefined || options === null)) return [args, undefined]
+  if (!Array.isArray(args) || typeof options !== 'object')
     throw new ConfigurationError(
       'Arguments are a list, options an object: applyAsync([2, 2], { countdown: 10 }). One by one, arguments go into delay(2, 2).',
     )
-  return [args, options as T]
+  return [args as readonly unknown[], options as T]
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { SignatureOptions } from '@ct/contracts'
-import { isRawJson } from '@ct/contracts'
+import { isPlainObject, isRawJson } from '@ct/contracts'
 import type { AppContext } from '../app/context.ts'
 import { mergeOptions } from '../routing/index.ts'
 import type { RouteOptions } from '../routing/index.ts'
 import { knownWireOptions, producerPolicy, refuseWrongOption } from './call-option-names.ts'
 import type { RunningTask } from './current-task.ts'
+import { sendPlan } from './send-plan.ts'
 import type { SendPlan } from './send-plan.ts'
 import type { TaskCall } from './send-task-message.ts'
 
@@ -64,6 +65,29 @@ export function routeOptions(
     }
   }
   return given ? mergeOptions(plan.route, route) : plan.route
+}
+
+/** A task that others call, as its signature names it. */
+export interface MappedTask {
+  readonly task: string
+  readonly options: unknown
+}
+
+const placeNames = routeNames.slice(0, 4)
+
+/** `own`, and where that says no place, the place of the mapped task: the queue of its signature, or of its definition. */
+export function placedAs(ctx: AppContext, { task, options }: MappedTask, own: RouteOptions): RouteOptions {
+  if (own.queue != null || own.exchange != null || own.routingKey != null) return own
+  const { route } = sendPlan(ctx, task)
+  const given = isPlainObject(options) ? options : {}
+  const place: Record<string, unknown> = {}
+  for (const [wire, name] of placeNames) {
+    if (given[wire] == null) continue
+    refuseWrongOption(wire, given[wire])
+    place[name] = given[wire]
+  }
+  if (Object.keys(place).length === 0) for (const [, name] of placeNames) place[name] = route[name]
+  return { ...own, ...place }
 }
 
 /** Looked at by route functions only, hence decoded only then. */

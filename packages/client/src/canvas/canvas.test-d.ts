@@ -243,3 +243,21 @@ expectTypeOf(
 ).resolves.toEqualTypeOf<AsyncResult<number[]>>()
 // @ts-expect-error a text is no number
 text.map(['1'])
+
+// A chain of nothing sends nothing
+expectTypeOf(chain().applyAsync()).resolves.toEqualTypeOf<null>()
+
+// What a visitor gets has its type where the visitor is written
+void add.s(1, 1).stamp({ onSignature: (signature) => ({ step: signature.task.toUpperCase() }) })
+void add.s(1, 1).stamp({ tenant: 'acme', onSignatures: 3 })
+
+// map gives one argument
+void text.map([1, 2])
+void pad.map(['a'])
+void total.map([1])
+// @ts-expect-error add takes two
+void add.map([1, 2])
+// @ts-expect-error a text is no number
+void text.map(['a'])
+// @ts-expect-error two arguments
+void app.remoteTask<(x: number, y: number) => number>('far').map([1])

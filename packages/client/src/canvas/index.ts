@@ -35,6 +35,7 @@ export type {
   ArgsOf,
   HandleOf,
   Mismatch,
+  MapItem,
   PartialArgs,
   RemainingArgs,
   ResultOf,

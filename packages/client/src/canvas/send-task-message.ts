@@ -14,7 +14,8 @@ import { delaysNatively } from '../routing/index.ts'
 import type { Destination } from '../routing/index.ts'
 import { builtinTasks } from './builtin-task-names.ts'
 import { refuseWrongOption } from './call-option-names.ts'
-import { routedCall, routeOptions } from './call-routing.ts'
+import { placedAs, routedCall, routeOptions } from './call-routing.ts'
+import type { MappedTask } from './call-routing.ts'
 import { runningTask } from './current-task.ts'
 import { taskResult } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
@@ -67,8 +68,10 @@ export function prepareTask(ctx: AppContext, call: TaskCall): PreparedTask {
   const settings = ctx.settings
   const running = runningTask()
   const id = (options.task_id as string | null | undefined) ?? newTaskId()
-  const route = plain && running === undefined ? plan.route : routeOptions(ctx, plan, options, running)
-  const routeName = (options['route_name'] as string | undefined) ?? mappedName(call) ?? call.task
+  const own = plain && running === undefined ? plan.route : routeOptions(ctx, plan, options, running)
+  const mapped = mappedTask(call)
+  const route = mapped === undefined ? own : placedAs(ctx, mapped, own)
+  const routeName = (options['route_name'] as string | undefined) ?? mapped?.task ?? call.task
   const destination = ctx.router.route(routeName, route, routedCall(call, plan))
   const serializer = ctx.serializers.get(destination.options.serializer ?? settings.taskSerializer)
   const json = serializer.contentType === 'application/json'
@@ -189,14 +192,13 @@ export function notSent(result: FrozenResult): void {
   if (at >= 0) children!.splice(at, 1)
 }
 
-/** Map, starmap and chunks are routed as the task they call (CANVAS-53). */
-function mappedName({ task, kwargs }: TaskCall): string | undefined {
+/** The task that map, starmap and chunks call, from its signature: they are routed as it (CANVAS-53). */
+function mappedTask({ task, kwargs }: TaskCall): MappedTask | undefined {
   if (task !== builtinTasks.map && task !== builtinTasks.starmap && task !== builtinTasks.chunks)
     return undefined
   const inner = isRawJson(kwargs) ? undefined : kwargs['task']
-  const source = isRawJson(inner) ? inner.decode() : inner
-  const name = (source as { readonly task?: unknown } | null | undefined)?.task
-  return typeof name === 'string' ? name : undefined
+  const source = (isRawJson(inner) ? inner.decode() : inner) as Partial<MappedTask> | null | undefined
+  return typeof source?.task === 'string' ? { task: source.task, options: source.options } : undefined
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

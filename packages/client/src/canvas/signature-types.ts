@@ -196,15 +196,22 @@ type LastStep<S extends Any> =
 
 type Last<S extends Any> = S extends readonly [...Any, infer L] ? L : S[number]
 
-/** `chain(…steps)`. */
-export type ChainOf<S extends Any> = Signature<
-  ArgsOf<S[0]>,
-  ResultOf<S extends readonly [infer Only] ? Only : LastStep<S>>,
-  HandleOf<S extends readonly [infer Only] ? Only : LastStep<S>>
->
+/** `chain(…steps)`. Without steps it sends nothing: its handle is null. */
+export type ChainOf<S extends Any> = S extends readonly []
+  ? Signature<[], null, null>
+  : Signature<
+      ArgsOf<S[0]>,
+      ResultOf<S extends readonly [infer Only] ? Only : LastStep<S>>,
+      HandleOf<S extends readonly [infer Only] ? Only : LastStep<S>>
+    >
 
 /** Results of a group, in the order of its members. */
 export type ResultsOf<S extends readonly AnySignature[]> = { -readonly [I in keyof S]: ResultOf<S[I]> }
+
+/** An item of `task.map(items)`, which calls the task with that one argument. */
+export type MapItem<A extends Any> = [Required<A>[0]] extends A
+  ? A[0]
+  : Mismatch<'map gives one argument, starmap a list of them; this task takes', A>
 
 /** Arguments of `applyAsync`: options alone only where no argument is missing. */
 export type ApplyArgs<A extends Any, Options> = [] extends A

@@ -284,10 +284,11 @@ export abstract class Signature<
 
   /**
    * Stamps everything in it, links included, in place; returns itself. A visitor chooses the stamps of each part. The body of a chord is
-   * stamped by a visitor only, as in Celery. Throws `CT_CONFIGURATION` for a name that is a calling option.
+   * stamped by a visitor only, as in Celery. Throws `CT_CONFIGURATION` for a name that is a calling option, and for a
+   * value that is a function.
    */
-  stamp(stamps: Stamps, options?: Omit<StampOptions, 'stamps'>): this
   stamp(visitor: StampingVisitor, options?: StampOptions): this
+  stamp(stamps: Stamps, options?: Omit<StampOptions, 'stamps'>): this
   stamp(given: Stamps | StampingVisitor, options: StampOptions = {}): this {
     const visitor = isVisitor(given) ? given : undefined
     const stamps = checkedStamps(visitor === undefined ? given : (options.stamps ?? {}))

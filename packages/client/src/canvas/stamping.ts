@@ -110,12 +110,17 @@ function applyStamps(signature: AnySignature, stamps: Stamps): void {
   Object.assign(signature.options, stamps, { stamped_headers: names })
 }
 
-/** Stamps whose names are no calling options. Throws `CT_CONFIGURATION`. */
+/** Stamps whose names are no calling options, and whose values can travel. Throws `CT_CONFIGURATION`. */
 export function checkedStamps(stamps: unknown): Stamps {
   if (!isPlainObject(stamps)) {
     throw new ConfigurationError('Stamps are an object of names and values, such as { tenant: "acme" }.')
   }
-  for (const name of Object.keys(stamps)) {
+  for (const [name, value] of Object.entries(stamps)) {
+    if (typeof value === 'function') {
+      throw new ConfigurationError(
+        `The stamp "${name}" is a function, which cannot travel. A visitor has an onSignature, and hooks such as onChainStart beside it.`,
+      )
+    }
     if (knownWireOptions.has(name)) {
       throw new ConfigurationError(`A stamp may not be named "${name}": that is a calling option.`)
     }

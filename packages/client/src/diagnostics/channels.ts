@@ -3,7 +3,8 @@
  * together only after. docs/reference/diagnostics.md lists the same, checked by a test.
  */
 import { channel, tracingChannel } from 'node:diagnostics_channel'
-import type { Channel, TracingChannel } from 'node:diagnostics_channel'
+import type { TracingChannelSubscribers } from 'node:diagnostics_channel'
+import type { AsyncLocalStorage } from 'node:async_hooks'
 import type { App } from '../app/app.ts'
 import type { RegisteredTask, TaskRequest } from '../task/index.ts'
 
@@ -75,6 +76,40 @@ export interface ConnectionLostMessage {
   readonly error: Error
 }
 
+/**
+ * A channel of `node:diagnostics_channel`, as it is used with messages of one type. Not by Node's own name: the type parameters of that change
+ * places between versions of `@types/node`, and these declarations are read with the version of whoever installs them.
+ */
+export interface MessageChannel<Message> {
+  readonly name: string | symbol
+  readonly hasSubscribers: boolean
+  publish(message: Message): void
+  subscribe(onMessage: (message: unknown, name: string | symbol) => void): void
+  unsubscribe(onMessage: (message: unknown, name: string | symbol) => void): void
+  /** From here on each message sets the store, to what `transform` makes of it, for as long as what it tells of goes on. */
+  bindStore<Store>(store: AsyncLocalStorage<Store>, transform?: (message: Message) => Store): void
+  unbindStore<Store>(store: AsyncLocalStorage<Store>): void
+  runStores<Args extends readonly unknown[], Result>(
+    message: Message,
+    run: (...args: Args) => Result,
+    self?: unknown,
+    ...args: Args
+  ): Result
+}
+
+/** A `TracingChannel` of `node:diagnostics_channel`: a {@link MessageChannel} for each moment. */
+export interface MomentsChannel<Message extends object> {
+  readonly start: MessageChannel<Message>
+  readonly end: MessageChannel<Message>
+  readonly asyncStart: MessageChannel<Message>
+  readonly asyncEnd: MessageChannel<Message>
+  readonly error: MessageChannel<Message>
+  readonly hasSubscribers: boolean
+  subscribe(subscribers: Partial<TracingChannelSubscribers<Message>>): void
+  unsubscribe(subscribers: Partial<TracingChannelSubscribers<Message>>): void
+  tracePromise<Result>(run: () => Promise<Result>, message: Message): Promise<Result>
+}
+
 /** Channels with moments (`start`, `end`, `asyncStart`, `asyncEnd`, `error`), and plain ones, by name. */
 export const channelTable = {
   'ct:task:publish': {
@@ -108,25 +143,25 @@ export type DiagnosticsChannel = keyof typeof channelTable
 
 /** The channels themselves, with the types of what they carry. */
 export const diagnostics: {
-  readonly taskPublish: TracingChannel<unknown, TaskPublishMessage>
-  readonly taskReceive: Channel<unknown, TaskReceiveMessage>
-  readonly taskRun: TracingChannel<unknown, TaskRunMessage>
-  readonly taskReturn: Channel<unknown, TaskReturnMessage>
-  readonly connectionOpen: TracingChannel<unknown, ConnectionOpenMessage>
-  readonly connectionLost: Channel<unknown, ConnectionLostMessage>
+  readonly taskPublish: MomentsChannel<TaskPublishMessage>
+  readonly taskReceive: MessageChannel<TaskReceiveMessage>
+  readonly taskRun: MomentsChannel<TaskRunMessage>
+  readonly taskReturn: MessageChannel<TaskReturnMessage>
+  readonly connectionOpen: MomentsChannel<ConnectionOpenMessage>
+  readonly connectionLost: MessageChannel<ConnectionLostMessage>
 } = Object.freeze({
-  taskPublish: tracingChannel<unknown, TaskPublishMessage>('ct:task:publish' satisfies DiagnosticsChannel),
-  taskReceive: channel('ct:task:receive' satisfies DiagnosticsChannel) as Channel<
-    unknown,
-    TaskReceiveMessage
-  >,
-  taskRun: tracingChannel<unknown, TaskRunMessage>('ct:task:run' satisfies DiagnosticsChannel),
-  taskReturn: channel('ct:task:return' satisfies DiagnosticsChannel) as Channel<unknown, TaskReturnMessage>,
-  connectionOpen: tracingChannel<unknown, ConnectionOpenMessage>(
-    'ct:connection:open' satisfies DiagnosticsChannel,
-  ),
-  connectionLost: channel('ct:connection:lost' satisfies DiagnosticsChannel) as Channel<
-    unknown,
-    ConnectionLostMessage
-  >,
+  taskPublish: moments<TaskPublishMessage>('ct:task:publish'),
+  taskReceive: messages<TaskReceiveMessage>('ct:task:receive'),
+  taskRun: moments<TaskRunMessage>('ct:task:run'),
+  taskReturn: messages<TaskReturnMessage>('ct:task:return'),
+  connectionOpen: moments<ConnectionOpenMessage>('ct:connection:open'),
+  connectionLost: messages<ConnectionLostMessage>('ct:connection:lost'),
 })
+
+function messages<Message>(name: DiagnosticsChannel): MessageChannel<Message> {
+  return channel(name) as MessageChannel<unknown> as MessageChannel<Message>
+}
+
+function moments<Message extends object>(name: DiagnosticsChannel): MomentsChannel<Message> {
+  return tracingChannel<Message, Message>(name) as unknown as MomentsChannel<Message>
+}

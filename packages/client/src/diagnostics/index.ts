@@ -3,6 +3,8 @@ export type {
   ConnectionLostMessage,
   ConnectionOpenMessage,
   DiagnosticsChannel,
+  MessageChannel,
+  MomentsChannel,
   TaskPublishMessage,
   TaskReceiveMessage,
   TaskReturnMessage,

@@ -5,6 +5,7 @@ import type {
   ApplyArgs,
   ApplyOptions,
   CallOptions,
+  MapItem,
   PartialArgs,
   RemainingArgs,
   Signature,
@@ -79,7 +80,7 @@ export class RemoteTask<A extends readonly unknown[] = readonly unknown[], R = u
   }
 
   /** One task that calls this one for every item, in order; the list of results. The worker must be able to map: ct and Celery are. */
-  map(items: Iterable<A[0]>): Signature<readonly unknown[], R[]> {
+  map(items: Iterable<MapItem<A>>): Signature<readonly unknown[], R[]> {
     return xmap<A, R>(this, items)
   }
 

@@ -45,8 +45,7 @@ export function prepareReplacement(
     throw new ConfigurationError('Cannot replace with an empty chain')
   }
   if (made.endsInGroup()) {
-    const accumulate = new TaskSignature({ app, task: builtinTasks.accumulate, kwargs: { index: 0 } })
-    made = piped(made, [accumulate])
+    made = piped(made, [accumulating(app, request)])
   }
   const last = ends(made).at(-1)
   if (last instanceof Chain && last.steps.length === 0) {
@@ -81,6 +80,23 @@ export function prepareReplacement(
   const whole = rest.length === 0 ? made : piped(made, rest)
   const changed = app.context.tasks.get(name)?.options.onReplace?.(whole, request)
   return new Replace((changed ?? whole).toJSON())
+}
+
+/**
+ * `celery.accumulate`, which every worker knows. Without a route of its own it goes where the replaced task came from: whoever consumes that queue can
+ * work it, while nobody may consume the default queue. Celery sends it there all the same.
+ */
+function accumulating(app: App, { deliveryInfo: { exchange, routingKey } }: TaskRequest): AnySignature {
+  const { defaults, router } = app.context
+  const task = builtinTasks.accumulate
+  const routed = router.route(task).queueName !== router.queues.defaultQueueName
+  const options =
+    defaults === 'celery' || routed || routingKey === null
+      ? {}
+      : exchange === null || exchange === ''
+        ? { queue: routingKey }
+        : { exchange, routing_key: routingKey }
+  return new TaskSignature({ app, task, kwargs: { index: 0 }, options })
 }
 
 /** A task without arguments may stand for its signature. */

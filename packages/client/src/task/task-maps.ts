@@ -1,7 +1,7 @@
 /** One task for many calls of another (celery/canvas.py 5.7, `xmap`, `xstarmap`, `chunks`). They take nothing from the step before. */
 import { ConfigurationError, pyRepr } from '@ct/contracts'
 import { builtinTasks, group, TaskSignature } from '../canvas/index.ts'
-import type { GroupOf, Signature } from '../canvas/index.ts'
+import type { GroupOf, MapItem, Signature } from '../canvas/index.ts'
 import type { App } from '../app/app.ts'
 import type { AsyncResult } from '../result/index.ts'
 
@@ -37,7 +37,7 @@ function mapping<A extends readonly unknown[], R>(
 /** One task that calls `task` for every item, in order; the list of results. `task.map(items)`. */
 export function xmap<A extends readonly unknown[], R>(
   task: Mappable<A, R>,
-  items: Iterable<A[0]>,
+  items: Iterable<MapItem<A>>,
 ): Signature<readonly unknown[], R[]> {
   return mapping(task, builtinTasks.map, listOf('map', items))
 }

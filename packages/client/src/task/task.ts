@@ -13,6 +13,7 @@ import type {
   ApplyOptions,
   EagerOptions,
   EagerOutcome,
+  MapItem,
   PartialArgs,
   RemainingArgs,
   Signature,
@@ -204,7 +205,7 @@ export class TaskObject<A extends readonly unknown[] = readonly unknown[], R = u
   }
 
   /** One task that calls this one for every item, in order; the list of results. */
-  map(items: Iterable<A[0]>): Signature<readonly unknown[], R[]> {
+  map(items: Iterable<MapItem<A>>): Signature<readonly unknown[], R[]> {
     return xmap(this, items)
   }
 
