@@ -12,10 +12,10 @@ export interface ShapeOptions {
 }
 
 export const shapes: Readonly<Record<Shape, ShapeOptions>> = {
-  chord: { title: 'A chord of 1,000 parts', count: 1000, tasks: 1001, repeats: 6 },
-  chain: { title: 'A chain of 100 steps', count: 100, tasks: 100, repeats: 60 },
-  chains: { title: '1,000 chains of 3 steps', count: 1000, tasks: 3000, repeats: 4 },
-  group: { title: 'A group of 10,000', count: 10_000, tasks: 10_000, repeats: 2 },
+  chord: { title: 'A chord of 1,000 parts', count: 1000, tasks: 1001, repeats: 16 },
+  chain: { title: 'A chain of 100 steps', count: 100, tasks: 100, repeats: 120 },
+  chains: { title: '1,000 chains of 3 steps', count: 1000, tasks: 3000, repeats: 10 },
+  group: { title: 'A group of 10,000', count: 10_000, tasks: 10_000, repeats: 4 },
 }
 
 export interface WorkflowContestant {
