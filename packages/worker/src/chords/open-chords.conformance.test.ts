@@ -247,6 +247,21 @@ describe.skipIf(!present)('chords that stay open', () => {
     expect(await app.asyncResult(id).get({ timeoutMs: 20_000 })).toBe(3)
   })
 
+  it('D57-3, PAIN-16: a chord whose sender told its size behind its last part is completed at once', async () => {
+    const { app } = await start({ chordSweepIntervalMs: 60_000 })
+    const body = app.signature('open.sum', { taskId: 'late-body' }) as Signature
+    // As a client of Celery does it whose last member has no part: the members are sent, then the size is told.
+    await (app.signature('open.one', { args: [4] }) as Signature).applyAsync({
+      taskId: 'late-member',
+      groupId: 'late',
+      groupIndex: 0,
+      chord: body,
+    } as never)
+    await expect.poll(() => connection.command('EXISTS', partKey('late', 'd'))).toBe(1)
+    await connection.command('SET', partKey('late', 's'), '1')
+    expect(await app.asyncResult('late-body').get({ timeoutMs: 20_000 })).toBe(4)
+  })
+
   it('D57-3, PAIN-16: chord_repair sends the body of a complete chord', async () => {
     const { app } = await start({ chordSweepIntervalMs: 60_000 })
     const result = await sendOpen(app)

@@ -21,6 +21,7 @@ import {
   type SignatureSource,
 } from '@ct/contracts'
 import { idOfBody, readNote, shownIds, stalled } from './watched-chord.ts'
+import { UnsizedChords } from './unsized-chords.ts'
 import type { WatchedChord } from './watched-chord.ts'
 import {
   claimMsOf,
@@ -63,11 +64,13 @@ const mostWatched = 10_000
 export class OpenChords implements OpenChordsPort {
   readonly #options: OpenChordsOptions
   readonly #watched = new Map<string, WatchedChord>()
+  readonly #unsized: UnsizedChords
   #timer: NodeJS.Timeout | undefined
   #sweeping: Promise<void> | undefined
 
   constructor(options: OpenChordsOptions) {
     this.#options = options
+    this.#unsized = new UnsizedChords({ look: (groupId) => this.#isSized(groupId), mostMs: options.sweepMs })
   }
 
   start(): void {
@@ -77,10 +80,11 @@ export class OpenChords implements OpenChordsPort {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
-    await this.#sweeping
+    await Promise.all([this.#sweeping, this.#unsized.stop()])
   }
 
-  seen(groupId: string, body: SignatureSource, member: ChordMember): void {
+  seen(groupId: string, body: SignatureSource, member: ChordMember, total: number | undefined): void {
+    if (total === undefined) this.#unsized.add(groupId)
     const now = this.#options.now()
     const known = this.#watched.get(groupId)
     if (known !== undefined) known.progressAt = now
@@ -223,6 +227,22 @@ export class OpenChords implements OpenChordsPort {
       await this.#fail(chord, groupId, watched, stalled(groupId, standing, stallMs))
     }
     return false
+  }
+
+  async #isSized(groupId: string): Promise<boolean> {
+    const watched = this.#watched.get(groupId)
+    if (watched === undefined) return true
+    try {
+      const chord = await this.#chord()
+      const standing = await chord.watch?.look(groupId)
+      if (standing === undefined) return true
+      if (standing.total === undefined) return false
+      if (standing.count >= standing.total) await this.#complete(chord, groupId, watched)
+      return true
+    } catch (error) {
+      this.#options.services().log.warn(`Chord ${groupId} could not be looked at; trying again.`, { error })
+      return false
+    }
   }
 
   /** For answers, which are not to fail by one chord of many. */

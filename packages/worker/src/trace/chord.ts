@@ -94,7 +94,7 @@ export async function recordPart(
       return
     }
   }
-  if (progress.state === 'open') services.openChords?.seen(groupId, body, member)
+  if (progress.state === 'open') services.openChords?.seen(groupId, body, member, progress.total)
   if (progress.state !== 'complete') return
   await completeChord(services, member, groupId, body, progress.token)
   services.openChords?.ended(groupId)

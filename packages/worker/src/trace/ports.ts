@@ -107,7 +107,8 @@ export interface TraceLog extends Logger {
 
 /** Told of every part that leaves a chord open. */
 export interface OpenChordsPort {
-  seen(groupId: string, body: SignatureSource, member: ChordMember): void
+  /** `total`: undefined while the store has not been told it. */
+  seen(groupId: string, body: SignatureSource, member: ChordMember, total: number | undefined): void
   ended(groupId: string): void
 }
 
