@@ -33,6 +33,14 @@ function withoutChunks(node: Node, last: boolean): Node {
   }
 }
 
+/** At the end of a chain a group of a group of a chain loses what is linked to the chain (`maybe_unroll_group` takes off one group of the two). */
+function losesLinks({ members }: GroupNode): boolean {
+  const [inner] = members
+  if (members.length !== 1 || inner?.kind !== 'group' || inner.members.length !== 1) return false
+  const [only] = inner.members
+  return only?.kind === 'chain' && (only.links ?? []).length > 0
+}
+
 /** `inHeader`: it ends as a part of a chord. */
 function without(node: Node, inHeader: boolean): Node {
   const empty = linksNowhere(node)
@@ -52,6 +60,8 @@ function parts(node: Node, inHeader: boolean): Node {
     case 'group':
       // A group of nothing but an empty group is unrolled to that, which then counts as a step (`maybe_unroll_group`).
       if (node.members.length === 1 && isEmpty(node.members[0]!)) return { ...node, members: [] }
+      if (losesLinks(node))
+        return parts({ ...node, members: (node.members[0] as GroupNode).members }, inHeader)
       return { ...node, members: node.members.map((member) => without(member, true)) }
     case 'chord': {
       const body = without(node.body, inHeader)
