@@ -49,6 +49,18 @@ describe('workflows', () => {
     ])
   })
 
+  it('CANVAS-60: what is linked to a chain in a group of a group at the end of a chain is called', async () => {
+    const { app } = makeApp()
+    const seen: unknown[] = []
+    const add = app.task('add', (x: number, y: number) => x + y)
+    const note = app.task('note', (value: unknown) => void seen.push(value))
+    await startWorker(app)
+    const inner = chain(add.s(30), add.s(100))
+    inner.link(note.s())
+    await chain(add.s(1, 1), group([group([inner])])).applyAsync()
+    await expect.poll(() => seen).toEqual([132])
+  })
+
   it('D57-88: of an error callback only the arguments count that the failure still has to supply', async () => {
     const { app } = makeApp()
     const seen: unknown[] = []

@@ -311,15 +311,6 @@ sent(_c)
     for (const value of [7, 8]) await expect.poll(() => of('seen', value, 'whole')).toHaveLength(1)
   })
 
-  it('links of a chain in a group of a group at the end of a chain are called (Celery loses them)', async () => {
-    await client.exec(`
-_i = chain(add(30))
-_i.link(seen("deep"))
-sent(add(1, 1) | group([group([_i])]))
-`)
-    await expect.poll(() => of('seen', 32, 'deep')).toHaveLength(1)
-  })
-
   it('row 39: a group of one chain that ends in a group gives the inner group', async () => {
     const ids = await client.exec<string[]>(
       '[r.id for r in sent(group(add(1, 1) | group(add(10), add(20))))]',
