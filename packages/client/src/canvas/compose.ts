@@ -76,7 +76,10 @@ export function chord<const H extends AnySignature | Iterable<AnySignature>, B>(
     given instanceof Group
       ? (given as Group).tasks
       : isIterable(given)
-        ? canvasParts('chord: member', [...given])
+        ? // Bounded: a generator may never end.
+          LazyMembers.isOf(given)
+          ? new LazyMembers(given, 'chord: member').all()
+          : canvasParts('chord: member', [...given])
         : [canvasPart('chord: the header', given)]
   return new Chord<HeaderArgs<H>, ResultOf<B>, HandleOf<B>>({
     app: undefined,

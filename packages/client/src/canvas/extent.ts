@@ -21,6 +21,28 @@ export const oneSignature: Extent = Object.freeze({ signatures: 1, depth: 1 })
  * the place. Called for each container that is made: places are looked up for the error only.
  */
 export function extentOf(signature: AnySignature, members: readonly AnySignature[]): Extent {
+  if (walked.length >= deepestNesting) throw endless([...walked, signature])
+  walked.push(signature)
+  try {
+    return measured(signature, members)
+  } finally {
+    walked.pop()
+  }
+}
+
+/** What is being measured, outermost first: links are walked each time, as they may be added at any time. */
+const walked: AnySignature[] = []
+
+/** Seen on the way down, where nobody knows yet how much deeper it is. */
+function endless(way: readonly AnySignature[]): ConfigurationError {
+  const [first, second, third] = way.map((signature) => signature.task)
+  return tooLarge(
+    `This ${first} is nested more than ${deepestNesting} deep, or leads back to itself: ${first} → ${second} → ${third} → … (what is in it or linked to it). At most ${deepestNesting} is possible.`,
+    { most: deepestNesting },
+  )
+}
+
+function measured(signature: AnySignature, members: readonly AnySignature[]): Extent {
   let signatures = 1
   let depth = 1
   const add = (part: AnySignature): void => {
@@ -49,6 +71,18 @@ export function extentOf(signature: AnySignature, members: readonly AnySignature
   return { signatures, depth }
 }
 
+/** Most steps behind the first of a chain: its message carries them all, and workers park one that carries more (`readTaskBody` of contracts). */
+const mostCarried = 100_000
+
+/** Throws `CT_CONFIGURATION` for more steps than a message may carry. */
+export function refuseTooLong(steps: readonly AnySignature[]): void {
+  if (steps.length <= mostCarried + 1) return
+  throw tooLarge(
+    `This chain has ${steps.length} steps; at most ${mostCarried + 1} go into one, since the message of the first carries all others. Step ${mostCarried + 2} is ${steps[mostCarried + 1]!.task}. Let a task of the chain send the next part, or make fewer steps of more work each.`,
+    { steps: steps.length, most: mostCarried + 1 },
+  )
+}
+
 /** Links may be data, which counts for nothing: it is a message's, and was read within its limits. */
 function hasExtent(link: unknown): link is AnySignature {
   return typeof (link as Partial<AnySignature> | null)?.extent === 'function'
@@ -74,8 +108,15 @@ function tooLarge(message: string, details: Readonly<Record<string, unknown>>): 
   return new ConfigurationError(message, { details })
 }
 
-/** Throws `CT_CONFIGURATION`, with the way round, when a callback leads back to the signature it is linked to. */
+/** Throws `CT_CONFIGURATION` when a callback leads back to the signature it is linked to, with the way round, or is too deep or too large for a link. */
 export function refuseCycle(signature: AnySignature, callback: AnySignature, key: string): void {
+  const { depth, signatures } = callback.extent()
+  if (depth >= deepestNesting) {
+    throw tooLarge(
+      `${signature.task}.${key} would be nested ${depth + 1} deep; at most ${deepestNesting} is possible. The callback is ${callback.task} (${depth} deep, ${signatures} signatures). What follows one another goes into a chain: first.pipe(second).`,
+      { depth: depth + 1, most: deepestNesting },
+    )
+  }
   const way = wayTo(signature, callback, new Set())
   if (way === undefined) return
   throw new ConfigurationError(

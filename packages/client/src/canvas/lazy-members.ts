@@ -9,14 +9,17 @@ import type { AnySignature } from './signature.ts'
  */
 export class LazyMembers {
   readonly #source: Iterator<unknown>
+  readonly #what: string
   readonly #drawn: AnySignature[] = []
   #signatures = 0
   #ended = false
   /** What the generator threw, or gave that is no signature. It gives nothing more then; a part of a group is no group. */
   #failure: { readonly error: unknown } | undefined
 
-  constructor(source: Iterable<unknown>) {
+  /** `what` they are, for errors: "group: member". */
+  constructor(source: Iterable<unknown>, what = 'group: member') {
     this.#source = source[Symbol.iterator]()
+    this.#what = what
   }
 
   /** A list is there already, and so is what can be walked through again; a generator is not. */
@@ -52,7 +55,7 @@ export class LazyMembers {
         this.#ended = true
         return
       }
-      const member = canvasPart(`group: member ${this.#drawn.length + 1}`, next.value)
+      const member = canvasPart(`${this.#what} ${this.#drawn.length + 1}`, next.value)
       this.#drawn.push(member)
       this.#signatures += member.extent().signatures
       // One that never ends must not take all memory.

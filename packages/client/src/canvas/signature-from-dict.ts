@@ -11,6 +11,7 @@ import type { SignatureDict } from '@ct/contracts'
 import type { App } from '../app/app.ts'
 import { Chain } from './chain.ts'
 import { Chord } from './chord.ts'
+import { deepestNesting } from './extent.ts'
 import { Group } from './group.ts'
 import { Signature } from './signature.ts'
 import type { AnySignature } from './signature.ts'
@@ -22,7 +23,27 @@ import { TaskSignature } from './task-signature.ts'
  */
 export function signatureFromDict(app: App, source: unknown): AnySignature {
   if (source instanceof Signature) return source as AnySignature
-  const dict = readSignature(source)
+  if (depth >= deepestRead) {
+    throw new InvalidMessageError(
+      `A signature leads back to itself, or is nested more than ${deepestRead} deep; at most ${deepestNesting} is possible.`,
+      { details: { reason: 'signature' } },
+    )
+  }
+  depth++
+  try {
+    return fromDict(app, readSignature(source))
+  } finally {
+    depth--
+  }
+}
+
+/** Read further than is possible, so that what is a little too deep is refused with its size and place, when it is made. */
+const deepestRead = 5 * deepestNesting
+
+/** How deep in a canvas the signature is that is being read. */
+let depth = 0
+
+function fromDict(app: App, dict: SignatureDict): AnySignature {
   const { subtask_type: kind } = dict
   if (kind === 'chain' || kind === 'group') {
     // What the container itself says of being immutable counts for nothing once it has travelled, as in Celery (`from_dict`).

@@ -393,6 +393,8 @@ export abstract class Signature<
   }
 
   async #apply(call: SignatureCall): Promise<H> {
+    // A callback may have got callbacks of its own since it was linked.
+    if (this.options['link'] !== undefined || this.options['link_error'] !== undefined) extentOf(this, [])
     await this.check(call)
     if (this.app?.context.settings.taskAlwaysEager === true && this.runsEagerly()) {
       return eagerHandle(this.context, await this.runEagerly({ ...call, roundTrip: true })) as H

@@ -18,8 +18,21 @@ export type ChunksOf<R> = GroupOf<readonly Signature<readonly unknown[], R[]>[]>
 function listOf<T>(what: string, items: Iterable<T>): readonly T[] {
   if (typeof items !== 'object' || items === null || !(Symbol.iterator in items))
     throw new ConfigurationError(`${what} takes a list of items, not ${pyRepr(items).slice(0, 60)}.`)
-  return [...items]
+  const list: T[] = []
+  for (const item of items) {
+    // What is walked through may never end.
+    if (list.length >= mostItems)
+      throw new ConfigurationError(
+        `${what} got more than ${mostItems} items, the most that one call takes. Send them in pieces.`,
+        { details: { most: mostItems } },
+      )
+    list.push(item)
+  }
+  return list
 }
+
+/** Most items of one call: as many as there may be signatures in a canvas. */
+const mostItems = 1_000_000
 
 function mapping<A extends readonly unknown[], R>(
   task: Mappable<A, R>,
