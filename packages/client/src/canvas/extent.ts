@@ -30,6 +30,12 @@ export function extentOf(signature: AnySignature, members: readonly AnySignature
   }
 }
 
+/** The extent of a task and its links, of anything else without its members. Throws as {@link extentOf}. */
+export function extentOfLinks(signature: AnySignature): Extent {
+  const { link, link_error: errbacks } = signature.options
+  return link === undefined && errbacks === undefined ? oneSignature : extentOf(signature, [])
+}
+
 /** What is being measured, outermost first: links are walked each time, as they may be added at any time. */
 const walked: AnySignature[] = []
 

@@ -6,7 +6,7 @@ import type { AsyncResult } from '../result/index.ts'
 import { linkPart } from './canvas-part.ts'
 import { argumentsAndOptions, toSignatureOptions, travellingOptions } from './call-option-names.ts'
 import type { CallOptions } from './call-options.ts'
-import { extentOf, oneSignature, refuseCycle } from './extent.ts'
+import { extentOfLinks, refuseCycle } from './extent.ts'
 import type { Extent } from './extent.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
@@ -307,9 +307,7 @@ export abstract class Signature<
 
   /** For canvas. How large it is; kept by those that have members. */
   extent(): Extent {
-    return this.options['link'] === undefined && this.options['link_error'] === undefined
-      ? oneSignature
-      : extentOf(this, [])
+    return extentOfLinks(this)
   }
 
   /** For canvas. One step of a walk. */
@@ -394,7 +392,7 @@ export abstract class Signature<
 
   async #apply(call: SignatureCall): Promise<H> {
     // A callback may have got callbacks of its own since it was linked.
-    if (this.options['link'] !== undefined || this.options['link_error'] !== undefined) extentOf(this, [])
+    extentOfLinks(this)
     await this.check(call)
     if (this.app?.context.settings.taskAlwaysEager === true && this.runsEagerly()) {
       return eagerHandle(this.context, await this.runEagerly({ ...call, roundTrip: true })) as H
