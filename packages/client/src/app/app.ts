@@ -1,5 +1,8 @@
 import { ConfigurationError } from '@ct/contracts'
 import {
+  givenArgs,
+  givenFlag,
+  givenKwargs,
   currentTask,
   publishTask,
   resultHandle,
@@ -305,10 +308,10 @@ export class App {
     return new TaskSignature({
       app: this,
       task: source,
-      args,
-      kwargs,
+      args: givenArgs(args),
+      kwargs: givenKwargs(kwargs),
       options: toSignatureOptions(call),
-      immutable,
+      immutable: givenFlag('immutable', immutable),
     })
   }
 

@@ -1,3 +1,4 @@
+import { ConfigurationError } from '@ct/contracts'
 import { canvasPart, canvasParts } from './canvas-part.ts'
 import { Chain } from './chain.ts'
 import { Chord } from './chord.ts'
@@ -70,7 +71,12 @@ type HeaderArgs<H> = H extends readonly AnySignature[]
 export function chord<const H extends AnySignature | Iterable<AnySignature>, B>(
   header: H,
   body: CheckedBody<H, B>,
+  ...others: never[]
 ): Signature<HeaderArgs<H>, ResultOf<B>, HandleOf<B>> {
+  if (others.length > 0)
+    throw new ConfigurationError(
+      'chord takes a header and a body. Options go into set: chord(header, body).set({ queue: "reports" }).',
+    )
   const given: unknown = header
   const members =
     given instanceof Group

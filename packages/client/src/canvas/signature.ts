@@ -8,12 +8,13 @@ import { argumentsAndOptions, toSignatureOptions, travellingOptions } from './ca
 import type { CallOptions } from './call-options.ts'
 import { extentOfLinks, refuseCycle } from './extent.ts'
 import type { Extent } from './extent.ts'
+import { givenFlag, givenKwargs } from './given-arguments.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import type { Outbox } from './outbox.ts'
 import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
 import { appendOnce, copyOptions, isEmpty, mergedOptions } from './signature-options.ts'
-import { checkedStamps, isVisitor, Stamping } from './stamping.ts'
+import { checkedStamps, checkStampOptions, isVisitor, Stamping } from './stamping.ts'
 import type { Stamps, StampingVisitor, StampOptions } from './stamping.ts'
 import type {
   ApplyArgs,
@@ -217,7 +218,11 @@ export abstract class Signature<
     if (!Array.isArray(args))
       throw new ConfigurationError('Arguments of a clone are a list: clone([1], { kwargs: { y: 2 } }).')
     const { kwargs, ...rest } = options
-    return this.merged({ args, kwargs: kwargs ?? {}, options: toSignatureOptions(rest) }) as AnySignature
+    return this.merged({
+      args,
+      kwargs: givenKwargs(kwargs),
+      options: toSignatureOptions(rest),
+    }) as AnySignature
   }
 
   /** For workers and canvas. */
@@ -243,7 +248,7 @@ export abstract class Signature<
   }
 
   setImmutable(immutable: boolean): this {
-    this.#immutable = immutable
+    this.#immutable = givenFlag('immutable', immutable) ?? false
     return this
   }
 
@@ -290,6 +295,7 @@ export abstract class Signature<
   stamp(visitor: StampingVisitor, options?: StampOptions): this
   stamp(stamps: Stamps, options?: Omit<StampOptions, 'stamps'>): this
   stamp(given: Stamps | StampingVisitor, options: StampOptions = {}): this {
+    checkStampOptions(options, isVisitor(given))
     const visitor = isVisitor(given) ? given : undefined
     const stamps = checkedStamps(visitor === undefined ? given : (options.stamps ?? {}))
     this.stampWith(new Stamping(visitor, options.append ?? false), stamps)
@@ -355,7 +361,7 @@ export abstract class Signature<
     const { kwargs, ...options } = given ?? {}
     return this.#apply({
       args,
-      kwargs: kwargs ?? {},
+      kwargs: givenKwargs(kwargs),
       options: toSignatureOptions(options),
       signal: options.signal,
       final: true,
@@ -371,10 +377,10 @@ export abstract class Signature<
     const { kwargs, throw: propagate, ...options } = given ?? {}
     const outcome = await this.runEagerly({
       args,
-      kwargs: kwargs ?? {},
+      kwargs: givenKwargs(kwargs),
       options: toSignatureOptions(options),
       signal: options.signal,
-      propagate,
+      propagate: givenFlag('throw', propagate),
     })
     return eagerHandle(this.context, outcome) as H
   }

@@ -5,7 +5,9 @@
  * over what the signature has. Lists are joined. With `append` values that clash are collected into a list, the new one first.
  */
 import { ConfigurationError, isPlainObject } from '@ct/contracts'
+import { didYouMean } from '../connection/index.ts'
 import { knownWireOptions } from './call-option-names.ts'
+import { givenFlag } from './given-arguments.ts'
 import type { AnySignature } from './signature.ts'
 
 /** Names and values. Values travel in messages: what the task serializer can write. */
@@ -130,4 +132,15 @@ export function checkedStamps(stamps: unknown): Stamps {
 
 export function isVisitor(given: unknown): given is StampingVisitor {
   return typeof (given as Partial<StampingVisitor> | null)?.onSignature === 'function'
+}
+
+/** Refuses with `CT_CONFIGURATION` what would be of no effect. */
+export function checkStampOptions(options: StampOptions, visited: boolean): void {
+  const known = visited ? ['append', 'stamps'] : ['append']
+  for (const key in options) {
+    if (known.includes(key)) continue
+    const advice = key === 'stamps' ? ' Without a visitor all stamps come first.' : didYouMean(key, known)
+    throw new ConfigurationError(`stamp has no option "${key}".${advice}`, { details: { option: key } })
+  }
+  givenFlag('append', options.append)
 }
