@@ -219,7 +219,7 @@ describe('signatures', () => {
       [() => chord([add.s(1, 2)], xsum.s(), { queue: 'x' } as never), 'chord takes a header and a body'],
     ]
     for (const [what, message] of cases)
-      await expect(Promise.resolve().then(what), message).rejects.toMatchObject({
+      await expect(Promise.resolve().then(what)).rejects.toMatchObject({
         code: 'CT_CONFIGURATION',
         message: expect.stringContaining(message) as string,
       })
