@@ -1,8 +1,6 @@
 import { ConfigurationError } from '@ct/contracts'
 import {
-  givenArgs,
-  givenFlag,
-  givenKwargs,
+  givenParts,
   currentTask,
   publishTask,
   resultHandle,
@@ -308,10 +306,8 @@ export class App {
     return new TaskSignature({
       app: this,
       task: source,
-      args: givenArgs(args),
-      kwargs: givenKwargs(kwargs),
+      ...givenParts({ args, kwargs, immutable }),
       options: toSignatureOptions(call),
-      immutable: givenFlag('immutable', immutable),
     })
   }
 

@@ -24,6 +24,20 @@ export function givenFlag(name: string, flag: unknown): boolean | undefined {
   throw new ConfigurationError(`"${name}" must be true or false, not ${shown(flag)}.`)
 }
 
+/** All three, as `app.signature` takes them. Errors: `CT_CONFIGURATION`. */
+export function givenParts(parts: {
+  readonly args?: unknown
+  readonly kwargs?: unknown
+  readonly immutable?: unknown
+}): {
+  readonly args: readonly unknown[] | undefined
+  readonly kwargs: Readonly<Record<string, unknown>>
+  readonly immutable: boolean | undefined
+} {
+  const { args, kwargs, immutable } = parts
+  return { args: givenArgs(args), kwargs: givenKwargs(kwargs), immutable: givenFlag('immutable', immutable) }
+}
+
 function shown(value: unknown): string {
   return pyRepr(value).slice(0, 60)
 }

@@ -1,7 +1,7 @@
 /** Room 2: calls that are not made yet, tied together. */
 export { builtinTasks } from './builtin-task-names.ts'
 export { argumentsAndOptions, toSignatureOptions } from './call-option-names.ts'
-export { givenArgs, givenFlag, givenKwargs } from './given-arguments.ts'
+export { givenParts } from './given-arguments.ts'
 export type { Callback, CallOptions } from './call-options.ts'
 export { Chain } from './chain.ts'
 export { Chord } from './chord.ts'

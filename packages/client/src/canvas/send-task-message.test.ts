@@ -173,7 +173,7 @@ describe('a sent task', () => {
     await expect(task.applyAsync(two, two)).rejects.toThrow('Arguments are a list, options an object')
     await expect(task.s().applyAsync(two, two)).rejects.toThrow('Arguments are a list, options an object')
     await expect(task.s().apply(two, two)).rejects.toThrow('Arguments are a list, options an object')
-    expect(() => task.s().clone(5 as never)).toThrow('Arguments of a clone are a list')
+    expect(() => task.s().clone(5 as never)).toThrow('Arguments are a list such as [2, 2], not 5')
   })
 
   it('TASK-134 TASK-137 TASK-139…142 TASK-145…147 TASK-149: passes every other option on', async () => {

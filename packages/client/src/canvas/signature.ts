@@ -8,14 +8,14 @@ import { argumentsAndOptions, toSignatureOptions, travellingOptions } from './ca
 import type { CallOptions } from './call-options.ts'
 import { extentOfLinks, refuseCycle } from './extent.ts'
 import type { Extent } from './extent.ts'
-import { givenFlag, givenKwargs } from './given-arguments.ts'
+import { givenArgs, givenFlag, givenKwargs } from './given-arguments.ts'
 import type { EagerOutcome } from './eager-outcome.ts'
 import type { FrozenResult } from './frozen-result.ts'
 import type { Outbox } from './outbox.ts'
 import { eagerHandle, emptyGroupHandle, resultHandle } from './result-handles.ts'
 import { appendOnce, copyOptions, isEmpty, mergedOptions } from './signature-options.ts'
-import { checkedStamps, checkStampOptions, isVisitor, Stamping } from './stamping.ts'
-import type { Stamps, StampingVisitor, StampOptions } from './stamping.ts'
+import { stampingOf } from './stamping.ts'
+import type { Stamping, Stamps, StampingVisitor, StampOptions } from './stamping.ts'
 import type {
   ApplyArgs,
   ArgsAfter,
@@ -82,12 +82,10 @@ export interface EagerOptions extends ApplyOptions {
 /** Options of a call that gives arguments by name. */
 type KeywordCall<Options> = Options & { readonly kwargs: Readonly<Record<string, unknown>> }
 
-type Join = (left: AnySignature, rest: readonly AnySignature[]) => AnySignature
-
-let joined: Join
+let joined: (left: AnySignature, rest: readonly AnySignature[]) => AnySignature
 
 /** For canvas. What `pipe` does is made of chains, groups and chords, which are made of this class: hence it is told, not imported. */
-export function definePipe(join: Join): void {
+export function definePipe(join: typeof joined): void {
   joined = join
 }
 
@@ -215,14 +213,9 @@ export abstract class Signature<
   /** With `kwargs`, nobody knows which arguments are left. */
   clone(args: readonly unknown[], options: KeywordCall<ApplyOptions>): Signature<readonly unknown[], R, H>
   clone(args: readonly unknown[] = [], options: ApplyOptions = {}): AnySignature {
-    if (!Array.isArray(args))
-      throw new ConfigurationError('Arguments of a clone are a list: clone([1], { kwargs: { y: 2 } }).')
     const { kwargs, ...rest } = options
-    return this.merged({
-      args,
-      kwargs: givenKwargs(kwargs),
-      options: toSignatureOptions(rest),
-    }) as AnySignature
+    const given = { args: givenArgs(args) ?? [], kwargs: givenKwargs(kwargs) }
+    return this.merged({ ...given, options: toSignatureOptions(rest) }) as AnySignature
   }
 
   /** For workers and canvas. */
@@ -295,10 +288,8 @@ export abstract class Signature<
   stamp(visitor: StampingVisitor, options?: StampOptions): this
   stamp(stamps: Stamps, options?: Omit<StampOptions, 'stamps'>): this
   stamp(given: Stamps | StampingVisitor, options: StampOptions = {}): this {
-    checkStampOptions(options, isVisitor(given))
-    const visitor = isVisitor(given) ? given : undefined
-    const stamps = checkedStamps(visitor === undefined ? given : (options.stamps ?? {}))
-    this.stampWith(new Stamping(visitor, options.append ?? false), stamps)
+    const { stamping, stamps } = stampingOf(given, options)
+    this.stampWith(stamping, stamps)
     return this
   }
 

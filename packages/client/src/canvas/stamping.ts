@@ -134,8 +134,19 @@ export function isVisitor(given: unknown): given is StampingVisitor {
   return typeof (given as Partial<StampingVisitor> | null)?.onSignature === 'function'
 }
 
+/** What `stamp` was given. Throws `CT_CONFIGURATION`. */
+export function stampingOf(
+  given: Stamps | StampingVisitor,
+  options: StampOptions,
+): { readonly stamping: Stamping; readonly stamps: Stamps } {
+  const visitor = isVisitor(given) ? given : undefined
+  checkStampOptions(options, visitor !== undefined)
+  const stamps = checkedStamps(visitor === undefined ? given : (options.stamps ?? {}))
+  return { stamping: new Stamping(visitor, options.append ?? false), stamps }
+}
+
 /** Refuses with `CT_CONFIGURATION` what would be of no effect. */
-export function checkStampOptions(options: StampOptions, visited: boolean): void {
+function checkStampOptions(options: StampOptions, visited: boolean): void {
   const known = visited ? ['append', 'stamps'] : ['append']
   for (const key in options) {
     if (known.includes(key)) continue
