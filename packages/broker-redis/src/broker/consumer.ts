@@ -305,6 +305,7 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       one.owner = this
       // A settlement that the old connection took with it may be made again.
       one.settlement = undefined
+      one.leads = false
     }
     const gone = new Set<Delivery>(await this.extendLeases(ours))
     for (const one of ours) if (!gone.has(one) && !one.noAck) this.#open.add(one)

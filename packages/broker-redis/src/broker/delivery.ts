@@ -35,8 +35,11 @@ export class RedisDelivery implements Delivery {
   readonly tailBytes: number
   owner: DeliveryOwner
   counted = false
-  /** It was handed out ahead, and the step that should have filed it did not (B27). */
-  unfiled = false
+  /**
+   * What follows from it may be handed out ahead (B27). Not when it was handed out ahead itself and not filed: it leads to nothing. Nor when it was
+   * taken over: its settlement may have failed for a reason that lasts, and what follows would begin at each attempt.
+   */
+  leads = true
   settlement: Promise<void> | undefined
 
   constructor(

@@ -30,8 +30,8 @@ export interface FullSettlement {
   readonly writes: readonly StoreWrite[]
   readonly part: SettledPart | undefined
   readonly pushes: readonly ListPush[]
-  /** The one message may be handed out before the step is answered. */
-  readonly ahead: boolean
+  /** The one message may be handed out before the step is answered, if this still leads to something when the step goes out. */
+  readonly ahead: { readonly leads: boolean } | undefined
 }
 
 /** What follows an item in its entry of `unacked`. */
@@ -92,7 +92,7 @@ export class SettlementBatch {
   addWithResult(tag: string, write: StoreWrite): void {
     if (this.#plain.length === 0) this.#ttl = write.ttl
     if (write.ttl !== this.#ttl) {
-      this.addFull({ tag, writes: [write], part: undefined, pushes: [], ahead: false })
+      this.addFull({ tag, writes: [write], part: undefined, pushes: [], ahead: undefined })
       return
     }
     this.#plain.push(tag, write.key, write.document)
@@ -142,7 +142,7 @@ export class SettlementBatch {
       writes: [{ key, ttl: this.#ttl, guard: '', document }],
       part: undefined,
       pushes: [],
-      ahead: false,
+      ahead: undefined,
     }
   }
 
@@ -164,7 +164,7 @@ export class SettlementBatch {
     for (const { ahead, part, pushes } of this.#full) {
       const [push] = pushes
       if (found.length >= most) break
-      if (!ahead || part !== undefined || pushes.length !== 1 || push === undefined) continue
+      if (ahead?.leads !== true || part !== undefined || pushes.length !== 1 || push === undefined) continue
       if (push.ahead === undefined && lists.get(push.list)?.expiresMs === 0) found.push(push)
     }
     return found

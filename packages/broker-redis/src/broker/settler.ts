@@ -36,8 +36,7 @@ export function addSettlement(
         writes,
         part,
         pushes: messages.map((message) => pushOf(context, message)),
-        // What ran although it was not ours leads to nothing.
-        ahead: settlement.ahead === true && tag !== '' && !delivery.unfiled,
+        ahead: settlement.ahead === true && tag !== '' ? delivery : undefined,
       })
     } else if (only !== undefined)
       batch.addWithResult(tag, storeWrite(storeOf(context).resultKey(only.taskId), only))

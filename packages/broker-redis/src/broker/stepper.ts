@@ -271,7 +271,7 @@ export class Stepper {
     if (recorded.length > 0) step.batch.recorded(recorded)
     for (const number of unfiled) {
       const delivery = step.batch.pushed(number).ahead?.delivery
-      if (delivery !== undefined) delivery.unfiled = true
+      if (delivery !== undefined) delivery.leads = false
     }
     this.#settled(step.batch, undecided)
     if (step.round !== undefined) {
