@@ -7,9 +7,11 @@ import type {
   QueueDeclaration,
   ResultWrite,
 } from '@ct/contracts'
+import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { redisScene } from '../../test/redis-scene.ts'
 import { redisBackend } from '../backend/backend.ts'
+import { extendLeases } from '../scripts/extend-leases.ts'
 import { redisBroker } from './broker.ts'
 
 const { server, opened } = await redisScene()
@@ -37,8 +39,11 @@ function message(id: string, to = 'q'): OutgoingMessage {
 const documentOf = (taskId: string, state = 'SUCCESS'): string =>
   `{"status": "${state}", "result": "größe", "task_id": "${taskId}"}`
 
-function result(taskId: string, expiresInMs?: number): ResultWrite {
-  const document = Buffer.from(documentOf(taskId))
+function result(
+  taskId: string,
+  expiresInMs?: number,
+  document: Buffer = Buffer.from(documentOf(taskId)),
+): ResultWrite {
   return { taskId, state: 'SUCCESS', ready: true, document, expiresInMs }
 }
 
@@ -335,4 +340,42 @@ it('B16, B27: what was taken over hands nothing out ahead: its step may fail at 
   await turnOfSending()
   expect(got.map(({ headers }) => headers['id'])).toEqual(['third'])
   await after
+})
+
+it('B27: a result that no script can judge hands nothing out ahead: what is stored may have to be looked at', async () => {
+  const { held, next, got } = await started()
+  const document = gzipSync(documentOf('a'))
+  const settled = held.settle({
+    action: 'ack',
+    results: [result('a', undefined, document)],
+    messages: [message('second')],
+    ahead: true,
+  })
+  await turnOfSending()
+  expect(got).toEqual([])
+  await settled
+  expect((await next()).headers['id']).toBe('second')
+})
+
+it('B15, B27: where the server has forgotten the script, what overtakes the step does not lose what it files', async () => {
+  const { held, next, got, consumer } = await started()
+  await server.command('SCRIPT', 'FLUSH')
+  await server.command('SCRIPT', 'LOAD', extendLeases.source)
+  const settled = held.settle({
+    action: 'ack',
+    results: [result('a')],
+    messages: [message('second')],
+    ahead: true,
+  })
+  await turnOfSending()
+  const second = await next()
+  expect(await consumer.extendLeases([second])).toEqual([second])
+  await settled
+  const again = await next()
+  expect(again.headers['id']).toBe('second')
+  await second.settle({ action: 'ack', messages: [message('never')], ahead: true })
+  await again.settle({ action: 'ack', messages: [message('third')] })
+  expect((await next()).headers['id']).toBe('third')
+  expect(got).toEqual([])
+  expect(await filed()).toEqual([1, 1, 0])
 })

@@ -40,6 +40,7 @@ export interface Tail {
   readonly tailBytes: number
 }
 
+const openingBrace = 0x7b
 const mostSettlements = 1000
 const mostBytes = 8 * 1024 * 1024
 
@@ -161,9 +162,11 @@ export class SettlementBatch {
     // What is put back in the same step lies before what follows.
     if (this.#moves.length > 0) return []
     const found: ListPush[] = []
-    for (const { ahead, part, pushes } of this.#full) {
+    for (const { ahead, writes, part, pushes } of this.#full) {
       const [push] = pushes
       if (found.length >= most) break
+      // What is stored of this task is probably in the same form: who has to look at it first does not know for longer what happened.
+      if (writes.some(({ document }) => document[0] !== openingBrace)) continue
       if (ahead?.leads !== true || part !== undefined || pushes.length !== 1 || push === undefined) continue
       if (push.ahead === undefined && lists.get(push.list)?.expiresMs === 0) found.push(push)
     }

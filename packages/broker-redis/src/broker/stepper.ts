@@ -51,7 +51,8 @@ interface Step {
   readonly wanted: number
   readonly base: number
   readonly round: Round | undefined
-  readonly ahead: readonly ListPush[]
+  /** Handed out. */
+  ahead: readonly ListPush[]
 }
 
 type Reply = [
@@ -212,7 +213,8 @@ export class Stepper {
     // Nothing waited a moment ago: what this step brings along is probably what it takes.
     const expected = round !== undefined && !this.#waiting.busy ? this.#sources.filed : undefined
     const { keys, args } = this.#arguments(step, expected)
-    this.#hub.link.run(settleAndClaim, keys, args).then(
+    const overtaken = ahead.length === 0 ? undefined : () => this.#overtaken(step)
+    this.#hub.link.run(settleAndClaim, keys, args, overtaken).then(
       (reply) => this.#done(step, typeof reply === 'number' ? replyOfHop(reply) : (reply as Reply)),
       (error: unknown) => this.#failed(step, error),
     )
@@ -235,6 +237,20 @@ export class Stepper {
       push.ahead = { source, tag: this.#options.tagPrefix + ++at, delivery: undefined }
     }
     return pushes
+  }
+
+  /**
+   * The server did not know the script. What was sent behind this step, the settlement of what it handed out above all, may be done already: that
+   * run leads to nothing, and the message is published.
+   */
+  #overtaken(step: Step): { keys: Argument[]; args: PackedArgument[] } {
+    for (const push of step.ahead) {
+      const { delivery } = push.ahead as Ahead
+      if (delivery !== undefined) delivery.leads = false
+      push.ahead = undefined
+    }
+    step.ahead = []
+    return this.#arguments(step, undefined)
   }
 
   get #free(): number {

@@ -192,11 +192,20 @@ export class Link {
     throw this.#state === 'lost' && (error as Error).name !== 'ReplyError' ? (this.#error ?? error) : error
   }
 
-  /** Runs a script by its hash, and sends it whole when the server does not know it. */
-  run(script: Script, keys: readonly Argument[], args: readonly PackedArgument[]): Promise<unknown> {
+  /**
+   * Runs a script by its hash, and sends it whole when the server does not know it. What was sent meanwhile has overtaken it then: `overtaken` says
+   * what it is to do instead.
+   */
+  run(
+    script: Script,
+    keys: readonly Argument[],
+    args: readonly PackedArgument[],
+    overtaken?: () => { readonly keys: readonly Argument[]; readonly args: readonly PackedArgument[] },
+  ): Promise<unknown> {
     return this.sendPacked('evalsha', [script.sha, keys.length, ...keys, ...args]).catch((error: unknown) => {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.sendPacked('eval', [script.source, keys.length, ...keys, ...args])
+      const now = overtaken?.() ?? { keys, args }
+      return this.sendPacked('eval', [script.source, now.keys.length, ...now.keys, ...now.args])
     })
   }
 
