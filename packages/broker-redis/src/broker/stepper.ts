@@ -8,7 +8,7 @@ import type { Buffer } from 'node:buffer'
 import { toFailure } from '../connection/failure.ts'
 import type { EnvelopeReader } from '@ct/contracts'
 import type { Argument, PackedArgument } from '../connection/link.ts'
-import { settleAndClaim } from '../scripts/settle-and-claim.ts'
+import { replyOfHop, settleAndClaim, type StepReply } from '../scripts/settle-and-claim.ts'
 import { decideWrites } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
 import type { Hub } from './hub.ts'
@@ -53,20 +53,6 @@ interface Step {
   readonly round: Round | undefined
   /** Handed out. */
   ahead: readonly ListPush[]
-}
-
-type Reply = [
-  undecided: number[],
-  malformed: (number | Buffer)[],
-  problem: Buffer | null,
-  taken: (number | (Buffer | number)[])[],
-  recorded: number[],
-  unfiled: number[],
-]
-
-/** Of a step that brought one message and nothing else: the queue from which it was taken; 0: it was not, or is handed out; -1: it should not have been. */
-function replyOfHop(queue: number): Reply {
-  return [[], [], null, queue > 0 ? [queue, [1]] : [], [], queue < 0 ? [1] : []]
 }
 
 export class Stepper {
@@ -215,7 +201,7 @@ export class Stepper {
     const { keys, args } = this.#arguments(step, expected)
     const overtaken = ahead.length === 0 ? undefined : () => this.#overtaken(step)
     this.#hub.link.run(settleAndClaim, keys, args, overtaken).then(
-      (reply) => this.#done(step, typeof reply === 'number' ? replyOfHop(reply) : (reply as Reply)),
+      (reply) => this.#done(step, typeof reply === 'number' ? replyOfHop(reply) : (reply as StepReply)),
       (error: unknown) => this.#failed(step, error),
     )
     for (const push of ahead) this.#options.onAhead(push, push.ahead as Ahead)
@@ -281,7 +267,7 @@ export class Stepper {
     return { keys, args }
   }
 
-  #done(step: Step, [undecided, malformed, problem, taken, recorded, unfiled]: Reply): void {
+  #done(step: Step, [undecided, malformed, problem, taken, recorded, unfiled]: StepReply): void {
     this.#over(step)
     if (this.#ended) return
     if (recorded.length > 0) step.batch.recorded(recorded)

@@ -35,9 +35,25 @@
  * hashes every byte of every string it makes (a microsecond for a kilobyte), so that the text of a long chain is made a string once, as an argument,
  * and not three times more.
  */
+import type { Buffer } from 'node:buffer'
 import { script, type Script } from '../connection/script.ts'
 import { recordPart } from './record-part.ts'
 import { storeResult } from './store-result.ts'
+
+/** What is replied to a step. */
+export type StepReply = [
+  undecided: number[],
+  malformed: (number | Buffer)[],
+  problem: Buffer | null,
+  taken: (number | (Buffer | number)[])[],
+  recorded: number[],
+  unfiled: number[],
+]
+
+/** Of a step that brought one message and nothing else: the queue from which it was taken; 0: it was not, or is handed out; -1: it should not have been. */
+export function replyOfHop(queue: number): StepReply {
+  return [[], [], null, queue > 0 ? [queue, [1]] : [], [], queue < 0 ? [1] : []]
+}
 
 export const settleAndClaim: Script = script(
   'settle-and-claim',
