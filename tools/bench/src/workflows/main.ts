@@ -39,7 +39,8 @@ async function turnOf(name: string, shape: Shape): Promise<number[] | undefined>
     const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: turnMs })
     return JSON.parse(stdout.trim().split('\n').at(-1)!) as number[]
   } catch (error) {
-    const [why] = String(error instanceof Error ? error.message : error).split('\n')
+    const { killed, stderr } = error as { readonly killed?: boolean; readonly stderr?: string }
+    const why = killed ? `it did not end within ${turnMs / 1000} s` : `it failed\n${stderr ?? String(error)}`
     console.log(`${shape} · ${name}: left out, ${why}`)
     return undefined
   }
