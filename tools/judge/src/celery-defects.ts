@@ -116,8 +116,8 @@ function replacement(made: Node, inHeader: boolean): Node {
   const last = made.kind === 'chain' ? made.steps.at(-1) : undefined
   if (made.kind !== 'chain' || last === undefined) return made
   // A group behind a group is the body of a chord, or ends that of the chord before it.
-  const before = made.steps.slice(0, -1).findLast((step) => !isEmpty(step))
-  if (last.kind === 'group' && last.members.length > 0 && before !== undefined && before.kind !== 'task')
+  const chords = made.steps.slice(0, -1).some((step) => !isEmpty(step) && step.kind !== 'task')
+  if (last.kind === 'group' && last.members.length > 0 && chords)
     return { ...made, steps: made.steps.with(made.steps.length - 1, counting(last, inHeader)) }
   return { ...made, steps: made.steps.with(made.steps.length - 1, replacement(last, inHeader)) }
 }

@@ -421,6 +421,14 @@ sent(_c)
     for (const id of ids) expect(Object.values(revoked ?? {}).flat()).toContain(id)
   })
 
+  it('D57-82: where a header holds a group, members of a group body fail with the error of the join', async () => {
+    const [id] = await client.exec<string[]>(
+      '[r.id for r in sent(chord([add(1, 1), chord([add(2, 2)], group(fail(), add(3)))], group(ident())))]',
+    )
+    await expect.poll(() => status(id!)).toBe('FAILURE')
+    expect(await errorOf(id!)).toMatch(/^ChordError: Join error: ValueError\('boom'\)/)
+  })
+
   it('row 95: an expired member fails the chord', async () => {
     const id = await fails('chord([add(1, 1), add(2, 2).set(expires=-1)], xsum())')
     expect(await errorOf(id)).toMatch(/^ChordError: Dependency .* raised TaskRevokedError\('expired'\)/)

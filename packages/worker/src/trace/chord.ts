@@ -25,7 +25,7 @@ import { failChord } from './chord-error.ts'
 import type { ChordMember } from './chord-member.ts'
 import { reportCounted } from './counted-chord.ts'
 import { persist } from './effects.ts'
-import { chordErrorOf, joinChord, MemberFailed } from './join.ts'
+import { chordErrorOf, joinChord, joinError, MemberFailed } from './join.ts'
 import type { TraceServices } from './ports.ts'
 import { readable } from './readable.ts'
 
@@ -140,7 +140,7 @@ export async function completeChord(
         if (!(error instanceof MemberFailed)) throw error
         // Celery does not say which member it was; a chord that failed inside says why itself.
         if (error.error instanceof ChordError) throw error.error
-        throw new ChordError(`Join error: ${pyRepr(error.error)}`, { cause: error.error })
+        throw joinError(error.error)
       })
     })
   } catch (error) {

@@ -157,5 +157,10 @@ export async function joinChord(
 export function chordErrorOf(error: unknown): ChordError {
   if (error instanceof MemberFailed) return error.asChordError()
   if (error instanceof ChordError) return error
-  return new ChordError(`Join error: ${pyRepr(error)}`, { cause: error })
+  return joinError(error)
+}
+
+/** As Celery makes it, without a cause: the members of a body that is a group fail with that where there is one (celery/backends/redis.py 5.7, D57-82). */
+export function joinError(error: unknown): ChordError {
+  return new ChordError(`Join error: ${pyRepr(error)}`)
 }
