@@ -46,8 +46,12 @@ function without(node: Node, inHeader: boolean): Node {
   const empty = linksNowhere(node)
   const early = node.kind === 'task' && node.with !== undefined && callsEarly(node.with)
   const links = empty || early ? undefined : node.links?.map((link) => without(link, false))
-  const { links: _links, ...own } = parts(node, inHeader)
-  const made = { ...own, ...(links === undefined ? {} : { links }) } as Node
+  const { links: _links, errbacks, ...own } = parts(node, inHeader)
+  const made = {
+    ...own,
+    ...(links === undefined ? {} : { links }),
+    ...(errbacks === undefined || early ? {} : { errbacks }),
+  } as Node
   return links === undefined ? made : linkable(made)
 }
 
@@ -127,9 +131,10 @@ function callsEarly(made: Node): boolean {
   return made.kind === 'chain' && made.steps.some(({ kind }) => kind !== 'task')
 }
 
+/** Nor with error callbacks, its own or those of the task that becomes it: the steps behind that get them too (`_chain.__or__`: a chain that ends in a chord stays the same chain). */
 function unlinkedEarly(made: Node): Node {
   if (!callsEarly(made)) return made
-  const { links: _links, ...rest } = made
+  const { links: _links, errbacks: _errbacks, ...rest } = made
   return rest as Node
 }
 
