@@ -1,5 +1,5 @@
 /** Tasks of the tests of pools: loaded by the test, by the worker's threads and by its children. */
-import { writeSync } from 'node:fs'
+import { writeFileSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { threadId } from 'node:worker_threads'
 import { App, chain, currentTask, group, Ignore, Reject, type AnySignature } from '@ct/client'
@@ -117,8 +117,10 @@ app.task('late-throw', () => {
   })
   return new Promise(() => undefined)
 })
-app.task('leave-busy', () => {
+app.task('leave-busy', (begun: string) => {
   setImmediate(() => {
+    // Nothing else can be told from here on.
+    writeFileSync(begun, '')
     for (;;);
   })
   return 'left'

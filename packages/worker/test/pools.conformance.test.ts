@@ -1,10 +1,13 @@
 /** Workers whose tasks run in threads and in child processes: everything a task may do there, over a real Redis. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { freshRedis, RedisConnection, type FreshRedis } from '@ct-tools/services'
 import { chord, type AnySignature, type AsyncResult, type Signature } from '@ct/client'
 import { processesPool } from '@ct/pool-processes'
 import { threadsPool } from '@ct/pool-threads'
 import { recordingLogger } from '@ct/testing'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type * as poolTasks from './pool-tasks.ts'
 import { createWorker, type Worker, type WorkerOptions } from '../src/index.ts'
 
@@ -354,7 +357,11 @@ describe.each(['threads', 'processes'] as const)('tasks in %s', (name) => {
     await start()
     expect(await ahead!.get(soon)).toBe('given back')
     // A slot whose event loop an earlier task keeps busy: what it was given it has not begun.
-    expect(await run('leave-busy')).toBe('left')
+    const folder = mkdtempSync(join(tmpdir(), 'ct-busy-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const begun = join(folder, 'begun')
+    expect(await run('leave-busy', begun)).toBe('left')
+    await expect.poll(() => existsSync(begun), { timeout: 20_000 }).toBe(true)
     const stuck = await send('echo', 'stuck')
     await expect.poll(() => worker.pool.active, { timeout: 20_000 }).toBe(1)
     log.records.length = 0

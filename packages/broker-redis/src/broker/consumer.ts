@@ -95,7 +95,7 @@ export class RedisConsumer implements Consumer, DeliveryOwner {
       room,
       envelopes: intake.envelopes,
       onTaken: (taken) => intake.take(taken, this.#stepper),
-      onAhead: (push, ahead) => intake.takeAhead(push, ahead),
+      onAhead: (push) => intake.takeAhead(push),
     })
   }
 

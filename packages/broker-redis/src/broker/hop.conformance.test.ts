@@ -176,17 +176,16 @@ it('B27: what follows to a queue that nobody here takes from is in its list', as
   expect(await server.command('EXISTS', 'unacked', 'unacked_index')).toBe(0)
 })
 
+/** Ends the first task, and lets the second begin. */
+const leadOn = (held: Delivery): Promise<void> =>
+  held.settle({ action: 'ack', results: [result('a')], messages: [message('second')], ahead: true })
+
 /** Whoever waits for it is called in this turn of the event loop, before anything can be read from a socket. */
 const turnOfSending = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve))
 
 it('B27: with `ahead` what follows is handed out before the step is answered, and filed by it as ever', async () => {
   const { held, next, got } = await started()
-  const settled = held.settle({
-    action: 'ack',
-    results: [result('a')],
-    messages: [message('second')],
-    ahead: true,
-  })
+  const settled = leadOn(held)
   await turnOfSending()
   expect(got.map(({ headers }) => headers['id'])).toEqual(['second'])
   const second = await next()
@@ -249,12 +248,7 @@ it('R5, B27: while a stored result is looked at, what follows is held and goes o
   const { held, next } = await started()
   // Of another serializer: the script cannot tell whether it is a SUCCESS.
   await server.command('SET', 'celery-task-meta-a', 'other words')
-  const settled = held.settle({
-    action: 'ack',
-    results: [result('a')],
-    messages: [message('second')],
-    ahead: true,
-  })
+  const settled = leadOn(held)
   const second = await next()
   await second.settle({ action: 'ack', messages: [message('third')], ahead: true })
   const third = await next()
@@ -267,12 +261,7 @@ it('R5, B27: while a stored result is looked at, what follows is held and goes o
 
 it('B8, B27: who has room for one message only looks for what waits first', async () => {
   const { held, next, got } = await started(1)
-  const settled = held.settle({
-    action: 'ack',
-    results: [result('a')],
-    messages: [message('second')],
-    ahead: true,
-  })
+  const settled = leadOn(held)
   await turnOfSending()
   expect(got).toEqual([])
   await settled
@@ -312,7 +301,7 @@ it('B27: what ended before it is known to be unfiled leads to nothing', async ()
     await next()
   }
   await server.command('ZREM', 'unacked_index', held.tag)
-  void held.settle({ action: 'ack', results: [result('a')], messages: [message('second')], ahead: true })
+  void leadOn(held)
   await turnOfSending()
   const second = await next()
   const messages = [message('third')]
@@ -361,12 +350,7 @@ it('B15, B27: where the server has forgotten the script, what overtakes the step
   const { held, next, got, consumer } = await started()
   await server.command('SCRIPT', 'FLUSH')
   await server.command('SCRIPT', 'LOAD', extendLeases.source)
-  const settled = held.settle({
-    action: 'ack',
-    results: [result('a')],
-    messages: [message('second')],
-    ahead: true,
-  })
+  const settled = leadOn(held)
   await turnOfSending()
   const second = await next()
   expect(await consumer.extendLeases([second])).toEqual([second])

@@ -4,7 +4,7 @@ import { decodeEnvelope, EnvelopeReader, type Envelope } from '@ct/contracts'
 import type { BrokerContext } from './context.ts'
 import { RedisDelivery, type DeliveryOwner } from './delivery.ts'
 import type { Hub } from './hub.ts'
-import type { Ahead, ListPush } from './list-push.ts'
+import type { ListPush } from './list-push.ts'
 import type { Source } from './sources.ts'
 import type { Stepper, Taken } from './stepper.ts'
 
@@ -75,8 +75,10 @@ export class Intake {
   }
 
   /** A message of our own that the step under way files. */
-  takeAhead(push: ListPush, ahead: Ahead): void {
+  takeAhead(push: ListPush): void {
     const { owner, deliver } = this.#options
+    const { ahead } = push
+    if (ahead === undefined) return
     const { source, tag } = ahead
     ahead.delivery = new RedisDelivery(owner, source.queue, tag, push.text, push.open(this.envelopes), source)
     deliver(ahead.delivery)

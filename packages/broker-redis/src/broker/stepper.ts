@@ -12,7 +12,7 @@ import { replyOfHop, settleAndClaim, type StepReply } from '../scripts/settle-an
 import { decideWrites } from '../stored-success.ts'
 import type { BrokerContext } from './context.ts'
 import type { Hub } from './hub.ts'
-import type { Ahead, ListPush } from './list-push.ts'
+import type { ListPush } from './list-push.ts'
 import { SettlementBatch } from './settlement-batch.ts'
 import type { Round, Source, Sources } from './sources.ts'
 import { Waiting } from './waiting.ts'
@@ -42,7 +42,7 @@ export interface StepperOptions {
   readonly room: () => number
   readonly onTaken: (taken: Taken) => void
   /** A message goes along with the step under way, which files it for us. */
-  readonly onAhead: (push: ListPush, ahead: Ahead) => void
+  readonly onAhead: (push: ListPush) => void
   readonly envelopes: EnvelopeReader
 }
 
@@ -53,6 +53,11 @@ interface Step {
   readonly round: Round | undefined
   /** Handed out. */
   ahead: readonly ListPush[]
+}
+
+/** Of the run that was handed out ahead. */
+function leadsNowhere({ ahead }: ListPush): void {
+  if (ahead?.delivery !== undefined) ahead.delivery.leads = false
 }
 
 export class Stepper {
@@ -159,8 +164,7 @@ export class Stepper {
   #pumpAnd(lists: readonly string[] | null, arm: () => void): boolean {
     const room = this.#room()
     if (this.#ended || this.#inFlight > 0 || room === 0) return false
-    const [list] = lists ?? []
-    this.#send(room, list === undefined || lists?.length !== 1 ? undefined : this.#sources.only(list))
+    this.#send(room, lists?.length === 1 ? this.#sources.only(lists[0]!) : undefined)
     arm()
     return true
   }
@@ -204,7 +208,7 @@ export class Stepper {
       (reply) => this.#done(step, typeof reply === 'number' ? replyOfHop(reply) : (reply as StepReply)),
       (error: unknown) => this.#failed(step, error),
     )
-    for (const push of ahead) this.#options.onAhead(push, push.ahead as Ahead)
+    for (const push of ahead) this.#options.onAhead(push)
     if (expected !== undefined) batch.open(expected, this.#options.envelopes)
   }
 
@@ -231,8 +235,7 @@ export class Stepper {
    */
   #overtaken(step: Step): { keys: Argument[]; args: PackedArgument[] } {
     for (const push of step.ahead) {
-      const { delivery } = push.ahead as Ahead
-      if (delivery !== undefined) delivery.leads = false
+      leadsNowhere(push)
       push.ahead = undefined
     }
     step.ahead = []
@@ -271,10 +274,7 @@ export class Stepper {
     this.#over(step)
     if (this.#ended) return
     if (recorded.length > 0) step.batch.recorded(recorded)
-    for (const number of unfiled) {
-      const delivery = step.batch.pushed(number).ahead?.delivery
-      if (delivery !== undefined) delivery.leads = false
-    }
+    for (const number of unfiled) leadsNowhere(step.batch.pushed(number))
     this.#settled(step.batch, undecided)
     if (step.round !== undefined) {
       let got = malformed.length / 2
