@@ -162,6 +162,7 @@ function messages<Message>(name: DiagnosticsChannel): MessageChannel<Message> {
   return channel(name) as MessageChannel<unknown> as MessageChannel<Message>
 }
 
+/** By way of `unknown`, since in Node's own type the parameters stand in either order, by version. */
 function moments<Message extends object>(name: DiagnosticsChannel): MomentsChannel<Message> {
   return tracingChannel<Message, Message>(name) as unknown as MomentsChannel<Message>
 }
