@@ -131,6 +131,17 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     peerEnds.push({ kind: 'python-end', target: `python${at}`, pid: 0, from: Date.now(), to: Date.now() })
     peers[at] = await startPeer()
   }
+  /** A Celery worker has been seen to hang in its warm shutdown, its tasks done. */
+  const stopPeer = async (worker: PythonWorker): Promise<void> => {
+    const from = Date.now()
+    try {
+      await worker.stop()
+    } catch {
+      log('a Python worker did not stop, and was killed')
+      const target = `python${peers.indexOf(worker)}`
+      peerEnds.push({ kind: 'python-kill', target, pid: 0, from, to: Date.now() })
+    }
+  }
   peers.push(...(await Promise.all(Array.from({ length: pythonWorkers }, startPeer))))
   const client = pythonOrders > 0 ? stack.use(await python('5.7', peer)) : undefined
 
@@ -146,7 +157,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     broker: servers.target,
     workers,
     producers,
-    python: { workers: peers, start: startPeer, spared: !exposed },
+    python: { workers: peers, start: startPeer, stop: stopPeer, spared: !exposed },
     log,
   })
   const violations: string[] = []

@@ -138,6 +138,8 @@ export interface PythonPeers {
   /** What ended by itself is replaced. */
   readonly workers: PythonWorker[]
   readonly start: () => Promise<PythonWorker>
+  /** Warm; one that does not stop is killed, which is noted. */
+  readonly stop: (worker: PythonWorker) => Promise<void>
   /**
    * They are stopped warm before the broker is killed and started again afterwards: kombu loses what it has popped of Redis and not yet noted, and a
    * Celery worker may end itself over a lost broker.
@@ -244,8 +246,8 @@ function targetOf({ kind, lot }: PlannedFault, stage: Stage): Target | undefined
     case 'broker-kill':
     case 'broker-outage':
       return onBroker(async (ms) => {
-        const { workers, start, spared } = stage.python
-        if (spared) await Promise.all(workers.map((one) => one.stop()))
+        const { workers, start, stop, spared } = stage.python
+        if (spared) await Promise.all(workers.map(stop))
         const from = Date.now()
         await broker.kill()
         await sleep(ms)
